@@ -1,0 +1,284 @@
+//! The witness that a credential was verified. Only [`verify`] makes a [`Caller`]; there is no default identity (I7).
+
+use super::foreign::ForeignKind;
+use super::presented::{Fault, Presented};
+use crate::blame::{Blame, Known, Presence, Refusal, Retry, Station, Wire};
+use crate::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
+use crate::secret::{AccessToken, ApiKey, NotAToken};
+use crate::time::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A verified caller: user, client and the credential that proved them.
+#[derive(Debug)]
+pub struct Caller {
+    record: Arc<Record>,
+}
+
+/// What the store knows about a credential. Facts, not a proof: only [`verify`] turns them into a [`Caller`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The record's own id.
+    pub credential: CredentialId,
+    /// Which of the four levels.
+    pub level: Level,
+    /// Whose it is.
+    pub user: UserId,
+    /// Groups of the user, as last read.
+    pub groups: Vec<GroupName>,
+    /// The client that may use it.
+    pub client: ClientId,
+    /// A label that the administrator gave to this client.
+    pub agent: Option<AgentLabel>,
+    /// Exact resource the token was issued for (RFC 8707): a server's name or every server. Never empty.
+    pub audience: Audience,
+    /// What was granted, as `<server>:<class>`; `*` in place of the server means each server of the audience.
+    pub granted: BTreeSet<String>,
+    /// The end of its life.
+    pub expires: Timestamp,
+    /// Set once it has been revoked.
+    pub revoked: Option<Timestamp>,
+    /// Set while the owner may not act.
+    pub user_disabled: bool,
+}
+
+/// Level of authentication (house: four levels, inbound and outbound).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Static key.
+    StaticKey,
+    /// OAuth 2.1.
+    OAuth,
+    /// Cloud identity.
+    Cloud,
+    /// Service account under impersonation.
+    Impersonation,
+}
+
+/// For which servers a credential counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// Every server that policy allows. Spelled out by whoever made the credential, never a default.
+    Every,
+    /// These servers only.
+    Only(BTreeSet<ServerName>),
+}
+
+/// Which family of routes was called; decides which kinds of credential count and what a 401 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// `/s/...` and `/mcp`: OAuth access tokens; a 401 carries `resource_metadata`.
+    OAuth,
+    /// `/k/...`: static keys and configured token issuers; never advertises OAuth.
+    Key,
+}
+
+/// The three answers to "is this yours?" (after omicron's scheme results).
+#[derive(Debug)]
+pub enum Verdict {
+    /// Nothing here that this scheme handles.
+    NotMine,
+    /// Verified.
+    Verified(Caller),
+    /// It is a credential of this scheme, or meant to be one, and it is no good.
+    Refused(Why),
+}
+
+/// What was wrong with the credential. Each variant has a test that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing was presented.
+    Absent,
+    /// The shape alone disqualifies it.
+    Fault(Fault),
+    /// Our prefix, but mistyped or truncated.
+    Mistyped,
+    /// One of ours, for the other door.
+    WrongDoor,
+    /// Looks like somebody else's credential: a passthrough attempt.
+    Foreign(ForeignKind),
+    /// Well-formed, unknown to us.
+    Unknown,
+    /// Its life has ended.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// Its owner may not act.
+    UserDisabled,
+    /// It is for another server.
+    WrongAudience,
+}
+
+/// Judges a presented credential against the record found under its hash.
+///
+/// `record` is what the store holds under `presented.hash()` for the kinds that `door` accepts, or `None`.
+/// `server` is the server of the route, if the route names one.
+#[must_use]
+pub fn verify(presented: &Presented, door: Door, server: Option<&ServerName>, record: Option<Arc<Record>>, now: Timestamp) -> Verdict {
+    if presented.is_absent() {
+        return Verdict::NotMine;
+    }
+    if let Some(fault) = presented.fault() {
+        return Verdict::Refused(Why::Fault(fault));
+    }
+    match (own_kind(presented, door), record) {
+        (Err(why), _) => Verdict::Refused(why),
+        (Ok(()), None) => Verdict::Refused(Why::Unknown),
+        (Ok(()), Some(record)) => match judge(&record, door, server, now) {
+            Ok(()) => Verdict::Verified(Caller { record }),
+            Err(why) => Verdict::Refused(why),
+        },
+    }
+}
+
+fn own_kind(presented: &Presented, door: Door) -> Result<(), Why> {
+    let key = presented.hash::<ApiKey>();
+    let token = presented.hash::<AccessToken>();
+    match (door, key, token) {
+        (Door::Key, Some(Ok(_)), _) | (Door::OAuth, _, Some(Ok(_))) => Ok(()),
+        (Door::Key, Some(Err(NotAToken::Malformed)), _) | (Door::OAuth, _, Some(Err(NotAToken::Malformed))) => Err(Why::Mistyped),
+        (Door::OAuth, Some(Ok(_) | Err(NotAToken::Malformed)), _) | (Door::Key, _, Some(Ok(_) | Err(NotAToken::Malformed))) => {
+            Err(Why::WrongDoor)
+        }
+        _ => Err(presented.look_alike().map_or(Why::Unknown, Why::Foreign)),
+    }
+}
+
+fn judge(record: &Record, door: Door, server: Option<&ServerName>, now: Timestamp) -> Result<(), Why> {
+    let fits = match door {
+        Door::Key => record.level == Level::StaticKey,
+        Door::OAuth => record.level == Level::OAuth,
+    };
+    if !fits {
+        return Err(Why::WrongDoor);
+    }
+    if record.revoked.is_some() {
+        return Err(Why::Revoked);
+    }
+    if record.expires <= now {
+        return Err(Why::Expired);
+    }
+    if record.user_disabled {
+        return Err(Why::UserDisabled);
+    }
+    match (&record.audience, server) {
+        (Audience::Only(servers), Some(server)) if !servers.contains(server) => Err(Why::WrongAudience),
+        _ => Ok(()),
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        &self.record.user
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.record.client
+    }
+
+    /// Groups of the user.
+    #[must_use]
+    pub fn groups(&self) -> &[GroupName] {
+        &self.record.groups
+    }
+
+    /// The administrator's label for the client.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentLabel> {
+        self.record.agent.as_ref()
+    }
+
+    /// The level of authentication.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.record.level
+    }
+
+    /// The credential's record.
+    #[must_use]
+    pub fn credential(&self) -> &CredentialId {
+        &self.record.credential
+    }
+
+    /// What was granted, as `<server>:<class>`.
+    #[must_use]
+    pub fn granted(&self) -> &BTreeSet<String> {
+        &self.record.granted
+    }
+
+    /// When the credential ends: no stream outlives it (I8).
+    #[must_use]
+    pub fn expires(&self) -> Timestamp {
+        self.record.expires
+    }
+
+    /// For refusals that come later.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        Known { user: Some(self.user().clone()), client: Some(self.client().clone()), ..Known::default() }
+    }
+}
+
+// === impl Why ===
+
+impl Why {
+    /// Stable id for audit, metrics and documentation.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Absent => "no_credential",
+            Self::Fault(Fault::Several) => "several_credentials",
+            Self::Fault(Fault::InQuery) => "credential_in_query",
+            Self::Fault(Fault::OtherScheme) => "other_scheme",
+            Self::Fault(Fault::Malformed) => "malformed_credential",
+            Self::Mistyped => "mistyped_credential",
+            Self::WrongDoor => "wrong_door",
+            Self::Foreign(_) => "foreign_credential",
+            Self::Unknown => "unknown_credential",
+            Self::Expired => "expired_credential",
+            Self::Revoked => "revoked_credential",
+            Self::UserDisabled => "user_disabled",
+            Self::WrongAudience => "wrong_audience",
+        }
+    }
+
+    /// The refusal at the edge. Two credentials are 400 (SR-22), everything else is 401; the client is not told which.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        let (wire, public) = match self {
+            Self::Fault(Fault::Several) => (Wire::Http(400), "Send exactly one credential."),
+            Self::Fault(Fault::InQuery) => {
+                (Wire::Http(400), "Credentials are not accepted in the URL. Send them in the Authorization header.")
+            }
+            Self::Absent => (Wire::Challenge { presented: Presence::Absent }, "Sign in first."),
+            _ => (Wire::Challenge { presented: Presence::Presented }, "The credential is not valid here."),
+        };
+        let refusal = Refusal::new(Station::Identify, self.reason(), Blame::Caller, wire, public).retry(Retry::AfterSignIn);
+        match self {
+            Self::Foreign(kind) => refusal.because(format!("looks like a credential of {}", kind.as_str())),
+            _ => refusal,
+        }
+    }
+}
+
+impl Level {
+    /// The name in audit records and policy.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StaticKey => "static-key",
+            Self::OAuth => "oauth",
+            Self::Cloud => "cloud",
+            Self::Impersonation => "impersonation",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Who is calling. Owns the witness [`caller::Caller`] and the only function that makes one, [`caller::verify`].
+//!
+//! Must not know sessions, MCP messages or where records are kept. `credentials.md` section 5; invariants I1 and I7.
+
+pub mod caller;
+pub mod foreign;
+pub mod presented;

@@ -1,0 +1,203 @@
+//! What a client showed, taken out of the request before anything else reads it.
+//!
+//! A presented credential can be digested and judged, never read back: no function turns it into text, a header or an
+//! upstream secret (I1).
+
+use super::foreign::{self, ForeignKind};
+use crate::secret::{NotAToken, Secret, TokenHash, TokenKind};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION};
+use std::fmt;
+use zeroize::Zeroize as _;
+
+/// The credential of one request, whatever it is.
+pub struct Presented {
+    bearer: Option<Secret<String>>,
+    fault: Option<Fault>,
+    foreign: Vec<ForeignKind>,
+}
+
+/// Why what was presented cannot even be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// More than one credential in one request (RFC 6750 section 2; SR-22).
+    Several,
+    /// In the query string: refused and never logged (RFC 9700 section 4.3.2).
+    InQuery,
+    /// `Authorization` with another scheme than `Bearer`.
+    OtherScheme,
+    /// An `Authorization` header that is empty, not ASCII or has no token.
+    Malformed,
+}
+
+/// Query parameters that carry credentials in the wild.
+const CREDENTIAL_PARAMETERS: [&str; 9] =
+    ["access_token", "token", "api_key", "apikey", "key", "auth", "authorization", "bearer", "x-api-key"];
+
+/// Headers that carry somebody else's credential; their value is inspected for its kind, then dropped.
+const FOREIGN_HEADERS: [&str; 8] = [
+    "x-api-key",
+    "x-github-token",
+    "x-gitlab-token",
+    "x-goog-api-key",
+    "x-amz-security-token",
+    "x-auth-token",
+    "x-access-token",
+    "x-forwarded-access-token",
+];
+
+impl Presented {
+    /// Takes every credential out of `headers` and looks at the query string. Afterwards the map holds none.
+    #[must_use]
+    pub fn take(headers: &mut HeaderMap, query: Option<&str>) -> Self {
+        let mut found = Self { bearer: None, fault: None, foreign: Vec::new() };
+        let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().cloned().collect();
+        headers.remove(AUTHORIZATION);
+        headers.remove(PROXY_AUTHORIZATION);
+        headers.remove(COOKIE);
+        match values.as_slice() {
+            [] => {}
+            [one] => match bearer(one.as_bytes()) {
+                Ok(token) => found.bearer = Some(token),
+                Err(fault) => found.fault = Some(fault),
+            },
+            _ => found.fault = Some(Fault::Several),
+        }
+        for name in FOREIGN_HEADERS {
+            for value in headers.get_all(name) {
+                found.foreign.push(value.to_str().ok().and_then(foreign::recognise).unwrap_or(ForeignKind::Header));
+            }
+            headers.remove(name);
+        }
+        if query.is_some_and(query_has_credential) {
+            found.fault = Some(if found.bearer.is_some() { Fault::Several } else { Fault::InQuery });
+        }
+        found
+    }
+
+    /// A credential that arrived over another listener than HTTP (`doorward bridge`).
+    #[must_use]
+    pub const fn bearer(token: Secret<String>) -> Self {
+        Self { bearer: Some(token), fault: None, foreign: Vec::new() }
+    }
+
+    /// True when the request carried no credential in any place.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        self.bearer.is_none() && self.fault.is_none()
+    }
+
+    /// Why it cannot be looked up, if so.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// The hash under which a token of kind `K` would be stored.
+    ///
+    /// # Errors
+    /// `None` inside when nothing was presented; [`NotAToken`] when it is something else.
+    pub fn hash<K: TokenKind>(&self) -> Option<Result<TokenHash<K>, NotAToken>> {
+        self.bearer.as_ref().map(|token| TokenHash::of(token.expose()))
+    }
+
+    /// Whose token the bearer looks like, when it is not one of ours.
+    #[must_use]
+    pub fn look_alike(&self) -> Option<ForeignKind> {
+        self.bearer.as_ref().and_then(|token| foreign::recognise(token.expose()))
+    }
+
+    /// Foreign credentials that came in other headers; they were dropped.
+    #[must_use]
+    pub fn foreign(&self) -> &[ForeignKind] {
+        &self.foreign
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("fault", &self.fault).field("foreign", &self.foreign).finish_non_exhaustive()
+    }
+}
+
+fn bearer(value: &[u8]) -> Result<Secret<String>, Fault> {
+    let text = std::str::from_utf8(value).map_err(|_| Fault::Malformed)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Fault::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Fault::OtherScheme);
+    }
+    let token = token.trim_matches(' ');
+    if token.is_empty() || token.len() > 16 * 1024 || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Fault::Malformed);
+    }
+    Ok(Secret::new(token.to_owned()))
+}
+
+fn query_has_credential(query: &str) -> bool {
+    let mut hit = false;
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut name = name.to_ascii_lowercase();
+        hit |= CREDENTIAL_PARAMETERS.contains(&name.as_str()) || foreign::is_ours(value) || foreign::recognise(value).is_some();
+        name.zeroize();
+    }
+    hit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{ApiKey, PlainToken};
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, value.parse().expect("header value"));
+        }
+        map
+    }
+
+    #[test]
+    fn takes_the_credential_out_of_the_map() {
+        let key = PlainToken::<ApiKey>::mint(&[5; 32]);
+        let mut map = headers(&[("authorization", &format!("Bearer {}", key.reveal())), ("cookie", "a=b"), ("accept", "x")]);
+        let presented = Presented::take(&mut map, None);
+        assert_eq!(map.len(), 1);
+        let hash = presented.hash::<ApiKey>().expect("present").expect("a key");
+        assert_eq!(hash.as_bytes(), key.hashed().as_bytes());
+    }
+
+    #[test]
+    fn two_credentials_are_a_fault_and_neither_is_used() {
+        let mut map = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
+        let presented = Presented::take(&mut map, None);
+        assert_eq!(presented.fault(), Some(Fault::Several));
+        assert!(presented.hash::<ApiKey>().is_none());
+        let mut map = headers(&[("authorization", "Bearer a")]);
+        assert_eq!(Presented::take(&mut map, Some("access_token=b")).fault(), Some(Fault::Several));
+    }
+
+    #[test]
+    fn query_credentials_are_noticed_under_any_name() {
+        for query in ["access_token=x", "a=1&API_KEY=x", "q=ghp_012345678901234567890123456789012345", "z=dwk_x"] {
+            assert_eq!(Presented::take(&mut HeaderMap::new(), Some(query)).fault(), Some(Fault::InQuery), "{query}");
+        }
+        assert!(Presented::take(&mut HeaderMap::new(), Some("a=1&b=2")).is_absent());
+    }
+
+    #[test]
+    fn schemes_other_than_bearer_and_empty_tokens_are_faults() {
+        for (value, fault) in [("Basic YTpi", Fault::OtherScheme), ("Bearer", Fault::Malformed), ("Bearer  ", Fault::Malformed)] {
+            assert_eq!(Presented::take(&mut headers(&[("authorization", value)]), None).fault(), Some(fault), "{value}");
+        }
+        assert!(Presented::take(&mut headers(&[("authorization", "bEaReR x")]), None).fault().is_none());
+    }
+
+    #[test]
+    fn foreign_headers_are_dropped_and_named_by_kind() {
+        let mut map = headers(&[("x-github-token", "ghp_012345678901234567890123456789012345"), ("x-api-key", "whatever")]);
+        let presented = Presented::take(&mut map, None);
+        assert!(map.is_empty());
+        assert_eq!(presented.foreign().len(), 2);
+        assert!(presented.is_absent());
+    }
+}

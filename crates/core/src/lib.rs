@@ -1,0 +1,18 @@
+//! The meaning of Doorward: every security fact is a type that only one pure function can make.
+//!
+//! Owns identities, sessions, MCP messages, policy, credentials and the audit chain as values.
+//! Must not know sockets, SQL, clocks, random sources or an async runtime: whoever calls a maker
+//! hands it the facts, the time and the randomness. See `ARCHITECTURE.md`, "The corridor".
+
+pub mod audit;
+pub mod blame;
+pub mod config;
+pub mod credential;
+pub mod id;
+pub mod identity;
+pub mod json;
+pub mod mcp;
+pub mod policy;
+pub mod secret;
+pub mod session;
+pub mod time;

@@ -1,0 +1,276 @@
+//! One meaning of what a client sent. Decoded once; policy, audit and forwarding all read this value (I4).
+
+use super::version::Era;
+use crate::json::RawJson;
+use crate::mcp::headers::ParamHeader;
+use std::sync::Arc;
+
+/// What a client asks for, with every part that decides already typed. Only [`super::decode`] makes one.
+///
+/// Fields are private and there is no way to edit one: what has been decided cannot be changed afterwards.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) era: Era,
+    pub(super) form: Form,
+    pub(super) method: Method,
+    pub(super) target: Option<Arc<str>>,
+    pub(super) params: Option<RawJson>,
+    pub(super) arguments: Option<RawJson>,
+    pub(super) vendor_meta: Option<RawJson>,
+    pub(super) capabilities: Option<RawJson>,
+    pub(super) progress_token: Option<RpcId>,
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) cursor: Option<String>,
+    pub(super) request_state: Option<String>,
+    pub(super) input_responses: Option<RawJson>,
+    pub(super) param_headers: Vec<ParamHeader>,
+    pub(super) digest: [u8; 32],
+}
+
+/// How the message came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Form {
+    /// A JSON-RPC request with the client's own id.
+    Request(RpcId),
+    /// A JSON-RPC notification.
+    Notification,
+    /// The client's answer to a question that an upstream asked (legacy only); the id is one of ours.
+    Answer { id: RpcId, body: AnswerBody },
+    /// `GET`: opens the server stream of a legacy session, or resumes the stream of an event id.
+    OpenStream { last_event_id: Option<String> },
+    /// `DELETE`: ends a legacy session.
+    EndSession,
+}
+
+/// The content of a client's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnswerBody {
+    /// `result`.
+    Result(RawJson),
+    /// `error`, kept whole.
+    Error(RawJson),
+}
+
+/// A JSON-RPC id (string or integer; never null or fractional).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RpcId {
+    /// An integer.
+    Number(i64),
+    /// A string.
+    Text(Arc<str>),
+}
+
+/// RFC 5424 levels as MCP names them, least severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// `debug`
+    Debug,
+    /// `info`
+    Info,
+    /// `notice`
+    Notice,
+    /// `warning`
+    Warning,
+    /// `error`
+    Error,
+    /// `critical`
+    Critical,
+    /// `alert`
+    Alert,
+    /// `emergency`
+    Emergency,
+}
+
+/// Every method that Doorward lets pass or answers. What is not here does not exist (RPC-06).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `initialize` (legacy)
+    Initialize,
+    /// `server/discover` (modern)
+    Discover,
+    /// `ping` (legacy)
+    Ping,
+    /// `tools/list`
+    ToolsList,
+    /// `tools/call`
+    ToolsCall,
+    /// `prompts/list`
+    PromptsList,
+    /// `prompts/get`
+    PromptsGet,
+    /// `resources/list`
+    ResourcesList,
+    /// `resources/templates/list`
+    ResourceTemplatesList,
+    /// `resources/read`
+    ResourcesRead,
+    /// `resources/subscribe` (legacy)
+    ResourcesSubscribe,
+    /// `resources/unsubscribe` (legacy)
+    ResourcesUnsubscribe,
+    /// `completion/complete`
+    Complete,
+    /// `logging/setLevel` (legacy)
+    SetLevel,
+    /// `subscriptions/listen` (modern)
+    Listen,
+    /// `tasks/get`
+    TasksGet,
+    /// `tasks/update` (modern)
+    TasksUpdate,
+    /// `tasks/cancel`
+    TasksCancel,
+    /// `tasks/result` (legacy)
+    TasksResult,
+    /// `tasks/list` (legacy)
+    TasksList,
+    /// `notifications/initialized` (legacy)
+    Initialized,
+    /// `notifications/cancelled`
+    Cancelled,
+    /// `notifications/progress` from the client (legacy)
+    ClientProgress,
+    /// `notifications/roots/list_changed` (legacy)
+    RootsChanged,
+    /// A notification that has no effect here; accepted and dropped.
+    OtherNotification,
+    /// The client's answer to an upstream's question (legacy).
+    Answer,
+    /// `GET` on the endpoint (legacy).
+    OpenStream,
+    /// `DELETE` on the endpoint (legacy).
+    EndSession,
+}
+
+// === impl Call ===
+
+impl Call {
+    /// The era in which the client speaks.
+    #[must_use]
+    pub const fn era(&self) -> Era {
+        self.era
+    }
+
+    /// How the message came.
+    #[must_use]
+    pub const fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// What is addressed: tool or prompt name, resource URI, task id; for `completion/complete` the prompt or template.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The params as they were read, without `_meta`, `requestState`, `inputResponses` and `cursor`.
+    #[must_use]
+    pub const fn params(&self) -> Option<&RawJson> {
+        self.params.as_ref()
+    }
+
+    /// `params.arguments` of `tools/call` and `prompts/get`.
+    #[must_use]
+    pub const fn arguments(&self) -> Option<&RawJson> {
+        self.arguments.as_ref()
+    }
+
+    /// Vendor keys of `_meta` that may pass (D19), as one object.
+    #[must_use]
+    pub const fn vendor_meta(&self) -> Option<&RawJson> {
+        self.vendor_meta.as_ref()
+    }
+
+    /// The client capabilities declared with this message (modern: every request; legacy: `initialize`).
+    #[must_use]
+    pub const fn capabilities(&self) -> Option<&RawJson> {
+        self.capabilities.as_ref()
+    }
+
+    /// The client's own progress token.
+    #[must_use]
+    pub const fn progress_token(&self) -> Option<&RpcId> {
+        self.progress_token.as_ref()
+    }
+
+    /// The log level asked for: `_meta` in modern requests, `params.level` of `logging/setLevel`.
+    #[must_use]
+    pub const fn log_level(&self) -> Option<LogLevel> {
+        self.log_level
+    }
+
+    /// The pagination cursor as the client sent it: one of ours, sealed.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// `requestState` as the client sent it: one of ours, sealed.
+    #[must_use]
+    pub fn request_state(&self) -> Option<&str> {
+        self.request_state.as_deref()
+    }
+
+    /// `inputResponses`, an object of objects.
+    #[must_use]
+    pub const fn input_responses(&self) -> Option<&RawJson> {
+        self.input_responses.as_ref()
+    }
+
+    /// Mirrored `Mcp-Param-*` headers in parsed form; values come from the model and decide nothing.
+    #[must_use]
+    pub fn param_headers(&self) -> &[ParamHeader] {
+        &self.param_headers
+    }
+
+    /// SHA-256 over RFC 8785 canonical JSON of what identifies the request (protocol 12.1): name and arguments, or URI.
+    #[must_use]
+    pub const fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+// === impl Method ===
+
+impl Method {
+    /// The name on the wire; pseudo-methods have a name in angle brackets that no client can send.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Discover => "server/discover",
+            Self::Ping => "ping",
+            Self::ToolsList => "tools/list",
+            Self::ToolsCall => "tools/call",
+            Self::PromptsList => "prompts/list",
+            Self::PromptsGet => "prompts/get",
+            Self::ResourcesList => "resources/list",
+            Self::ResourceTemplatesList => "resources/templates/list",
+            Self::ResourcesRead => "resources/read",
+            Self::ResourcesSubscribe => "resources/subscribe",
+            Self::ResourcesUnsubscribe => "resources/unsubscribe",
+            Self::Complete => "completion/complete",
+            Self::SetLevel => "logging/setLevel",
+            Self::Listen => "subscriptions/listen",
+            Self::TasksGet => "tasks/get",
+            Self::TasksUpdate => "tasks/update",
+            Self::TasksCancel => "tasks/cancel",
+            Self::TasksResult => "tasks/result",
+            Self::TasksList => "tasks/list",
+            Self::Initialized => "notifications/initialized",
+            Self::Cancelled => "notifications/cancelled",
+            Self::ClientProgress => "notifications/progress",
+            Self::RootsChanged => "notifications/roots/list_changed",
+            Self::OtherNotification => "<notification>",
+            Self::Answer => "<answer>",
+            Self::OpenStream => "<open-stream>",
+            Self::EndSession => "<end-session>",
+        }
+    }
+}

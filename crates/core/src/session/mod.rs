@@ -1,0 +1,149 @@
+//! Which session or sealed state a request belongs to. Owns the witness [`Bound`] and the only function that makes one.
+//!
+//! There is no look-up by session id alone, and a foreign session looks exactly like an absent one (I7; protocol 3.3, 12).
+
+pub mod era;
+pub mod sealed;
+
+use crate::blame::{Blame, Known, Refusal, Station, Wire};
+use crate::id::{ClientId, CredentialId, ServerName, UserId};
+use crate::identity::caller::Caller;
+use crate::mcp::version::{Era, Version};
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// A caller bound to a server, an era and, in the legacy era, a session of their own.
+#[derive(Debug)]
+pub struct Bound {
+    caller: Caller,
+    server: ServerName,
+    era: Era,
+    session: Option<Stored>,
+}
+
+/// What a request claims about its session, decided by [`era::decide`].
+#[derive(Debug)]
+pub enum Claim {
+    /// 2026-07-28: no session.
+    PerRequest,
+    /// `initialize`: a new session will be made; a presented id is ignored (no fixation).
+    New(Version),
+    /// A session id was presented; this is what the store holds under (hash, user, client, server).
+    Existing(Option<Stored>),
+}
+
+/// A legacy session as the store holds it. A fact, not a proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// SHA-256 of the id that the client holds; the id itself is not kept.
+    pub digest: [u8; 32],
+    /// Owner.
+    pub user: UserId,
+    /// Owner's client.
+    pub client: ClientId,
+    /// The credential under which it was opened; another credential of the same user does not count (SES-02).
+    pub credential: CredentialId,
+    /// The server.
+    pub server: ServerName,
+    /// Negotiated with the client.
+    pub version: Version,
+    /// Client capabilities of `initialize`, JSON text.
+    pub capabilities: String,
+    /// The upstream's own session id, if it gave one. Never shown to a client.
+    pub upstream_id: Option<String>,
+    /// Negotiated with the upstream.
+    pub upstream_version: Version,
+    /// Log level set by the client, as MCP names it.
+    pub log_level: Option<String>,
+    /// Opened at.
+    pub created: Timestamp,
+    /// Last use, coarse.
+    pub used: Timestamp,
+}
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// Without use.
+    pub idle: Duration,
+    /// In all.
+    pub absolute: Duration,
+}
+
+/// Unknown, ended, expired and foreign sessions: one answer for all (E13).
+#[derive(Debug)]
+pub struct UnknownSession {
+    known: Known,
+}
+
+/// Binds a caller to a server and, where the era has them, to a session that is theirs.
+///
+/// # Errors
+/// [`UnknownSession`] for a session that does not exist, has ended or belongs to another user, client, credential or server.
+pub fn open(caller: Caller, server: &ServerName, claim: Claim, lifetimes: Lifetimes, now: Timestamp) -> Result<Bound, UnknownSession> {
+    let server = server.clone();
+    match claim {
+        Claim::PerRequest => Ok(Bound { caller, server, era: Era::Modern, session: None }),
+        Claim::New(version) => Ok(Bound { caller, server, era: Era::Legacy(version), session: None }),
+        Claim::Existing(Some(stored)) if is_theirs(&stored, &caller, &server) && is_alive(&stored, lifetimes, now) => {
+            Ok(Bound { caller, server, era: Era::Legacy(stored.version), session: Some(stored) })
+        }
+        Claim::Existing(_) => Err(UnknownSession { known: Known { server: Some(server), ..caller.known() } }),
+    }
+}
+
+fn is_theirs(stored: &Stored, caller: &Caller, server: &ServerName) -> bool {
+    stored.user == *caller.user()
+        && stored.client == *caller.client()
+        && stored.credential == *caller.credential()
+        && stored.server == *server
+}
+
+fn is_alive(stored: &Stored, lifetimes: Lifetimes, now: Timestamp) -> bool {
+    now.since(stored.used) < lifetimes.idle && now.since(stored.created) < lifetimes.absolute
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// The caller.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    /// The era in which the client speaks, with the negotiated version of an existing session.
+    #[must_use]
+    pub const fn era(&self) -> Era {
+        self.era
+    }
+
+    /// The session, in the legacy era once it exists.
+    #[must_use]
+    pub const fn session(&self) -> Option<&Stored> {
+        self.session.as_ref()
+    }
+
+    /// For refusals that come later.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        Known { server: Some(self.server.clone()), ..self.caller.known() }
+    }
+}
+
+// === impl UnknownSession ===
+
+impl UnknownSession {
+    /// 404 with one body for every cause.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        let wire = Wire::Rpc { status: 404, code: -32600, data: None };
+        Refusal::new(Station::Session, "unknown_session", Blame::Caller, wire, "Session not found. Initialize again.").knowing(self.known)
+    }
+}

@@ -1,0 +1,1 @@
+//! Sealed blobs: `requestState` and cursors, bound to user, client, server and request (protocol 12.1).
