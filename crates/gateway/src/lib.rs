@@ -1,1 +1,5 @@
-//! x
+//! The corridor of Doorward: from the listener to the answer. See `ARCHITECTURE.md`.
+
+pub mod env;
+pub mod listen;
+pub mod tasks;

@@ -52,7 +52,6 @@ impl<B> Answer<B> {
 
     /// The only way out: both are consumed.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "one receipt, one answer: the witness ends here")]
     pub fn release(self, _receipt: Receipt) -> http::Response<B> {
         self.response
     }

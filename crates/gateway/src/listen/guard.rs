@@ -1,0 +1,162 @@
+//! Host and Origin allow-lists on every route (DNS rebinding), and the client's address through configured proxies only.
+
+use http::header::{HOST, HeaderMap, ORIGIN};
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+
+/// What this listener answers to. Built from configuration and the bound address alone.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    proxies: Vec<IpNet>,
+}
+
+/// Why a request was turned away before anything was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// `Host` missing, repeated, not on the list, or different from `:authority`.
+    Host,
+    /// `Origin` present and not on the list.
+    Origin,
+}
+
+impl Guard {
+    /// `public_url` and `hosts` come from configuration; the loopback names count only on a loopback listener (L8).
+    #[must_use]
+    pub fn new(bound: SocketAddr, public_url: Option<&str>, hosts: &[String], origins: &[String], proxies: &[IpNet]) -> Self {
+        let mut names: Vec<String> = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        let mut allowed: Vec<String> = origins.to_vec();
+        if bound.ip().is_loopback() {
+            for name in ["127.0.0.1", "[::1]", "localhost"] {
+                names.push(format!("{name}:{}", bound.port()));
+                allowed.push(format!("http://{name}:{}", bound.port()));
+            }
+        }
+        if let Some(authority) = public_url.and_then(|url| url.split_once("://")).map(|(_, rest)| rest) {
+            names.push(authority.to_ascii_lowercase());
+            allowed.extend(public_url.map(str::to_owned));
+        }
+        Self { hosts: names, origins: allowed, proxies: proxies.to_vec() }
+    }
+
+    /// Checks `Host` (or `:authority`) and `Origin`, independently of one another.
+    ///
+    /// # Errors
+    /// [`Turned`].
+    pub fn check(&self, authority: Option<&str>, headers: &HeaderMap) -> Result<(), Turned> {
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = match (hosts.next(), hosts.next()) {
+            (Some(one), None) => Some(one.to_str().map_err(|_| Turned::Host)?),
+            (None, None) => None,
+            _ => return Err(Turned::Host),
+        };
+        let named = match (host, authority) {
+            (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => return Err(Turned::Host),
+            (Some(host), _) => host,
+            (None, Some(authority)) => authority,
+            (None, None) => return Err(Turned::Host),
+        };
+        if !self.hosts.iter().any(|host| host.eq_ignore_ascii_case(named)) {
+            return Err(Turned::Host);
+        }
+        let mut origins = headers.get_all(ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (None, _) => Ok(()),
+            (Some(one), None) if self.origins.iter().any(|origin| origin.as_bytes() == one.as_bytes()) => Ok(()),
+            _ => Err(Turned::Origin),
+        }
+    }
+
+    /// The client's address: the socket's peer, or what configured proxies say, read from the right.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let trusted = |ip: &IpAddr| self.proxies.iter().any(|net| net.contains(ip));
+        if !trusted(&peer) {
+            return peer;
+        }
+        let hops: Vec<IpAddr> = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map_while(|hop| hop.trim().parse().ok())
+            .collect();
+        hops.iter().rev().find(|hop| !trusted(hop)).copied().unwrap_or(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard() -> Guard {
+        Guard::new(
+            "127.0.0.1:8417".parse().expect("address"),
+            None,
+            &[],
+            &["https://app.test".to_owned()],
+            &["10.0.0.0/8".parse().expect("net")],
+        )
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, value.parse().expect("value"));
+        }
+        map
+    }
+
+    #[test]
+    fn http_02_only_listed_hosts_pass() {
+        for good in ["127.0.0.1:8417", "localhost:8417", "LOCALHOST:8417", "[::1]:8417"] {
+            assert_eq!(guard().check(None, &headers(&[("host", good)])), Ok(()), "{good}");
+        }
+        for bad in [
+            "evil.test:8417",
+            "127.0.0.1.evil.test:8417",
+            "127.1:8417",
+            "0.0.0.0:8417",
+            "localhost",
+            "localhost:8418",
+            "localhost:8417, evil.test",
+        ] {
+            assert_eq!(guard().check(None, &headers(&[("host", bad)])), Err(Turned::Host), "{bad}");
+        }
+        assert_eq!(guard().check(None, &headers(&[])), Err(Turned::Host));
+        assert_eq!(guard().check(None, &headers(&[("host", "localhost:8417"), ("host", "localhost:8417")])), Err(Turned::Host));
+        assert_eq!(guard().check(Some("evil.test"), &headers(&[("host", "localhost:8417")])), Err(Turned::Host));
+    }
+
+    #[test]
+    fn http_01_origins_match_exactly_or_not_at_all() {
+        let with = |origin: &str| guard().check(None, &headers(&[("host", "localhost:8417"), ("origin", origin)]));
+        for good in ["https://app.test", "http://localhost:8417", "http://127.0.0.1:8417"] {
+            assert_eq!(with(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "null",
+            "https://evil.test",
+            "https://app.test.evil.test",
+            "http://app.test",
+            "HTTPS://APP.TEST",
+            "chrome-extension://x",
+            "https://app.test/",
+        ] {
+            assert_eq!(with(bad), Err(Turned::Origin), "{bad}");
+        }
+        let two = headers(&[("host", "localhost:8417"), ("origin", "https://app.test"), ("origin", "https://app.test")]);
+        assert_eq!(guard().check(None, &two), Err(Turned::Origin));
+    }
+
+    #[test]
+    fn http_05_forwarded_addresses_count_only_from_configured_proxies() {
+        let forged = headers(&[("x-forwarded-for", "1.2.3.4")]);
+        let peer: IpAddr = "192.0.2.1".parse().expect("ip");
+        assert_eq!(guard().client(peer, &forged), peer);
+        let proxy: IpAddr = "10.0.0.1".parse().expect("ip");
+        let chain = headers(&[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.2")]);
+        assert_eq!(guard().client(proxy, &chain), "1.2.3.4".parse::<IpAddr>().expect("ip"));
+    }
+}

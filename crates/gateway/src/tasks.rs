@@ -1,0 +1,105 @@
+//! Every spawned task: counted, contained and joined at shutdown. The only place that spawns.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot, watch};
+
+/// Owner of all tasks of a gateway; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    running: AtomicUsize,
+    idle: Notify,
+    stop: watch::Sender<bool>,
+}
+
+/// The task panicked or the runtime ended: that request fails alone.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the task did not finish")]
+pub struct Lost;
+
+struct Count(Arc<Inner>);
+
+impl Tasks {
+    /// No tasks yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { inner: Arc::new(Inner { running: AtomicUsize::new(0), idle: Notify::new(), stop: watch::Sender::new(false) }) }
+    }
+
+    /// Runs `work` to its end whoever stops waiting for it.
+    ///
+    /// # Errors
+    /// [`Lost`] if it panicked.
+    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Lost> {
+        let (tell, told) = oneshot::channel();
+        self.spawn(async move {
+            let _gone = tell.send(work.await);
+        });
+        told.await.map_err(|_| Lost)
+    }
+
+    /// Runs `work` in the background.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.running.fetch_add(1, Ordering::SeqCst);
+        let count = Count(Arc::clone(&self.inner));
+        tokio::spawn(async move {
+            let _count = count;
+            work.await;
+        });
+    }
+
+    /// Resolves once shutdown has begun.
+    pub async fn stopping(&self) {
+        let mut stop = self.inner.stop.subscribe();
+        let _closed = stop.wait_for(|stopped| *stopped).await;
+    }
+
+    /// True once shutdown has begun.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.inner.stop.borrow()
+    }
+
+    /// How many tasks run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.inner.running.load(Ordering::SeqCst)
+    }
+
+    /// Begins shutdown and waits until every task has ended, at most `patience`. Returns how many are left.
+    pub async fn stop(&self, patience: Duration) -> usize {
+        self.inner.stop.send_replace(true);
+        let all = async {
+            loop {
+                let idle = self.inner.idle.notified();
+                if self.running() == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        let _late = tokio::time::timeout(patience, all).await;
+        self.running()
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
