@@ -1,5 +1,17 @@
 //! The record: intent before effect, outcome after, refusals too, in one hash chain per writer (I2).
 //!
-//! `intent` is the only part that knows policy. `verify` needs only the files and the public key.
+//! `intent` and `chain` know policy. `verify` needs only the file and the public key; `recovery` only the file.
+//! Nothing here touches a file or a clock: whoever writes the lines rolls the chain back when the write failed.
 
+pub mod chain;
+pub mod checkpoint;
+pub mod event;
 pub mod intent;
+pub mod outcome;
+pub mod recovery;
+pub mod verify;
+
+#[cfg(test)]
+mod tamper_tests;
+#[cfg(test)]
+mod tests;

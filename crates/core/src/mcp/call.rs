@@ -236,6 +236,30 @@ impl Call {
     }
 }
 
+#[cfg(test)]
+impl Call {
+    /// A tool call that nobody decoded.
+    pub(crate) fn for_tests(target: &str, digest: [u8; 32]) -> Self {
+        Self {
+            era: Era::Modern,
+            form: Form::Request(RpcId::Number(1)),
+            method: Method::ToolsCall,
+            target: Some(Arc::from(target)),
+            params: None,
+            arguments: None,
+            vendor_meta: None,
+            capabilities: None,
+            progress_token: None,
+            log_level: None,
+            cursor: None,
+            request_state: None,
+            input_responses: None,
+            param_headers: Vec::new(),
+            digest,
+        }
+    }
+}
+
 // === impl Method ===
 
 impl Method {

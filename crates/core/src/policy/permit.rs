@@ -12,6 +12,14 @@ pub struct Permit {
     pub(super) rules: Vec<RuleId>,
 }
 
+#[cfg(test)]
+impl Permit {
+    /// A permit that nobody decided.
+    pub(crate) const fn for_tests(bound: Bound, call: Call, rules: Vec<RuleId>) -> Self {
+        Self { bound, call, rules }
+    }
+}
+
 impl Permit {
     /// Who, where.
     #[must_use]
