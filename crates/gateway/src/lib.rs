@@ -1,5 +1,6 @@
 //! The corridor of Doorward: from the listener to the answer. See `ARCHITECTURE.md`.
 
+pub mod audit;
 pub mod env;
 pub mod listen;
 pub mod tasks;

@@ -1,0 +1,9 @@
+//! Writes the record to disk. Owns the file, its lock, durability and the signing key file.
+//!
+//! What a record says and how the chain is linked is `doorward_core::audit`; nothing here looks into a record.
+
+pub mod key;
+mod medium;
+pub mod recorder;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,504 @@
+//! The recorder: every witness that it hands out stands in the file first (I2).
+//!
+//! A record is one write(2) on the caller's thread, under one lock. With [`Durability::Fsync`] the caller then waits
+//! until one thread has synced past its record; all who wait share that sync. After a failed write the chain and the
+//! file are as before, and the next write may succeed. After a failed sync nobody knows what the disk holds: the file
+//! is not written again.
+
+use super::medium::{self, Medium};
+use doorward_core::audit::chain::{Chain, Digests, WriterId};
+use doorward_core::audit::checkpoint::{PublicKey, SealError, Signer};
+use doorward_core::audit::event::{Head, Line};
+use doorward_core::audit::intent::{Intent, Ongoing, OpenIntent, Receipt};
+use doorward_core::audit::outcome::{Notice, Outcome};
+use doorward_core::audit::recovery::{Found, Resumed};
+use doorward_core::audit::verify::FirstBad;
+use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
+use doorward_core::credential::Principal;
+use doorward_core::id::CorrelationId;
+use doorward_core::policy::permit::Permit;
+use doorward_core::time::Timestamp;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Outcomes that could not be written are remembered up to this number; the rest is found at the next start.
+const MAX_LEFT_OVER: usize = 65_536;
+
+/// When a record counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The kernel has it: safe when the process dies.
+    Write,
+    /// The disk has it: safe when the power fails.
+    Fsync,
+}
+
+/// How to keep the record.
+#[derive(Debug)]
+pub struct Options {
+    /// The file.
+    pub path: PathBuf,
+    /// When a record counts as written.
+    pub durability: Durability,
+    /// After how many records a seal follows by itself.
+    pub seal_every: u64,
+    /// Names a new chain; an existing file keeps its name.
+    pub writer: WriterId,
+    /// What is kept of arguments and replies.
+    pub digests: Digests,
+}
+
+/// Writes the record of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+/// Something could not be recorded, so it must not happen or must not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not recorded: {0}")]
+pub struct Unrecorded(Cause);
+
+/// Why the record cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// The last write failed; the next may succeed.
+    #[error("the file took no record")]
+    Write,
+    /// A sync failed: this file is done.
+    #[error("the disk did not confirm a record; the file is not written again")]
+    Sync,
+    /// The seal could not be made.
+    #[error("the seal could not be made")]
+    Seal,
+    /// A panic happened while writing.
+    #[error("the recorder is broken")]
+    Broken,
+}
+
+/// Why a recorder did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened or written.
+    #[error("the record file: {0}")]
+    Io(#[from] io::Error),
+    /// Another process writes it.
+    #[error("the record file is in use by another process")]
+    Locked,
+    /// It was damaged or altered.
+    #[error("the record file must not be continued: {0}. Keep it as evidence and start with another file")]
+    Bad(#[from] FirstBad),
+    /// It goes on with another key.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The first records could not be written.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
+}
+
+struct Shared {
+    desk: Mutex<Desk>,
+    durability: Durability,
+    failing: AtomicBool,
+    written: Arc<AtomicU64>,
+    synced: watch::Receiver<Synced>,
+    syncer: Option<Syncer>,
+}
+
+/// The thread that syncs, and how to ask it.
+struct Syncer {
+    wake: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What only one may do at a time.
+pub(super) struct Desk {
+    chain: Chain,
+    signer: Signer,
+    medium: Box<dyn Medium>,
+    length: u64,
+    /// A failed write left bytes behind that could not be cut yet.
+    ragged: bool,
+    seal_every: u64,
+    left_over: Vec<OpenIntent>,
+}
+
+/// How far the disk has confirmed.
+#[derive(Debug, Clone, Copy)]
+struct Synced {
+    up_to: u64,
+    failed: bool,
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// Opens the file, locks it, picks up what an earlier run left behind and settles its open intents as unknown.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing may be served then.
+    pub fn open(options: Options, signer: Signer, now: Timestamp) -> Result<Self, OpenError> {
+        let file = medium::open(&options.path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked,
+            _ => OpenError::Io(error),
+        })?;
+        let syncing = file.try_clone()?;
+        let desk = match Chain::resume(BufReader::new(&file), options.digests)? {
+            Found::Nothing { digests, .. } => {
+                file.set_len(0)?;
+                let (chain, line) = Chain::begin(options.writer, digests, &signer, now)?;
+                let mut desk = Desk::new(chain, signer, Box::new(file), 0, options.seal_every);
+                desk.put(&line)?;
+                desk
+            }
+            Found::Chain(found) => continued(*found, signer, file, options.seal_every, now)?,
+        };
+        syncing.sync_data()?;
+        Ok(Self::start(desk, options.durability, move || syncing.sync_data())?)
+    }
+
+    /// Puts a desk to work, with a thread of its own for `sync`.
+    pub(super) fn start(desk: Desk, durability: Durability, sync: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        let seq = desk.chain.head().seq;
+        let written = Arc::new(AtomicU64::new(seq));
+        let (announce, synced) = watch::channel(Synced { up_to: seq, failed: false });
+        let (wake, asked) = sync_channel(1);
+        let counter = Arc::clone(&written);
+        let thread = std::thread::Builder::new().name("audit-sync".into()).spawn(move || keep_synced(&asked, &counter, &announce, sync))?;
+        let shared = Shared {
+            desk: Mutex::new(desk),
+            durability,
+            failing: AtomicBool::new(false),
+            written,
+            synced,
+            syncer: Some(Syncer { wake, thread }),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Records that a permitted call is about to have its effect as `principal`.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]: there must be no effect.
+    pub async fn intend(&self, permit: Permit, principal: &Principal, id: CorrelationId, now: Timestamp) -> Result<Intent, Unrecorded> {
+        let (intent, seq) = self.shared.write(None, now, |chain| chain.intend(permit, principal, id, now))?;
+        self.shared.durable(seq).await.map(|()| intent)
+    }
+
+    /// Records what became of an intent. If that fails it is recorded as unknown as soon as writing works again.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]: the reply must not leave.
+    pub async fn settle(&self, intent: Intent, outcome: &Outcome, now: Timestamp) -> Result<Receipt, Unrecorded> {
+        let (receipt, seq) = self.shared.write(Some(intent.open()), now, |chain| chain.settle(intent, outcome, now))?;
+        self.shared.durable(seq).await.map(|()| receipt)
+    }
+
+    /// Records that the answer becomes a stream.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]: the stream must not begin.
+    pub async fn opened(&self, intent: Intent, outcome: &Outcome, now: Timestamp) -> Result<(Receipt, Ongoing), Unrecorded> {
+        let (witnesses, seq) = self.shared.write(Some(intent.open()), now, |chain| {
+            let (receipt, ongoing, line) = chain.opened(intent, outcome, now);
+            ((receipt, ongoing), line)
+        })?;
+        self.shared.durable(seq).await.map(|()| witnesses)
+    }
+
+    /// Records how a stream ended.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]; it will be recorded as unknown.
+    pub async fn closed(&self, ongoing: Ongoing, outcome: &Outcome, now: Timestamp) -> Result<Receipt, Unrecorded> {
+        let open = ongoing.intent().open();
+        let (receipt, seq) = self.shared.write(Some(open), now, |chain| chain.closed(ongoing, outcome, now))?;
+        self.shared.durable(seq).await.map(|()| receipt)
+    }
+
+    /// Records an attempt that was refused before it became an intent.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]: the refusal must not leave either; send [`Unrecorded::response`].
+    pub async fn refused(&self, refusal: &Refusal, id: CorrelationId, now: Timestamp) -> Result<Receipt, Unrecorded> {
+        let (receipt, seq) = self.shared.write(None, now, |chain| chain.refused(refusal, id, now))?;
+        self.shared.durable(seq).await.map(|()| receipt)
+    }
+
+    /// Records something that is not a call.
+    ///
+    /// # Errors
+    /// [`Unrecorded`].
+    pub async fn event(&self, notice: &Notice<'_>, now: Timestamp) -> Result<(), Unrecorded> {
+        let ((), seq) = self.shared.write(None, now, |chain| ((), chain.event(notice, now)))?;
+        self.shared.durable(seq).await
+    }
+
+    /// Signs everything so far and gives the head to be kept elsewhere. Also the last act before the process ends.
+    ///
+    /// # Errors
+    /// [`Unrecorded`].
+    pub async fn checkpoint(&self, now: Timestamp) -> Result<Head, Unrecorded> {
+        let head = self.shared.with(|desk| desk.seal(now).map(|()| desk.chain.head()))?;
+        self.shared.announce(head.seq, true);
+        self.shared.durable(head.seq).await.map(|()| head)
+    }
+
+    /// Hands over to the key `next`, which must already be kept where the next start finds it.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]; the present key stays.
+    pub async fn rotate(&self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {
+        let seq = self.shared.with(|desk| desk.rotate(next, now).map(|()| desk.chain.head().seq))?;
+        self.shared.announce(seq, true);
+        self.shared.durable(seq).await
+    }
+
+    /// From here on records name this version of the policy.
+    pub fn set_policy(&self, version: Option<Arc<str>>) {
+        if let Ok(mut desk) = self.shared.desk.lock() {
+            desk.chain.set_policy(version);
+        }
+    }
+
+    /// True unless the last write failed or a sync ever did.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.fault().is_none()
+    }
+
+    /// Why it is not healthy.
+    #[must_use]
+    pub fn fault(&self) -> Option<Cause> {
+        if self.shared.desk.is_poisoned() {
+            Some(Cause::Broken)
+        } else if self.shared.synced.borrow().failed {
+            Some(Cause::Sync)
+        } else {
+            self.shared.failing.load(Ordering::Relaxed).then_some(Cause::Write)
+        }
+    }
+
+    /// The last record that was written.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        self.shared.desk.lock().ok().map(|desk| desk.chain.head())
+    }
+
+    /// The public key that proves the seals.
+    #[must_use]
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.shared.desk.lock().ok().map(|desk| desk.chain.key())
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("durability", &self.shared.durability).field("fault", &self.fault()).finish_non_exhaustive()
+    }
+}
+
+fn continued(found: Resumed, signer: Signer, file: File, seal_every: u64, now: Timestamp) -> Result<Desk, OpenError> {
+    if signer.public() != found.chain.key() {
+        return Err(SealError::OtherKey { chain: found.chain.key(), signer: signer.public() }.into());
+    }
+    file.set_len(found.good)?;
+    let mut desk = Desk::new(found.chain, signer, Box::new(file), found.good, seal_every);
+    let cause = format!("{} open intents, {} bytes of a torn line cut", found.open.len(), found.torn);
+    desk.record(|chain| ((), chain.event(&Notice { reason: "record_resumed", cause: Some(&cause), ..Notice::default() }, now)))?;
+    for open in &found.open {
+        desk.record(|chain| ((), chain.settle_unknown(open, "writer_ended", now)))?;
+    }
+    desk.seal(now)?;
+    Ok(desk)
+}
+
+/// Syncs whenever asked, for everybody who wrote before. Ends with the recorder, or with the first failure.
+fn keep_synced(asked: &Receiver<()>, written: &AtomicU64, announce: &watch::Sender<Synced>, mut sync: impl FnMut() -> io::Result<()>) {
+    while asked.recv().is_ok() {
+        let up_to = written.load(Ordering::Acquire);
+        if let Err(error) = sync() {
+            tracing::error!(%error, "the record could not be synced; nothing more is served");
+            announce.send_modify(|synced| synced.failed = true);
+            return;
+        }
+        announce.send_modify(|synced| synced.up_to = up_to);
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Writes one record; `owed` is the intent that stays open should that fail.
+    fn write<T>(
+        &self,
+        owed: Option<OpenIntent>,
+        now: Timestamp,
+        make: impl FnOnce(&mut Chain) -> (T, Line),
+    ) -> Result<(T, u64), Unrecorded> {
+        let result = self.with(|desk| {
+            let made = desk.record(make);
+            if made.is_err() {
+                desk.left_over.extend(owed.filter(|_| desk.left_over.len() < MAX_LEFT_OVER));
+            }
+            let made = made?;
+            let seq = desk.chain.head().seq;
+            // The record stands; what is owed besides it can wait for the next one.
+            let sealed = desk.settle_left_over(now).and_then(|()| desk.seal_if_due(now)).unwrap_or(false);
+            Ok((made, seq, desk.chain.head().seq, sealed))
+        });
+        result.map(|(made, seq, last, sealed)| {
+            self.announce(last, sealed);
+            (made, seq)
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Desk) -> Result<T, Unrecorded>) -> Result<T, Unrecorded> {
+        if self.synced.borrow().failed {
+            return Err(Unrecorded(Cause::Sync));
+        }
+        let mut desk = self.desk.lock().map_err(|_| Unrecorded(Cause::Broken))?;
+        let result = act(&mut desk);
+        self.failing.store(result.is_err(), Ordering::Relaxed);
+        if result.is_ok() {
+            self.written.fetch_max(desk.chain.head().seq, Ordering::Release);
+        }
+        result
+    }
+
+    /// Asks for a sync where somebody waits for it, and after every seal.
+    fn announce(&self, seq: u64, sealed: bool) {
+        tracing::trace!(seq, sealed, "recorded");
+        if sealed || self.durability == Durability::Fsync {
+            // Full means that a sync is due anyway, and it will read the counter afterwards.
+            if let Some(syncer) = &self.syncer {
+                syncer.wake.try_send(()).ok();
+            }
+        }
+    }
+
+    async fn durable(&self, seq: u64) -> Result<(), Unrecorded> {
+        if self.durability == Durability::Write {
+            return Ok(());
+        }
+        let mut synced = self.synced.clone();
+        match synced.wait_for(|synced| synced.failed || synced.up_to >= seq).await {
+            Ok(synced) if synced.up_to >= seq => Ok(()),
+            _ => Err(Unrecorded(Cause::Sync)),
+        }
+    }
+}
+
+/// Waits for a sync that is under way, so that the file and its lock are free afterwards.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(Syncer { wake, thread }) = self.syncer.take() {
+            drop(wake);
+            thread.join().ok();
+        }
+    }
+}
+
+// === impl Desk ===
+
+impl Desk {
+    pub(super) const fn new(chain: Chain, signer: Signer, medium: Box<dyn Medium>, length: u64, seal_every: u64) -> Self {
+        Self { chain, signer, medium, length, ragged: false, seal_every, left_over: Vec::new() }
+    }
+
+    /// All of the line, or nothing of it.
+    pub(super) fn put(&mut self, line: &Line) -> Result<(), Unrecorded> {
+        let bytes = line.bytes();
+        if bytes.is_empty() || (self.ragged && self.medium.cut(self.length).is_err()) {
+            return Err(Unrecorded(Cause::Write));
+        }
+        self.ragged = false;
+        let taken = self.medium.append(bytes);
+        if matches!(taken, Ok(n) if n == bytes.len()) {
+            self.length = self.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            return Ok(());
+        }
+        self.ragged = self.medium.cut(self.length).is_err();
+        tracing::error!(error = ?taken.err(), "the record took no line");
+        Err(Unrecorded(Cause::Write))
+    }
+
+    /// The witness is handed on only if its line stands in the file; otherwise the chain is as before.
+    fn record<T>(&mut self, make: impl FnOnce(&mut Chain) -> (T, Line)) -> Result<T, Unrecorded> {
+        let tip = self.chain.tip();
+        let (made, line) = make(&mut self.chain);
+        self.put(&line).map(|()| made).inspect_err(|_| self.chain.roll_back(tip))
+    }
+
+    fn settle_left_over(&mut self, now: Timestamp) -> Result<(), Unrecorded> {
+        while let Some(open) = self.left_over.pop() {
+            if let Err(error) = self.record(|chain| ((), chain.settle_unknown(&open, "outcome_not_recorded", now))) {
+                self.left_over.push(open);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn seal_if_due(&mut self, now: Timestamp) -> Result<bool, Unrecorded> {
+        let due = self.chain.unsealed() >= self.seal_every;
+        if due {
+            self.seal(now)?;
+        }
+        Ok(due)
+    }
+
+    fn seal(&mut self, now: Timestamp) -> Result<(), Unrecorded> {
+        let tip = self.chain.tip();
+        let line = self.chain.checkpoint(&self.signer, now).map_err(|_| Unrecorded(Cause::Seal))?;
+        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))
+    }
+
+    fn rotate(&mut self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {
+        let tip = self.chain.tip();
+        let line = self.chain.rotate(&self.signer, next.public(), now).map_err(|_| Unrecorded(Cause::Seal))?;
+        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))?;
+        self.signer = next;
+        Ok(())
+    }
+}
+
+// === impl Unrecorded ===
+
+impl Unrecorded {
+    /// All that a client is told, whatever the cause.
+    pub const BODY: &'static str = "Doorward cannot record this request, so it was not served. Try again later.\n";
+
+    /// Why; for the log, never for a client.
+    #[must_use]
+    pub const fn cause(self) -> Cause {
+        self.0
+    }
+
+    /// The one answer that needs no receipt: a constant 503.
+    #[must_use]
+    pub fn response<B: From<&'static str>>(self) -> http::Response<B> {
+        let mut response = http::Response::new(B::from(Self::BODY));
+        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        let headers = response.headers_mut();
+        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+        headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
+        response
+    }
+
+    /// The same as a refusal, where one is needed inside a stream.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        Refusal::new(Station::Audit, "unrecorded", Blame::Us, Wire::Http(503), Self::BODY.trim_end())
+            .retry(Retry::After(Duration::from_secs(5)))
+            .because(self.0.to_string())
+    }
+}

@@ -1,0 +1,279 @@
+//! Full disks, failing syncs, killed writers, second writers (AUD-02, AUD-03).
+
+use super::key::{self, KeyError};
+use super::medium::Medium;
+use super::recorder::{Cause, Desk, Durability, OpenError, Options, Recorder};
+use doorward_core::audit::chain::{Chain, Digests, WriterId};
+use doorward_core::audit::checkpoint::{PublicKey, Signer};
+use doorward_core::audit::outcome::Notice;
+use doorward_core::audit::verify::{Summary, verify};
+use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::id::CorrelationId;
+use doorward_core::time::Timestamp;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_496_611_007);
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("doorward-audit-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("directory");
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("audit.jsonl")
+    }
+
+    fn signer(&self) -> Signer {
+        key::load_or_create(&self.0).expect("key")
+    }
+
+    fn open(&self, durability: Durability) -> Result<Recorder, OpenError> {
+        let writer = WriterId::new("node-1").expect("id");
+        let options = Options { path: self.file(), durability, seal_every: 10, writer, digests: Digests::Plain };
+        Recorder::open(options, self.signer(), NOW)
+    }
+
+    fn verify(&self) -> Summary {
+        whole(&fs::read(self.file()).expect("file"), &self.signer().public())
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn whole(bytes: &[u8], key: &PublicKey) -> Summary {
+    verify(bytes, key, None).unwrap_or_else(|bad| panic!("{bad}"))
+}
+
+fn id(n: u64) -> CorrelationId {
+    CorrelationId::new(Timestamp::from_millis(n), [3; 10])
+}
+
+fn refusal() -> Refusal {
+    Refusal::new(Station::Identify, "no_credential", Blame::Caller, Wire::Http(401), "no")
+}
+
+/// A disk with room for so many bytes, that takes what fits.
+#[derive(Clone, Default)]
+struct Disk(Arc<Mutex<(Vec<u8>, usize, bool)>>);
+
+impl Disk {
+    fn room(&self, bytes: usize) {
+        let mut disk = self.0.lock().expect("disk");
+        disk.1 = disk.0.len() + bytes;
+    }
+
+    fn stuck(&self, stuck: bool) {
+        self.0.lock().expect("disk").2 = stuck;
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().expect("disk").0.clone()
+    }
+}
+
+impl Medium for Disk {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut disk = self.0.lock().expect("disk");
+        let fits = bytes.len().min(disk.1 - disk.0.len());
+        if fits == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.0.extend_from_slice(&bytes[..fits]);
+        Ok(fits)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        let mut disk = self.0.lock().expect("disk");
+        if disk.2 {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        disk.0.truncate(usize::try_from(length).expect("small"));
+        Ok(())
+    }
+}
+
+fn on(disk: &Disk, directory: &Directory, durability: Durability, sync: impl FnMut() -> io::Result<()> + Send + 'static) -> Recorder {
+    disk.room(1 << 20);
+    let signer = directory.signer();
+    let (chain, line) = Chain::begin(WriterId::new("node-1").expect("id"), Digests::Plain, &signer, NOW).expect("begun");
+    let mut desk = Desk::new(chain, signer, Box::new(disk.clone()), 0, 10);
+    desk.put(&line).expect("written");
+    Recorder::start(desk, durability, sync).expect("started")
+}
+
+#[tokio::test]
+async fn aud_02_a_full_disk_refuses_leaves_no_trace_and_recovers_by_itself() {
+    let (directory, disk) = (Directory::new(), Disk::default());
+    let recorder = on(&disk, &directory, Durability::Write, || Ok(()));
+    recorder.refused(&refusal(), id(1), NOW).await.expect("recorded");
+    let (before, head) = (disk.bytes(), recorder.head());
+    for room in [0, 1, 100] {
+        disk.room(room);
+        let error = recorder.refused(&refusal(), id(2), NOW).await.expect_err("full");
+        assert_eq!(error.cause(), Cause::Write);
+        assert!(disk.bytes() == before && recorder.head() == head && !recorder.is_healthy());
+    }
+    disk.room(1 << 20);
+    recorder.refused(&refusal(), id(3), NOW).await.expect("recovered");
+    assert!(recorder.is_healthy());
+    assert_eq!(whole(&disk.bytes(), &directory.signer().public()).records, 3);
+}
+
+#[tokio::test]
+async fn aud_02_half_a_line_that_cannot_be_cut_yet_blocks_until_it_can() {
+    let (directory, disk) = (Directory::new(), Disk::default());
+    let recorder = on(&disk, &directory, Durability::Write, || Ok(()));
+    disk.room(50);
+    disk.stuck(true);
+    recorder.refused(&refusal(), id(1), NOW).await.expect_err("half a line");
+    disk.room(1 << 20);
+    recorder.refused(&refusal(), id(2), NOW).await.expect_err("nothing may follow half a line");
+    disk.stuck(false);
+    recorder.refused(&refusal(), id(3), NOW).await.expect("recorded");
+    assert_eq!(whole(&disk.bytes(), &directory.signer().public()).records, 2);
+}
+
+#[tokio::test]
+async fn aud_02_a_failed_sync_stops_writing_for_good() {
+    let (directory, disk) = (Directory::new(), Disk::default());
+    let mut left = 1;
+    let recorder = on(&disk, &directory, Durability::Fsync, move || {
+        left -= 1;
+        if left < 0 { Err(io::Error::other("I/O error")) } else { Ok(()) }
+    });
+    recorder.refused(&refusal(), id(1), NOW).await.expect("synced");
+    assert_eq!(recorder.refused(&refusal(), id(2), NOW).await.expect_err("not synced").cause(), Cause::Sync);
+    let length = disk.bytes().len();
+    assert_eq!(recorder.event(&Notice { reason: "x", ..Notice::default() }, NOW).await.expect_err("stopped").cause(), Cause::Sync);
+    assert_eq!(disk.bytes().len(), length, "nothing is written any more");
+    assert_eq!(recorder.fault(), Some(Cause::Sync));
+}
+
+#[tokio::test]
+async fn waiting_callers_share_one_sync() {
+    let (directory, disk, syncs) = (Directory::new(), Disk::default(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&syncs);
+    let recorder = on(&disk, &directory, Durability::Fsync, move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    });
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..64 {
+        let recorder = recorder.clone();
+        tasks.spawn(async move { recorder.refused(&refusal(), id(n), NOW).await.map(|receipt| receipt.seq()) });
+    }
+    let mut seqs = tasks.join_all().await.into_iter().collect::<Result<Vec<_>, _>>().expect("all recorded");
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 64);
+    assert!(syncs.load(Ordering::Relaxed) <= 4, "{syncs:?}");
+    assert!(whole(&disk.bytes(), &directory.signer().public()).seals >= 7, "sealed every ten records");
+}
+
+#[tokio::test]
+async fn aud_02_a_killed_writer_is_followed_wherever_its_last_line_broke_off() {
+    let directory = Directory::new();
+    let recorder = directory.open(Durability::Fsync).expect("open");
+    for n in 0..5 {
+        recorder.refused(&refusal(), id(n), NOW).await.expect("recorded");
+    }
+    drop(recorder);
+    let full = fs::read(directory.file()).expect("file");
+    let last = full[..full.len() - 1].iter().rposition(|b| *b == b'\n').expect("lines") + 1;
+    for end in (last..=full.len()).step_by(17) {
+        fs::write(directory.file(), &full[..end]).expect("cut");
+        let recorder = directory.open(Durability::Write).expect("resumed");
+        recorder.refused(&refusal(), id(9), NOW).await.expect("recorded");
+        recorder.checkpoint(NOW).await.expect("sealed");
+        let (summary, head) = (directory.verify(), recorder.head().expect("head"));
+        assert_eq!((summary.unsealed, summary.head), (0, head), "cut at {end}");
+        let resumed = fs::read_to_string(directory.file()).expect("file");
+        assert!(resumed.contains(&format!("{} bytes of a torn line cut", end - last)) || end == full.len());
+    }
+}
+
+#[tokio::test]
+async fn aud_03_an_altered_file_or_another_key_is_not_continued() {
+    let directory = Directory::new();
+    let recorder = directory.open(Durability::Write).expect("open");
+    recorder.refused(&refusal(), id(1), NOW).await.expect("recorded");
+    drop(recorder);
+    fs::remove_file(directory.0.join(key::PRIVATE)).expect("removed");
+    assert!(matches!(directory.open(Durability::Write), Err(OpenError::Seal(_))));
+    let mut bytes = fs::read(directory.file()).expect("file");
+    bytes[20] ^= 1;
+    fs::write(directory.file(), bytes).expect("altered");
+    assert!(matches!(directory.open(Durability::Write), Err(OpenError::Bad(_))));
+}
+
+#[tokio::test]
+async fn a_second_writer_is_locked_out_and_links_are_not_followed() {
+    let directory = Directory::new();
+    let recorder = directory.open(Durability::Write).expect("open");
+    assert!(matches!(directory.open(Durability::Write), Err(OpenError::Locked)));
+    let mode = fs::metadata(directory.file()).expect("file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(recorder.is_healthy());
+    let other = Directory::new();
+    std::os::unix::fs::symlink(directory.file(), other.file()).expect("link");
+    assert!(matches!(other.open(Durability::Write), Err(OpenError::Io(_))));
+}
+
+#[tokio::test]
+async fn a_rotated_key_goes_on_and_the_first_key_still_proves_the_chain() {
+    let (directory, other) = (Directory::new(), Directory::new());
+    let recorder = directory.open(Durability::Write).expect("open");
+    recorder.rotate(other.signer(), NOW).await.expect("rotated");
+    recorder.refused(&refusal(), id(1), NOW).await.expect("recorded");
+    recorder.checkpoint(NOW).await.expect("sealed");
+    assert_eq!(recorder.public_key(), Some(other.signer().public()));
+    assert_eq!(directory.verify().unsealed, 0);
+}
+
+#[test]
+fn the_signing_key_is_made_once_kept_private_and_published() {
+    let directory = Directory::new();
+    let made = directory.signer().public();
+    assert_eq!(directory.signer().public(), made);
+    let path = directory.0.join(key::PRIVATE);
+    assert_eq!(fs::metadata(&path).expect("key").permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(directory.0.join(key::PUBLIC)).expect("public").parse(), Ok(made));
+    assert_eq!(fs::read_dir(&directory.0).expect("directory").count(), 2, "no draft stays behind");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("mode");
+    assert!(matches!(key::load_or_create(&directory.0), Err(KeyError::Exposed(0o640))));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("mode");
+    fs::write(&path, b"").expect("emptied");
+    assert!(matches!(key::load_or_create(&directory.0), Err(KeyError::Bad(_))));
+}
+
+#[test]
+fn the_answer_without_a_receipt_is_constant() {
+    let directory = Directory::new();
+    let disk = Disk::default();
+    let recorder = on(&disk, &directory, Durability::Write, || Ok(()));
+    disk.room(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+    let error = runtime.block_on(recorder.refused(&refusal(), id(1), NOW)).expect_err("full");
+    let response = error.response::<String>();
+    assert_eq!((response.status().as_u16(), response.headers().len()), (503, 3));
+    assert!(!response.body().contains("full"));
+    assert_eq!(error.refusal().reason, "unrecorded");
+}
