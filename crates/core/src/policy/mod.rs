@@ -2,4 +2,5 @@
 //!
 //! The same decision guards the call and filters the lists, so that listed and callable cannot drift apart.
 
+pub mod facts;
 pub mod permit;

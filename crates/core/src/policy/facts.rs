@@ -1,0 +1,124 @@
+//! What is known about the thing addressed, apart from the call: the tool's class as approved and its definition's digest.
+//!
+//! Facts come from the administrator's approvals, never from what a server claims about itself (I9).
+
+use crate::id::ToolName;
+use crate::time::Timestamp;
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// What `decide` needs to know besides caller and call.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The tool addressed, if the catalogue of this server has it.
+    pub tool: Option<ToolFacts>,
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+/// One tool of a server's catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolFacts {
+    /// As its server names it.
+    pub name: ToolName,
+    /// The class that the administrator approved.
+    pub class: RiskClass,
+    /// True only if the definition that the server gives now is the approved one.
+    pub approved: bool,
+    /// [`definition_digest`] of the definition that the server gives now.
+    pub digest: [u8; 32],
+}
+
+/// What a tool can do to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RiskClass {
+    /// Changes nothing.
+    Read,
+    /// Adds or changes.
+    Write,
+    /// May destroy.
+    Destructive,
+}
+
+/// A definition that has no canonical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the tool definition has no canonical JSON form")]
+pub struct NotCanonical;
+
+/// SHA-256 over the canonical JSON (RFC 8785) of a whole tool definition: any change of content is another digest.
+///
+/// # Errors
+/// [`NotCanonical`] if the definition cannot be written canonically; such a tool is never approved.
+pub fn definition_digest(definition: &serde_json::Value) -> Result<[u8; 32], NotCanonical> {
+    let canonical = serde_json_canonicalizer::to_vec(definition).map_err(|_| NotCanonical)?;
+    digest(&SHA256, &canonical).as_ref().try_into().map_err(|_| NotCanonical)
+}
+
+// === impl RiskClass ===
+
+impl RiskClass {
+    /// The name in policies and grants.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Destructive => "destructive",
+        }
+    }
+
+    /// The class with exactly this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Destructive].into_iter().find(|class| class.as_str() == text)
+    }
+
+    /// What a server claims in `annotations`: a suggestion to the administrator, never a fact.
+    ///
+    /// Absent hints have the defaults of MCP: not read-only, destructive.
+    #[must_use]
+    pub fn claimed(definition: &serde_json::Value) -> Self {
+        let hint = |name| definition.get("annotations").and_then(|hints| hints.get(name)).and_then(serde_json::Value::as_bool);
+        match (hint("readOnlyHint"), hint("destructiveHint")) {
+            (Some(true), None | Some(false)) => Self::Read,
+            (_, Some(false)) => Self::Write,
+            _ => Self::Destructive,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pol_02_any_change_of_content_is_another_digest() {
+        let base = json!({"name": "query", "description": "Reads.", "inputSchema": {"type": "object"}});
+        let same = json!({"inputSchema": {"type": "object"}, "description": "Reads.", "name": "query"});
+        let digest = definition_digest(&base);
+        assert!(digest.is_ok());
+        assert_eq!(digest, definition_digest(&same), "member order is not content");
+        for (key, value) in [
+            ("description", json!("Reads.\u{200b}")),
+            ("title", json!("Query")),
+            ("annotations", json!({"readOnlyHint": true})),
+            ("outputSchema", json!({})),
+            ("inputSchema", json!({"type": "object", "x-mcp-header": "A"})),
+        ] {
+            let mut changed = base.clone();
+            changed[key] = value;
+            assert_ne!(digest, definition_digest(&changed), "{key}");
+        }
+    }
+
+    #[test]
+    fn absent_and_contradicting_hints_count_as_destructive() {
+        assert_eq!(RiskClass::claimed(&json!({})), RiskClass::Destructive);
+        assert_eq!(RiskClass::claimed(&json!({"annotations": {"readOnlyHint": true}})), RiskClass::Read);
+        assert_eq!(RiskClass::claimed(&json!({"annotations": {"destructiveHint": false}})), RiskClass::Write);
+        let both = json!({"annotations": {"readOnlyHint": true, "destructiveHint": true}});
+        assert_eq!(RiskClass::claimed(&both), RiskClass::Destructive);
+        assert_eq!(RiskClass::parse("write"), Some(RiskClass::Write));
+        assert_eq!(RiskClass::parse("Write"), None);
+    }
+}
