@@ -1,1 +1,1 @@
-//! x
+//! The auditor of Doorward: finds what is wrong in MCP set-ups. Empty so far.
