@@ -1,15 +1,368 @@
-//! Strict JSON: one meaning for every parser, or an error.
+//! Strict JSON: one meaning for every parser, or an error (I4; RPC-01 to RPC-03).
+//!
+//! A text that passes has no duplicate keys at any level (compared after unescaping), no lone surrogates, bounded depth and
+//! exactly one document (RFC 8259). Its bytes can therefore be embedded verbatim: every common parser reads the same value.
 
 use bytes::Bytes;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
 
-/// A JSON value that passed the strict reader: it can be embedded verbatim.
+/// A JSON value that passed the strict reader. Cheap to clone: parts share the bytes of the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawJson(Bytes);
 
+/// Why a text is not acceptable JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not UTF-8 (RFC 8259 section 8.1).
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// Not one JSON document; also a byte order mark or anything after the document.
+    #[error("not JSON at byte {0}")]
+    Syntax(usize),
+    /// The same key twice in one object.
+    #[error("duplicate key at byte {0}")]
+    DuplicateKey(usize),
+    /// A `\u` escape that is half of a surrogate pair.
+    #[error("lone surrogate at byte {0}")]
+    LoneSurrogate(usize),
+    /// Nested deeper than the limit.
+    #[error("nested too deep")]
+    TooDeep,
+}
+
+/// Receives the members of one object while it is read.
+type Members<'a, 'f> = &'f mut dyn FnMut(Cow<'a, str>, Range<usize>);
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+/// Up to this many keys are compared one by one; more go through a hash set.
+const FEW_KEYS: usize = 16;
+
+// === impl RawJson ===
+
 impl RawJson {
-    /// The text.
+    /// Reads one document strictly. `depth` is the number of nested arrays and objects allowed.
+    ///
+    /// # Errors
+    /// [`Fault`], with the byte position where there is one.
+    pub fn parse(bytes: &Bytes, depth: usize) -> Result<Self, Fault> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?;
+        let mut reader = Reader { text, at: 0, depth };
+        let span = reader.value()?;
+        reader.space();
+        if reader.at == text.len() { Ok(Self(bytes.slice(span))) } else { Err(Fault::Syntax(reader.at)) }
+    }
+
+    /// The text as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The members of an object in their order, unescaped keys first; `None` for any other value.
+    #[must_use]
+    pub fn members(&self) -> Option<Vec<(String, Self)>> {
+        let text = std::str::from_utf8(&self.0).ok()?;
+        let mut found = Vec::new();
+        let mut reader = Reader { text, at: 0, depth: usize::MAX };
+        reader.object(&mut |key, span| found.push((key.into_owned(), Self(self.0.slice(span))))).ok()?;
+        Some(found)
+    }
+
+    /// The member of an object with exactly this key.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<Self> {
+        self.members()?.into_iter().find_map(|(key, value)| (key == name).then_some(value))
+    }
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(Fault::Syntax(self.at))
+        }
+    }
+
+    /// Reads one value and gives its place, without the white space around it.
+    fn value(&mut self) -> Result<Range<usize>, Fault> {
+        self.space();
+        let start = self.at;
+        match self.peek() {
+            Some(b'{') => self.object(&mut |_, _| {})?,
+            Some(b'[') => self.array()?,
+            Some(b'"') => drop(self.string()?),
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b't') => self.word("true")?,
+            Some(b'f') => self.word("false")?,
+            Some(b'n') => self.word("null")?,
+            _ => return Err(Fault::Syntax(self.at)),
+        }
+        Ok(start..self.at)
+    }
+
+    fn deeper(&mut self) -> Result<(), Fault> {
+        self.depth = self.depth.checked_sub(1).ok_or(Fault::TooDeep)?;
+        Ok(())
+    }
+
+    fn object(&mut self, member: Members<'a, '_>) -> Result<(), Fault> {
+        self.take(b'{')?;
+        self.deeper()?;
+        let (mut few, mut many): (Vec<Cow<'a, str>>, HashSet<Cow<'a, str>>) = (Vec::new(), HashSet::new());
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            self.depth += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let place = self.at;
+            let key = self.string()?;
+            let fresh = if few.len() < FEW_KEYS { !few.contains(&key) } else { !few.contains(&key) && many.insert(key.clone()) };
+            if !fresh {
+                return Err(Fault::DuplicateKey(place));
+            }
+            if few.len() < FEW_KEYS {
+                few.push(key.clone());
+            }
+            self.space();
+            self.take(b':')?;
+            let span = self.value()?;
+            member(key, span);
+            self.space();
+            if self.peek() == Some(b',') {
+                self.at += 1;
+                continue;
+            }
+            self.take(b'}')?;
+            self.depth += 1;
+            return Ok(());
+        }
+    }
+
+    fn array(&mut self) -> Result<(), Fault> {
+        self.take(b'[')?;
+        self.deeper()?;
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            self.depth += 1;
+            return Ok(());
+        }
+        loop {
+            self.value()?;
+            self.space();
+            if self.peek() == Some(b',') {
+                self.at += 1;
+                continue;
+            }
+            self.take(b']')?;
+            self.depth += 1;
+            return Ok(());
+        }
+    }
+
+    /// A string, unescaped; borrowed where it holds no escape.
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+        self.take(b'"')?;
+        let mut whole = String::new();
+        let mut start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let tail = self.text.get(start..self.at).ok_or(Fault::Syntax(self.at))?;
+                    self.at += 1;
+                    if whole.is_empty() {
+                        return Ok(Cow::Borrowed(tail));
+                    }
+                    whole.push_str(tail);
+                    return Ok(Cow::Owned(whole));
+                }
+                Some(b'\\') => {
+                    whole.push_str(self.text.get(start..self.at).ok_or(Fault::Syntax(self.at))?);
+                    let escaped = self.escape()?;
+                    whole.push(escaped);
+                    start = self.at;
+                }
+                Some(byte) if byte >= 0x20 => self.at += 1,
+                _ => return Err(Fault::Syntax(self.at)),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Fault> {
+        let place = self.at;
+        self.take(b'\\')?;
+        let byte = self.peek().ok_or(Fault::Syntax(self.at))?;
+        self.at += 1;
+        Ok(match byte {
+            b'"' | b'\\' | b'/' => char::from(byte),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = self.hex()?;
+                match first {
+                    0xd800..=0xdbff => {
+                        self.take(b'\\').and_then(|()| self.take(b'u')).map_err(|_| Fault::LoneSurrogate(place))?;
+                        let second = self.hex()?;
+                        let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400).ok_or(Fault::LoneSurrogate(place))?;
+                        char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low).ok_or(Fault::LoneSurrogate(place))?
+                    }
+                    other => char::from_u32(other).ok_or(Fault::LoneSurrogate(place))?,
+                }
+            }
+            _ => return Err(Fault::Syntax(place)),
+        })
+    }
+
+    fn hex(&mut self) -> Result<u32, Fault> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(Fault::Syntax(self.at))?;
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Fault::Syntax(self.at));
+        }
+        self.at += 4;
+        u32::from_str_radix(digits, 16).map_err(|_| Fault::Syntax(self.at))
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Fault::Syntax(self.at)) } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Fault> {
+        if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(Fault::Syntax(self.at))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<RawJson, Fault> {
+        RawJson::parse(&Bytes::copy_from_slice(text.as_bytes()), 128)
+    }
+
+    #[test]
+    fn rpc_01_duplicate_keys_are_refused_at_every_level_and_after_unescaping() {
+        for text in [r#"{"name":1,"name":2}"#, r#"{"name":1,"n\u0061me":2}"#, r#"[{"a":{"b":1,"b":1}}]"#] {
+            assert!(matches!(parse(text), Err(Fault::DuplicateKey(_))), "{text}");
+        }
+        let many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":0")).collect();
+        assert!(parse(&format!("{{{}}}", many.join(","))).is_ok());
+        for again in [3, 20, 99] {
+            let text = format!("{{{},\"k{again}\":1}}", many.join(","));
+            assert!(matches!(parse(&text), Err(Fault::DuplicateKey(_))), "k{again}");
+        }
+    }
+
+    #[test]
+    fn rpc_01_one_document_and_no_byte_order_mark() {
+        for text in ["", " ", "{} {}", "{}x", "\u{feff}{}", "[1,]", "{\"a\":1,}", "01", "+1", "1.", ".5", "NaN", "'a'", "tru", "\"a"] {
+            assert!(matches!(parse(text), Err(Fault::Syntax(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn rpc_02_bad_text_is_refused() {
+        assert_eq!(RawJson::parse(&Bytes::from_static(b"\"\xff\""), 8), Err(Fault::NotUtf8));
+        assert_eq!(RawJson::parse(&Bytes::from_static(b"\"\xc0\xaf\""), 8), Err(Fault::NotUtf8));
+        for text in [r#""\ud800""#, r#""\udc00""#, r#""\ud800\u0041""#, r#""\ud800x""#] {
+            assert!(matches!(parse(text), Err(Fault::LoneSurrogate(_))), "{text}");
+        }
+        assert!(parse(r#""\ud83d\ude00""#).is_ok());
+        assert!(parse("\"a\nb\"").is_err());
+    }
+
+    #[test]
+    fn rpc_03_depth_is_bounded_without_using_the_stack() {
+        for open in ["[", "{\"a\":"] {
+            assert_eq!(parse(&open.repeat(100_000)), Err(Fault::TooDeep), "{open}");
+        }
+        assert!(parse(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_ok());
+        assert_eq!(parse(&format!("{}{}", "[".repeat(129), "]".repeat(129))), Err(Fault::TooDeep));
+        assert!(parse("[[],[],[]]").is_ok(), "siblings do not add up");
+    }
+
+    #[test]
+    fn members_are_found_by_their_exact_name_and_kept_byte_for_byte() {
+        let whole = parse(r#" {"Name":1, "n\u0061me" : 1234567890123456789012 } "#).expect("valid");
+        assert_eq!(whole.member("name").expect("present").as_bytes(), b"1234567890123456789012");
+        assert!(whole.member("NAME").is_none());
+        assert!(parse("[1]").expect("valid").members().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_means_the_same_to_serde_json(text in "[\\[\\]{}:,\"a-c0-2\\\\u.e tfn-]{0,24}") {
+            let bytes = Bytes::from(text.clone());
+            if let Ok(raw) = RawJson::parse(&bytes, 64) {
+                let theirs: Result<serde_json::Value, _> = serde_json::from_slice(raw.as_bytes());
+                // Numbers beyond f64 are syntax to us and an error to serde_json.
+                prop_assert!(theirs.as_ref().is_ok_and(|value| serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|whole| whole == *value))
+                    || theirs.is_err_and(|error| error.to_string().contains("number out of range")));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _verdict = RawJson::parse(&Bytes::from(bytes), 64);
+        }
     }
 }
