@@ -1,7 +1,8 @@
 //! Strict JSON: one meaning for every parser, or an error (I4; RPC-01 to RPC-03).
 //!
-//! A text that passes has no duplicate keys at any level (compared after unescaping), no lone surrogates, bounded depth and
-//! exactly one document (RFC 8259). Its bytes can therefore be embedded verbatim: every common parser reads the same value.
+//! A text that passes has no duplicate keys at any level (compared after unescaping), no NUL in a key, no lone surrogates,
+//! bounded depth and exactly one document (RFC 8259). Its bytes can therefore be embedded verbatim: every common parser sees
+//! the same structure, keys and strings. Numbers keep their text; parsers that read doubles round them beyond 2^53.
 
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -27,6 +28,9 @@ pub enum Fault {
     /// A `\u` escape that is half of a surrogate pair.
     #[error("lone surrogate at byte {0}")]
     LoneSurrogate(usize),
+    /// A key with a NUL in it: parsers in C may cut it there.
+    #[error("NUL in the key at byte {0}")]
+    NulInKey(usize),
     /// Nested deeper than the limit.
     #[error("nested too deep")]
     TooDeep,
@@ -41,19 +45,21 @@ struct Reader<'a> {
     depth: usize,
 }
 
+/// The reader calls itself for each level: no configuration may exhaust the stack.
+const DEPTH_CEILING: usize = 512;
 /// Up to this many keys are compared one by one; more go through a hash set.
 const FEW_KEYS: usize = 16;
 
 // === impl RawJson ===
 
 impl RawJson {
-    /// Reads one document strictly. `depth` is the number of nested arrays and objects allowed.
+    /// Reads one document strictly. `depth` is the number of nested arrays and objects allowed, at most 512.
     ///
     /// # Errors
     /// [`Fault`], with the byte position where there is one.
     pub fn parse(bytes: &Bytes, depth: usize) -> Result<Self, Fault> {
         let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?;
-        let mut reader = Reader { text, at: 0, depth };
+        let mut reader = Reader { text, at: 0, depth: depth.min(DEPTH_CEILING) };
         let span = reader.value()?;
         reader.space();
         if reader.at == text.len() { Ok(Self(bytes.slice(span))) } else { Err(Fault::Syntax(reader.at)) }
@@ -140,6 +146,9 @@ impl<'a> Reader<'a> {
             self.space();
             let place = self.at;
             let key = self.string()?;
+            if key.contains('\0') {
+                return Err(Fault::NulInKey(place));
+            }
             let fresh = if few.len() < FEW_KEYS { !few.contains(&key) } else { !few.contains(&key) && many.insert(key.clone()) };
             if !fresh {
                 return Err(Fault::DuplicateKey(place));
@@ -331,13 +340,23 @@ mod tests {
     }
 
     #[test]
-    fn rpc_03_depth_is_bounded_without_using_the_stack() {
+    fn rpc_03_depth_is_bounded_whatever_is_configured() {
         for open in ["[", "{\"a\":"] {
             assert_eq!(parse(&open.repeat(100_000)), Err(Fault::TooDeep), "{open}");
         }
         assert!(parse(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_ok());
         assert_eq!(parse(&format!("{}{}", "[".repeat(129), "]".repeat(129))), Err(Fault::TooDeep));
         assert!(parse("[[],[],[]]").is_ok(), "siblings do not add up");
+        let deep = Bytes::from("[".repeat(100_000));
+        assert_eq!(RawJson::parse(&deep, usize::MAX), Err(Fault::TooDeep));
+    }
+
+    #[test]
+    fn rpc_01_a_key_with_nul_is_refused() {
+        for text in [r#"{"\u0000":1}"#, r#"[{"na\u0000me":1}]"#] {
+            assert!(matches!(parse(text), Err(Fault::NulInKey(_))), "{text}");
+        }
+        assert!(parse(r#"{"a":"\u0000"}"#).is_ok(), "in a value it is content");
     }
 
     #[test]
