@@ -28,13 +28,12 @@ pub struct WriterId(Arc<str>);
 #[error("a writer id is 1 to 64 of a-z, 0-9 and -")]
 pub struct BadWriter;
 
-/// What records keep of arguments and replies.
-#[derive(Debug, Default)]
+/// What records keep of arguments and replies. Whoever starts a chain says it; there is no default.
+#[derive(Debug)]
 pub enum Digests {
     /// Nothing.
     None,
     /// SHA-256. Short secrets can be guessed from it.
-    #[default]
     Plain,
     /// HMAC-SHA-256 over the SHA-256, with a key that the file does not hold (AUD-05).
     Keyed(DigestKey),
@@ -140,7 +139,7 @@ impl Chain {
             record.id = Some(Cow::Owned(id.to_string()));
             record.digest = self.digests.of(permit.call().digest());
             record.policy = policy.as_deref().map(cap);
-            record.principal = Some(cap(&principal.0));
+            record.principal = Some(cap(principal.as_str()));
             self.append(record, now)
         };
         (Intent { permit, id, seq: line.seq() }, line)
@@ -274,7 +273,7 @@ impl Chain {
         let mut record = Record::new(kind);
         record.id = Some(cap(&open.id));
         record.intent = Some(open.seq);
-        record.principal = outcome.principal.as_ref().map(|principal| cap(&principal.0));
+        record.principal = outcome.principal.as_ref().map(|principal| cap(principal.as_str()));
         record.class = Some(Cow::Borrowed(outcome.class.as_str()));
         record.blame = outcome.blame.map(|blame| Cow::Borrowed(blame.as_str()));
         record.reason = outcome.reason.map(Cow::Borrowed);

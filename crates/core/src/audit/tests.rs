@@ -48,7 +48,7 @@ impl Writer {
     }
 
     pub(super) fn intend(&mut self, name: &str, n: u64) -> Intent {
-        let (intent, line) = self.chain.intend(permit(name), &Principal("vault/alice".into()), id(n), NOW);
+        let (intent, line) = self.chain.intend(permit(name), &Principal::new("vault/alice".into()), id(n), NOW);
         self.put(&line);
         intent
     }
@@ -137,7 +137,7 @@ fn denied(method: &str, name: &str, private: &str) -> Refusal {
 fn aud_01_an_intent_and_its_outcome_say_who_what_where_as_whom_by_which_rule_and_how_it_ended() {
     let mut writer = Writer::new(Digests::Plain);
     writer.chain.set_policy(Some(Arc::from("p-17")));
-    let (intent, line) = writer.chain.intend(permit("read_note"), &Principal("vault/alice".into()), id(1), NOW);
+    let (intent, line) = writer.chain.intend(permit("read_note"), &Principal::new("vault/alice".into()), id(1), NOW);
     let said = writer.put(&line);
     for (field, value) in [
         ("kind", "intent"),
@@ -164,7 +164,7 @@ fn aud_01_an_intent_and_its_outcome_say_who_what_where_as_whom_by_which_rule_and
     assert_eq!(said["digest"].as_str().map(str::len), Some(64));
 
     let outcome = Outcome {
-        principal: Some(Principal("sa-7".into())),
+        principal: Some(Principal::new("sa-7".into())),
         blame: Some(Blame::Upstream),
         reason: Some("upstream_hung"),
         private: Some("no bytes".into()),
@@ -234,7 +234,7 @@ fn aud_04_one_record_is_one_line_of_printable_ascii() {
         let before = writer.file.len();
         let (_, refused) = writer.chain.refused(&denied(text, text, text), id(4), NOW);
         let said = writer.put(&refused);
-        let (intent, line) = writer.chain.intend(permit(text), &Principal(text.clone()), id(5), NOW);
+        let (intent, line) = writer.chain.intend(permit(text), &Principal::new(text.clone()), id(5), NOW);
         writer.put(&line);
         let outcome = Outcome { private: Some(text.clone()), ..Outcome::new(Class::ToolError, Duration::ZERO) };
         let (_, line) = writer.chain.settle(intent, &outcome, NOW);
@@ -300,7 +300,7 @@ fn a_failed_write_leaves_the_chain_as_it_was() {
     let mut writer = Writer::new(Digests::Plain);
     writer.call("a", 1);
     let tip = writer.chain.tip();
-    let (_, lost) = writer.chain.intend(permit("b"), &Principal("p".into()), id(2), NOW);
+    let (_, lost) = writer.chain.intend(permit("b"), &Principal::new("p".into()), id(2), NOW);
     writer.chain.roll_back(tip);
     let (_, again) = writer.chain.refused(&denied("m", "n", "p"), id(3), NOW);
     assert_eq!(lost.seq(), again.seq());

@@ -16,11 +16,11 @@ pub struct UpstreamSecret {
 
 /// Scheme, host and port of a server, or the child process of a server; compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Origin(pub String);
+pub struct Origin(String);
 
 /// Whose downstream identity, in words fit for the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal(pub String);
+pub struct Principal(String);
 
 /// The right to make one upstream request as `as_whom` until `until`.
 #[derive(Debug)]
@@ -36,6 +36,32 @@ pub struct Lease<'intent> {
 pub struct Outgoing<'intent> {
     intent: &'intent Intent,
     secret: Option<std::sync::Arc<UpstreamSecret>>,
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// From a checked configuration, in the one form that is used everywhere.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+// === impl Principal ===
+
+impl Principal {
+    /// From the words of a broker.
+    #[must_use]
+    pub const fn new(words: String) -> Self {
+        Self(words)
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 // === impl UpstreamSecret ===

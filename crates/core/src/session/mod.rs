@@ -10,6 +10,8 @@ use crate::id::{ClientId, CredentialId, ServerName, UserId};
 use crate::identity::caller::Caller;
 use crate::mcp::version::{Era, Version};
 use crate::time::Timestamp;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A caller bound to a server, an era and, in the legacy era, a session of their own.
@@ -50,7 +52,7 @@ pub struct Stored {
     /// Client capabilities of `initialize`, JSON text.
     pub capabilities: String,
     /// The upstream's own session id, if it gave one. Never shown to a client.
-    pub upstream_id: Option<String>,
+    pub upstream_id: Option<UpstreamSessionId>,
     /// Negotiated with the upstream.
     pub upstream_version: Version,
     /// Log level set by the client, as MCP names it.
@@ -60,6 +62,10 @@ pub struct Stored {
     /// Last use, coarse.
     pub used: Timestamp,
 }
+
+/// A session id that an upstream gave. Whoever holds it can use the session, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UpstreamSessionId(Arc<str>);
 
 /// How long sessions live.
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +143,29 @@ impl Bound {
     }
 }
 
+// === impl UpstreamSessionId ===
+
+impl UpstreamSessionId {
+    /// As the upstream sent it: visible ASCII (MCP 2025-11-25, basic/transports), at most 1 KiB; `None` for anything else.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(Arc::from(text)))
+    }
+
+    /// For the header of an upstream request, and for the sealed column of the store.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for UpstreamSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpstreamSessionId(..)")
+    }
+}
+
 // === impl UnknownSession ===
 
 impl UnknownSession {
@@ -147,3 +176,6 @@ impl UnknownSession {
         Refusal::new(Station::Session, "unknown_session", Blame::Caller, wire, "Session not found. Initialize again.").knowing(self.known)
     }
 }
+
+#[cfg(test)]
+mod tests;
