@@ -180,12 +180,14 @@ async fn waiting_callers_share_one_sync() {
         let recorder = recorder.clone();
         tasks.spawn(async move { recorder.refused(&refusal(), id(n), NOW).await.map(|receipt| receipt.seq()) });
     }
+    let refusals = || String::from_utf8_lossy(&disk.bytes()).matches(r#""kind":"refused""#).count();
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
-        if recorder.head().is_some_and(|head| head.seq >= 64) {
+        if refusals() == 64 {
             break;
         }
     }
+    assert_eq!(refusals(), 64, "everybody has written");
     assert!(tasks.try_join_next().is_none(), "nobody is told before the disk confirmed");
     drop(open);
     let mut seqs = tasks.join_all().await.into_iter().collect::<Result<Vec<_>, _>>().expect("all recorded");
