@@ -1,0 +1,1 @@
+//! The same decision over the entries of a list.

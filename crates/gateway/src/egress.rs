@@ -1,0 +1,1 @@
+//! The only door out: every outbound connection is resolved, vetted and pinned here.

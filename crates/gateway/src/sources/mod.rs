@@ -1,0 +1,1 @@
+//! Where secret references lead: `env:` and `file:`.

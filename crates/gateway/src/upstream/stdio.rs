@@ -1,0 +1,1 @@
+//! Child processes that speak MCP over their standard input and output.
