@@ -55,7 +55,8 @@ impl ObjectWriter {
         RawJson(Bytes::from(self.text))
     }
 
-    fn verbatim(&mut self, key: &str, value: &[u8]) -> &mut Self {
+    /// A member whose value is JSON text that was read or written strictly before.
+    pub(crate) fn verbatim(&mut self, key: &str, value: &[u8]) -> &mut Self {
         self.key(key);
         self.text.extend_from_slice(value);
         self

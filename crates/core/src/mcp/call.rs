@@ -14,7 +14,9 @@ pub struct Call {
     pub(super) form: Form,
     pub(super) method: Method,
     pub(super) target: Option<Arc<str>>,
-    pub(super) params: Option<RawJson>,
+    pub(super) reference: Option<Reference>,
+    pub(super) cancels: Option<RpcId>,
+    pub(super) params: Vec<(String, RawJson)>,
     pub(super) arguments: Option<RawJson>,
     pub(super) vendor_meta: Option<RawJson>,
     pub(super) capabilities: Option<RawJson>,
@@ -40,6 +42,15 @@ pub enum Form {
     OpenStream { last_event_id: Option<String> },
     /// `DELETE`: ends a legacy session.
     EndSession,
+}
+
+/// What `completion/complete` completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference {
+    /// An argument of a prompt.
+    Prompt,
+    /// A variable of a resource template.
+    Template,
 }
 
 /// The content of a client's answer.
@@ -169,10 +180,54 @@ impl Call {
         self.target.as_deref()
     }
 
-    /// The params as they were read, without `_meta`, `requestState`, `inputResponses` and `cursor`.
+    /// The members of params as they were read, without `_meta`, `requestState`, `inputResponses` and `cursor`.
     #[must_use]
-    pub const fn params(&self) -> Option<&RawJson> {
-        self.params.as_ref()
+    pub fn params(&self) -> &[(String, RawJson)] {
+        &self.params
+    }
+
+    /// What `completion/complete` completes.
+    #[must_use]
+    pub const fn reference(&self) -> Option<Reference> {
+        self.reference
+    }
+
+    /// The request that `notifications/cancelled` is about: an id of this client.
+    #[must_use]
+    pub const fn cancels(&self) -> Option<&RpcId> {
+        self.cancels.as_ref()
+    }
+
+    /// The id to echo, as JSON text; `None` unless it is a request.
+    #[must_use]
+    pub fn rpc_id(&self) -> Option<String> {
+        match &self.form {
+            Form::Request(id) => Some(id.to_json()),
+            _ => None,
+        }
+    }
+
+    /// A message about which nothing is known yet but its era, form and method.
+    pub(super) fn empty(era: Era, form: Form, method: Method) -> Self {
+        Self {
+            era,
+            form,
+            method,
+            target: None,
+            reference: None,
+            cancels: None,
+            params: Vec::new(),
+            arguments: None,
+            vendor_meta: None,
+            capabilities: None,
+            progress_token: None,
+            log_level: None,
+            cursor: None,
+            request_state: None,
+            input_responses: None,
+            param_headers: Vec::new(),
+            digest: [0; 32],
+        }
     }
 
     /// `params.arguments` of `tools/call` and `prompts/get`.
@@ -241,21 +296,9 @@ impl Call {
     /// A tool call that nobody decoded.
     pub(crate) fn for_tests(target: &str, digest: [u8; 32]) -> Self {
         Self {
-            era: Era::Modern,
-            form: Form::Request(RpcId::Number(1)),
-            method: Method::ToolsCall,
             target: Some(Arc::from(target)),
-            params: None,
-            arguments: None,
-            vendor_meta: None,
-            capabilities: None,
-            progress_token: None,
-            log_level: None,
-            cursor: None,
-            request_state: None,
-            input_responses: None,
-            param_headers: Vec::new(),
             digest,
+            ..Self::empty(Era::Modern, Form::Request(RpcId::Number(1)), Method::ToolsCall)
         }
     }
 }
@@ -295,6 +338,107 @@ impl Method {
             Self::Answer => "<answer>",
             Self::OpenStream => "<open-stream>",
             Self::EndSession => "<end-session>",
+        }
+    }
+
+    /// The request method of this exact name in this era (RPC-06: no trimming, no case folding).
+    #[must_use]
+    pub fn of_request(name: &str, era: Era) -> Option<Self> {
+        let both = [
+            Self::ToolsList,
+            Self::ToolsCall,
+            Self::PromptsList,
+            Self::PromptsGet,
+            Self::ResourcesList,
+            Self::ResourceTemplatesList,
+            Self::ResourcesRead,
+            Self::Complete,
+        ];
+        let modern = [Self::Discover, Self::Listen, Self::TasksGet, Self::TasksUpdate, Self::TasksCancel];
+        let legacy = [Self::Initialize, Self::Ping, Self::ResourcesSubscribe, Self::ResourcesUnsubscribe, Self::SetLevel];
+        let tasks = [Self::TasksGet, Self::TasksCancel, Self::TasksResult, Self::TasksList];
+        let more = match era {
+            Era::Modern => modern.iter().chain(&[]),
+            Era::Legacy(_) if super::decode::has_legacy_tasks(era) => legacy.iter().chain(&tasks),
+            Era::Legacy(_) => legacy.iter().chain(&[]),
+        };
+        both.iter().chain(more).find(|method| method.as_str() == name).copied()
+    }
+
+    /// What a notification means here. A request method without an id is one without effect.
+    #[must_use]
+    pub fn of_notification(name: &str, era: Era) -> Self {
+        match (name, era) {
+            ("notifications/initialized", Era::Legacy(_)) => Self::Initialized,
+            ("notifications/cancelled", _) => Self::Cancelled,
+            ("notifications/progress", Era::Legacy(_)) => Self::ClientProgress,
+            ("notifications/roots/list_changed", Era::Legacy(_)) => Self::RootsChanged,
+            _ => Self::OtherNotification,
+        }
+    }
+
+    /// True for methods whose `Mcp-Name` mirrors the target (streamable-http, Standard Request Headers; ext-tasks).
+    #[must_use]
+    pub const fn has_mirrored_name(self) -> bool {
+        matches!(
+            self,
+            Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::TasksGet | Self::TasksUpdate | Self::TasksCancel
+        )
+    }
+
+    /// True for methods that give pages of a list.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::ToolsList | Self::PromptsList | Self::ResourcesList | Self::ResourceTemplatesList | Self::TasksList)
+    }
+}
+
+// === impl RpcId ===
+
+impl RpcId {
+    /// JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => String::from_utf8_lossy(RawJson::string(text).as_bytes()).into_owned(),
+        }
+    }
+
+    /// As a JSON value.
+    #[must_use]
+    pub fn to_raw(&self) -> RawJson {
+        match self {
+            Self::Number(number) => RawJson::integer(*number),
+            Self::Text(text) => RawJson::string(text),
+        }
+    }
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    const ALL: [Self; 8] =
+        [Self::Debug, Self::Info, Self::Notice, Self::Warning, Self::Error, Self::Critical, Self::Alert, Self::Emergency];
+
+    /// The level of exactly this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == text)
+    }
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+            Self::Alert => "alert",
+            Self::Emergency => "emergency",
         }
     }
 }
