@@ -1,1 +1,416 @@
-//! Configuration.
+//! What an installation is configured to be: text is parsed once into [`Config`], and nothing later reads files or environment.
+//!
+//! `source` and `tree` hold what was typed with its places, `file` its form, `check` its meaning, `problem` what is wrong with it.
+//! Nothing here opens a file or reads the environment: texts come in with their names. Imports all rooms, imported by none
+//! (house 9, 15; product 3).
+
+pub mod glob;
+pub mod reference;
+pub mod units;
+
+use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
+use crate::policy::facts::RiskClass;
+use glob::Glob;
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use reference::SecretRef;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use units::{Rate, Size};
+use url::Url;
+
+/// A whole checked configuration. Nothing later checks it again.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What people see as the name of this installation.
+    pub name: String,
+    /// The one root that issuer, resource identifiers and links derive from; absent means laptop mode.
+    pub public_url: Option<PublicUrl>,
+    /// The sockets.
+    pub listen: Listen,
+    /// The database.
+    pub store: StoreConfig,
+    /// The servers behind the gateway, switched-off ones included.
+    pub servers: BTreeMap<ServerName, Arc<Server>>,
+    /// Where the rules are.
+    pub policy: PolicyFiles,
+    /// How much anybody may use.
+    pub limits: Limits,
+    /// The record.
+    pub audit: AuditConfig,
+    /// Logs.
+    pub telemetry: Telemetry,
+    /// What outbound connections may reach.
+    pub egress: Egress,
+}
+
+/// Scheme, host and port, without path or trailing slash: `https://mcp.acme.example`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+/// `[listen]`.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Where MCP and pages are served. Loopback in laptop mode.
+    pub address: SocketAddr,
+    /// How the bytes are protected.
+    pub tls: Tls,
+    /// Peers whose forwarded headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Further accepted `Host` values, lower case.
+    pub hosts: Vec<String>,
+    /// Browser origins allowed on MCP routes, exact.
+    pub origins: Vec<String>,
+    /// Where Prometheus text is served, if at all.
+    pub metrics: Option<SocketAddr>,
+    /// Largest request body, in bytes.
+    pub max_body: Size,
+}
+
+/// How the listener is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: a loopback address.
+    Loopback,
+    /// TLS ends here.
+    Here {
+        /// PEM file with the chain.
+        cert: PathBuf,
+        /// PEM private key.
+        key: SecretRef,
+        /// The oldest version spoken.
+        min_version: TlsVersion,
+    },
+    /// TLS ends in front, at `trusted_proxies`.
+    Proxy,
+}
+
+/// A version of TLS that is still good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// 1.2
+    V1_2,
+    /// 1.3
+    V1_3,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Which database.
+    pub target: StoreTarget,
+    /// Its password.
+    pub password: Option<SecretRef>,
+    /// The key-encryption key; absent means the one in the state directory.
+    pub encryption_key: Option<SecretRef>,
+    /// Most connections at once.
+    pub pool: NonZeroU32,
+}
+
+/// Which database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreTarget {
+    /// SQLite in the state directory.
+    StateDirectory,
+    /// SQLite in this file.
+    Sqlite(PathBuf),
+    /// PostgreSQL; the URL holds no password.
+    Postgres(Url),
+}
+
+/// `[server.<name>]`.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its name in URLs, policies and records.
+    pub name: ServerName,
+    /// For people; the name if none was given.
+    pub title: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Switched-off servers answer like unknown ones.
+    pub enabled: bool,
+    /// Where it is.
+    pub target: Target,
+    /// Who sees it; empty means everybody who may sign in.
+    pub visible_to: Vec<Selector>,
+    /// As whom calls go there.
+    pub credential: CredentialConfig,
+    /// Which tools exist for callers, and what they can do.
+    pub tools: ToolRules,
+    /// Which protocol era is spoken to it.
+    pub era: EraPreference,
+    /// Fixed headers, never secret.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// For one call.
+    pub timeout: Duration,
+    /// For streams, sessions and processes.
+    pub idle: Duration,
+    /// PEM file of the certificate authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Whether it may ask the person (`elicitation/create`).
+    pub elicitation: Asking,
+    /// Whether it may use the client's model (`sampling/createMessage`).
+    pub sampling: Asking,
+}
+
+/// Whether a server's requests reach the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// They do.
+    Allowed,
+    /// They are refused.
+    Denied,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// Streamable HTTP.
+    Http {
+        /// The MCP endpoint.
+        url: Url,
+    },
+    /// A process that speaks over its standard streams.
+    Stdio(Stdio),
+}
+
+/// A process behind the gateway.
+#[derive(Debug, Clone)]
+pub struct Stdio {
+    /// Absolute program and its arguments; no shell.
+    pub argv: Vec<String>,
+    /// The whole environment besides `PATH HOME LANG TZ`.
+    pub env: BTreeMap<String, SecretRef>,
+    /// Working directory; absent means a private one.
+    pub cwd: Option<PathBuf>,
+    /// Who shares a process.
+    pub share: Share,
+    /// What a process may use.
+    pub limits: ProcessLimits,
+}
+
+/// Who shares a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Nobody: one process for each user.
+    None,
+    /// Everybody: stateless servers only.
+    All,
+}
+
+/// What one process may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Memory in bytes.
+    pub memory: Size,
+    /// Thousandths of a processor.
+    pub cpu_millis: NonZeroU32,
+    /// Processes and threads.
+    pub processes: NonZeroU32,
+    /// How often it may be started again.
+    pub restart: Rate,
+}
+
+/// As whom calls go to a server.
+#[derive(Debug, Clone)]
+pub enum CredentialConfig {
+    /// Without any credential.
+    None,
+    /// One header with one shared secret.
+    Header {
+        /// Name of the header.
+        name: HeaderName,
+        /// Its whole value.
+        value: SecretRef,
+    },
+}
+
+/// Which protocol era is spoken to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EraPreference {
+    /// What the server answers to.
+    Auto,
+    /// Sessions, up to 2025-11-25.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// Somebody in a list of who may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// `user:<issuer name>/<subject>`.
+    User(UserId),
+    /// `group:<name>`.
+    Group(GroupName),
+    /// `client:<client id>`.
+    Client(ClientId),
+    /// `agent:<label>`.
+    Agent(AgentLabel),
+}
+
+/// `server.<name>.tools`: which tools exist for callers, and which class the administrator gives them.
+#[derive(Debug, Clone, Default)]
+pub struct ToolRules {
+    allow: Option<Vec<Glob>>,
+    deny: Vec<Glob>,
+    read: Vec<Glob>,
+    write: Vec<Glob>,
+    destructive: Vec<Glob>,
+}
+
+/// `[policy]`.
+#[derive(Debug, Clone)]
+pub struct PolicyFiles {
+    /// Where `.cedar` files are; `None` means the built-in rules (laptop mode) or none at all (everything is refused).
+    pub files: Option<Vec<FileGlob>>,
+    /// A `.cedarschema` file instead of the built-in schema.
+    pub schema: Option<PathBuf>,
+    /// Where the tests of the rules are; `None` means `tests/*.toml` beside the files.
+    pub tests: Option<FileGlob>,
+}
+
+/// Files of one directory whose names fit a glob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileGlob {
+    /// The directory, absolute.
+    pub directory: PathBuf,
+    /// Which names.
+    pub names: Glob,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls of one user.
+    pub per_user: Rate,
+    /// Calls of one client.
+    pub per_client: Option<Rate>,
+    /// Calls of single tools.
+    pub per_tool: Vec<ToolLimit>,
+    /// Largest result, in bytes.
+    pub result_bytes: Size,
+    /// Longest call, streams included.
+    pub call_timeout: Duration,
+    /// Sessions of one user.
+    pub sessions_per_user: NonZeroU32,
+    /// Streams of one user.
+    pub streams_per_user: NonZeroU32,
+    /// Connections of everybody.
+    pub connections: NonZeroU32,
+}
+
+/// An entry of `limits.per_tool`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolLimit {
+    /// The server; it is configured.
+    pub server: ServerName,
+    /// One tool, or all of the server together.
+    pub tool: Option<ToolName>,
+    /// How often.
+    pub rate: Rate,
+}
+
+/// `[audit]`.
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    /// The file of the record; absent means `audit.jsonl` in the state directory.
+    pub file: Option<PathBuf>,
+    /// What is kept of arguments and replies.
+    pub arguments: KeptArguments,
+    /// When a record counts as written.
+    pub durability: AuditDurability,
+}
+
+/// What the record keeps of arguments and replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptArguments {
+    /// Nothing.
+    None,
+    /// A keyed digest.
+    Hash,
+}
+
+/// When a record counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditDurability {
+    /// The kernel has it.
+    Write,
+    /// The disk has it.
+    Fsync,
+}
+
+/// `[telemetry]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Form of the log.
+    pub logs: LogForm,
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogForm {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Only failures.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// `[egress]`.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    /// PEM file of certificate authorities to trust besides the system's.
+    pub ca: Option<PathBuf>,
+    /// Private ranges that upstream servers may be in.
+    pub allow_private: Vec<IpNet>,
+}
+
+// === impl PublicUrl ===
+
+impl PublicUrl {
+    /// The text, without a trailing slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// === impl ToolRules ===
+
+impl ToolRules {
+    /// Whether callers may know of a tool: `deny` wins over `allow`, and without `allow` every tool that is not denied is there.
+    #[must_use]
+    pub fn allowed(&self, tool: &str) -> bool {
+        let in_any = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(tool));
+        !in_any(&self.deny) && self.allow.as_deref().is_none_or(in_any)
+    }
+
+    /// The class that the administrator gives a tool; of several the most dangerous one. `None`: what was approved counts.
+    #[must_use]
+    pub fn class(&self, tool: &str) -> Option<RiskClass> {
+        [(&self.destructive, RiskClass::Destructive), (&self.write, RiskClass::Write), (&self.read, RiskClass::Read)]
+            .into_iter()
+            .find_map(|(globs, class)| globs.iter().any(|glob| glob.matches(tool)).then_some(class))
+    }
+}
