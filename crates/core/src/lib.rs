@@ -13,6 +13,7 @@ pub mod identity;
 pub mod json;
 pub mod mcp;
 pub mod policy;
+pub mod screen;
 pub mod secret;
 pub mod session;
 pub mod time;

@@ -1,16 +1,20 @@
 //! As whom a call goes downstream. A [`Lease`] exists only for a recorded intent and is the only way to an upstream request.
 
 use crate::audit::intent::Intent;
+use crate::json::RawJson;
 use crate::mcp::call::Call;
 use crate::secret::Secret;
 use crate::session::Bound;
 use crate::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// A downstream credential together with the only origin it may be sent to (I5). No conversion from a presented token exists.
 #[derive(Debug)]
 pub struct UpstreamSecret {
     header: String,
     value: Secret<String>,
+    spellings: Secret<Vec<String>>,
     origin: Origin,
 }
 
@@ -69,8 +73,9 @@ impl Principal {
 impl UpstreamSecret {
     /// A static header from a secret source, pinned to its origin.
     #[must_use]
-    pub const fn from_source(header: String, value: Secret<String>, origin: Origin) -> Self {
-        Self { header, value, origin }
+    pub fn from_source(header: String, value: Secret<String>, origin: Origin) -> Self {
+        let spellings = Secret::new(spellings(value.expose()));
+        Self { header, value, spellings, origin }
     }
 
     /// Header name and value, if `origin` is the one it is pinned to.
@@ -79,12 +84,38 @@ impl UpstreamSecret {
         (self.origin == *origin).then(|| (self.header.as_str(), self.value.expose().as_str()))
     }
 
-    /// True when `bytes` contain the live value: an upstream must not reflect it to the client (PT-03).
+    /// True when `bytes` contain the live value in any common spelling: an upstream must not reflect it to the client (PT-03).
     #[must_use]
     pub fn occurs_in(&self, bytes: &[u8]) -> bool {
-        let needle = self.value.expose().as_bytes();
-        !needle.is_empty() && bytes.windows(needle.len()).any(|window| window == needle)
+        self.spellings.expose().iter().any(|spelling| memchr::memmem::find(bytes, spelling.as_bytes()).is_some())
     }
+}
+
+/// Shorter values would be found by chance.
+const SHORTEST_SPELLING: usize = 8;
+
+/// How a value may come back: as it is, with its scheme cut off, in JSON, base64 at each alignment and percent-encoded.
+fn spellings(value: &str) -> Vec<String> {
+    let bare = value.split_once(' ').map_or(value, |(_, token)| token);
+    let mut found = vec![bare.to_owned()];
+    found.push(String::from_utf8_lossy(RawJson::string(bare).as_bytes()).trim_matches('"').to_owned());
+    found.push(bare.bytes().map(|byte| format!("%{byte:02X}")).collect());
+    found.push(bare.bytes().map(|byte| format!("%{byte:02x}")).collect());
+    found.push(url::form_urlencoded::byte_serialize(bare.as_bytes()).collect());
+    for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+        for shift in 0..3_usize {
+            // Only the characters that the value alone decides: those that mix with its neighbours are cut off.
+            let shifted: Vec<u8> = std::iter::repeat_n(0, shift).chain(bare.bytes()).collect();
+            let whole = engine.encode(shifted);
+            let first = if shift == 0 { 0 } else { shift + 1 };
+            let last = (bare.len() + shift) / 3 * 4;
+            found.push(whole.get(first..last).unwrap_or_default().to_owned());
+        }
+    }
+    found.retain(|spelling| spelling.len() >= SHORTEST_SPELLING);
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 // === impl Lease ===

@@ -49,6 +49,11 @@ impl Reader {
         Self { line: Vec::new(), event: Event::default(), has_data: false, size: 0, limit, after_cr: false, first: true }
     }
 
+    /// Forgets what was begun: a new connection follows.
+    pub fn restart(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
     /// Takes the next piece and appends the events that it completes to `events`.
     ///
     /// # Errors

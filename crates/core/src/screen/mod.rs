@@ -1,0 +1,109 @@
+//! What an upstream's content may not carry to a client: the live credential of the call (PT-03), and more than was allowed.
+//!
+//! Owns the witness [`Screened`]; only [`apply`] makes one. The rules on content (secrets of others, instructions) join here.
+
+use crate::credential::UpstreamSecret;
+use crate::json::RawJson;
+
+/// Content that passed the screen.
+#[derive(Debug)]
+pub struct Screened {
+    content: RawJson,
+}
+
+/// Why content was kept back. What it was is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Blocked {
+    /// It holds the credential with which Doorward made the call.
+    #[error("it contained the credential of this gateway")]
+    OwnCredential,
+    /// It is larger than `limits.result_bytes`.
+    #[error("it was larger than allowed")]
+    TooLarge,
+}
+
+/// Screens one message for a client.
+///
+/// # Errors
+/// [`Blocked`].
+pub fn apply(secret: Option<&UpstreamSecret>, limit: usize, content: RawJson) -> Result<Screened, Blocked> {
+    if content.as_bytes().len() > limit {
+        return Err(Blocked::TooLarge);
+    }
+    match secret {
+        Some(secret) if secret.occurs_in(content.as_bytes()) => Err(Blocked::OwnCredential),
+        _ => Ok(Screened { content }),
+    }
+}
+
+// === impl Screened ===
+
+impl Screened {
+    /// The content.
+    #[must_use]
+    pub fn into_content(self) -> RawJson {
+        self.content
+    }
+
+    /// The content, to be digested.
+    #[must_use]
+    pub const fn content(&self) -> &RawJson {
+        &self.content
+    }
+}
+
+// === impl Blocked ===
+
+impl Blocked {
+    /// Stable id for records and metrics.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::OwnCredential => "own_credential_in_reply",
+            Self::TooLarge => "reply_too_large",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Origin;
+    use crate::secret::Secret;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    fn secret(text: &str) -> UpstreamSecret {
+        UpstreamSecret::from_source("authorization".into(), Secret::new(text.to_owned()), Origin::new("https://a".into()))
+    }
+
+    #[test]
+    fn pt_03_the_live_credential_is_found_in_every_common_spelling() {
+        let value = "Bearer s3cr3t+canary/with=signs\"and\\more";
+        let secret = secret(value);
+        let percent: String = value.bytes().map(|b| format!("%{b:02X}")).collect();
+        let common: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let bare = value.strip_prefix("Bearer ").expect("prefix");
+        for spelled in [
+            value.to_owned(),
+            bare.to_owned(),
+            STANDARD.encode(value),
+            STANDARD.encode(format!("x{value}")),
+            STANDARD.encode(format!("xy{bare} and more")),
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bare),
+            percent,
+            common,
+        ] {
+            let content = RawJson::of(&serde_json::json!({"content": [{"type": "text", "text": format!("before {spelled} after")}]}));
+            assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{spelled}");
+        }
+        let innocent = RawJson::of(&serde_json::json!({"text": "Bearer of good news"}));
+        assert!(apply(Some(&secret), 10_000, innocent).is_ok());
+    }
+
+    #[test]
+    fn what_is_too_large_is_kept_back() {
+        let content = RawJson::string(&"x".repeat(100));
+        assert_eq!(apply(None, 100, content).err(), Some(Blocked::TooLarge));
+    }
+}

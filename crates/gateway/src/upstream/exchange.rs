@@ -1,0 +1,146 @@
+//! One request to an upstream and everything that comes back for it, read when asked for: nobody buffers more than one event.
+//!
+//! Dropping an exchange gives the request up: an HTTP stream is closed, a child is told that the call is cancelled.
+
+use super::fault::Fault;
+use super::http::Resume;
+use super::pipe::PipeCall;
+use crate::egress::ReplyBody;
+use bytes::Bytes;
+use doorward_core::mcp::reply::{self, Incoming};
+use doorward_core::mcp::sse::{BadStream, Event, Reader};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Nesting of an upstream's JSON.
+pub const DEPTH: usize = 128;
+
+/// What comes back for one request.
+#[derive(Debug)]
+pub enum Exchange {
+    /// One message, known already.
+    Whole(Option<Incoming>),
+    /// A stream of events.
+    Events(Box<Events>),
+    /// Messages of a child process.
+    Pipe(PipeCall),
+}
+
+/// The next thing that came back.
+#[derive(Debug)]
+pub enum Item {
+    /// A message.
+    Message(Incoming),
+    /// The upstream closed its stream before the answer and wants to be asked again (2025-11-25, SSE polling).
+    Paused(Duration),
+}
+
+/// An event stream of an HTTP upstream, picked up again where it breaks if the upstream gave event ids (legacy).
+#[derive(Debug)]
+pub struct Events {
+    body: Option<ReplyBody>,
+    reader: Reader,
+    queue: VecDeque<Event>,
+    last_id: Option<String>,
+    retry: Duration,
+    resume: Option<Resume>,
+    tries: u32,
+}
+
+/// How often a broken stream is picked up again without a message in between.
+const MOST_TRIES: u32 = 5;
+/// The longest wait before that.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+impl Exchange {
+    /// The next message; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Fault`]: the exchange is over.
+    pub async fn next(&mut self) -> Result<Option<Item>, Fault> {
+        match self {
+            Self::Whole(message) => Ok(message.take().map(Item::Message)),
+            Self::Events(events) => events.next().await,
+            Self::Pipe(call) => call.next().await.map(|message| message.map(Item::Message)),
+        }
+    }
+}
+
+impl Events {
+    /// A stream whose events are at most `limit` bytes. `resume` says how to pick it up again, where the era has that.
+    #[must_use]
+    pub fn new(body: ReplyBody, limit: usize, resume: Option<Resume>) -> Self {
+        Self {
+            body: Some(body),
+            reader: Reader::new(limit),
+            queue: VecDeque::new(),
+            last_id: None,
+            retry: Duration::from_secs(1),
+            resume,
+            tries: 0,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Item>, Fault> {
+        loop {
+            while let Some(event) = self.queue.pop_front() {
+                if let Some(message) = self.take(event)? {
+                    self.tries = 0;
+                    return Ok(Some(Item::Message(message)));
+                }
+            }
+            let Some(body) = &mut self.body else {
+                self.pick_up().await?;
+                continue;
+            };
+            match body.frame().await {
+                Ok(Some(piece)) => {
+                    let mut events = Vec::new();
+                    self.reader.push(&piece, &mut events).map_err(|bad| {
+                        Fault::BadStream(match bad {
+                            BadStream::TooLarge => "an event is larger than the limit",
+                            BadStream::NotUtf8 => "a line is not UTF-8",
+                        })
+                    })?;
+                    self.queue.extend(events);
+                }
+                Ok(None) if self.can_pick_up() => {
+                    self.body = None;
+                    return Ok(Some(Item::Paused(self.retry)));
+                }
+                Ok(None) => return Ok(None),
+                Err(crate::egress::EgressError::Broken { .. }) if self.can_pick_up() => self.body = None,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<Option<Incoming>, Fault> {
+        if let Some(id) = event.id.filter(|id| !id.is_empty() && id.len() <= 1024 && id.bytes().all(|b| b.is_ascii_graphic() || b == b' ')) {
+            self.last_id = Some(id);
+        }
+        if let Some(retry) = event.retry {
+            self.retry = Duration::from_millis(retry).min(LONGEST_RETRY);
+        }
+        if event.data.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(reply::read(&Bytes::from(event.data), DEPTH)?))
+    }
+
+    fn can_pick_up(&self) -> bool {
+        self.resume.is_some() && self.last_id.is_some() && self.tries < MOST_TRIES
+    }
+
+    async fn pick_up(&mut self) -> Result<(), Fault> {
+        let (Some(resume), Some(last_id)) = (&self.resume, &self.last_id) else { return Err(Fault::Incomplete) };
+        self.tries = self.tries.saturating_add(1);
+        if self.tries > MOST_TRIES {
+            return Err(Fault::Incomplete);
+        }
+        tokio::time::sleep(self.retry).await;
+        self.body = Some(resume.open(Some(last_id)).await?);
+        self.reader.restart();
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
+
+use crate::egress::EgressError;
+use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
+use doorward_core::mcp::error::INTERNAL;
+use doorward_core::mcp::reply::BadReply;
+use doorward_core::mcp::version::Version;
+use serde_json::json;
+use std::time::Duration;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection: never made, broken or timed out.
+    Egress(EgressError),
+    /// The child process could not be started, or ended.
+    Child(&'static str),
+    /// The launch of this command, with these arguments, was not approved (I9).
+    NotApproved,
+    /// What came back is not MCP.
+    Bad(BadReply),
+    /// An event stream that cannot be read on, or a line that is too long.
+    BadStream(&'static str),
+    /// The stream ended before the answer.
+    Incomplete,
+    /// The upstream does not accept Doorward's credential. Never passed on: it is not the client's (product 2.7).
+    Credential,
+    /// The upstream does not know its session any more; the request did not run.
+    SessionLost,
+    /// The upstream is overloaded.
+    Overloaded(Option<u64>),
+    /// A status without meaning here.
+    Status(u16),
+    /// Client and server share no era.
+    NoEra(Vec<Version>),
+    /// No sign of life within the time limit of the server.
+    Silent,
+    /// The absolute limit of a call passed.
+    TooLong,
+    /// More messages than a client takes.
+    Flood,
+}
+
+/// Whether the upstream may have acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Certainly not.
+    None,
+    /// Perhaps.
+    Unknown,
+}
+
+impl Fault {
+    /// Stable id for records, metrics and documentation.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Egress(EgressError::Forbidden(_)) => "upstream_forbidden",
+            Self::Egress(EgressError::Timeout { .. }) | Self::Silent | Self::TooLong => "upstream_timeout",
+            Self::Egress(EgressError::Redirect(_)) => "upstream_redirect",
+            Self::Egress(EgressError::TooLarge) | Self::BadStream(_) | Self::Flood => "upstream_too_much",
+            Self::Egress(_) => "upstream_unreachable",
+            Self::Child(_) => "child_ended",
+            Self::NotApproved => "launch_not_approved",
+            Self::Bad(_) => "upstream_bad_reply",
+            Self::Incomplete => "upstream_incomplete",
+            Self::Credential => "upstream_credential",
+            Self::SessionLost => "upstream_session_lost",
+            Self::Overloaded(_) => "upstream_overloaded",
+            Self::Status(_) => "upstream_status",
+            Self::NoEra(_) => "no_common_era",
+        }
+    }
+
+    /// Whether the upstream may have acted on the request.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        match self {
+            Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
+            Self::NotApproved | Self::SessionLost | Self::NoEra(_) | Self::Credential | Self::Overloaded(_) => Effect::None,
+            _ => Effect::Unknown,
+        }
+    }
+
+    /// The refusal at the edge: −32603 under 200 with `data.effect` (protocol 6.1, 16.5), except where protocol has an own word.
+    #[must_use]
+    pub fn refusal(&self, server: &str) -> Refusal {
+        let effect = match self.effect() {
+            Effect::None => "none",
+            Effect::Unknown => "unknown",
+        };
+        let public = match self {
+            Self::Credential => format!("{server} does not accept the credential that Doorward holds for it. An administrator has been told."),
+            Self::NotApproved => format!("The command of {server} is not approved. An administrator has been told."),
+            Self::NoEra(_) => format!("{server} does not speak this version of the protocol."),
+            Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => format!("{server} did not answer in time. Your other tools work."),
+            Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
+            Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
+            _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
+        };
+        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
+        let wire = match self {
+            Self::NoEra(supported) => {
+                let supported: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
+                Wire::Rpc { status: 400, code: doorward_core::mcp::error::UNSUPPORTED_VERSION, data: Some(json!({ "supported": supported })) }
+            }
+            _ => Wire::Rpc {
+                status: 200,
+                code: INTERNAL,
+                data: Some(json!({ "reason": self.reason(), "permanent": permanent, "effect": effect })),
+            },
+        };
+        let retry = match self {
+            Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
+            _ if permanent => Retry::Never,
+            _ => Retry::Now,
+        };
+        let blame = match self {
+            Self::NotApproved => Blame::Us,
+            Self::NoEra(_) => Blame::Caller,
+            _ => Blame::Upstream,
+        };
+        Refusal::new(Station::Upstream, self.reason(), blame, wire, public).retry(retry).because(self.cause())
+    }
+
+    fn cause(&self) -> String {
+        match self {
+            Self::Egress(error) => error.to_string(),
+            Self::Bad(bad) => bad.to_string(),
+            Self::BadStream(text) | Self::Child(text) => (*text).to_owned(),
+            Self::Status(status) => format!("status {status}"),
+            other => other.reason().to_owned(),
+        }
+    }
+}
+
+impl From<EgressError> for Fault {
+    fn from(error: EgressError) -> Self {
+        Self::Egress(error)
+    }
+}
+
+impl From<BadReply> for Fault {
+    fn from(bad: BadReply) -> Self {
+        Self::Bad(bad)
+    }
+}

@@ -1,0 +1,234 @@
+//! Streamable HTTP towards a server: requests built from a lease alone, replies by content type, nothing else passed on.
+//!
+//! Protocol 5 to 7, C1 to C7. No redirect is followed; no header of a reply but the session id is looked at further.
+
+use super::exchange::{DEPTH, Events, Exchange};
+use super::fault::Fault;
+use crate::egress::{Egress, PoolKey, ReplyBody, ReplyLimits, Target};
+use bytes::Bytes;
+use doorward_core::credential::{Origin, UpstreamSecret};
+use doorward_core::mcp::call::RpcId;
+use doorward_core::mcp::encode;
+use doorward_core::mcp::reply::{self, Incoming, ReplyBody as Answer};
+use doorward_core::mcp::version::{Era, Version};
+use doorward_core::session::UpstreamSessionId;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One HTTP server behind the gateway.
+#[derive(Debug)]
+pub struct HttpServer {
+    egress: Egress,
+    target: Target,
+    origin: Origin,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    limit: usize,
+    patience: Duration,
+}
+
+/// On whose behalf, with which secret and in which session a request goes.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Connections are never shared between keys.
+    pub pool: PoolKey,
+    /// The leased secret.
+    pub secret: Option<Arc<UpstreamSecret>>,
+    /// The upstream's session (legacy).
+    pub session: Option<UpstreamSessionId>,
+}
+
+/// What a POST gave.
+#[derive(Debug)]
+pub struct Posted {
+    /// What comes back.
+    pub exchange: Exchange,
+    /// The session that the upstream gave with it (`initialize`).
+    pub session: Option<UpstreamSessionId>,
+}
+
+/// How to open the rest of a broken stream, or the server stream.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    server: Arc<HttpServer>,
+    line: Line,
+    version: Version,
+}
+
+/// Longest error body that is read.
+const ERROR_BODY: usize = 64 * 1024;
+
+impl HttpServer {
+    /// A server at `target`. `limit` bounds one message, `patience` the wait for the head of a reply.
+    #[must_use]
+    pub fn new(egress: Egress, target: Target, headers: Vec<(HeaderName, HeaderValue)>, limit: usize, patience: Duration) -> Self {
+        let origin = target.origin();
+        Self { egress, target, origin, headers, limit, patience }
+    }
+
+    /// The origin to which secrets are pinned.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Sends one message. `id` is that of the request, `None` for a notification or an answer.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn post(
+        self: &Arc<Self>,
+        line: &Line,
+        mcp: &[(String, String)],
+        era: Era,
+        id: Option<i64>,
+        body: Bytes,
+    ) -> Result<Posted, Fault> {
+        let mut headers = self.head(line, mcp, "application/json, text/event-stream")?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let response = self.egress.send(&self.target, &line.pool, Method::POST, headers, body, self.limits()).await?;
+        let (parts, body) = response.into_parts();
+        let session = session_id(&parts.headers);
+        let kind = Kind::of(&parts.headers);
+        let exchange = match (parts.status, kind) {
+            (StatusCode::OK, Kind::Json) => match id {
+                Some(_) => Exchange::Whole(Some(reply::read(&body.whole(self.limit).await?, DEPTH)?)),
+                None => Exchange::Whole(None),
+            },
+            (StatusCode::OK, Kind::Events) => {
+                let resume = match era {
+                    Era::Legacy(version) => Some(Resume { server: Arc::clone(self), line: line.clone(), version }),
+                    Era::Modern => None,
+                };
+                Exchange::Events(Box::new(Events::new(body, self.limit, resume)))
+            }
+            (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if id.is_none() => Exchange::Whole(None),
+            (status, kind) => Exchange::Whole(Some(failed(status, kind, &parts.headers, line, id, body).await?)),
+        };
+        Ok(Posted { exchange, session })
+    }
+
+    /// Opens the server stream of a session, or the rest of a broken stream.
+    ///
+    /// # Errors
+    /// [`Fault::Status`] with 405 where the server has no such stream.
+    pub async fn listen(&self, line: &Line, version: Version, last_event_id: Option<&str>) -> Result<ReplyBody, Fault> {
+        let mcp = encode::own_headers("", Era::Legacy(version));
+        let mut headers = self.head(line, &mcp, "text/event-stream")?;
+        if let Some(id) = last_event_id {
+            headers.insert("last-event-id", HeaderValue::from_str(id).map_err(|_| Fault::Incomplete)?);
+        }
+        let response = self.egress.send(&self.target, &line.pool, Method::GET, headers, Bytes::new(), self.limits()).await?;
+        match (response.status(), Kind::of(response.headers())) {
+            (StatusCode::OK, Kind::Events) => Ok(response.into_body()),
+            (StatusCode::NOT_FOUND, _) => Err(Fault::SessionLost),
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(Fault::Credential),
+            (status, _) => Err(Fault::Status(status.as_u16())),
+        }
+    }
+
+    /// Ends the upstream's session. What comes back does not matter: it is gone for us.
+    pub async fn end(&self, line: &Line, version: Version) {
+        let mcp = encode::own_headers("", Era::Legacy(version));
+        if let Ok(headers) = self.head(line, &mcp, "application/json, text/event-stream") {
+            let ended = self.egress.send(&self.target, &line.pool, Method::DELETE, headers, Bytes::new(), self.limits()).await;
+            tracing::debug!(ok = ended.is_ok(), "upstream session ended");
+        }
+    }
+
+    /// The server stream as an exchange.
+    #[must_use]
+    pub fn stream(self: &Arc<Self>, body: ReplyBody, line: &Line, version: Version) -> Exchange {
+        let resume = Resume { server: Arc::clone(self), line: line.clone(), version };
+        Exchange::Events(Box::new(Events::new(body, self.limit, Some(resume))))
+    }
+
+    const fn limits(&self) -> ReplyLimits {
+        ReplyLimits { head: self.patience, bytes: self.limit }
+    }
+
+    /// Every header of a request: configured ones, the leased credential at its own origin, and what `mcp` rebuilt.
+    fn head(&self, line: &Line, mcp: &[(String, String)], accept: &'static str) -> Result<HeaderMap, Fault> {
+        let mut headers = HeaderMap::with_capacity(8 + self.headers.len());
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        for (name, value) in mcp {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Fault::Bad(reply::BadReply::Shape))?;
+            headers.insert(name, HeaderValue::from_str(value).map_err(|_| Fault::Bad(reply::BadReply::Shape))?);
+        }
+        if let Some(session) = &line.session {
+            let mut value = HeaderValue::from_str(session.as_str()).map_err(|_| Fault::SessionLost)?;
+            value.set_sensitive(true);
+            headers.insert("mcp-session-id", value);
+        }
+        if let Some(secret) = &line.secret {
+            let (name, value) = secret.header_for(&self.origin).ok_or(Fault::Credential)?;
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Fault::Credential)?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| Fault::Credential)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+impl Resume {
+    /// Opens the stream behind the last event.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn open(&self, last_event_id: Option<&str>) -> Result<ReplyBody, Fault> {
+        self.server.listen(&self.line, self.version, last_event_id).await
+    }
+}
+
+/// Media type of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Events,
+    Other,
+}
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Self {
+        let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "application/json" => Self::Json,
+            "text/event-stream" => Self::Events,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a status other than success means. A JSON-RPC error in the body is an answer; everything else is a fault.
+async fn failed(status: StatusCode, kind: Kind, headers: &HeaderMap, line: &Line, id: Option<i64>, body: ReplyBody) -> Result<Incoming, Fault> {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
+        StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+            return Err(Fault::Overloaded(seconds));
+        }
+        _ => {}
+    }
+    let Some(id) = id.filter(|_| kind == Kind::Json && status.is_client_error()) else { return Err(Fault::Status(status.as_u16())) };
+    let bytes = body.whole(ERROR_BODY).await?;
+    match reply::read(&bytes, DEPTH) {
+        Ok(incoming @ Incoming::Response { body: Answer::Error(_), .. }) => Ok(incoming),
+        _ => reply::read_bare_error(&bytes, DEPTH)
+            .map(|error| Incoming::Response { id: RpcId::Number(id), body: Answer::Error(error) })
+            .ok_or(Fault::Status(status.as_u16())),
+    }
+}
+
+fn session_id(headers: &HeaderMap) -> Option<UpstreamSessionId> {
+    let mut values = headers.get_all("mcp-session-id").iter();
+    match (values.next(), values.next()) {
+        (Some(one), None) => one.to_str().ok().and_then(UpstreamSessionId::new),
+        _ => None,
+    }
+}

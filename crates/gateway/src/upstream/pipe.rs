@@ -1,0 +1,224 @@
+//! Many calls over the one pair of pipes of a child: ids and progress tokens are ours, so that nothing is attributed by
+//! guesswork (RPC-07; protocol 16.6; STD-06).
+
+use super::fault::Fault;
+use super::stdio::child::Child;
+use bytes::Bytes;
+use doorward_core::json::RawJson;
+use doorward_core::json::write::ObjectWriter;
+use doorward_core::mcp::call::RpcId;
+use doorward_core::mcp::encode;
+use doorward_core::mcp::reply::{self, Incoming};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// The pipes of one child process.
+#[derive(Debug)]
+pub struct Pipe {
+    child: Child,
+    routes: Mutex<Routes>,
+}
+
+#[derive(Debug, Default)]
+struct Routes {
+    calls: HashMap<i64, mpsc::Sender<Incoming>>,
+    /// Takes what belongs to no call: the server stream of a legacy session.
+    rest: Option<mpsc::Sender<Incoming>>,
+    gone: bool,
+    /// Lists that the child said have changed, for the catalogue.
+    changed: bool,
+}
+
+/// One call over the pipes. Dropping it before its answer tells the child that it is cancelled.
+#[derive(Debug)]
+pub struct PipeCall {
+    pipe: Arc<Pipe>,
+    id: i64,
+    messages: mpsc::Receiver<Incoming>,
+    answered: bool,
+}
+
+/// Messages of one call that its client has not taken yet. More, and the call fails instead of holding up the others.
+const WAITING: usize = 256;
+/// Nesting of a child's JSON.
+const DEPTH: usize = 128;
+
+impl Pipe {
+    /// Pipes over a child. The caller spawns [`Pipe::read`] with the lines of the same child.
+    #[must_use]
+    pub fn new(child: Child) -> Arc<Self> {
+        Arc::new(Self { child, routes: Mutex::default() })
+    }
+
+    /// Reads what the child says until it ends.
+    pub async fn read(self: Arc<Self>, mut lines: mpsc::Receiver<Bytes>) {
+        while let Some(line) = lines.recv().await {
+            match reply::read(&line, DEPTH) {
+                Ok(incoming) => self.route(incoming).await,
+                // A line that is not MCP is the child's mistake alone: it is dropped, the call it may belong to times out.
+                Err(bad) => tracing::warn!(%bad, "a line of a child process was dropped"),
+            }
+        }
+        let mut routes = self.lock();
+        routes.gone = true;
+        routes.calls.clear();
+        routes.rest = None;
+    }
+
+    /// Sends a request and gives what comes back for it.
+    ///
+    /// # Errors
+    /// [`Fault::Child`].
+    pub async fn call(self: &Arc<Self>, id: i64, line: Bytes) -> Result<PipeCall, Fault> {
+        let (send, messages) = mpsc::channel(WAITING);
+        {
+            let mut routes = self.lock();
+            if routes.gone {
+                return Err(Fault::Child("the process has ended"));
+            }
+            routes.calls.insert(id, send);
+        }
+        let call = PipeCall { pipe: Arc::clone(self), id, messages, answered: false };
+        self.send(line).await?;
+        Ok(call)
+    }
+
+    /// Sends a notification or an answer.
+    ///
+    /// # Errors
+    /// [`Fault::Child`].
+    pub async fn send(&self, line: Bytes) -> Result<(), Fault> {
+        self.child.send(line).await.map_err(|_| Fault::Child("the process takes no more input"))
+    }
+
+    /// From here on what belongs to no call goes to the receiver.
+    #[must_use]
+    pub fn take_rest(&self) -> mpsc::Receiver<Incoming> {
+        let (send, receive) = mpsc::channel(WAITING);
+        self.lock().rest = Some(send);
+        receive
+    }
+
+    /// True once the child has ended.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.lock().gone
+    }
+
+    /// True once after the child said that a list has changed.
+    #[must_use]
+    pub fn take_changed(&self) -> bool {
+        std::mem::take(&mut self.lock().changed)
+    }
+
+    /// Ends the child and everything that it started.
+    pub async fn close(&self) {
+        self.child.close().await;
+    }
+
+    async fn route(&self, incoming: Incoming) {
+        match &incoming {
+            Incoming::Response { id: RpcId::Number(id), .. } => {
+                if let Some(call) = self.lock().calls.remove(id) {
+                    call.try_send(incoming).ok();
+                }
+            }
+            // Doorward gives numbers only: anything else answers nothing that was asked.
+            Incoming::Response { .. } => {}
+            Incoming::Request { id, method, .. } if method == "ping" => {
+                let answer = encode::answer(&id.to_raw(), "result", &RawJson::empty_object());
+                self.child.send(answer.bytes().clone()).await.ok();
+            }
+            Incoming::Request { id, .. } => {
+                let id = id.to_raw();
+                if !self.unattributed(incoming) {
+                    self.child.send(not_found(&id)).await.ok();
+                }
+            }
+            Incoming::Notification { method, params } => {
+                if method.ends_with("/list_changed") {
+                    self.lock().changed = true;
+                }
+                match params.as_ref().and_then(|params| addressee(method, params)) {
+                    Some(id) => self.to_call(id, incoming),
+                    None => {
+                        self.unattributed(incoming);
+                    }
+                }
+            }
+        }
+    }
+
+    fn to_call(&self, id: i64, incoming: Incoming) {
+        let mut routes = self.lock();
+        if routes.calls.get(&id).is_some_and(|call| call.try_send(incoming).is_err()) {
+            routes.calls.remove(&id);
+        }
+    }
+
+    /// To the only call in flight, else to the server stream; false where neither can take it.
+    fn unattributed(&self, incoming: Incoming) -> bool {
+        let routes = self.lock();
+        let mut calls = routes.calls.values();
+        match (calls.next(), calls.next(), &routes.rest) {
+            (Some(only), None, _) => only.try_send(incoming).is_ok(),
+            (_, _, Some(rest)) => rest.try_send(incoming).is_ok(),
+            _ => false,
+        }
+    }
+
+    fn forget(&self, id: i64) -> bool {
+        self.lock().calls.remove(&id).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Routes> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PipeCall {
+    /// The next message of this call; `None` after its answer.
+    ///
+    /// # Errors
+    /// [`Fault::Child`] when the child ended first, [`Fault::Flood`] when it said more than anybody took.
+    pub async fn next(&mut self) -> Result<Option<Incoming>, Fault> {
+        if self.answered {
+            return Ok(None);
+        }
+        match self.messages.recv().await {
+            Some(incoming) => {
+                self.answered = matches!(incoming, Incoming::Response { .. });
+                Ok(Some(incoming))
+            }
+            None if self.pipe.is_gone() => Err(Fault::Child("the process ended before its answer")),
+            None => Err(Fault::Flood),
+        }
+    }
+}
+
+impl Drop for PipeCall {
+    fn drop(&mut self) {
+        if !self.answered && self.pipe.forget(self.id) {
+            let mut params = ObjectWriter::with_capacity(48);
+            params.integer("requestId", self.id).text("reason", "the client is gone");
+            let line = encode::notification("notifications/cancelled", &params.finish());
+            self.pipe.child.post(line.bytes().clone());
+        }
+    }
+}
+
+/// The call that a notification names: by progress token, by subscription, or as the subscription that the server ends.
+fn addressee(method: &str, params: &RawJson) -> Option<i64> {
+    match method {
+        "notifications/progress" => Some(params.member("progressToken").and_then(|token| token.as_integer()).unwrap_or(-1)),
+        "notifications/cancelled" => Some(params.member("requestId").and_then(|id| id.as_integer()).unwrap_or(-1)),
+        _ => params.member("_meta")?.member("io.modelcontextprotocol/subscriptionId")?.as_integer(),
+    }
+}
+
+fn not_found(id: &RawJson) -> Bytes {
+    let mut error = ObjectWriter::with_capacity(96);
+    error.integer("code", -32601).text("message", "There is no call that this question belongs to.");
+    encode::answer(id, "error", &error.finish()).bytes().clone()
+}

@@ -1,0 +1,596 @@
+//! From an upstream's message to the client's: every id, token, state, task and cursor becomes Doorward's own (protocol 12).
+//!
+//! One relay belongs to one call. What it gives passed the screen; what an upstream may not ask or say ends here.
+
+use super::back::Back;
+use super::fault::Fault;
+use crate::env::Env;
+use crate::live::{Question, Session};
+use doorward_core::audit::outcome::Class;
+use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::credential::UpstreamSecret;
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use doorward_core::json::RawJson;
+use doorward_core::json::write::{Edit, ObjectWriter};
+use doorward_core::mcp::call::{Call, Form, LogLevel, Method, RpcId};
+use doorward_core::mcp::encode;
+use doorward_core::mcp::error::{self, INTERNAL, MISSING_CAPABILITY};
+use doorward_core::mcp::reply::{Incoming, ReplyBody, ResultType, RpcError};
+use doorward_core::mcp::version::Era;
+use doorward_core::screen::{self, Blocked, Screened};
+use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
+use doorward_core::secret::sha256;
+use doorward_core::session::Bound;
+use doorward_store::{NewTask, Store};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What the relays of a gateway share.
+#[derive(Debug)]
+pub struct Desk {
+    /// Clock and randomness.
+    pub env: Env,
+    /// Tasks.
+    pub store: Store,
+    /// States and cursors.
+    pub sealing: SealingKeys,
+    /// Largest message for a client, in bytes.
+    pub result_bytes: usize,
+}
+
+/// Whose call it is, owned.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// The user.
+    pub user: UserId,
+    /// The client.
+    pub client: ClientId,
+    /// The credential.
+    pub credential: CredentialId,
+    /// The server.
+    pub server: ServerName,
+}
+
+/// One call and how its messages are translated.
+#[derive(Debug)]
+pub struct Relay {
+    desk: Arc<Desk>,
+    owner: Owner,
+    era: Era,
+    method: Method,
+    digest: [u8; 32],
+    client_id: Option<RpcId>,
+    upstream_id: i64,
+    progress: Option<RpcId>,
+    level: Option<LogLevel>,
+    capabilities: RawJson,
+    session: Option<Arc<Session>>,
+    secret: Option<Arc<UpstreamSecret>>,
+    back: Back,
+    /// Upstream task ids that the client may hear of under its own (subscriptions).
+    tasks: HashMap<String, String>,
+    heard: Heard,
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub enum Said {
+    /// Nothing for the client.
+    Nothing,
+    /// A message on its stream.
+    Event(Screened),
+    /// The answer.
+    Final(Final),
+}
+
+/// The answer of a call: a whole JSON-RPC response.
+#[derive(Debug)]
+pub struct Final {
+    /// HTTP status when it is sent alone.
+    pub status: u16,
+    /// The response.
+    pub body: Screened,
+    /// For the record.
+    pub class: Class,
+    /// For the record, when it was not a success.
+    pub reason: Option<&'static str>,
+}
+
+/// How much an upstream said lately.
+#[derive(Debug)]
+struct Heard {
+    since: Instant,
+    count: u32,
+}
+
+/// Notifications of one call that pass within a second (D17); more are dropped.
+const MOST_A_SECOND: u32 = 500;
+/// Life of a sealed state and of a sealed cursor (protocol 12).
+const STATE_LIFE: Duration = Duration::from_secs(600);
+const CURSOR_LIFE: Duration = Duration::from_secs(3600);
+/// Tasks of one user.
+const MOST_TASKS: u32 = 1000;
+const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+impl Owner {
+    /// The owner of what a bound call makes.
+    #[must_use]
+    pub fn of(bound: &Bound) -> Self {
+        let caller = bound.caller();
+        Self {
+            user: caller.user().clone(),
+            client: caller.client().clone(),
+            credential: caller.credential().clone(),
+            server: bound.server().clone(),
+        }
+    }
+
+    /// Binds a sealed blob to this owner and a request.
+    #[must_use]
+    pub const fn binding<'a>(&'a self, method: &'a str, digest: &'a [u8; 32]) -> Binding<'a> {
+        Binding { user: &self.user, client: &self.client, server: &self.server, method, digest }
+    }
+}
+
+impl Relay {
+    /// A relay for `call` of `owner`, which went to the upstream as request `upstream_id` with these capabilities.
+    #[must_use]
+    pub fn new(desk: Arc<Desk>, owner: Owner, call: &Call, upstream_id: i64, capabilities: RawJson, back: Back) -> Self {
+        let client_id = match call.form() {
+            Form::Request(id) => Some(id.clone()),
+            _ => None,
+        };
+        Self {
+            desk,
+            owner,
+            era: call.era(),
+            method: call.method(),
+            digest: *call.digest(),
+            client_id,
+            upstream_id,
+            progress: call.progress_token().cloned(),
+            level: call.log_level(),
+            capabilities,
+            session: None,
+            secret: None,
+            back,
+            tasks: HashMap::new(),
+            heard: Heard { since: Instant::now(), count: 0 },
+        }
+    }
+
+    /// Belongs to this legacy session.
+    #[must_use]
+    pub fn in_session(mut self, session: Arc<Session>) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Was made with this secret, which must not come back.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Option<Arc<UpstreamSecret>>) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// The client may hear of these tasks: upstream id to gateway id.
+    #[must_use]
+    pub fn about_tasks(mut self, tasks: HashMap<String, String>) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// The era of the client.
+    #[must_use]
+    pub const fn era(&self) -> Era {
+        self.era
+    }
+
+    /// The client's id of the call.
+    #[must_use]
+    pub const fn client_id(&self) -> Option<&RpcId> {
+        self.client_id.as_ref()
+    }
+
+    /// Translates the next message.
+    ///
+    /// # Errors
+    /// [`Fault`]: the exchange is over and the call has failed.
+    pub async fn take(&mut self, incoming: Incoming) -> Result<Said, Fault> {
+        match incoming {
+            Incoming::Response { id: RpcId::Number(id), body } if id == self.upstream_id && self.client_id.is_some() => {
+                self.answer(body).await.map(Said::Final)
+            }
+            // RPC-07: an answer to nothing that this call asked.
+            Incoming::Response { .. } => Ok(Said::Nothing),
+            Incoming::Request { id, method, params } => self.question(&id, method, params).await,
+            Incoming::Notification { method, params } => Ok(self.notification(&method, params)),
+        }
+    }
+
+    /// The answer of a call that failed: what the client gets in place of one.
+    #[must_use]
+    pub fn failed(&self, refusal: &Refusal) -> Option<Final> {
+        let id = self.client_id.as_ref()?.to_json();
+        let (status, code, data) = match &refusal.wire {
+            Wire::Rpc { status, code, data } => (*status, *code, data.as_ref().map(RawJson::of)),
+            _ => (200, INTERNAL, None),
+        };
+        let body = error::body(Some(&id), code, &refusal.public, data.as_ref());
+        let class = if refusal.blame == Blame::Upstream { Class::UpstreamError } else { Class::Refused };
+        let body = screen::apply(None, usize::MAX, body).ok()?;
+        Some(Final { status, body, class, reason: Some(refusal.reason) })
+    }
+
+    async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
+        let id = self.client_id.as_ref().map(RpcId::to_json).unwrap_or_default();
+        let (status, body, class, reason) = match body {
+            ReplyBody::Error(rpc) => {
+                let (status, body) = self.error(&id, &rpc);
+                (status, body, Class::RpcError, Some("upstream_error"))
+            }
+            ReplyBody::Result(result) => match self.result(result).await? {
+                Ok(result) => {
+                    let is_error = self.method == Method::ToolsCall && result.member("isError").is_some_and(|flag| flag.as_bytes() == b"true");
+                    let (class, reason) = if is_error { (Class::ToolError, Some("tool_error")) } else { (Class::Completed, None) };
+                    (200, error::result(&id, &result), class, reason)
+                }
+                Err(refusal) => return self.failed(&refusal).ok_or(Fault::Incomplete),
+            },
+        };
+        match screen::apply(self.secret.as_deref(), self.desk.result_bytes, body) {
+            Ok(body) => Ok(Final { status, body, class, reason }),
+            Err(blocked) => self.blocked(&id, blocked),
+        }
+    }
+
+    fn blocked(&self, id: &str, blocked: Blocked) -> Result<Final, Fault> {
+        let text = format!("The result was kept back: {blocked}.");
+        let body = match self.method {
+            Method::ToolsCall => error::result(id, &self.complete(error::tool_refusal(&text))),
+            _ => error::body(Some(id), INTERNAL, &text, None),
+        };
+        let body = screen::apply(None, usize::MAX, body).map_err(|_| Fault::Flood)?;
+        Ok(Final { status: 200, body, class: Class::Blocked, reason: Some(blocked.reason()) })
+    }
+
+    /// Protocol 6.3 within one era.
+    fn error(&self, id: &str, rpc: &RpcError) -> (u16, RawJson) {
+        let own = |reason: &str| {
+            let mut data = ObjectWriter::with_capacity(64);
+            data.text("reason", reason).text("effect", "none");
+            error::body(Some(id), INTERNAL, "The server and Doorward disagree about the protocol.", Some(&data.finish()))
+        };
+        let code = i32::try_from(rpc.code).unwrap_or(INTERNAL);
+        let passed = || error::body(Some(id), code, &rpc.message, rpc.data.as_ref());
+        match (self.era, code) {
+            // Doorward's own mistakes towards the upstream, never the client's.
+            (_, error::HEADER_MISMATCH | error::UNSUPPORTED_VERSION | error::PARSE | error::INVALID_REQUEST) => (200, own("upstream_protocol")),
+            (Era::Legacy(_), MISSING_CAPABILITY) => (200, own("upstream_protocol")),
+            (Era::Modern, error::METHOD_NOT_FOUND) => (404, passed()),
+            (Era::Modern, MISSING_CAPABILITY) => (400, passed()),
+            (Era::Modern, error::RESOURCE_NOT_FOUND) => (200, error::body(Some(id), error::INVALID_PARAMS, &rpc.message, rpc.data.as_ref())),
+            _ => (200, passed()),
+        }
+    }
+
+    async fn result(&mut self, result: RawJson) -> Result<Result<RawJson, Refusal>, Fault> {
+        match self.era {
+            Era::Modern => self.modern_result(result).await,
+            Era::Legacy(_) => self.legacy_result(result).await.map(Ok),
+        }
+    }
+
+    async fn modern_result(&mut self, result: RawJson) -> Result<Result<RawJson, Refusal>, Fault> {
+        match ResultType::of(&result)? {
+            ResultType::Complete => {}
+            ResultType::InputRequired if matches!(self.method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) => {
+                return self.input_required(&result);
+            }
+            ResultType::Task if self.method == Method::ToolsCall && self.declares_extension("io.modelcontextprotocol/tasks") => {
+                let Some(upstream) = text(&result, "taskId") else { return Err(Fault::Incomplete) };
+                let gateway = self.mint_task(upstream).await?;
+                return Ok(Ok(result.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&gateway)) } else { Edit::Keep }, &[])));
+            }
+            _ => return Err(Fault::Bad(doorward_core::mcp::reply::BadReply::ResultType)),
+        }
+        let cacheable = matches!(self.method, Method::Discover | Method::ResourcesList | Method::ResourcesRead);
+        let task = self.own_task();
+        let seal = self.sealed_cursor(&result)?;
+        let edited = result.edited(
+            |key, value| match key {
+                "resultType" => Edit::Drop,
+                "cacheScope" if cacheable => Edit::Drop,
+                "ttlMs" if cacheable => Edit::Replace(RawJson::integer(value.as_integer().unwrap_or(0).clamp(0, 60_000))),
+                "supportedVersions" if self.method == Method::Discover => Edit::Replace(RawJson::array([&RawJson::string("2026-07-28")])),
+                "capabilities" if self.method == Method::Discover => Edit::Replace(encode::server_capabilities(value)),
+                "taskId" => task.clone().map_or(Edit::Keep, Edit::Replace),
+                "nextCursor" if self.method.is_list() => seal.clone().map_or(Edit::Drop, Edit::Replace),
+                "_meta" => Edit::Replace(self.meta(value)),
+                _ => Edit::Keep,
+            },
+            &[],
+        );
+        let mut added = vec![("resultType", RawJson::string("complete"))];
+        if cacheable {
+            added.push(("cacheScope", RawJson::string("private")));
+            if edited.member("ttlMs").is_none() {
+                added.push(("ttlMs", RawJson::integer(0)));
+            }
+        }
+        if self.method == Method::TasksGet {
+            if let Some(requests) = edited.member("inputRequests") {
+                if let Err(refusal) = self.declared(&requests) {
+                    return Ok(Err(refusal));
+                }
+            }
+        }
+        Ok(Ok(edited.edited(|_, _| Edit::Keep, &added)))
+    }
+
+    async fn legacy_result(&mut self, result: RawJson) -> Result<RawJson, Fault> {
+        let mut result = result;
+        if self.method == Method::ToolsCall {
+            if let Some(task) = result.member("task").filter(RawJson::is_object) {
+                let Some(upstream) = text(&task, "taskId") else { return Err(Fault::Incomplete) };
+                let gateway = RawJson::string(&self.mint_task(upstream).await?);
+                let task = task.edited(|key, _| if key == "taskId" { Edit::Replace(gateway.clone()) } else { Edit::Keep }, &[]);
+                result = result.edited(|key, _| if key == "task" { Edit::Replace(task.clone()) } else { Edit::Keep }, &[]);
+            }
+        }
+        let task = self.own_task();
+        let seal = self.sealed_cursor(&result)?;
+        Ok(result.edited(
+            |key, value| match key {
+                "taskId" => task.clone().map_or(Edit::Keep, Edit::Replace),
+                "nextCursor" if self.method.is_list() => seal.clone().map_or(Edit::Drop, Edit::Replace),
+                "_meta" => Edit::Replace(self.meta(value)),
+                _ => Edit::Keep,
+            },
+            &[],
+        ))
+    }
+
+    /// SES-11 and protocol 12: only declared questions pass, and the state comes back sealed to this request.
+    fn input_required(&self, result: &RawJson) -> Result<Result<RawJson, Refusal>, Fault> {
+        if let Some(requests) = result.member("inputRequests") {
+            if let Err(refusal) = self.declared(&requests) {
+                return Ok(Err(refusal));
+            }
+        }
+        let state = match result.member("requestState") {
+            None => None,
+            Some(state) => Some(state.as_text().map(std::borrow::Cow::into_owned).ok_or(Fault::Incomplete)?),
+        };
+        if state.is_none() && result.member("inputRequests").is_none() {
+            return Err(Fault::Incomplete);
+        }
+        let sealed = match state {
+            None => None,
+            Some(state) => Some(RawJson::string(&self.seal(Purpose::State, &self.digest, &state, STATE_LIFE)?)),
+        };
+        Ok(Ok(result.edited(
+            |key, value| match key {
+                "requestState" => sealed.clone().map_or(Edit::Drop, Edit::Replace),
+                "_meta" => Edit::Replace(self.meta(value)),
+                _ => Edit::Keep,
+            },
+            &[],
+        )))
+    }
+
+    /// Every question is of a kind that the client declared.
+    fn declared(&self, requests: &RawJson) -> Result<(), Refusal> {
+        for (_, request) in requests.members().unwrap_or_default() {
+            let method = text(&request, "method").unwrap_or_default();
+            if !self.may_ask(&method, request.member("params").as_ref()) {
+                let capability = capability_of(&method);
+                let data = serde_json::json!({ "requiredCapabilities": { (capability): {} } });
+                let wire = Wire::Rpc { status: 400, code: MISSING_CAPABILITY, data: Some(data) };
+                let public = "The server asks for what this client did not declare or this gateway does not allow.";
+                return Err(Refusal::new(Station::Screen, "undeclared_question", Blame::Caller, wire, public));
+            }
+        }
+        Ok(())
+    }
+
+    fn may_ask(&self, method: &str, params: Option<&RawJson>) -> bool {
+        let Some(declared) = self.capabilities.member(capability_of(method)) else { return false };
+        match method {
+            "sampling/createMessage" | "roots/list" => true,
+            "elicitation/create" => {
+                let mode = params.and_then(|params| text(params, "mode"));
+                match mode.as_deref() {
+                    None | Some("form") => declared.member("form").is_some() || declared.member("url").is_none(),
+                    Some("url") => declared.member("url").is_some(),
+                    Some(_) => false,
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// A question of a legacy upstream goes to the client under an id of ours, once (protocol 12; SES-03).
+    async fn question(&mut self, upstream_id: &RpcId, method: String, params: Option<RawJson>) -> Result<Said, Fault> {
+        if method == "ping" {
+            self.back.answer(&upstream_id.to_raw(), "result", &RawJson::empty_object()).await?;
+            return Ok(Said::Nothing);
+        }
+        let session = self.session.clone().filter(|_| matches!(self.era, Era::Legacy(_)));
+        let Some(session) = session.filter(|_| self.may_ask(&method, params.as_ref())) else {
+            // Modern servers may not ask at all; others only what was declared (2025-11-25, client/elicitation).
+            let code = if capability_of(&method) == "elicitation" && self.capabilities.member("elicitation").is_some() { -32602 } else { -32601 };
+            let mut refusal = ObjectWriter::with_capacity(96);
+            refusal.integer("code", code).text("message", "The client did not declare this.");
+            self.back.answer(&upstream_id.to_raw(), "error", &refusal.finish()).await?;
+            return Ok(Said::Nothing);
+        };
+        let Ok(random) = self.desk.env.bytes::<16>() else { return Ok(Said::Nothing) };
+        let id: Arc<str> = Arc::from(format!("q-{}", base64(&random)));
+        let event = encode::downstream(Some(&RawJson::string(&id)), &method, params.as_ref());
+        let asked = session.ask(id, Question { upstream_id: upstream_id.to_raw(), method });
+        match (asked, screen::apply(self.secret.as_deref(), self.desk.result_bytes, event)) {
+            (Ok(()), Ok(event)) => Ok(Said::Event(event)),
+            _ => {
+                let mut refusal = ObjectWriter::with_capacity(64);
+                refusal.integer("code", -32603).text("message", "The question was not passed on.");
+                self.back.answer(&upstream_id.to_raw(), "error", &refusal.finish()).await?;
+                Ok(Said::Nothing)
+            }
+        }
+    }
+
+    fn notification(&mut self, method: &str, params: Option<RawJson>) -> Said {
+        if !self.heard.pass() {
+            return Said::Nothing;
+        }
+        let Some(params) = self.notice(method, params) else { return Said::Nothing };
+        let event = encode::downstream(None, method, params.as_ref());
+        screen::apply(self.secret.as_deref(), self.desk.result_bytes, event).map_or(Said::Nothing, Said::Event)
+    }
+
+    /// The params of a notification as the client may see them; `None` if it may not see it.
+    #[expect(clippy::option_option, reason = "outer: does it pass; inner: does it have params")]
+    fn notice(&self, method: &str, params: Option<RawJson>) -> Option<Option<RawJson>> {
+        let listens = self.method == Method::Listen;
+        match method {
+            "notifications/progress" => {
+                let params = params?;
+                let ours = params.member("progressToken").and_then(|token| token.as_integer()) == Some(self.upstream_id);
+                let token = self.progress.as_ref().filter(|_| ours)?.to_raw();
+                Some(Some(params.edited(|key, _| if key == "progressToken" { Edit::Replace(token.clone()) } else { Edit::Keep }, &[])))
+            }
+            "notifications/message" => {
+                let level = params.as_ref().and_then(|params| text(params, "level")).and_then(|level| LogLevel::parse(&level))?;
+                let wanted = match self.era {
+                    Era::Modern => self.level.is_some_and(|least| level >= least),
+                    Era::Legacy(_) => true,
+                };
+                wanted.then_some(params)
+            }
+            "notifications/cancelled" => None,
+            _ if self.era == Era::Modern && !listens => None,
+            "notifications/subscriptions/acknowledged"
+            | "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed"
+            | "notifications/resources/updated"
+            | "notifications/elicitation/complete" => Some(params.map(|params| self.tagged(&params))),
+            "notifications/tasks" | "notifications/tasks/status" => {
+                let params = params?;
+                let known = text(&params, "taskId").and_then(|id| self.tasks.get(&id).cloned())?;
+                let mapped = params.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&known)) } else { Edit::Keep }, &[]);
+                Some(Some(self.tagged(&mapped)))
+            }
+            _ => None,
+        }
+    }
+
+    /// `subscriptionId` is the client's own id of its listen request, its type kept.
+    fn tagged(&self, params: &RawJson) -> RawJson {
+        if self.era != Era::Modern {
+            return params.clone();
+        }
+        params.edited(|key, value| if key == "_meta" { Edit::Replace(self.meta(value)) } else { Edit::Keep }, &[])
+    }
+
+    fn meta(&self, meta: &RawJson) -> RawJson {
+        meta.edited(
+            |key, value| match key {
+                SUBSCRIPTION => self.client_id.as_ref().map_or(Edit::Drop, |id| Edit::Replace(id.to_raw())),
+                RELATED_TASK => match text(value, "taskId").and_then(|id| self.tasks.get(&id).cloned()) {
+                    Some(id) => Edit::Replace(value.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&id)) } else { Edit::Keep }, &[])),
+                    None => Edit::Drop,
+                },
+                _ => Edit::Keep,
+            },
+            &[],
+        )
+    }
+
+    /// The gateway's id of the task that the call addressed, where the reply repeats it.
+    fn own_task(&self) -> Option<RawJson> {
+        self.tasks.values().next().filter(|_| self.tasks.len() == 1).map(|id| RawJson::string(id))
+    }
+
+    fn sealed_cursor(&self, result: &RawJson) -> Result<Option<RawJson>, Fault> {
+        if !self.method.is_list() {
+            return Ok(None);
+        }
+        match result.member("nextCursor").and_then(|cursor| cursor.as_text().map(std::borrow::Cow::into_owned)) {
+            None => Ok(None),
+            Some(cursor) => Ok(Some(RawJson::string(&self.seal(Purpose::Cursor, &[0; 32], &cursor, CURSOR_LIFE)?))),
+        }
+    }
+
+    fn seal(&self, purpose: Purpose, digest: &[u8; 32], inner: &str, life: Duration) -> Result<String, Fault> {
+        let random = |_| Fault::Incomplete;
+        let fresh = Fresh { nonce: self.desk.env.bytes().map_err(random)?, jti: self.desk.env.bytes().map_err(random)? };
+        let binding = self.owner.binding(self.method.as_str(), digest);
+        self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now(), life).map_err(|_| Fault::Incomplete)
+    }
+
+    /// A4O: the task is durable under its own unguessable id before the client hears of it.
+    async fn mint_task(&self, upstream_id: String) -> Result<String, Fault> {
+        let random = self.desk.env.bytes::<32>().map_err(|_| Fault::Incomplete)?;
+        let gateway_id = format!("t-{}", base64(&random));
+        let task = NewTask {
+            digest: sha256(gateway_id.as_bytes()),
+            gateway_id: gateway_id.clone(),
+            user: self.owner.user.clone(),
+            client: self.owner.client.clone(),
+            credential: self.owner.credential.clone(),
+            server: self.owner.server.clone(),
+            upstream_id,
+            created: self.desk.env.now(),
+            expires: None,
+        };
+        self.desk.store.put_task(&task, MOST_TASKS).await.map_err(|error| {
+            tracing::error!(%error, "a task could not be kept");
+            Fault::Incomplete
+        })?;
+        Ok(gateway_id)
+    }
+
+    fn declares_extension(&self, name: &str) -> bool {
+        self.capabilities.member("extensions").is_some_and(|extensions| extensions.member(name).is_some())
+    }
+
+    fn complete(&self, result: RawJson) -> RawJson {
+        match self.era {
+            Era::Modern => result.edited(|_, _| Edit::Keep, &[("resultType", RawJson::string("complete"))]),
+            Era::Legacy(_) => result,
+        }
+    }
+}
+
+impl Heard {
+    fn pass(&mut self) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self { since: Instant::now(), count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= MOST_A_SECOND
+    }
+}
+
+fn capability_of(method: &str) -> &'static str {
+    match method {
+        "sampling/createMessage" => "sampling",
+        "elicitation/create" => "elicitation",
+        "roots/list" => "roots",
+        _ => "",
+    }
+}
+
+fn text(object: &RawJson, key: &str) -> Option<String> {
+    object.member(key).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
