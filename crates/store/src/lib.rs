@@ -1,1 +1,91 @@
-//! The records of Doorward in SQLite or PostgreSQL, the only crate with SQL. Empty so far.
+//! The records of Doorward in SQLite or PostgreSQL. The only crate with SQL; callers never learn which database runs.
+//!
+//! [`Store`] speaks the domain: keys, users, sessions, tasks, approvals, sealed values, single use and the revocation epoch.
+//! It reads no clock and no random source of its own and decides nothing about a caller: facts go to the makers of the core.
+//! Only digests of tokens and session ids are kept; what must be read back is sealed in its row (security invariants I3, I8, I10).
+
+mod approvals;
+mod connect;
+mod credentials;
+mod db;
+mod dialect;
+mod epoch;
+mod error;
+mod marker;
+mod once;
+mod rows;
+mod schema;
+mod seal;
+mod sessions;
+mod sweep;
+mod tasks;
+mod tokens;
+mod users;
+mod vault;
+
+pub use approvals::Pin;
+pub use connect::StoreUrl;
+pub use credentials::{ApiKeyInfo, NewApiKey};
+pub use error::{Cause, Refused, StoreError};
+pub use seal::{NoKey, NoRandom, Random, Sealer};
+pub use sweep::Swept;
+pub use tasks::{NewTask, StoredTask};
+
+use crate::db::{Db, Row};
+use doorward_core::secret::Secret;
+use std::sync::Arc;
+
+/// Every record of one installation. Cheap to clone; all clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    sealer: Sealer,
+    once: once::Gauge,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Connects, brings the schema to this release and checks that the data is sealed under this key.
+    ///
+    /// `pool` is the number of connections: readers on SQLite (next to one writer), all of them on PostgreSQL; 0 counts as 1.
+    /// The password of PostgreSQL is given apart, since a URL with one would end in logs.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongKey`] over data of another key, [`StoreError::Schema`] over one of a newer release,
+    /// [`StoreError::Setup`] for a URL or file that cannot be used, [`StoreError::Unavailable`] if nothing answers.
+    pub async fn open(url: &StoreUrl, password: Option<Secret<String>>, pool: u32, seal: Sealer) -> Result<Self, StoreError> {
+        let db = connect::connected(url, password, pool.max(1)).await?;
+        let mut tx = schema::migrated(&db).await?;
+        marker::check(&mut tx, &seal).await?;
+        tx.commit().await?;
+        let db = connect::with_readers(db, url, pool.max(1));
+        Ok(Self { inner: Arc::new(Inner { db, sealer: seal, once: once::Gauge::default() }) })
+    }
+
+    /// Asks the database for a sign of life, reading only.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] without an answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db().row("SELECT 1 AS one", &[]).await.map(|_: Option<Row>| ())
+    }
+
+    /// Closes every connection of every clone and waits for it; later calls answer [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        self.db().close().await;
+    }
+
+    fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    fn sealer(&self) -> &Sealer {
+        &self.inner.sealer
+    }
+}

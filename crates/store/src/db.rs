@@ -1,0 +1,214 @@
+//! Connections, transactions, parameters and columns of either database. Knows no table and no record.
+
+use crate::dialect::Dialect;
+use crate::error::StoreError;
+use sqlx::{AssertSqlSafe, ColumnIndex, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+
+/// The pools of one open store.
+#[derive(Debug)]
+pub(crate) enum Db {
+    /// Readers cannot write; the writer is one connection.
+    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    /// One pool for all.
+    Postgres(PgPool),
+}
+
+/// A transaction that writes. Dropped without [`Tx::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// A parameter. Its type is fixed here, so that a NULL has one as well.
+#[derive(Clone, Debug)]
+pub(crate) enum Value<'a> {
+    Int(Option<i64>),
+    Text(Option<&'a str>),
+    Bytes(Option<&'a [u8]>),
+}
+
+/// A row as it came.
+pub(crate) enum Row {
+    Sqlite(sqlx::sqlite::SqliteRow),
+    Postgres(sqlx::postgres::PgRow),
+}
+
+/// Binds parameters in order.
+macro_rules! bound {
+    ($db:ty, $sql:expr, $values:expr) => {{
+        let mut query = sqlx::query::<$db>($sql);
+        for value in $values {
+            query = match *value {
+                Value::Int(int) => query.bind(int),
+                Value::Text(text) => query.bind(text.map(str::to_owned)),
+                Value::Bytes(bytes) => query.bind(bytes.map(<[u8]>::to_vec)),
+            };
+        }
+        query
+    }};
+}
+
+// === impl Db ===
+
+impl Db {
+    pub(crate) const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Rows of a statement that only reads.
+    pub(crate) async fn rows(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite { readers, .. } => {
+                bound!(Sqlite, sql, values).fetch_all(readers).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(pool) => {
+                bound!(Postgres, sql, values).fetch_all(pool).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// The only row, or none, of a statement that only reads.
+    pub(crate) async fn row(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
+        match self {
+            Self::Sqlite { readers, .. } => bound!(Sqlite, sql, values).fetch_optional(readers).await.map(|row| row.map(Row::Sqlite)),
+            Self::Postgres(pool) => bound!(Postgres, sql, values).fetch_optional(pool).await.map(|row| row.map(Row::Postgres)),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// One statement that writes, on its own. Gives the number of rows it changed.
+    pub(crate) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite { writer, .. } => bound!(Sqlite, sql, values).execute(writer).await.map(|done| done.rows_affected()),
+            Self::Postgres(pool) => bound!(Postgres, sql, values).execute(pool).await.map(|done| done.rows_affected()),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Postgres(pool) => pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await.map(Tx::Postgres),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// Closes every connection and waits until they are closed.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+// === impl Tx ===
+
+impl Tx {
+    const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The only row, or none.
+    pub(crate) async fn row(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
+        match self {
+            Self::Sqlite(tx) => bound!(Sqlite, sql, values).fetch_optional(&mut **tx).await.map(|row| row.map(Row::Sqlite)),
+            Self::Postgres(tx) => bound!(Postgres, sql, values).fetch_optional(&mut **tx).await.map(|row| row.map(Row::Postgres)),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// All rows.
+    pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite(tx) => {
+                bound!(Sqlite, sql, values).fetch_all(&mut **tx).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                bound!(Postgres, sql, values).fetch_all(&mut **tx).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// Number of rows changed.
+    pub(crate) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(tx) => bound!(Sqlite, sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+            Self::Postgres(tx) => bound!(Postgres, sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// Several statements of a migration.
+    pub(crate) async fn script(&mut self, text: String) -> Result<(), StoreError> {
+        let script = sqlx::raw_sql(AssertSqlSafe(text));
+        match self {
+            Self::Sqlite(tx) => script.execute(&mut **tx).await.map(|_| ()),
+            Self::Postgres(tx) => script.execute(&mut **tx).await.map(|_| ()),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+
+    /// Waits until no other transaction holds the lock of this number, then holds it to the end.
+    pub(crate) async fn lock(&mut self, number: i64) -> Result<(), StoreError> {
+        match self.dialect().lock() {
+            Some(sql) => self.row(sql, &[Value::int(number)]).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes it last.
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+}
+
+// === impl Value ===
+
+impl<'a> Value<'a> {
+    pub(crate) const fn int(int: i64) -> Self {
+        Self::Int(Some(int))
+    }
+
+    pub(crate) const fn text(text: &'a str) -> Self {
+        Self::Text(Some(text))
+    }
+
+    pub(crate) const fn bytes(bytes: &'a [u8]) -> Self {
+        Self::Bytes(Some(bytes))
+    }
+}
+
+// === impl Row ===
+
+impl Row {
+    /// A column of an exact type; NULL only as an `Option`.
+    pub(crate) fn column<T>(&self, name: &'static str) -> Result<T, StoreError>
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+        &'static str: ColumnIndex<sqlx::sqlite::SqliteRow> + ColumnIndex<sqlx::postgres::PgRow>,
+    {
+        match self {
+            Self::Sqlite(row) => row.try_get(name),
+            Self::Postgres(row) => row.try_get(name),
+        }
+        .map_err(|error| StoreError::of(&error))
+    }
+}

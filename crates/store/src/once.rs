@@ -1,0 +1,54 @@
+//! Consume-once (I3): an id is used by exactly one of those who try, across replicas and restarts. Knows not what the ids are.
+
+use crate::Store;
+use crate::db::Value;
+use crate::error::{Refused, StoreError};
+use crate::rows::{at_most_one, millis, plain};
+use doorward_core::time::Timestamp;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// When the table was last counted, and with which result. Counting each time would cost more than consuming.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    uses: AtomicU64,
+    full: AtomicBool,
+}
+
+/// Ids that the sweep has not taken yet. Each replica may overshoot by [`BETWEEN`].
+const CAP: i64 = 1_000_000;
+/// Uses between two counts.
+const BETWEEN: u64 = 1_024;
+
+// === impl Store ===
+
+impl Store {
+    /// Uses up the id: true for exactly one caller until `expires`; afterwards it may be used again.
+    ///
+    /// `kind` keeps ids of different uses apart, 1 to 255 bytes. A life that has ended already is never won.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] means: not won. [`Refused::TooMany`] at a million live ids.
+    pub async fn consume_once(&self, kind: &str, id: &[u8; 32], expires: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        plain(kind, "kind")?;
+        if expires <= now {
+            return Ok(false);
+        }
+        self.check_room().await?;
+        let sql = "INSERT INTO consumed (kind, id, expires) VALUES ($1, $2, $3) \
+                   ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $4";
+        let values = [Value::text(kind), Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)];
+        at_most_one(self.db().execute(sql, &values).await?, "consumed")
+    }
+
+    /// Counts at the first use, at every 1,024th, and at each use while full.
+    async fn check_room(&self) -> Result<(), StoreError> {
+        let gauge = &self.inner.once;
+        let due = gauge.uses.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN);
+        if due || gauge.full.load(Ordering::Relaxed) {
+            let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM consumed LIMIT 1000000) AS some";
+            let count = self.db().row(sql, &[]).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
+            gauge.full.store(count >= CAP, Ordering::Relaxed);
+        }
+        if gauge.full.load(Ordering::Relaxed) { Err(Refused::TooMany.into()) } else { Ok(()) }
+    }
+}

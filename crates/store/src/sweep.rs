@@ -1,0 +1,75 @@
+//! Removes what has ended, a bounded batch of each at a time. Decides nothing: what is expired counts for nobody before the sweep either.
+
+use crate::Store;
+use crate::db::Value;
+use crate::error::StoreError;
+use crate::rows::millis;
+use doorward_core::session::Lifetimes;
+use doorward_core::time::Timestamp;
+use std::time::Duration;
+
+/// How many rows one sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Legacy sessions past their idle or absolute life.
+    pub sessions: u64,
+    /// Tasks that their server has forgotten.
+    pub tasks: u64,
+    /// Consumed ids that may be used again.
+    pub consumed: u64,
+    /// Access tokens past their life, revoked ones included.
+    pub access_tokens: u64,
+    /// API keys that ended 90 days ago or earlier.
+    pub api_keys: u64,
+}
+
+/// Rows of one table that one sweep removes at most; the statements repeat it.
+const BATCH: u64 = 1_000;
+/// How long an ended API key stays listed.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+// === impl Store ===
+
+impl Store {
+    /// Removes up to 1,000 ended rows of each table. Each table is swept on its own: a failure leaves the others swept.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the first table that could not be swept.
+    pub async fn sweep(&self, now: Timestamp, lifetimes: Lifetimes) -> Result<Swept, StoreError> {
+        let at = millis(now)?;
+        let (idle, absolute, kept) = (before(at, lifetimes.idle), before(at, lifetimes.absolute), before(at, KEPT));
+        // The condition stands twice: a row that is touched meanwhile is judged again when its lock is granted.
+        let sessions = "DELETE FROM sessions WHERE (used <= $1 OR created <= $2) \
+                        AND digest IN (SELECT digest FROM sessions WHERE used <= $1 OR created <= $2 LIMIT 1000)";
+        let tasks = "DELETE FROM tasks WHERE swept_from <= $1 \
+                     AND digest IN (SELECT digest FROM tasks WHERE swept_from <= $1 LIMIT 1000)";
+        let consumed = "DELETE FROM consumed WHERE expires <= $1 \
+                        AND (kind, id) IN (SELECT kind, id FROM consumed WHERE expires <= $1 LIMIT 1000)";
+        let access_tokens = "DELETE FROM access_tokens WHERE expires <= $1 \
+                             AND hash IN (SELECT hash FROM access_tokens WHERE expires <= $1 LIMIT 1000)";
+        let api_keys = "DELETE FROM api_keys WHERE (expires <= $1 OR revoked <= $1) \
+                        AND id IN (SELECT id FROM api_keys WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
+        Ok(Swept {
+            sessions: self.db().execute(sessions, &[Value::int(idle), Value::int(absolute)]).await?,
+            tasks: self.db().execute(tasks, &[Value::int(at)]).await?,
+            consumed: self.db().execute(consumed, &[Value::int(at)]).await?,
+            access_tokens: self.db().execute(access_tokens, &[Value::int(at)]).await?,
+            api_keys: self.db().execute(api_keys, &[Value::int(kept)]).await?,
+        })
+    }
+}
+
+// === impl Swept ===
+
+impl Swept {
+    /// True if a table filled its batch: there is more to sweep.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        self.sessions >= BATCH || self.tasks >= BATCH || self.consumed >= BATCH || self.access_tokens >= BATCH || self.api_keys >= BATCH
+    }
+}
+
+/// An instant so long ago, negative before the epoch: no row is that old.
+fn before(at: i64, span: Duration) -> i64 {
+    at.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,202 @@
+//! MCP tasks: which upstream task an id of the gateway stands for, and whose it is. Both ids are sealed; the digest finds the row.
+
+use crate::Store;
+use crate::db::{Row, Value};
+use crate::error::{Refused, StoreError};
+use crate::rows::{Reading, at_most_one, millis};
+use crate::seal::Place;
+use crate::sessions::{count_below, owner_lock};
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use doorward_core::secret::sha256;
+use doorward_core::time::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// A task to record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// SHA-256 of `gateway_id`.
+    pub digest: [u8; 32],
+    /// The id that the client holds, 1 to 1,024 bytes. Sealed.
+    pub gateway_id: String,
+    /// Owner.
+    pub user: UserId,
+    /// Owner's client.
+    pub client: ClientId,
+    /// The credential under which it was started.
+    pub credential: CredentialId,
+    /// The server that runs it.
+    pub server: ServerName,
+    /// The id that the server gave, 1 to 1,024 bytes. Sealed.
+    pub upstream_id: String,
+    /// Started at.
+    pub created: Timestamp,
+    /// When the server forgets it; without, the gateway forgets it seven days after the start.
+    pub expires: Option<Timestamp>,
+}
+
+/// A task as its owner may see it listed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredTask {
+    /// The id that the client holds.
+    pub gateway_id: String,
+    /// The id that the server gave.
+    pub upstream_id: String,
+    /// Started at.
+    pub created: Timestamp,
+    /// When the server forgets it.
+    pub expires: Option<Timestamp>,
+}
+
+/// Life of a task whose server names none.
+const LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
+const ID: usize = 1_024;
+
+// === impl Store ===
+
+impl Store {
+    /// Records a task if its owner has fewer than `cap_per_user`, expired ones included until the sweep takes them.
+    ///
+    /// # Errors
+    /// [`Refused::TooMany`] at the cap, [`StoreError::Conflict`] for a digest that exists, [`Refused::Unfit`] for an id of
+    /// another length or a digest that is not the one of the gateway's id.
+    pub async fn put_task(&self, new: &NewTask, cap_per_user: u32) -> Result<(), StoreError> {
+        if sha256(new.gateway_id.as_bytes()) != new.digest {
+            return Err(Refused::Unfit("digest").into());
+        }
+        if !(1..=ID).contains(&new.gateway_id.len()) || !(1..=ID).contains(&new.upstream_id.len()) {
+            return Err(Refused::Unfit("task id").into());
+        }
+        let owner = Owner { user: &new.user, client: &new.client, credential: &new.credential, server: &new.server };
+        let gateway_id = owner.placed(&new.digest, "gateway_id", |place| self.sealer().seal(place, new.gateway_id.as_bytes()))?;
+        let upstream_id = owner.placed(&new.digest, "upstream_id", |place| self.sealer().seal(place, new.upstream_id.as_bytes()))?;
+        let mut tx = self.db().begin().await?;
+        tx.lock(owner_lock("tasks", &new.user)).await?;
+        count_below(&mut tx, "SELECT COUNT(*) AS n FROM tasks WHERE issuer = $1 AND subject = $2", &new.user, cap_per_user).await?;
+        let sql = "INSERT INTO tasks \
+                   (digest, issuer, subject, client, credential, server, gateway_id, upstream_id, created, expires, swept_from) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let values = [
+            Value::bytes(&new.digest),
+            Value::text(new.user.issuer()),
+            Value::text(new.user.subject()),
+            Value::text(new.client.as_str()),
+            Value::text(new.credential.as_str()),
+            Value::text(new.server.as_str()),
+            Value::bytes(&gateway_id),
+            Value::bytes(&upstream_id),
+            Value::int(millis(new.created)?),
+            Value::Int(new.expires.map(millis).transpose()?),
+            Value::int(millis(new.expires.unwrap_or_else(|| new.created.after(LIFE)))?),
+        ];
+        tx.execute(sql, &values).await?;
+        tx.commit().await
+    }
+
+    /// The server's id of a task of exactly this user, client, credential and server. Foreign and absent look the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Integrity`] if it does not open, [`StoreError::Unavailable`].
+    pub async fn task(
+        &self,
+        digest: &[u8; 32],
+        user: &UserId,
+        client: &ClientId,
+        credential: &CredentialId,
+        server: &ServerName,
+    ) -> Result<Option<String>, StoreError> {
+        let owner = Owner { user, client, credential, server };
+        let sql = "SELECT digest, gateway_id, upstream_id, created, expires FROM tasks \
+                   WHERE issuer = $1 AND subject = $2 AND client = $3 AND credential = $4 AND server = $5 AND digest = $6";
+        let [a, b, c, d, e] = owner.values();
+        let row = self.db().row(sql, &[a, b, c, d, e, Value::bytes(digest)]).await?;
+        row.map(|row| self.read_task(&row, &owner).map(|task| task.upstream_id)).transpose()
+    }
+
+    /// The tasks of exactly this user, client, credential and server, oldest first, at most 10,000.
+    ///
+    /// # Errors
+    /// [`StoreError::Integrity`] if one does not open, [`StoreError::Unavailable`].
+    pub async fn tasks_of(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        credential: &CredentialId,
+        server: &ServerName,
+    ) -> Result<Vec<StoredTask>, StoreError> {
+        let owner = Owner { user, client, credential, server };
+        let sql = "SELECT digest, gateway_id, upstream_id, created, expires FROM tasks \
+                   WHERE issuer = $1 AND subject = $2 AND client = $3 AND credential = $4 AND server = $5 \
+                   ORDER BY created, digest LIMIT 10000";
+        self.db().rows(sql, &owner.values()).await?.iter().map(|row| self.read_task(row, &owner)).collect()
+    }
+
+    /// Forgets a task of this user. True exactly once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM tasks WHERE digest = $1 AND issuer = $2 AND subject = $3";
+        let values = [Value::bytes(digest), Value::text(user.issuer()), Value::text(user.subject())];
+        at_most_one(self.db().execute(sql, &values).await?, "tasks")
+    }
+
+    fn read_task(&self, row: &Row, owner: &Owner<'_>) -> Result<StoredTask, StoreError> {
+        let digest: Vec<u8> = row.column("digest")?;
+        let reading = Reading::digested(row, "tasks", &digest);
+        let open = |column| {
+            let sealed = reading.bytes(column)?;
+            let plain = owner.placed(&digest, column, |place| self.sealer().open(place, &sealed));
+            let plain = plain.map_err(|_| reading.broken(column))?;
+            std::str::from_utf8(plain.expose()).map(str::to_owned).map_err(|_| reading.broken(column))
+        };
+        let gateway_id = open("gateway_id")?;
+        if sha256(gateway_id.as_bytes()) != reading.digest("digest")? {
+            return Err(reading.broken("gateway_id"));
+        }
+        Ok(StoredTask {
+            gateway_id,
+            upstream_id: open("upstream_id")?,
+            created: reading.instant("created")?,
+            expires: reading.optional_instant("expires")?,
+        })
+    }
+}
+
+/// Whose task, and where it runs.
+struct Owner<'a> {
+    user: &'a UserId,
+    client: &'a ClientId,
+    credential: &'a CredentialId,
+    server: &'a ServerName,
+}
+
+impl Owner<'_> {
+    fn values(&self) -> [Value<'_>; 5] {
+        [
+            Value::text(self.user.issuer()),
+            Value::text(self.user.subject()),
+            Value::text(self.client.as_str()),
+            Value::text(self.credential.as_str()),
+            Value::text(self.server.as_str()),
+        ]
+    }
+
+    fn placed<T>(&self, digest: &[u8], column: &'static str, act: impl FnOnce(&Place<'_>) -> T) -> T {
+        let row = [digest, self.client.as_str().as_bytes(), self.credential.as_str().as_bytes(), self.server.as_str().as_bytes()];
+        act(&Place { table: "tasks", column, row: &row, owner: (self.user.issuer(), self.user.subject()), version: 1 })
+    }
+}
+
+/// Whoever holds an id can use the task: neither is printed.
+impl fmt::Debug for NewTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewTask").field("user", &self.user).field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StoredTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredTask").field("created", &self.created).field("expires", &self.expires).finish_non_exhaustive()
+    }
+}

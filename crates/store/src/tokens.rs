@@ -1,0 +1,104 @@
+//! OAuth access tokens by digest. Their credential id is the grant: a revocation ends every token of it.
+
+use crate::Store;
+use crate::credentials::{Columns, record};
+use crate::db::Value;
+use crate::epoch::raise;
+use crate::error::{Refused, StoreError};
+use crate::rows::{Reading, millis};
+use crate::users::{hold, insert};
+use doorward_core::id::{AgentLabel, ClientId, CredentialId};
+use doorward_core::identity::caller::{Level, Record};
+use doorward_core::secret::{AccessToken, TokenHash};
+use doorward_core::time::Timestamp;
+use std::sync::Arc;
+
+/// Tokens of one user that the sweep has not taken yet.
+const TOKENS_PER_USER: i64 = 10_000;
+
+const SELECT: &str = "SELECT t.id, t.level, t.client, t.issuer, t.subject, t.agent, t.audience_kind, t.audience, t.granted, t.expires, \
+                      t.revoked, u.member_of, u.disabled FROM access_tokens t \
+                      JOIN users u ON u.issuer = t.issuer AND u.subject = t.subject WHERE t.hash = $1";
+
+// === impl Store ===
+
+impl Store {
+    /// Records a token just minted. Its user is recorded too if new; groups of the record count only then.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] for a digest that exists, [`Refused::TooMany`] at 10,000 tokens of the user,
+    /// [`Refused::Unfit`] for a record of a static key or one already revoked.
+    pub async fn put_access_token(&self, hash: &TokenHash<AccessToken>, new: &Record, now: Timestamp) -> Result<(), StoreError> {
+        let level = level_name(new.level).ok_or(Refused::Unfit("level"))?;
+        let columns = Columns::of(new)?;
+        let mut tx = self.db().begin().await?;
+        insert(&mut tx, &new.user, &columns.groups, now).await?;
+        hold(&mut tx, &new.user).await?; // so that the count stays true
+        let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
+        let count = tx.row("SELECT COUNT(*) AS n FROM access_tokens WHERE issuer = $1 AND subject = $2", &owner).await?;
+        if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= TOKENS_PER_USER {
+            return Err(Refused::TooMany.into());
+        }
+        let sql = "INSERT INTO access_tokens \
+                   (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let values = [
+            Value::bytes(hash.as_bytes()),
+            Value::text(new.credential.as_str()),
+            Value::text(level),
+            Value::text(new.user.issuer()),
+            Value::text(new.user.subject()),
+            Value::text(new.client.as_str()),
+            Value::Text(new.agent.as_ref().map(AgentLabel::as_str)),
+            Value::text(columns.audience_kind),
+            Value::text(&columns.audience),
+            Value::text(&columns.granted),
+            Value::int(millis(now)?),
+            Value::int(millis(new.expires)?),
+        ];
+        tx.execute(sql, &values).await?;
+        tx.commit().await
+    }
+
+    /// What is known under the digest of a presented token, whether it still counts or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn access_token(&self, hash: &TokenHash<AccessToken>) -> Result<Option<Arc<Record>>, StoreError> {
+        let Some(row) = self.db().row(SELECT, &[Value::bytes(hash.as_bytes())]).await? else { return Ok(None) };
+        let reading = Reading::digested(&row, "access_tokens", hash.as_bytes());
+        let credential = reading.parsed("id", CredentialId::new)?;
+        let client = reading.parsed("client", ClientId::new)?;
+        let level = reading.parsed("level", |text| level_of(text).ok_or(()))?;
+        record(&reading, credential, level, client).map(|record| Some(Arc::new(record)))
+    }
+
+    /// Revokes every token of a grant and raises the epoch in the same transaction. True if one was there and not revoked before.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the tokens then still count.
+    pub async fn revoke_access_token(&self, id: &CredentialId, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let sql = "UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
+        let changed = tx.execute(sql, &[Value::text(id.as_str()), Value::int(millis(now)?)]).await? > 0;
+        if changed {
+            raise(&mut tx, "access token revoked", now).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
+    }
+}
+
+/// A static key is no access token.
+const fn level_name(level: Level) -> Option<&'static str> {
+    match level {
+        Level::StaticKey => None,
+        Level::OAuth => Some("oauth"),
+        Level::Cloud => Some("cloud"),
+        Level::Impersonation => Some("impersonation"),
+    }
+}
+
+fn level_of(text: &str) -> Option<Level> {
+    [Level::OAuth, Level::Cloud, Level::Impersonation].into_iter().find(|level| level_name(*level) == Some(text))
+}

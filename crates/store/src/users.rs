@@ -1,0 +1,87 @@
+//! Users as the identity provider or the administrator last described them. Knows nothing of how they signed in.
+
+use crate::Store;
+use crate::db::{Tx, Value};
+use crate::epoch::raise;
+use crate::error::StoreError;
+use crate::rows::{Reading, json_list, millis};
+use doorward_core::id::{GroupName, UserId};
+use doorward_core::time::Timestamp;
+
+// === impl Store ===
+
+impl Store {
+    /// Records a user and their groups as read just now. Another set of groups raises the epoch: cached records hold the old one.
+    ///
+    /// Does not enable a disabled user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_user(&self, user: &UserId, groups: &[GroupName], now: Timestamp) -> Result<(), StoreError> {
+        let groups = json_list(groups.iter().map(GroupName::as_str))?;
+        let mut tx = self.db().begin().await?;
+        insert(&mut tx, user, &groups, now).await?;
+        hold(&mut tx, user).await?; // so that the groups compared are the groups replaced
+        let owner = [Value::text(user.issuer()), Value::text(user.subject())];
+        let sql = "SELECT member_of FROM users WHERE issuer = $1 AND subject = $2";
+        let row = tx.row(sql, &owner).await?;
+        let changed = match &row {
+            Some(row) => row.column::<String>("member_of")? != groups,
+            None => true,
+        };
+        let [issuer, subject] = owner;
+        let sql = "UPDATE users SET member_of = $3, seen = CASE WHEN seen < $4 THEN $4 ELSE seen END WHERE issuer = $1 AND subject = $2";
+        tx.execute(sql, &[issuer, subject, Value::text(&groups), Value::int(millis(now)?)]).await?;
+        if changed {
+            raise(&mut tx, "groups changed", now).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Takes from a user the right to act, known or not, and raises the epoch in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn disable_user(&self, user: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        insert(&mut tx, user, "[]", now).await?;
+        let sql = "UPDATE users SET disabled = $3 WHERE issuer = $1 AND subject = $2 AND disabled IS NULL";
+        tx.execute(sql, &[Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)]).await?;
+        raise(&mut tx, "user disabled", now).await?;
+        tx.commit().await
+    }
+
+    /// Gives a disabled user back the right to act. True if there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn enable_user(&self, user: &UserId, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let sql = "UPDATE users SET disabled = NULL WHERE issuer = $1 AND subject = $2 AND disabled IS NOT NULL";
+        let changed = tx.execute(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await? > 0;
+        if changed {
+            raise(&mut tx, "user enabled", now).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
+    }
+}
+
+/// A user that is not there yet; one that is keeps groups and standing.
+pub(crate) async fn insert(tx: &mut Tx, user: &UserId, groups: &str, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "INSERT INTO users (issuer, subject, member_of, disabled, seen) VALUES ($1, $2, $3, NULL, $4) \
+               ON CONFLICT (issuer, subject) DO NOTHING";
+    let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::text(groups), Value::int(millis(now)?)];
+    tx.execute(sql, &values).await.map(|_| ())
+}
+
+/// Holds the row of a user until the end of the transaction: whoever else holds it first is waited for.
+pub(crate) async fn hold(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
+    let sql = "UPDATE users SET seen = seen WHERE issuer = $1 AND subject = $2";
+    tx.execute(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await.map(|_| ())
+}
+
+/// Groups and standing out of a row joined with `users`.
+pub(crate) fn standing(reading: &Reading<'_>) -> Result<(Vec<GroupName>, bool), StoreError> {
+    Ok((reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?.is_some()))
+}
