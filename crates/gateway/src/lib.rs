@@ -1,9 +1,81 @@
 //! The corridor of Doorward: from the listener to the answer. See `ARCHITECTURE.md`.
 
+pub mod answer;
 pub mod audit;
+pub mod catalogue;
+mod credential;
 pub mod egress;
 pub mod env;
+pub mod epoch;
+pub mod identify;
+pub mod limits;
 pub mod listen;
+pub mod live;
+pub mod metrics;
+pub mod path;
+mod policy;
+pub mod session;
+pub mod setup;
 pub mod sources;
 pub mod tasks;
 pub mod upstream;
+
+use arc_swap::ArcSwap;
+use audit::recorder::Recorder;
+use catalogue::Catalogue;
+use doorward_core::audit::outcome::Notice;
+use doorward_core::config::Limits;
+use doorward_core::credential::UpstreamSecret;
+use doorward_core::id::ServerName;
+use doorward_core::policy::rules::Rules;
+use doorward_store::Store;
+use env::Env;
+use epoch::Epoch;
+use identify::Records;
+use limits::{Rates, Streams};
+use live::Live;
+use metrics::Metrics;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tasks::Tasks;
+use upstream::relay::Desk;
+use upstream::{Reached, Upstream, Upstreams};
+
+/// Everything that serves requests. Built by [`setup`], handed down, never static.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) env: Env,
+    pub(crate) tasks: Tasks,
+    pub(crate) audit: Recorder,
+    pub(crate) store: Store,
+    pub(crate) epoch: Epoch,
+    pub(crate) records: Records,
+    pub(crate) live: Live,
+    pub(crate) rules: ArcSwap<Rules>,
+    pub(crate) rates: Rates,
+    pub(crate) streams: Streams,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) secrets: BTreeMap<ServerName, Option<Arc<UpstreamSecret>>>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) root: String,
+    pub(crate) max_body: usize,
+}
+
+impl Gateway {
+    /// Records something that is not a call. A failure shows in the health of the record and in the next call.
+    pub(crate) async fn note(&self, notice: &Notice<'_>) {
+        if self.audit.event(notice, self.env.now()).await.is_err() {
+            tracing::error!(reason = notice.reason, "an event could not be recorded");
+        }
+    }
+
+    /// The approval of the command of a server, if it was given for exactly this command (I9).
+    pub(crate) async fn approved_launch(&self, upstream: &Upstream) -> Option<[u8; 32]> {
+        let Reached::Stdio(stdio) = &upstream.reach else { return None };
+        let digest = stdio.digest(&upstream.config.name)?;
+        matches!(self.store.launch_approved(&upstream.config.name, &digest).await, Ok(true)).then_some(digest)
+    }
+}

@@ -91,7 +91,7 @@ CREATE TABLE pins (
   risk        TEXT NOT NULL,
   approved_by TEXT NOT NULL,
   approved_at {int} NOT NULL,
-  PRIMARY KEY (server, tool)
+  PRIMARY KEY (server, tool, digest)
 ) {strict};
 
 CREATE TABLE launches (

@@ -54,16 +54,21 @@ impl Store {
     }
 
     /// Approves definitions, in place of earlier ones of the same tools, all or none, and raises the epoch.
+    /// A tool may have several: a server's definition differs between the eras.
     ///
     /// # Errors
     /// [`Refused::TooMany`] beyond 10,000 tools of the server, [`Refused::Unfit`], [`StoreError::Unavailable`].
     pub async fn approve(&self, server: &ServerName, pins: &[Pin]) -> Result<(), StoreError> {
         let Some(last) = pins.iter().map(|pin| pin.at).max() else { return Ok(()) };
         let sql = "INSERT INTO pins (server, tool, digest, risk, approved_by, approved_at) VALUES ($1, $2, $3, $4, $5, $6) \
-                   ON CONFLICT (server, tool) DO UPDATE SET digest = excluded.digest, risk = excluded.risk, \
+                   ON CONFLICT (server, tool, digest) DO UPDATE SET risk = excluded.risk, \
                    approved_by = excluded.approved_by, approved_at = excluded.approved_at";
         let mut tx = self.db().begin().await?;
         raise(&mut tx, "tools approved", last).await?; // first, so that approvals wait for one another and the count is true
+        for pin in pins {
+            let earlier = "DELETE FROM pins WHERE server = $1 AND tool = $2";
+            tx.execute(earlier, &[Value::text(server.as_str()), Value::text(pin.tool.as_str())]).await?;
+        }
         for pin in pins {
             let values = [
                 Value::text(server.as_str()),

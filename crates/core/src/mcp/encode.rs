@@ -23,6 +23,8 @@ pub struct Wire {
     pub state: Option<String>,
     /// The upstream's own task id, where the call addresses a task.
     pub task: Option<String>,
+    /// Members of params that were narrowed or mapped after the decision.
+    pub replaced: Vec<(String, RawJson)>,
 }
 
 /// Extensions that may pass in either direction (D20).
@@ -51,9 +53,10 @@ pub enum Setting {
 pub fn request(call: &Call, wire: &Wire) -> RawJson {
     let mut params = ObjectWriter::with_capacity(256);
     for (key, value) in call.params() {
+        let replaced = wire.replaced.iter().find_map(|(name, value)| (name == key).then_some(value));
         match (key.as_str(), &wire.task) {
             ("taskId", Some(task)) => params.text(key, task),
-            _ => params.raw(key, value),
+            _ => params.raw(key, replaced.unwrap_or(value)),
         };
     }
     if let Some(cursor) = &wire.cursor {
@@ -247,7 +250,7 @@ mod tests {
     }
 
     fn wire(era: Era) -> Wire {
-        Wire { era, id: 77, capabilities: raw(r#"{"roots":{}}"#), cursor: None, state: Some("up-state".into()), task: None }
+        Wire { era, id: 77, capabilities: raw(r#"{"roots":{}}"#), cursor: None, state: Some("up-state".into()), task: None, replaced: Vec::new() }
     }
 
     #[test]

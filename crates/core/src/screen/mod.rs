@@ -1,6 +1,6 @@
 //! What an upstream's content may not carry to a client: the live credential of the call (PT-03), and more than was allowed.
 //!
-//! Owns the witness [`Screened`]; only [`apply`] makes one. The rules on content (secrets of others, instructions) join here.
+//! Owns the witness [`Screened`]; [`apply`] makes it from an upstream's content, [`own`] from Doorward's. The rules on content (secrets of others, instructions) join here.
 
 use crate::credential::UpstreamSecret;
 use crate::json::RawJson;
@@ -34,6 +34,12 @@ pub fn apply(secret: Option<&UpstreamSecret>, limit: usize, content: RawJson) ->
         Some(secret) if secret.occurs_in(content.as_bytes()) => Err(Blocked::OwnCredential),
         _ => Ok(Screened { content }),
     }
+}
+
+/// Content of Doorward's own making: nothing of an upstream's words is in it but what was screened or approved before.
+#[must_use]
+pub const fn own(content: RawJson) -> Screened {
+    Screened { content }
 }
 
 // === impl Screened ===

@@ -24,6 +24,8 @@ pub enum Exchange {
     Events(Box<Events>),
     /// Messages of a child process.
     Pipe(PipeCall),
+    /// What a child process says outside any call.
+    Rest(tokio::sync::mpsc::Receiver<Incoming>),
 }
 
 /// The next thing that came back.
@@ -61,6 +63,7 @@ impl Exchange {
         match self {
             Self::Whole(message) => Ok(message.take().map(Item::Message)),
             Self::Events(events) => events.next().await,
+            Self::Rest(messages) => Ok(messages.recv().await.map(Item::Message)),
             Self::Pipe(call) => call.next().await.map(|message| message.map(Item::Message)),
         }
     }

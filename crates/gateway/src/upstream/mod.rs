@@ -1,3 +1,194 @@
-//! The servers behind the gateway.
+//! The servers behind the gateway: which era each speaks, sessions and processes towards them, requests and what comes back.
+//!
+//! Requests of callers are built from a lease alone (`station`); requests of Doorward's own serve probing and the catalogue.
+//! Must not know policy, listeners or where a secret comes from. Protocol 5, 16; house 8.
 
+pub mod back;
+pub mod exchange;
+pub mod fault;
+pub mod http;
+pub mod own;
+pub mod pipe;
+pub mod relay;
+pub mod station;
 pub mod stdio;
+
+use self::fault::Fault;
+use self::http::HttpServer;
+use crate::env::Env;
+use doorward_core::config::{Asking, EraPreference, Server, Stdio};
+use doorward_core::id::{ClientId, ServerName, UserId};
+use doorward_core::json::RawJson;
+use doorward_core::mcp::encode::{Questions, Setting};
+use doorward_core::mcp::version::{LEGACY, Version};
+use pipe::Pipe;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use stdio::household::Launcher;
+use tokio::time::Instant;
+
+/// Every server of the configuration.
+#[derive(Debug)]
+pub struct Upstreams {
+    servers: BTreeMap<ServerName, Arc<Upstream>>,
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Upstream {
+    /// As configured.
+    pub config: Arc<Server>,
+    /// How it is reached.
+    pub reach: Reached,
+    ids: Arc<AtomicI64>,
+    modern: Mutex<Option<(Known, Instant)>>,
+}
+
+/// How a server is reached.
+#[derive(Debug)]
+pub enum Reached {
+    /// Over HTTP.
+    Http(Arc<HttpServer>),
+    /// As child processes.
+    Stdio(Box<StdioServer>),
+}
+
+/// A server whose processes Doorward starts.
+#[derive(Debug)]
+pub struct StdioServer {
+    /// What is started.
+    pub command: Stdio,
+    /// Who starts it.
+    pub launcher: Launcher,
+    /// Values of its environment, resolved at start.
+    pub secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
+    /// Where private directories of processes are made.
+    pub state: PathBuf,
+    shared: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
+}
+
+/// Whose process it is. `None` stands for everybody, where the administrator declared the server shareable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PipeKey {
+    /// The user and client that it serves.
+    pub owner: Option<(UserId, ClientId)>,
+}
+
+/// What a probe found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// It answers `server/discover`.
+    Modern,
+    /// It does not.
+    NotModern,
+}
+
+/// How long it is believed that a server is not modern.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+// === impl Upstreams ===
+
+impl Upstreams {
+    /// From servers that were set up one by one.
+    #[must_use]
+    pub fn new(servers: impl IntoIterator<Item = Arc<Upstream>>) -> Self {
+        Self { servers: servers.into_iter().map(|server| (server.config.name.clone(), server)).collect() }
+    }
+
+    /// The server of this name, if it is configured and enabled.
+    #[must_use]
+    pub fn find(&self, name: &ServerName) -> Option<&Arc<Upstream>> {
+        self.servers.get(name).filter(|server| server.config.enabled)
+    }
+
+    /// Every server.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.servers.values()
+    }
+
+    /// Ends every shared process.
+    pub async fn close(&self) {
+        for server in self.servers.values() {
+            if let Reached::Stdio(stdio) = &server.reach {
+                let pipes: Vec<Arc<Pipe>> = stdio.shared.lock().await.drain().map(|(_, pipe)| pipe).collect();
+                for pipe in pipes {
+                    pipe.close().await;
+                }
+            }
+        }
+    }
+}
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// A server. Our request ids begin at a random place, so that replicas that share an upstream session do not collide.
+    ///
+    /// # Errors
+    /// [`crate::env::NoRandomness`].
+    pub fn new(config: Arc<Server>, reach: Reached, env: &Env) -> Result<Self, crate::env::NoRandomness> {
+        let start = i64::from(u32::from_be_bytes(env.bytes()?)) << 16;
+        Ok(Self { config, reach, ids: Arc::new(AtomicI64::new(start)), modern: Mutex::new(None) })
+    }
+
+    /// A JSON-RPC id that this server has not seen from us.
+    #[must_use]
+    pub fn next_id(&self) -> i64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Which questions of this server reach clients.
+    #[must_use]
+    pub fn questions(&self) -> Questions {
+        let setting = |asking| if asking == Asking::Allowed { Setting::Allow } else { Setting::Deny };
+        Questions { elicitation: setting(self.config.elicitation), sampling: setting(self.config.sampling) }
+    }
+
+    /// Refuses an era that the administrator has ruled out.
+    ///
+    /// # Errors
+    /// [`Fault::NoEra`] with the versions that are left.
+    pub fn permits(&self, modern: Known) -> Result<(), Fault> {
+        match (self.config.era, modern) {
+            (EraPreference::Legacy, Known::Modern) => Err(Fault::NoEra(LEGACY.to_vec())),
+            (EraPreference::Modern, Known::NotModern) => Err(Fault::NoEra(vec![Version::V2026_07_28])),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the last probe found out, while it is believed.
+    #[must_use]
+    pub fn known(&self) -> Option<Known> {
+        let known = self.modern.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(known, at)| *known == Known::Modern || at.elapsed() < BELIEVED).map(|(known, _)| known.clone())
+    }
+
+    /// Keeps what a probe found out; `None` when an assumption failed.
+    pub fn learn(&self, known: Option<Known>) {
+        *self.modern.lock().unwrap_or_else(PoisonError::into_inner) = known.map(|known| (known, Instant::now()));
+    }
+}
+
+// === impl StdioServer ===
+
+impl StdioServer {
+    /// A server of this command.
+    #[must_use]
+    pub fn new(
+        command: Stdio,
+        launcher: Launcher,
+        secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
+        state: PathBuf,
+    ) -> Self {
+        Self { command, launcher, secrets, state, shared: tokio::sync::Mutex::default() }
+    }
+}
+
+/// The capabilities that Doorward declares for itself, when no client asks: none.
+#[must_use]
+pub fn no_capabilities() -> RawJson {
+    RawJson::empty_object()
+}

@@ -221,8 +221,7 @@ impl Relay {
         };
         let body = error::body(Some(&id), code, &refusal.public, data.as_ref());
         let class = if refusal.blame == Blame::Upstream { Class::UpstreamError } else { Class::Refused };
-        let body = screen::apply(None, usize::MAX, body).ok()?;
-        Some(Final { status, body, class, reason: Some(refusal.reason) })
+        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason) })
     }
 
     async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
@@ -243,18 +242,17 @@ impl Relay {
         };
         match screen::apply(self.secret.as_deref(), self.desk.result_bytes, body) {
             Ok(body) => Ok(Final { status, body, class, reason }),
-            Err(blocked) => self.blocked(&id, blocked),
+            Err(blocked) => Ok(self.blocked(&id, blocked)),
         }
     }
 
-    fn blocked(&self, id: &str, blocked: Blocked) -> Result<Final, Fault> {
+    fn blocked(&self, id: &str, blocked: Blocked) -> Final {
         let text = format!("The result was kept back: {blocked}.");
         let body = match self.method {
             Method::ToolsCall => error::result(id, &self.complete(error::tool_refusal(&text))),
             _ => error::body(Some(id), INTERNAL, &text, None),
         };
-        let body = screen::apply(None, usize::MAX, body).map_err(|_| Fault::Flood)?;
-        Ok(Final { status: 200, body, class: Class::Blocked, reason: Some(blocked.reason()) })
+        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()) }
     }
 
     /// Protocol 6.3 within one era.

@@ -1,0 +1,413 @@
+//! From what came back to what leaves: whole answers, streams, refusals. Nothing leaves without its receipt (I2).
+//!
+//! Streams live on here with their intent, until their end is on the record. A stream never outlives its credential.
+
+use crate::Gateway;
+use crate::listen::body::Body;
+use crate::live::replay::Replay;
+use crate::path::Walk;
+use crate::upstream::exchange::Item;
+use crate::upstream::fault::Fault;
+use crate::upstream::relay::{Final, Said};
+use crate::upstream::station::{Reply, Streaming, Waits};
+use bytes::Bytes;
+use doorward_core::audit::intent::{Answer, Intent, Ongoing};
+use doorward_core::audit::outcome::{Class, Outcome};
+use doorward_core::blame::{Presence, Refusal, Retry, Wire};
+use doorward_core::credential::Principal;
+use doorward_core::identity::caller::Door;
+use doorward_core::json::RawJson;
+use doorward_core::json::write::{Edit, ObjectWriter};
+use doorward_core::mcp::error;
+use doorward_core::mcp::sse;
+use doorward_core::mcp::version::{Era, Version};
+use doorward_core::secret::sha256;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Where the messages of a stream go.
+#[derive(Debug)]
+enum Sink {
+    /// To the one client of a modern request: gone when it is gone.
+    Direct(mpsc::Sender<Bytes>),
+    /// Kept for a client that comes back.
+    Kept(Arc<Replay>),
+}
+
+/// How a stream ended.
+struct Ended {
+    class: Class,
+    reason: Option<&'static str>,
+    cause: Option<String>,
+}
+
+/// Frames that wait for a slow client of a modern stream.
+const WAITING: usize = 16;
+/// A client that takes nothing for this long is gone.
+const SLOW: Duration = Duration::from_secs(30);
+/// Open streams are looked at this often, and at once when anything is revoked (I8: 30 s).
+const CHECK: Duration = Duration::from_secs(10);
+/// When a client should come back to a broken stream.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Gateway {
+    /// Records the outcome of a call and lets its answer go.
+    pub(crate) async fn answer(self: &Arc<Self>, intent: Intent, carried: Result<Reply, Refusal>, walk: Walk, principal: Principal) -> Response<Body> {
+        let era = intent.permit().call().era();
+        let now = self.env.now();
+        let (response, outcome) = match carried {
+            Ok(Reply::Stream(streaming)) => return self.stream(intent, *streaming, walk, principal).await,
+            Ok(Reply::Rest(reading)) => {
+                let (send, receive) = mpsc::channel(WAITING);
+                self.tasks.spawn(reading.run(send));
+                (events(Body::stream(receive)), Outcome::new(Class::Completed, walk.latency()))
+            }
+            Ok(Reply::Status(status)) => (bare(status), Outcome::new(Class::Completed, walk.latency())),
+            Ok(Reply::Whole(end, session)) => {
+                let end = self.narrowed(intent.permit(), &walk, end);
+                let mut outcome = Outcome::new(end.class, walk.latency());
+                outcome.reason = end.reason;
+                outcome.reply_digest = Some(sha256(end.body.content().as_bytes()));
+                (self.whole(end, session.as_deref(), &walk), outcome)
+            }
+            Err(refusal) => {
+                let refusal = Refusal { known: known(&intent), ..refusal };
+                let mut outcome = Outcome::refused(&refusal, None, walk.latency());
+                if walk.gone.is_gone() {
+                    outcome.class = Class::Cancelled;
+                }
+                (self.refusal(&refusal, &walk, Some(era)), outcome)
+            }
+        };
+        let outcome = Outcome { principal: Some(principal), ..outcome };
+        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        match self.audit.settle(intent, &outcome, now).await {
+            Ok(receipt) => Answer::new(response).release(receipt),
+            Err(unrecorded) => unrecorded.response(),
+        }
+    }
+
+    fn whole(&self, end: Final, session: Option<&str>, walk: &Walk) -> Response<Body> {
+        let body = end.body.into_content();
+        let mut response = if walk.accept == doorward_core::mcp::headers::Accept::Events && end.status == 200 {
+            let (send, receive) = mpsc::channel(1);
+            send.try_send(sse::frame(None, &body)).ok();
+            events(Body::stream(receive))
+        } else {
+            json(end.status, &body)
+        };
+        if let Some(value) = session.and_then(|session| HeaderValue::from_str(session).ok()) {
+            response.headers_mut().insert("mcp-session-id", value);
+        }
+        response
+    }
+
+    /// The answer becomes a stream: recorded as opened now and as closed at its end.
+    async fn stream(self: &Arc<Self>, intent: Intent, streaming: Streaming, walk: Walk, principal: Principal) -> Response<Body> {
+        let era = intent.permit().call().era();
+        let session = intent.permit().bound().session().map(|stored| self.live.session(&stored.digest));
+        let user = intent.permit().bound().caller().user().clone();
+        let Some(seat) = self.streams.take(&user) else {
+            let refusal = Refusal::new(doorward_core::blame::Station::Upstream, "too_many_streams", doorward_core::blame::Blame::Caller, Wire::Http(429), "Too many open streams.");
+            let refusal = Refusal { known: known(&intent), ..refusal }.retry(Retry::After(Duration::from_secs(5)));
+            let outcome = Outcome::refused(&refusal, Some(principal), walk.latency());
+            let response = self.refusal(&refusal, &walk, Some(era));
+            return match self.audit.settle(intent, &outcome, self.env.now()).await {
+                Ok(receipt) => Answer::new(response).release(receipt),
+                Err(unrecorded) => unrecorded.response(),
+            };
+        };
+        let (send, receive) = mpsc::channel(WAITING);
+        let sink = match (&session, era) {
+            (Some(session), Era::Legacy(version)) => {
+                let Ok(random) = self.env.bytes() else { return bare(503) };
+                let replay = Arc::new(Replay::new(random));
+                if version >= Version::V2025_11_25 {
+                    replay.push(|id| sse::priming(id, Some(RETRY)));
+                }
+                session.add_stream(&replay);
+                match streaming.relay.client_id() {
+                    Some(id) => session.streams(id, &replay),
+                    None => session.set_server_stream(Some(Arc::clone(&replay))),
+                }
+                if let Ok(reading) = replay.read(0) {
+                    self.tasks.spawn(reading.run(send));
+                }
+                Sink::Kept(replay)
+            }
+            _ => Sink::Direct(send),
+        };
+        let outcome = Outcome { principal: Some(principal.clone()), ..Outcome::new(Class::Completed, walk.latency()) };
+        let opened = self.audit.opened(intent, &outcome, self.env.now()).await;
+        match opened {
+            Ok((receipt, ongoing)) => {
+                let gateway = Arc::clone(self);
+                self.metrics.stream_opened();
+                self.tasks.spawn(async move {
+                    let _seat = seat;
+                    gateway.pump(streaming, sink, ongoing, walk, principal).await;
+                    gateway.metrics.stream_closed();
+                });
+                Answer::new(events(Body::stream(receive))).release(receipt)
+            }
+            Err(unrecorded) => unrecorded.response(),
+        }
+    }
+
+    /// Passes the messages of one stream on until it ends, and records the end.
+    async fn pump(self: Arc<Self>, mut streaming: Streaming, sink: Sink, ongoing: Ongoing, walk: Walk, principal: Principal) {
+        let session = ongoing.intent().permit().bound().session().map(|stored| self.live.session(&stored.digest));
+        let ended = self.pass_on(&mut streaming, &sink, &ongoing, &walk).await;
+        if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
+            session.finish(id);
+        }
+        if let Sink::Kept(replay) = &sink {
+            replay.end();
+        }
+        drop(streaming); // tells the upstream, where the call was not answered
+        let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
+        outcome.reason = ended.reason;
+        outcome.private = ended.cause;
+        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
+            tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
+        }
+    }
+
+    async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
+        let timeout = self.timeout_of(ongoing);
+        if let Some(said) = streaming.first.take() {
+            if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                return ended;
+            }
+        }
+        let begun = Instant::now();
+        let mut epoch = self.epoch.subscribe();
+        let mut heard = Instant::now();
+        loop {
+            let next = streaming.exchange.next();
+            tokio::pin!(next);
+            let item = loop {
+                let silent = heard + if streaming.waits == Waits::Changes { Duration::from_secs(365 * 24 * 3600) } else { timeout };
+                tokio::select! {
+                    item = &mut next => break item,
+                    () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
+                    () = notified(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
+                    () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
+                    _ = epoch.changed() => {}
+                    () = tokio::time::sleep(CHECK) => {}
+                    () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
+                }
+                if let Some(reason) = self.must_end(ongoing).await {
+                    return Ended::of(Class::Refused, Some(reason));
+                }
+                if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
+                    break Err(Fault::TooLong);
+                }
+            };
+            heard = Instant::now();
+            let said = match item {
+                Ok(Some(Item::Message(incoming))) => streaming.relay.take(incoming).await,
+                Ok(Some(Item::Paused(_))) => {
+                    // The upstream lets its client poll: so does Doorward, from its own buffer.
+                    if let Sink::Kept(replay) = sink {
+                        replay.part();
+                    }
+                    continue;
+                }
+                Ok(None) if streaming.waits == Waits::Changes => {
+                    self.goodbye(streaming, sink).await;
+                    return Ended::of(Class::Completed, Some("upstream_closed"));
+                }
+                Ok(None) => Err(Fault::Incomplete),
+                Err(fault) => Err(fault),
+            };
+            match said {
+                Ok(said) => {
+                    if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                        return ended;
+                    }
+                }
+                Err(fault) => {
+                    let refusal = fault.refusal(ongoing.intent().permit().bound().server().as_str());
+                    if let Some(end) = streaming.relay.failed(&refusal) {
+                        sink.send(end.body.content()).await;
+                    }
+                    let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
+                    return Ended { class, reason: Some(refusal.reason), cause: refusal.private };
+                }
+            }
+        }
+    }
+
+    async fn say(&self, said: Said, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Option<Ended> {
+        match said {
+            Said::Nothing => None,
+            Said::Event(event) => {
+                if sink.send(event.content()).await { None } else { Some(Ended::of(Class::Cancelled, Some("client_gone"))) }
+            }
+            Said::Final(end) => {
+                let end = self.narrowed(ongoing.intent().permit(), walk, end);
+                let delivered = sink.send(end.body.content()).await;
+                Some(if delivered { Ended::of(end.class, end.reason) } else { Ended::of(Class::NotDelivered, Some("client_gone")) })
+            }
+        }
+    }
+
+    /// A subscription whose server went away ends in order: the result, then the end of the stream (protocol 15).
+    async fn goodbye(&self, streaming: &Streaming, sink: &Sink) {
+        let Some(id) = streaming.relay.client_id().filter(|_| streaming.relay.era() == Era::Modern) else { return };
+        let mut meta = ObjectWriter::with_capacity(64);
+        meta.raw("io.modelcontextprotocol/subscriptionId", &id.to_raw());
+        let mut result = ObjectWriter::with_capacity(96);
+        result.text("resultType", "complete").raw("_meta", &meta.finish());
+        sink.send(&error::result(&id.to_json(), &result.finish())).await;
+    }
+
+    /// Why a stream may not go on, if so: its credential ended, was revoked, or its owner may not act (I8; SES-06).
+    async fn must_end(&self, ongoing: &Ongoing) -> Option<&'static str> {
+        let bound = ongoing.intent().permit().bound();
+        let now = self.env.now();
+        if bound.caller().expires() <= now {
+            return Some("expired_credential");
+        }
+        if !self.is_still_good(bound.caller(), bound.server(), now).await {
+            return Some("revoked_credential");
+        }
+        (!self.still_permits(ongoing.intent().permit()).await).then_some("no_longer_permitted")
+    }
+
+    fn timeout_of(&self, ongoing: &Ongoing) -> Duration {
+        let server = ongoing.intent().permit().bound().server();
+        self.upstreams.find(server).map_or(Duration::from_secs(30), |upstream| upstream.config.timeout)
+    }
+
+    /// A refusal in the form that its client understands.
+    pub(crate) fn refusal(&self, refusal: &Refusal, walk: &Walk, era: Option<Era>) -> Response<Body> {
+        let id = refusal.known.rpc_id.as_deref();
+        let mut response = match &refusal.wire {
+            Wire::Http(status) => text(*status, &refusal.public),
+            Wire::Rpc { status, code, data } => {
+                json(*status, &error::body(id, *code, &refusal.public, data.as_ref().map(RawJson::of).as_ref()))
+            }
+            Wire::ToolResult => {
+                let result = error::tool_refusal(&format!("{} (audit {})", refusal.public, walk.id));
+                let result = match era {
+                    Some(Era::Modern) => result.edited(|_, _| Edit::Keep, &[("resultType", RawJson::string("complete"))]),
+                    _ => result,
+                };
+                json(200, &error::result(id.unwrap_or("null"), &result))
+            }
+            Wire::Challenge { presented } => {
+                let mut response = text(401, &refusal.public);
+                if let Ok(value) = HeaderValue::from_str(&self.challenge(walk, *presented)) {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, value);
+                }
+                response
+            }
+            Wire::NotAllowed { allow } => {
+                let mut response = text(405, &refusal.public);
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+                response
+            }
+        };
+        if let Retry::After(wait) = refusal.retry {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        response
+    }
+
+    /// RFC 6750 section 3, RFC 9728 section 5.1: OAuth routes name their metadata, `/k` never does.
+    fn challenge(&self, walk: &Walk, presented: Presence) -> String {
+        let mut parts = Vec::new();
+        if walk.route.door == Door::OAuth {
+            let path = walk.route.server.as_ref().map_or_else(|| "/mcp".to_owned(), |server| format!("/s/{server}/mcp"));
+            parts.push(format!("resource_metadata=\"{}/.well-known/oauth-protected-resource{path}\"", self.root));
+        } else {
+            parts.push("realm=\"doorward\"".to_owned());
+        }
+        if presented == Presence::Presented {
+            parts.push("error=\"invalid_token\"".to_owned());
+        }
+        format!("Bearer {}", parts.join(", "))
+    }
+}
+
+// === impl Sink ===
+
+impl Sink {
+    /// False when the client is gone.
+    async fn send(&self, message: &RawJson) -> bool {
+        match self {
+            Self::Direct(frames) => matches!(tokio::time::timeout(SLOW, frames.send(sse::frame(None, message))).await, Ok(Ok(()))),
+            Self::Kept(replay) => {
+                replay.push(|id| sse::frame(Some(id), message));
+                true
+            }
+        }
+    }
+
+    /// Resolves when the client of a modern stream is gone; a legacy client may come back.
+    async fn closed(&self) {
+        match self {
+            Self::Direct(frames) => frames.closed().await,
+            Self::Kept(_) => std::future::pending().await,
+        }
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    const fn of(class: Class, reason: Option<&'static str>) -> Self {
+        Self { class, reason, cause: None }
+    }
+}
+
+async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
+    match cancel {
+        Some(cancel) => cancel.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn known(intent: &Intent) -> doorward_core::blame::Known {
+    let mut known = intent.permit().bound().known();
+    known.rpc_id = intent.permit().call().rpc_id();
+    known
+}
+
+fn json(status: u16, body: &RawJson) -> Response<Body> {
+    answer(status, Body::whole(body.bytes().clone()), "application/json")
+}
+
+fn events(body: Body) -> Response<Body> {
+    let mut response = answer(200, body, "text/event-stream");
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+fn text(status: u16, text: &str) -> Response<Body> {
+    answer(status, Body::whole(Bytes::from(format!("{text}\n"))), "text/plain; charset=utf-8")
+}
+
+fn bare(status: u16) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn answer(status: u16, body: Body, media: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

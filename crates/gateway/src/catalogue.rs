@@ -1,0 +1,381 @@
+//! What each server offers, read whole and kept: tool definitions with their approvals, prompts, templates (protocol 14; I9).
+//!
+//! Clients see the catalogue, never a list as a server sends it, so that what is listed is what was approved. Read again
+//! when a server says that a list changed, and after a minute; a definition of another content is another digest and
+//! counts as not approved. One reader at a time for each server and era.
+
+use crate::Gateway;
+use crate::egress::PoolKey;
+use crate::path::Walk;
+use crate::upstream::fault::Fault;
+use crate::upstream::http::Line;
+use crate::upstream::own::Way;
+use crate::upstream::relay::{Final, Owner};
+use crate::upstream::station::Reply;
+use crate::upstream::{Reached, Upstream};
+use doorward_core::audit::outcome::{Class, Notice};
+use doorward_core::credential::Outgoing;
+use doorward_core::id::{ServerName, ToolName};
+use doorward_core::json::RawJson;
+use doorward_core::json::write::{Edit, ObjectWriter};
+use doorward_core::mcp::call::Method;
+use doorward_core::mcp::error;
+use doorward_core::mcp::headers::{Mirrored, mirrored};
+use doorward_core::mcp::reply::RpcError;
+use doorward_core::mcp::version::{Era, Version};
+use doorward_core::policy::facts::{RiskClass, ToolFacts};
+use doorward_core::screen;
+use doorward_core::session::sealed::{Fresh, Purpose};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Catalogues of all servers.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    slots: Mutex<HashMap<(ServerName, Family), Arc<Slot>>>,
+}
+
+/// A server's definitions may differ between the eras.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Up to 2025-11-25.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    kept: tokio::sync::Mutex<Option<Kept>>,
+    stale: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Kept {
+    listing: Arc<Listing>,
+    view: Arc<View>,
+    read: Instant,
+    epoch: u64,
+}
+
+/// What a server offers in one era.
+#[derive(Debug)]
+pub struct Listing {
+    tools: Offered<Definition>,
+    prompts: Offered<(String, RawJson)>,
+    templates: Offered<RawJson>,
+}
+
+/// A list, or the error with which the server refuses it.
+#[derive(Debug)]
+pub enum Offered<T> {
+    /// Its entries.
+    Entries(Vec<T>),
+    /// It has none.
+    Refused(RpcError),
+}
+
+/// One tool as its server defines it.
+#[derive(Debug)]
+pub struct Definition {
+    /// The whole definition.
+    pub json: RawJson,
+    /// Name.
+    pub name: ToolName,
+    /// Parameters that it mirrors into headers.
+    pub mirrors: Vec<Mirrored>,
+    /// Digest of the whole.
+    pub digest: [u8; 32],
+    /// What the server claims, a suggestion.
+    pub claimed: RiskClass,
+}
+
+/// The approvals of the administrator over a listing.
+#[derive(Debug)]
+pub struct View {
+    /// In the order of the definitions.
+    pub tools: Vec<ToolFacts>,
+    by_name: HashMap<String, usize>,
+}
+
+/// One tool with its approval.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// For the decision.
+    pub facts: ToolFacts,
+    /// For the headers.
+    pub mirrors: Vec<Mirrored>,
+}
+
+/// How old a listing may be.
+const OLDEST: Duration = Duration::from_secs(60);
+/// Entries of one page towards clients.
+const PAGE: usize = 100;
+const CURSOR_LIFE: Duration = Duration::from_secs(3600);
+
+impl Family {
+    /// The family of an era.
+    #[must_use]
+    pub const fn of(era: Era) -> Self {
+        match era {
+            Era::Legacy(_) => Self::Legacy,
+            Era::Modern => Self::Modern,
+        }
+    }
+}
+
+impl Catalogue {
+    /// The next use reads the lists of this server again.
+    pub fn changed(&self, server: &ServerName) {
+        for family in [Family::Legacy, Family::Modern] {
+            self.slot(server, family).stale.store(true, Ordering::Release);
+        }
+    }
+
+    fn slot(&self, server: &ServerName, family: Family) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry((server.clone(), family)).or_default())
+    }
+}
+
+impl View {
+    fn new(listing: &Listing, pins: &[doorward_store::Pin], rules: &doorward_core::config::ToolRules) -> Self {
+        let Offered::Entries(definitions) = &listing.tools else { return Self { tools: Vec::new(), by_name: HashMap::new() } };
+        let tools: Vec<ToolFacts> = definitions
+            .iter()
+            .map(|tool| {
+                let pin = pins.iter().find(|pin| pin.tool == tool.name && pin.digest == tool.digest);
+                let class = rules.class(tool.name.as_str()).or_else(|| pin.map(|pin| pin.class)).unwrap_or(tool.claimed);
+                ToolFacts {
+                    name: tool.name.clone(),
+                    class,
+                    approved: pin.is_some() && rules.allowed(tool.name.as_str()),
+                    digest: tool.digest,
+                }
+            })
+            .collect();
+        let by_name = tools.iter().enumerate().map(|(at, tool)| (tool.name.as_str().to_owned(), at)).collect();
+        Self { tools, by_name }
+    }
+}
+
+impl Listing {
+    /// The tools, in the order of their names.
+    #[must_use]
+    pub fn tools(&self) -> &[Definition] {
+        match &self.tools {
+            Offered::Entries(tools) => tools,
+            Offered::Refused(_) => &[],
+        }
+    }
+}
+
+impl Gateway {
+    /// One tool of a server, as it is now and as it was approved.
+    ///
+    /// # Errors
+    /// [`Fault`] when the server cannot be read.
+    pub(crate) async fn tool(&self, server: &ServerName, era: Era, name: &str) -> Result<Option<Found>, Fault> {
+        let (listing, view) = self.catalogue_of(server, Family::of(era)).await?;
+        let Some(at) = view.by_name.get(name).copied() else { return Ok(None) };
+        let (Some(facts), Some(definition)) = (view.tools.get(at), listing.tools().get(at)) else { return Ok(None) };
+        // A tool that the configuration leaves out does not exist.
+        if !self.upstreams.find(server).is_some_and(|upstream| upstream.config.tools.allowed(name)) {
+            return Ok(None);
+        }
+        Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone() }))
+    }
+
+    /// The listing of a server in one era with its approvals, read when there is none or it is old.
+    ///
+    /// # Errors
+    /// [`Fault`] when the server cannot be read.
+    pub async fn catalogue_of(&self, server: &ServerName, family: Family) -> Result<(Arc<Listing>, Arc<View>), Fault> {
+        let upstream = self.upstreams.find(server).cloned().ok_or(Fault::Incomplete)?;
+        let slot = self.catalogue.slot(server, family);
+        let mut kept = slot.kept.lock().await;
+        let epoch = self.epoch.current();
+        let fresh = kept.as_ref().is_some_and(|kept| kept.read.elapsed() < OLDEST || matches!(upstream.reach, Reached::Stdio(_)));
+        let stale = slot.stale.swap(false, Ordering::AcqRel);
+        if let Some(kept) = kept.as_ref().filter(|kept| fresh && !stale && kept.epoch == epoch) {
+            return Ok((Arc::clone(&kept.listing), Arc::clone(&kept.view)));
+        }
+        let listing = match kept.as_ref().filter(|_| fresh && !stale) {
+            Some(kept) => Arc::clone(&kept.listing),
+            None => {
+                let read = self.read_catalogue(&upstream, family).await.inspect_err(|_| slot.stale.store(true, Ordering::Release))?;
+                self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
+                Arc::new(read)
+            }
+        };
+        let pins = self.store.pins(server).await.map_err(|_| Fault::Overloaded(None))?;
+        let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
+        let read = kept.as_ref().filter(|_| fresh && !stale).map_or_else(Instant::now, |kept| kept.read);
+        *kept = Some(Kept { listing: Arc::clone(&listing), view: Arc::clone(&view), read, epoch });
+        Ok((listing, view))
+    }
+
+    /// The lists of a server over a way of Doorward's own.
+    async fn read_catalogue(&self, upstream: &Arc<Upstream>, family: Family) -> Result<Listing, Fault> {
+        let way = match &upstream.reach {
+            Reached::Http(_) => {
+                let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
+                Way::Http(Line { pool, secret: self.secret_of(&upstream.config.name), session: None })
+            }
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(&upstream.config.name, &self.tasks, self.approved_launch(upstream).await).await?),
+        };
+        let (way, version) = match family {
+            Family::Modern => {
+                let ready = upstream.ensure_modern(&way).await;
+                if ready.is_err() {
+                    upstream.close(&way, Version::V2026_07_28).await;
+                }
+                ready.map(|()| (way, Version::V2026_07_28))?
+            }
+            Family::Legacy => match upstream.open_session(way.clone(), Version::V2025_11_25, &crate::upstream::no_capabilities()).await {
+                Ok(Ok(opened)) => {
+                    upstream.initialized(&opened.way, opened.version).await?;
+                    (opened.way, opened.version)
+                }
+                Ok(Err(_)) => return Err(Fault::Incomplete),
+                Err(fault) => {
+                    upstream.close(&way, Version::V2025_11_25).await;
+                    return Err(fault);
+                }
+            },
+        };
+        let era = if version.is_modern() { Era::Modern } else { Era::Legacy(version) };
+        let listing = read_lists(upstream, &way, era).await;
+        upstream.close(&way, version).await;
+        listing
+    }
+
+    /// Answers a list of the catalogue, filtered by the same decision that guards the call.
+    pub(crate) async fn listed(&self, outgoing: &Outgoing<'_>, walk: &Walk) -> Result<Reply, Fault> {
+        let (call, bound) = (outgoing.call(), outgoing.bound());
+        let (listing, view) = self.catalogue_of(bound.server(), Family::of(call.era())).await?;
+        let id = call.rpc_id().unwrap_or_default();
+        let refused = |error: &RpcError| {
+            let status = if call.era() == Era::Modern && error.code == i64::from(error::METHOD_NOT_FOUND) { 404 } else { 200 };
+            let body = error::body(Some(&id), i32::try_from(error.code).unwrap_or(error::INTERNAL), &error.message, error.data.as_ref());
+            Final { status, ..rendered(body, Class::RpcError, Some("upstream_error")) }
+        };
+        let after = walk.opened.cursor.as_deref();
+        let (member, entries) = match call.method() {
+            Method::ToolsList => match &listing.tools {
+                Offered::Refused(error) => return Ok(Reply::Whole(refused(error), None)),
+                Offered::Entries(tools) => {
+                    let shown = self.shown_tools(bound, walk, &view);
+                    let entries = tools.iter().zip(&view.tools).zip(shown).filter(|((_, facts), shown)| *shown && facts.approved);
+                    ("tools", entries.map(|((tool, _), _)| (tool.name.as_str(), shaped(&tool.json, call.era()))).collect::<Vec<_>>())
+                }
+            },
+            Method::PromptsList => match &listing.prompts {
+                Offered::Refused(error) => return Ok(Reply::Whole(refused(error), None)),
+                Offered::Entries(prompts) => {
+                    let names: Vec<&str> = prompts.iter().map(|(name, _)| name.as_str()).collect();
+                    let shown = self.shown_prompts(bound, walk, &names);
+                    ("prompts", prompts.iter().zip(shown).filter(|(_, shown)| *shown).map(|((name, json), _)| (name.as_str(), json.clone())).collect())
+                }
+            },
+            _ => match &listing.templates {
+                Offered::Refused(error) => return Ok(Reply::Whole(refused(error), None)),
+                Offered::Entries(templates) => {
+                    ("resourceTemplates", templates.iter().map(|json| ("", json.clone())).collect())
+                }
+            },
+        };
+        let (page, next) = page(entries, after);
+        let mut result = ObjectWriter::with_capacity(256 + page.iter().map(|json| json.as_bytes().len() + 1).sum::<usize>());
+        result.raw(member, &RawJson::array(&page));
+        if let Some(next) = next {
+            result.text("nextCursor", &self.sealed_position(outgoing, &next)?);
+        }
+        if call.era() == Era::Modern {
+            result.text("resultType", "complete").integer("ttlMs", 0).text("cacheScope", "private");
+        }
+        Ok(Reply::Whole(rendered(error::result(&id, &result.finish()), Class::Completed, None), None))
+    }
+
+    fn sealed_position(&self, outgoing: &Outgoing<'_>, position: &str) -> Result<String, Fault> {
+        let owner = Owner::of(outgoing.bound());
+        let random = |_| Fault::Overloaded(None);
+        let fresh = Fresh { nonce: self.env.bytes().map_err(random)?, jti: self.env.bytes().map_err(random)? };
+        let binding = owner.binding(outgoing.call().method().as_str(), &[0; 32]);
+        self.desk.sealing.seal(Purpose::Cursor, binding, position, fresh, self.env.now(), CURSOR_LIFE).map_err(|_| Fault::Incomplete)
+    }
+}
+
+/// The entries after a position, at most a page of them, and the position of the last where more follow. A position is a
+/// name, not an index, so that it survives changes of the list; entries without names are never cut.
+fn page(entries: Vec<(&str, RawJson)>, after: Option<&str>) -> (Vec<RawJson>, Option<String>) {
+    let rest: Vec<(&str, RawJson)> = entries.into_iter().filter(|(name, _)| after.is_none_or(|after| *name > after)).collect();
+    let next = rest.get(PAGE - 1).filter(|(name, _)| rest.len() > PAGE && !name.is_empty()).map(|(name, _)| (*name).to_owned());
+    let take = if next.is_some() { PAGE } else { rest.len() };
+    (rest.into_iter().take(take).map(|(_, json)| json).collect(), next)
+}
+
+async fn read_lists(upstream: &Upstream, way: &Way, era: Era) -> Result<Listing, Fault> {
+    let mut tools = match upstream.whole_list(way, era, "tools/list", "tools").await? {
+        Ok(tools) => Offered::Entries(tools.into_iter().filter_map(|json| definition(&upstream.config.name, json)).collect::<Vec<_>>()),
+        Err(error) => Offered::Refused(error),
+    };
+    let mut prompts = match upstream.whole_list(way, era, "prompts/list", "prompts").await? {
+        Ok(prompts) => Offered::Entries(prompts.into_iter().filter_map(named).collect::<Vec<_>>()),
+        Err(error) => Offered::Refused(error),
+    };
+    let templates = match upstream.whole_list(way, era, "resources/templates/list", "resourceTemplates").await? {
+        Ok(templates) => Offered::Entries(templates),
+        Err(error) => Offered::Refused(error),
+    };
+    if let Offered::Entries(tools) = &mut tools {
+        // The order that the server gives is kept on one page; names decide between pages, so they are sorted once.
+        if tools.len() > PAGE {
+            tools.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        tools.dedup_by(|a, b| a.name == b.name);
+    }
+    if let Offered::Entries(prompts) = &mut prompts {
+        if prompts.len() > PAGE {
+            prompts.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+    }
+    Ok(Listing { tools, prompts, templates })
+}
+
+/// A tool that can be offered; one with a bad name or bad header annotations is left out with a warning (C3).
+fn definition(server: &ServerName, json: RawJson) -> Option<Definition> {
+    let name = json.member("name").and_then(|name| ToolName::new(name.as_text()?.as_ref()).ok())?;
+    let value = json.to_value().ok()?;
+    let mirrors = match mirrored(value.get("inputSchema").unwrap_or(&serde_json::Value::Null)) {
+        Ok(mirrors) => mirrors,
+        Err(bad) => {
+            tracing::warn!(%server, tool = %name, %bad, "a tool was left out");
+            return None;
+        }
+    };
+    let digest = json.canonical_digest();
+    Some(Definition { claimed: RiskClass::claimed(&value), json, name, mirrors, digest })
+}
+
+fn named(json: RawJson) -> Option<(String, RawJson)> {
+    let name = json.member("name")?.as_text()?.into_owned();
+    Some((name, json))
+}
+
+/// A definition as a client of this version may read it (protocol 16.2, result shape by revision).
+fn shaped(json: &RawJson, era: Era) -> RawJson {
+    match era {
+        Era::Legacy(version) if version < Version::V2025_11_25 => {
+            json.edited(|key, _| if matches!(key, "icons" | "execution") { Edit::Drop } else { Edit::Keep }, &[])
+        }
+        _ => json.clone(),
+    }
+}
+
+fn rendered(body: RawJson, class: Class, reason: Option<&'static str>) -> Final {
+    Final { status: 200, body: screen::own(body), class, reason }
+}

@@ -1,0 +1,114 @@
+//! The station: who is calling, by a key or token that was made for Doorward.
+//!
+//! Looks records up by digest, through a cache that no revocation outlives by more than five seconds (I8). Must not know
+//! sessions or policy. Credentials of others are named in the record and dropped, never printed (PT-02).
+
+use crate::Gateway;
+use crate::listen::Inbound;
+use doorward_core::audit::outcome::Notice;
+use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::identity::caller::{Audience, Caller, Door, Record, Verdict, Why, verify};
+use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
+use doorward_core::time::Timestamp;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Records that were read lately.
+#[derive(Debug)]
+pub struct Records {
+    by_digest: Cache<[u8; 32], Read>,
+    digests: Cache<CredentialId, ([u8; 32], Door)>,
+}
+
+#[derive(Debug, Clone)]
+struct Read {
+    record: Arc<Record>,
+    epoch: u64,
+    at: Instant,
+}
+
+/// A record is believed this long without asking the store (I8).
+const BELIEVED: Duration = Duration::from_secs(5);
+
+impl Records {
+    /// Nothing read yet; at most `capacity` records are kept.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { by_digest: Cache::new(capacity), digests: Cache::new(capacity) }
+    }
+}
+
+impl Gateway {
+    /// Verifies what was presented.
+    ///
+    /// # Errors
+    /// 401 or 400 for what is no good, 503 when the store cannot say.
+    pub(crate) async fn identify(&self, inbound: &Inbound) -> Result<Caller, Refusal> {
+        let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
+        for foreign in inbound.presented.foreign() {
+            let cause = format!("a credential of {} came in a header and was dropped", foreign.as_str());
+            self.note(&Notice { reason: "foreign_credential", id: Some(inbound.id), server, cause: Some(&cause), ..Notice::default() }).await;
+        }
+        let digest = match door {
+            Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
+            Door::OAuth => inbound.presented.hash::<AccessToken>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
+        };
+        let record = match digest {
+            Some(digest) => self.record(door, digest).await?,
+            None => None,
+        };
+        match verify(&inbound.presented, door, server, record, self.env.now()) {
+            Verdict::Verified(caller) => {
+                if let Some(digest) = digest {
+                    self.records.digests.insert(caller.credential().clone(), (digest, door));
+                }
+                Ok(caller)
+            }
+            Verdict::NotMine => Err(Why::Absent.refusal()),
+            Verdict::Refused(why) => Err(why.refusal()),
+        }
+    }
+
+    /// Whether the credential of a caller is still good, asked anew: for streams that live longer than one look-up.
+    pub(crate) async fn is_still_good(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> bool {
+        let Some((digest, door)) = self.records.digests.get(caller.credential()) else { return false };
+        let Ok(Some(record)) = self.record(door, digest).await else { return false };
+        let audience = match &record.audience {
+            Audience::Every => true,
+            Audience::Only(servers) => servers.contains(server),
+        };
+        audience && record.revoked.is_none() && !record.user_disabled && record.expires > now && record.user == *caller.user()
+    }
+
+    async fn record(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, Refusal> {
+        let epoch = self.epoch.current();
+        if let Some(read) = self.records.by_digest.get(&digest).filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
+            return Ok(Some(read.record));
+        }
+        let found = match door {
+            Door::Key => self.store.api_key(&TokenHash::from_stored(digest)).await,
+            Door::OAuth => self.store.access_token(&TokenHash::from_stored(digest)).await,
+        };
+        match found {
+            Ok(Some(record)) => {
+                self.records.by_digest.insert(digest, Read { record: Arc::clone(&record), epoch, at: Instant::now() });
+                if door == Door::Key {
+                    self.store.touch_api_key(&record.credential, self.env.now()).await.ok();
+                }
+                Ok(Some(record))
+            }
+            Ok(None) => {
+                self.records.by_digest.remove(&digest);
+                Ok(None)
+            }
+            // Fail closed: without the store nobody is anybody (FLT-03).
+            Err(error) => {
+                Err(Refusal::new(Station::Identify, "store_unavailable", Blame::Us, Wire::Http(503), "Doorward cannot check credentials at the moment.")
+                    .because(error.to_string()))
+            }
+        }
+    }
+}

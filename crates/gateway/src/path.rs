@@ -1,0 +1,245 @@
+//! The corridor: the one way from a request to an answer, on one page. A station cannot be left out, because the next one
+//! takes what the one before made, by value. See `ARCHITECTURE.md`.
+
+use crate::Gateway;
+use crate::listen::body::Body;
+use crate::listen::route::{McpRoute, Verb};
+use crate::listen::{BadBody, Inbound};
+use crate::session::Opened;
+use crate::upstream::station::Reply;
+use doorward_core::audit::intent::{Answer, Intent};
+use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::id::{CorrelationId, ServerName};
+use doorward_core::mcp::call::Call;
+use doorward_core::mcp::decode::{self, Message};
+use doorward_core::mcp::error::{INVALID_REQUEST, wrong};
+use doorward_core::mcp::headers::{Accept, McpHeaders, Mirrored};
+use doorward_core::mcp::version::Era;
+use doorward_core::policy::permit::Permit;
+use doorward_core::session::era::{self, Claimed};
+use http::Response;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What accompanies one request besides its witnesses. Proves nothing.
+#[derive(Debug)]
+pub struct Walk {
+    /// Names the request everywhere.
+    pub id: CorrelationId,
+    /// Where it came in.
+    pub route: McpRoute,
+    /// From where.
+    pub peer: IpAddr,
+    /// When.
+    pub arrived: Instant,
+    /// What the client takes.
+    pub accept: Accept,
+    /// What its sealed values stand for.
+    pub opened: Opened,
+    /// Parameters that its tool mirrors into headers.
+    pub mirrors: Vec<Mirrored>,
+    /// Whether the client has hung up on a modern request.
+    pub gone: Gone,
+    /// The era, once it is known.
+    pub era: Option<Era>,
+}
+
+/// Tells that nobody waits for the answer any more.
+#[derive(Debug, Clone)]
+pub struct Gone(watch::Receiver<bool>);
+
+struct HangUp(watch::Sender<bool>);
+
+impl Gateway {
+    /// One request, from the door to the answer.
+    pub async fn serve(self: Arc<Self>, mut inbound: Inbound) -> Response<Body> {
+        let (hang_up, gone) = HangUp::pair();
+        let mut walk = Walk::new(&inbound, gone);
+        match self.admit(&mut inbound, &mut walk).await {
+            // Supervised: goes on to its outcome record when the client hangs up.
+            Ok(permit) => {
+                let answer = self.tasks.run(Arc::clone(&self).perform(permit, walk)).await;
+                drop(hang_up);
+                answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
+            }
+            Err(refusal) => self.refuse(refusal, &walk).await,
+        }
+    }
+
+    /// Who, in which session, asking what, allowed by which rule.
+    async fn admit(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Permit, Refusal> {
+        let caller = self.identify(inbound).await?;
+        let known = caller.known();
+        let server = self.addressed(inbound).map_err(|refusal| refusal.knowing(known.clone()))?;
+        let asked = self.read(inbound, walk).await;
+        let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;
+        let bound = self.session(caller, &server, &claimed).await?;
+        walk.era = Some(bound.era());
+        let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&known, &server))?;
+        walk.opened = self.resolve(&bound, &call).await?;
+        let permit = self.policy(bound, call, walk).await?;
+        self.consume(&walk.opened, known).await?;
+        Ok(permit)
+    }
+
+    /// On the record before and after.
+    async fn perform(self: Arc<Self>, permit: Permit, mut walk: Walk) -> Response<Body> {
+        let planned = self.plan(&permit);
+        let intent = match self.audit.intend(permit, &planned, walk.id, self.env.now()).await {
+            Ok(intent) => intent,
+            Err(unrecorded) => return unrecorded.response(), // 503, nothing has happened
+        };
+        let carried = self.carry(&intent, &mut walk).await;
+        self.answer(intent, carried, walk, planned).await // settles the intent before anything leaves
+    }
+
+    /// As whom, there and back. Each message that comes back passes the screen in its relay.
+    async fn carry(&self, intent: &Intent, walk: &mut Walk) -> Result<Reply, Refusal> {
+        let lease = self.credential(intent)?;
+        self.upstream(lease.outgoing(), walk).await
+    }
+
+    /// A refusal is recorded exactly like a success.
+    async fn refuse(&self, refusal: Refusal, walk: &Walk) -> Response<Body> {
+        self.metrics.refused(refusal.reason);
+        match self.audit.refused(&refusal, walk.id, self.env.now()).await {
+            Ok(receipt) => Answer::new(self.refusal(&refusal, walk, walk.era)).release(receipt),
+            Err(unrecorded) => unrecorded.response(),
+        }
+    }
+
+    /// The server of the route. Whether it may be known is for policy to say; both answers are 404.
+    fn addressed(&self, inbound: &Inbound) -> Result<ServerName, Refusal> {
+        let server = inbound.route.server.as_ref().filter(|server| self.upstreams.find(server).is_some());
+        server.cloned().ok_or_else(|| Refusal::new(Station::Listen, "unknown_server", Blame::Caller, Wire::Http(404), "There is nothing here."))
+    }
+
+    /// Reads what is asked, strictly and only now that the caller is known (protocol 3.2 S4 to S8, 3.3, 3.5).
+    async fn read(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<(Claimed, Asked), Refusal> {
+        let headers = McpHeaders::read(&inbound.headers);
+        walk.accept = headers.accept;
+        let refuse = |reason, status, public: &str| wrong(Station::Decode, reason, status, INVALID_REQUEST, public);
+        match inbound.verb {
+            Verb::Other => Err(Refusal::new(Station::Listen, "method_not_allowed", Blame::Caller, Wire::NotAllowed { allow: "POST, GET, DELETE" }, "This method is not served here.")),
+            Verb::Get | Verb::Delete => {
+                let session = era::decide_bodiless(&headers)?;
+                if inbound.verb == Verb::Delete {
+                    return Ok((Claimed::Session(session), Asked::End));
+                }
+                if !walk.accept.takes_events() {
+                    return Err(refuse("not_acceptable", 406, "GET gives text/event-stream."));
+                }
+                let last = match headers.last_event_id {
+                    doorward_core::mcp::headers::Single::Absent => None,
+                    doorward_core::mcp::headers::Single::Once(id) if id.len() <= 256 => Some(id),
+                    _ => return Err(refuse("unknown_event", 400, "Last-Event-ID is not known here.")),
+                };
+                Ok((Claimed::Session(session), Asked::Stream(last)))
+            }
+            Verb::Post => {
+                if !is_json(&inbound.headers) {
+                    return Err(refuse("media_type", 415, "Send application/json without content coding."));
+                }
+                if walk.accept == Accept::Neither {
+                    return Err(refuse("not_acceptable", 406, "Answers are application/json or text/event-stream."));
+                }
+                let body = inbound.read(self.max_body).await.map_err(|bad| match bad {
+                    BadBody::TooLarge => refuse("body_too_large", 413, "The body is too large."),
+                    BadBody::Broken => refuse("body_broken", 400, "The body did not arrive whole."),
+                })?;
+                match decode::read(&body, DEPTH)? {
+                    decode::Body::One(message) => Ok((era::decide(&headers, &message)?, Asked::Message(message, Box::new(headers)))),
+                    decode::Body::Batch(_) => Err(refuse("batch", 400, "Batches are not served: send one message at a time.")),
+                }
+            }
+        }
+    }
+}
+
+/// What was asked, before its era gives it a meaning.
+#[derive(Debug)]
+enum Asked {
+    Message(Box<Message>, Box<McpHeaders>),
+    Stream(Option<String>),
+    End,
+}
+
+/// Nesting of a client's JSON (protocol S7).
+const DEPTH: usize = 128;
+
+impl Asked {
+    fn decode(self, era: Era) -> Result<Call, Refusal> {
+        match self {
+            Self::Message(message, headers) => decode::decode(era, *message, &headers),
+            Self::Stream(last) => Ok(decode::open_stream(era, last)),
+            Self::End => Ok(decode::end_session(era)),
+        }
+    }
+}
+
+impl Walk {
+    fn new(inbound: &Inbound, gone: Gone) -> Self {
+        Self {
+            id: inbound.id,
+            route: inbound.route.clone(),
+            peer: inbound.peer,
+            arrived: Instant::now(),
+            accept: Accept::Both,
+            opened: Opened::default(),
+            mirrors: Vec::new(),
+            gone,
+            era: None,
+        }
+    }
+
+    /// Since the request arrived.
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        self.arrived.elapsed()
+    }
+}
+
+impl HangUp {
+    fn pair() -> (Self, Gone) {
+        let (send, receive) = watch::channel(false);
+        (Self(send), Gone(receive))
+    }
+}
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Gone {
+    /// Resolves when the client of a modern request hung up before its answer.
+    pub async fn wait(&self) {
+        let mut gone = self.0.clone();
+        if gone.wait_for(|gone| *gone).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// True once it has.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+fn is_json(headers: &http::HeaderMap) -> bool {
+    let mut types = headers.get_all(http::header::CONTENT_TYPE).iter();
+    let (Some(one), None) = (types.next().and_then(|value| value.to_str().ok()), types.next()) else { return false };
+    let mut parts = one.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => value.trim_matches('"').eq_ignore_ascii_case("utf-8"),
+        _ => true,
+    });
+    let identity = headers.get_all(http::header::CONTENT_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    json && utf8 && identity
+}

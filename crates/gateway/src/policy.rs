@@ -1,0 +1,127 @@
+//! The station: facts for the decision, the decision, and lists narrowed by the same decision.
+//!
+//! Facts come from the catalogue and its approvals, never from what a client or server says about itself.
+
+use crate::Gateway;
+use crate::catalogue::View;
+use crate::path::Walk;
+use crate::upstream::relay::Final;
+use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
+use doorward_core::json::RawJson;
+use doorward_core::json::write::Edit;
+use doorward_core::mcp::call::{Call, Method};
+use doorward_core::mcp::error::{HEADER_MISMATCH, wrong};
+use doorward_core::mcp::headers;
+use doorward_core::mcp::version::Era;
+use doorward_core::policy::decide::decide;
+use doorward_core::policy::facts::{Facts, ToolFacts};
+use doorward_core::policy::filter;
+use doorward_core::policy::permit::Permit;
+use doorward_core::screen;
+use doorward_core::session::Bound;
+use std::borrow::Cow;
+use std::time::Duration;
+
+impl Gateway {
+    /// Whether this caller may make exactly this call now.
+    ///
+    /// # Errors
+    /// The denial, 429 beyond the caller's rate, or that the server's definitions cannot be read.
+    pub(crate) async fn policy(&self, bound: Bound, call: Call, walk: &mut Walk) -> Result<Permit, Refusal> {
+        let mut known = bound.known();
+        known.method = Some(call.method().as_str().to_owned());
+        known.name = call.target().map(str::to_owned);
+        known.rpc_id = call.rpc_id();
+        if let Err(wait) = self.rates.take(bound.caller().user()) {
+            let seconds = wait.as_secs().saturating_add(1);
+            let refusal = Refusal::new(Station::Policy, "rate_limited", Blame::Caller, Wire::Http(429), "Too many requests. Slow down.");
+            return Err(refusal.retry(Retry::After(Duration::from_secs(seconds))).knowing(known));
+        }
+        let mut tool = None;
+        if call.method() == Method::ToolsCall {
+            let name = call.target().unwrap_or_default();
+            let found = self.tool(bound.server(), call.era(), name).await.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
+            if let Some(found) = found {
+                if call.era() == Era::Modern {
+                    headers::check(&found.mirrors, call.arguments(), call.param_headers()).map_err(|mismatch| {
+                        wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known.clone())
+                    })?;
+                }
+                walk.mirrors = found.mirrors;
+                tool = Some(found.facts);
+            }
+        }
+        let facts = self.facts(&bound, walk, tool);
+        self.narrow_listen(&bound, &call, &facts, walk);
+        decide(&self.rules.load(), &facts, bound, call).map_err(doorward_core::policy::decide::Denied::refusal)
+    }
+
+    fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>) -> Facts {
+        let visible = self.upstreams.find(bound.server()).is_some_and(|upstream| is_visible(&upstream.config.visible_to, bound));
+        Facts { tool, visible, client_verified: false, peer: walk.peer, now: self.env.now() }
+    }
+
+    /// Which tools of a listing the caller may see.
+    pub(crate) fn shown_tools(&self, bound: &Bound, walk: &Walk, view: &View) -> Vec<bool> {
+        filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &view.tools)
+    }
+
+    /// Which prompts the caller may see.
+    pub(crate) fn shown_prompts(&self, bound: &Bound, walk: &Walk, names: &[&str]) -> Vec<bool> {
+        filter::prompts(&self.rules.load(), &self.facts(bound, walk, None), bound, names)
+    }
+
+    /// SES-12: resources that the caller may not read are left out of a subscription.
+    fn narrow_listen(&self, bound: &Bound, call: &Call, facts: &Facts, walk: &mut Walk) {
+        if call.method() != Method::Listen {
+            return;
+        }
+        let replaced = walk.opened.replaced.iter().find_map(|(key, value)| (key == "notifications").then(|| value.clone()));
+        let filter = replaced.or_else(|| call.params().iter().find_map(|(key, value)| (key == "notifications").then(|| value.clone())));
+        let Some(filter) = filter else { return };
+        let Some(uris) = filter.member("resourceSubscriptions").and_then(|uris| uris.elements()) else { return };
+        let texts: Vec<Cow<'_, str>> = uris.iter().filter_map(RawJson::as_text).take(MOST_SUBSCRIPTIONS).collect();
+        let names: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
+        let shown = filter::resources(&self.rules.load(), facts, bound, &names);
+        let kept: Vec<RawJson> = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| RawJson::string(uri)).collect();
+        let kept = RawJson::array(&kept);
+        let narrowed = filter.edited(|key, _| if key == "resourceSubscriptions" { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
+        walk.opened.replaced.retain(|(key, _)| key != "notifications");
+        walk.opened.replaced.push(("notifications".to_owned(), narrowed));
+    }
+
+    /// Leaves out of a list of resources what the caller may not read.
+    pub(crate) fn narrowed(&self, permit: &Permit, walk: &Walk, end: Final) -> Final {
+        if permit.call().method() != Method::ResourcesList {
+            return end;
+        }
+        let Some(result) = end.body.content().member("result") else { return end };
+        let Some(resources) = result.member("resources").and_then(|list| list.elements()) else { return end };
+        let texts: Vec<String> = resources.iter().map(|entry| entry.member("uri").and_then(|uri| uri.as_text().map(Cow::into_owned)).unwrap_or_default()).collect();
+        let uris: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let shown = filter::resources(&self.rules.load(), &self.facts(permit.bound(), walk, None), permit.bound(), &uris);
+        if shown.iter().all(|shown| *shown) {
+            return end;
+        }
+        let kept: Vec<&RawJson> = resources.iter().zip(shown).filter(|(_, shown)| *shown).map(|(entry, _)| entry).collect();
+        let kept = RawJson::array(kept);
+        let result = result.edited(|key, _| if key == "resources" { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
+        let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
+        Final { body: screen::own(body), ..end }
+    }
+}
+
+/// URIs of one subscription (SES-12).
+const MOST_SUBSCRIPTIONS: usize = 1000;
+
+fn is_visible(selectors: &[doorward_core::config::Selector], bound: &Bound) -> bool {
+    use doorward_core::config::Selector;
+    let caller = bound.caller();
+    selectors.is_empty()
+        || selectors.iter().any(|selector| match selector {
+            Selector::User(user) => user == caller.user(),
+            Selector::Group(group) => caller.groups().contains(group),
+            Selector::Client(client) => client == caller.client(),
+            Selector::Agent(agent) => caller.agent() == Some(agent),
+        })
+}

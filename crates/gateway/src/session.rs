@@ -1,0 +1,185 @@
+//! The station: which session or sealed state a request belongs to.
+//!
+//! A session is looked up with its owner, never by its id alone; sealed values open for their own request only. What was
+//! opened here is consumed before the intent, so that no state works twice (I3).
+
+use crate::Gateway;
+use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::id::ServerName;
+use doorward_core::identity::caller::Caller;
+use doorward_core::json::RawJson;
+use doorward_core::json::write::Edit;
+use doorward_core::mcp::call::{Call, Method};
+use doorward_core::mcp::error::{INVALID_PARAMS, MISSING_CAPABILITY, wrong};
+use doorward_core::mcp::version::Era;
+use doorward_core::secret::sha256;
+use doorward_core::session::era::Claimed;
+use doorward_core::session::sealed::Purpose;
+use doorward_core::session::{Bound, Claim, Lifetimes, open};
+use doorward_core::time::Timestamp;
+use crate::upstream::relay::Owner;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How long legacy sessions live (protocol 12).
+pub const LIFETIMES: Lifetimes = Lifetimes { idle: Duration::from_secs(3600), absolute: Duration::from_secs(24 * 3600) };
+
+/// What the sealed values and ids of a call stand for, towards its server.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// The server's own `requestState`.
+    pub state: Option<String>,
+    /// Name and end of life of the state, to be consumed before the intent.
+    pub once: Option<([u8; 32], Timestamp)>,
+    /// The server's own cursor, or a position in the catalogue.
+    pub cursor: Option<String>,
+    /// The server's own task id.
+    pub task: Option<String>,
+    /// Tasks that may be mentioned: upstream id to gateway id.
+    pub tasks: HashMap<String, String>,
+    /// Members of params in the server's terms.
+    pub replaced: Vec<(String, RawJson)>,
+}
+
+impl Gateway {
+    /// Binds a caller to what its request claims.
+    ///
+    /// # Errors
+    /// 404 for every session that is not theirs; 503 when the store cannot say.
+    pub(crate) async fn session(&self, caller: Caller, server: &ServerName, claimed: &Claimed) -> Result<Bound, Refusal> {
+        let now = self.env.now();
+        let (claim, digest) = match claimed {
+            Claimed::Modern | Claimed::NoEffect => (Claim::PerRequest, None),
+            Claimed::NewSession(version) => (Claim::New(*version), None),
+            Claimed::Session(id) => {
+                let digest = sha256(id.as_bytes());
+                let live = self.live.find(&digest).and_then(|session| session.record());
+                let found = match live {
+                    Some(stored) => Some(stored),
+                    None => {
+                        let read = self.store.session(&digest, caller.user(), caller.client(), caller.credential(), server).await;
+                        read.map_err(|error| {
+                            let public = "Doorward cannot look up sessions at the moment.";
+                            Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string())
+                        })?
+                    }
+                };
+                (Claim::Existing(found), Some(digest))
+            }
+        };
+        let owner = match &claim {
+            Claim::Existing(Some(stored)) => Some(format!("the session belongs to {} through {}", stored.user, stored.client)),
+            _ => None,
+        };
+        let (user, asked) = (caller.user().clone(), digest);
+        let bound = open(caller, server, claim, LIFETIMES, now).map_err(|unknown| {
+            let refusal = unknown.refusal();
+            match &owner {
+                Some(owner) => refusal.because(owner.clone()),
+                None => refusal,
+            }
+        })?;
+        if let (Some(stored), Some(digest)) = (bound.session(), asked) {
+            let live = self.live.session(&digest);
+            if live.record().is_none() {
+                live.keep(stored.clone());
+            }
+            if live.should_touch() {
+                self.store.touch_session(&digest, &user, now).await.ok();
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Opens what is sealed in a call and finds what its ids stand for.
+    ///
+    /// # Errors
+    /// One answer for all that is not valid here: −32602.
+    pub(crate) async fn resolve(&self, bound: &Bound, call: &Call) -> Result<Opened, Refusal> {
+        let owner = Owner::of(bound);
+        let now = self.env.now();
+        let refuse = |reason, public: &str| {
+            let mut known = bound.known();
+            known.method = Some(call.method().as_str().to_owned());
+            known.rpc_id = call.rpc_id();
+            wrong(Station::Session, reason, 200, INVALID_PARAMS, public).knowing(known)
+        };
+        let mut opened = Opened::default();
+        if let Some(blob) = call.request_state() {
+            let state = self.desk.sealing.open(Purpose::State, owner.binding(call.method().as_str(), call.digest()), blob, now);
+            let state = state.map_err(|_| refuse("bad_request_state", "requestState is not valid here."))?;
+            opened.once = Some((state.once, state.expires));
+            opened.state = Some(state.inner);
+        }
+        if let Some(blob) = call.cursor() {
+            let cursor = self.desk.sealing.open(Purpose::Cursor, owner.binding(call.method().as_str(), &[0; 32]), blob, now);
+            opened.cursor = Some(cursor.map_err(|_| refuse("bad_cursor", "The cursor is not valid here."))?.inner);
+        }
+        let about_tasks = matches!(call.method(), Method::TasksGet | Method::TasksUpdate | Method::TasksCancel | Method::TasksResult);
+        if about_tasks {
+            if call.era() == Era::Modern && !declares_tasks(call) {
+                let data = serde_json::json!({ "requiredCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } } });
+                let refusal = refuse("missing_capability", "This request needs the tasks extension.");
+                return Err(Refusal { wire: Wire::Rpc { status: 400, code: MISSING_CAPABILITY, data: Some(data) }, ..refusal });
+            }
+            let gateway_id = call.target().unwrap_or_default();
+            let upstream = self.task_of(&owner, gateway_id).await?;
+            let upstream = upstream.ok_or_else(|| refuse("unknown_task", "Unknown task."))?;
+            opened.tasks.insert(upstream.clone(), gateway_id.to_owned());
+            opened.task = Some(upstream);
+        }
+        if call.method() == Method::Listen {
+            self.resolve_listen(call, &owner, &mut opened).await?;
+        }
+        Ok(opened)
+    }
+
+    /// Tasks in a subscription are the caller's own; the others are left out of what the server hears of.
+    async fn resolve_listen(&self, call: &Call, owner: &Owner, opened: &mut Opened) -> Result<(), Refusal> {
+        let filter = call.params().iter().find_map(|(key, value)| (key == "notifications").then_some(value));
+        let Some(ids) = filter.and_then(|filter| filter.member("taskIds")).and_then(|ids| ids.elements()) else { return Ok(()) };
+        let mut own = Vec::new();
+        for id in ids.iter().take(100) {
+            let Some(gateway_id) = id.as_text() else { continue };
+            if let Some(upstream) = self.task_of(owner, &gateway_id).await? {
+                own.push(RawJson::string(&upstream));
+                opened.tasks.insert(upstream, gateway_id.into_owned());
+            }
+        }
+        let own = RawJson::array(&own);
+        if let Some(filter) = filter {
+            let mapped = filter.edited(|key, _| if key == "taskIds" { Edit::Replace(own.clone()) } else { Edit::Keep }, &[]);
+            opened.replaced.push(("notifications".to_owned(), mapped));
+        }
+        Ok(())
+    }
+
+    async fn task_of(&self, owner: &Owner, gateway_id: &str) -> Result<Option<String>, Refusal> {
+        let digest = sha256(gateway_id.as_bytes());
+        self.store.task(&digest, &owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|error| {
+            Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), "Doorward cannot look up tasks at the moment.")
+                .because(error.to_string())
+        })
+    }
+
+    /// Consumes a state: it works once, across replicas and restarts (I3; SES-10).
+    ///
+    /// # Errors
+    /// −32602 when it was used before; 503 when the store cannot say.
+    pub(crate) async fn consume(&self, opened: &Opened, known: doorward_core::blame::Known) -> Result<(), Refusal> {
+        let Some((once, expires)) = opened.once else { return Ok(()) };
+        match self.store.consume_once("state", &once, expires, self.env.now()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.").knowing(known)),
+            Err(error) => {
+                let public = "Doorward cannot check this request at the moment.";
+                Err(Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string()))
+            }
+        }
+    }
+}
+
+fn declares_tasks(call: &Call) -> bool {
+    let extensions = call.capabilities().and_then(|capabilities| capabilities.member("extensions"));
+    extensions.is_some_and(|extensions| extensions.member("io.modelcontextprotocol/tasks").is_some())
+}

@@ -1,0 +1,506 @@
+//! The station: one permitted call to its server, and the first of what comes back.
+//!
+//! Everything is built from the [`Outgoing`] of a lease. Lists come from the catalogue; what Doorward answers by itself
+//! never reaches a server.
+
+use super::back::Back;
+use super::exchange::{Exchange, Item};
+use super::fault::Fault;
+use super::http::Line;
+use super::own::{OpenedSession, Way};
+use super::relay::{Final, Owner, Relay, Said};
+use super::{PipeKey, Reached, Upstream};
+use crate::Gateway;
+use crate::egress::PoolKey;
+use crate::live::Session;
+use crate::path::Walk;
+use doorward_core::audit::outcome::Class;
+use doorward_core::blame::Refusal;
+use doorward_core::config::CredentialConfig;
+use doorward_core::credential::Outgoing;
+use doorward_core::json::RawJson;
+use doorward_core::json::write::ObjectWriter;
+use doorward_core::mcp::call::{AnswerBody, Call, Form, Method, RpcId};
+use doorward_core::mcp::encode::{self, Wire};
+use doorward_core::mcp::error;
+use doorward_core::mcp::version::{Era, LEGACY, Version};
+use doorward_core::screen;
+use doorward_core::secret::sha256;
+use doorward_core::session::{Stored, UpstreamSessionId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What came back first.
+#[derive(Debug)]
+pub enum Reply {
+    /// A status without a body: 202 for what needs no answer, 204 for an ended session.
+    Status(u16),
+    /// The whole answer, and the id of a session that it opens.
+    Whole(Final, Option<String>),
+    /// The answer becomes a stream.
+    Stream(Box<Streaming>),
+    /// The rest of a stream that this session had before.
+    Rest(crate::live::replay::Reading),
+}
+
+/// An exchange whose messages are passed on as they come.
+#[derive(Debug)]
+pub struct Streaming {
+    /// Where they come from; `None` for a server stream that only waits.
+    pub exchange: Exchange,
+    /// How they are translated.
+    pub relay: Relay,
+    /// What came already.
+    pub first: Option<Said>,
+    /// Told when the client cancels.
+    pub cancel: Option<Arc<tokio::sync::Notify>>,
+    /// Without limits of silence: a stream that waits for changes.
+    pub waits: Waits,
+}
+
+/// Whether silence on a stream means anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// A call: silence beyond the server's time limit ends it.
+    Answer,
+    /// A subscription or server stream: silence is normal.
+    Changes,
+}
+
+/// Longest wait for the first message before a stream is opened (protocol 15).
+const FIRST: Duration = Duration::from_secs(5);
+
+impl Gateway {
+    /// Sends a permitted call.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of this station.
+    pub(crate) async fn upstream(&self, outgoing: Outgoing<'_>, walk: &mut Walk) -> Result<Reply, Refusal> {
+        let name = outgoing.bound().server().clone();
+        let upstream = self.upstreams.find(&name).cloned().ok_or_else(|| Fault::Child("not configured").refusal(name.as_str()))?;
+        let call = outgoing.call();
+        let sent = match call.form() {
+            Form::Answer { id, body } => self.pass_answer(&upstream, &outgoing, id, body).await,
+            Form::Notification => self.pass_notification(&upstream, &outgoing, walk).await,
+            Form::OpenStream { last_event_id } => return self.open_stream(&upstream, &outgoing, last_event_id.as_deref()).await,
+            Form::EndSession => Ok(self.end_session(&upstream, &outgoing).await),
+            Form::Request(_) => match call.method() {
+                Method::Initialize => self.initialize(&upstream, &outgoing).await,
+                Method::Ping => Ok(Self::own_answer(call, RawJson::empty_object())),
+                Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, walk).await,
+                Method::TasksList => self.own_tasks(&outgoing).await,
+                _ => self.forward(&upstream, &outgoing, walk).await,
+            },
+        };
+        match sent {
+            // The session is of no use any more: the client learns it in the way of its era and begins anew.
+            Err(Fault::SessionLost) => {
+                if let Some(session) = outgoing.bound().session() {
+                    self.forget(&session.digest, outgoing.bound().caller().user()).await;
+                }
+                let lost = error::wrong(doorward_core::blame::Station::Upstream, "upstream_session_lost", 404, error::INVALID_REQUEST, "Session not found. Initialize again.");
+                Err(lost)
+            }
+            other => other.map_err(|fault| fault.refusal(name.as_str())),
+        }
+    }
+
+    async fn forward(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, walk: &mut Walk) -> Result<Reply, Fault> {
+        let call = outgoing.call();
+        let session = outgoing.bound().session().map(|stored| self.live.session(&stored.digest));
+        let declared = match outgoing.bound().session() {
+            Some(stored) => RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).ok(),
+            None => call.capabilities().cloned(),
+        };
+        let (mut way, era) = self.way(upstream, outgoing).await?;
+        let capabilities = if walk.accept.takes_events() || era == Era::Modern {
+            encode::reduced(declared.as_ref(), era, upstream.questions())
+        } else {
+            // Nothing could carry a question to this client: it has not declared any.
+            RawJson::empty_object()
+        };
+        let id = upstream.next_id();
+        let guard = match (&session, call.form()) {
+            (Some(session), Form::Request(client)) => {
+                let cancel = session.begin(client, id).map_err(|_| Fault::Flood)?;
+                Some(Entered { session: Arc::clone(session), id: client.clone(), cancel, kept: false })
+            }
+            _ => None,
+        };
+        let wire = Wire { era, id, capabilities: capabilities.clone(), cursor: walk.opened.cursor.take(), state: walk.opened.state.take(), task: walk.opened.task.clone(), replaced: std::mem::take(&mut walk.opened.replaced) };
+        let body = encode::request(call, &wire).bytes().clone();
+        let headers = encode::mcp_headers(call, &wire, &walk.mirrors);
+        let mut sent = self.send(upstream, &way, &headers, era, id, body.clone()).await;
+        if matches!(sent, Err(Fault::SessionLost)) {
+            // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
+            way = self.restore(upstream, outgoing, &way).await?;
+            sent = self.send(upstream, &way, &headers, era, id, body).await;
+        }
+        let exchange = sent?;
+        let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
+            .with_secret(outgoing.secret())
+            .about_tasks(std::mem::take(&mut walk.opened.tasks));
+        if let Some(session) = session {
+            relay = relay.in_session(session);
+        }
+        let reply = self.first(upstream, exchange, relay, guard, walk, call.method()).await;
+        if call.method() == Method::SetLevel {
+            if let (Some(stored), Some(level)) = (outgoing.bound().session(), call.log_level()) {
+                self.store.set_log_level(&stored.digest, outgoing.bound().caller().user(), Some(level.as_str())).await.ok();
+            }
+        }
+        reply
+    }
+
+    /// Waits for the first message that the client gets.
+    async fn first(
+        &self,
+        upstream: &Upstream,
+        mut exchange: Exchange,
+        mut relay: Relay,
+        mut guard: Option<Entered>,
+        walk: &Walk,
+        method: Method,
+    ) -> Result<Reply, Fault> {
+        let waits = if method == Method::Listen { Waits::Changes } else { Waits::Answer };
+        let events = walk.accept.takes_events();
+        let begun = Instant::now();
+        loop {
+            let patience = if events { FIRST.saturating_sub(begun.elapsed()) } else { upstream.config.timeout };
+            let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
+            let item = tokio::select! {
+                item = tokio::time::timeout(patience, exchange.next()) => item,
+                () = walk.gone.wait() => return Err(Fault::Incomplete),
+                () = notified(cancel.as_ref()) => return Err(Fault::Incomplete),
+            };
+            let said = match item {
+                Ok(item) => match item? {
+                    Some(Item::Message(incoming)) => relay.take(incoming).await?,
+                    Some(Item::Paused(_)) if events => return Ok(stream(exchange, relay, None, guard.take(), waits)),
+                    Some(Item::Paused(_)) => continue,
+                    None => return Err(Fault::Incomplete),
+                },
+                Err(_) if events => return Ok(stream(exchange, relay, None, guard.take(), waits)),
+                Err(_) => return Err(Fault::Silent),
+            };
+            match said {
+                Said::Final(end) => return Ok(Reply::Whole(end, None)),
+                Said::Event(_) if events => return Ok(stream(exchange, relay, Some(said), guard.take(), waits)),
+                Said::Event(_) | Said::Nothing => {}
+            }
+            if begun.elapsed() > self.limits.call_timeout {
+                return Err(Fault::TooLong);
+            }
+        }
+    }
+
+    /// The way to the server for this call, and the era spoken on it.
+    async fn way(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<(Way, Era), Fault> {
+        let bound = outgoing.bound();
+        if let Some(stored) = bound.session() {
+            let era = Era::Legacy(stored.upstream_version);
+            return match &upstream.reach {
+                Reached::Http(_) => {
+                    Ok((Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: stored.upstream_id.clone() }), era))
+                }
+                Reached::Stdio(_) => {
+                    let child = self.live.find(&stored.digest).and_then(|session| session.child()).filter(|pipe| !pipe.is_gone());
+                    child.map(|pipe| (Way::Pipe(pipe), era)).ok_or(Fault::SessionLost)
+                }
+            };
+        }
+        let caller = bound.caller();
+        let key = PipeKey { owner: Some((caller.user().clone(), caller.client().clone())) };
+        let approved = self.approved_launch(upstream).await;
+        let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.tasks, approved).await?;
+        upstream.ensure_modern(&way).await?;
+        Ok((way, Era::Modern))
+    }
+
+    async fn send(&self, upstream: &Upstream, way: &Way, headers: &[(String, String)], era: Era, id: i64, body: bytes::Bytes) -> Result<Exchange, Fault> {
+        match (way, &upstream.reach) {
+            (Way::Http(line), Reached::Http(server)) => server.post(line, headers, era, Some(id), body).await.map(|posted| posted.exchange),
+            (Way::Pipe(pipe), _) => pipe.call(id, body).await.map(Exchange::Pipe),
+            (Way::Http(_), Reached::Stdio(_)) => Err(Fault::Incomplete),
+        }
+    }
+
+    /// Opens a session: `initialize` towards the server, then an id of our own for the client (SES-01).
+    async fn initialize(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+        let (call, bound) = (outgoing.call(), outgoing.bound());
+        let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
+        let way = match &upstream.reach {
+            Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(bound.server(), &self.tasks, self.approved_launch(upstream).await).await?),
+        };
+        let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
+        let opened = match upstream.open_session(way, version, &capabilities).await? {
+            Ok(opened) => opened,
+            Err(rpc) => {
+                let id = call.rpc_id().unwrap_or_default();
+                let body = error::body(Some(&id), i32::try_from(rpc.code).unwrap_or(error::INTERNAL), &rpc.message, rpc.data.as_ref());
+                return Ok(Reply::Whole(whole(body, Class::RpcError, Some("upstream_error")), None));
+            }
+        };
+        let OpenedSession { way, version: spoken, result } = opened;
+        let told = if LEGACY.contains(&spoken) { spoken } else { Version::V2025_03_26 };
+        let id = self.new_session_id()?;
+        let now = self.env.now();
+        let caller = bound.caller();
+        let stored = Stored {
+            digest: sha256(id.as_bytes()),
+            user: caller.user().clone(),
+            client: caller.client().clone(),
+            credential: caller.credential().clone(),
+            server: bound.server().clone(),
+            version: told,
+            capabilities: String::from_utf8_lossy(capabilities.as_bytes()).into_owned(),
+            upstream_id: Upstream::session_of(&way),
+            upstream_version: spoken,
+            log_level: None,
+            created: now,
+            used: now,
+        };
+        if let Err(error) = self.store.open_session(&stored, self.limits.sessions_per_user.get()).await {
+            tracing::warn!(%error, "a session was not opened");
+            upstream.close(&way, spoken).await;
+            return Err(Fault::Overloaded(Some(60)));
+        }
+        let live = self.live.session(&stored.digest);
+        if let Way::Pipe(pipe) = &way {
+            live.set_child(Arc::clone(pipe));
+        }
+        live.keep(stored);
+        let result = result.edited(
+            |key, value| match key {
+                "protocolVersion" => doorward_core::json::write::Edit::Replace(RawJson::string(told.as_str())),
+                "capabilities" => doorward_core::json::write::Edit::Replace(encode::server_capabilities(value)),
+                _ => doorward_core::json::write::Edit::Keep,
+            },
+            &[],
+        );
+        let body = error::result(&call.rpc_id().unwrap_or_default(), &result);
+        Ok(Reply::Whole(whole(body, Class::Completed, None), Some(id)))
+    }
+
+    fn new_session_id(&self) -> Result<String, Fault> {
+        use base64::Engine as _;
+        let random = self.env.bytes::<32>().map_err(|_| Fault::Overloaded(None))?;
+        Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random))
+    }
+
+    /// A lost session towards the server is opened again with the same capabilities; the client keeps its own.
+    async fn restore(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, lost: &Way) -> Result<Way, Fault> {
+        let (Some(stored), Way::Http(line)) = (outgoing.bound().session(), lost) else { return Err(Fault::SessionLost) };
+        let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).map_err(|_| Fault::SessionLost)?;
+        let fresh = Way::Http(Line { session: None, ..line.clone() });
+        let opened = upstream.open_session(fresh, stored.upstream_version, &capabilities).await?.map_err(|_| Fault::SessionLost)?;
+        if opened.version != stored.upstream_version {
+            upstream.close(&opened.way, opened.version).await;
+            return Err(Fault::SessionLost);
+        }
+        upstream.initialized(&opened.way, opened.version).await?;
+        let new: Option<UpstreamSessionId> = Upstream::session_of(&opened.way);
+        let user = outgoing.bound().caller().user();
+        let swapped = self.store.replace_upstream_session(&stored.digest, user, stored.upstream_id.as_ref(), new.as_ref()).await;
+        if !matches!(swapped, Ok(true)) {
+            // Somebody else restored it meanwhile, or it was ended: the next request finds out.
+            upstream.close(&opened.way, opened.version).await;
+            return Err(Fault::SessionLost);
+        }
+        self.live.session(&stored.digest).keep(Stored { upstream_id: new, ..stored.clone() });
+        if let Some(level) = &stored.log_level {
+            let mut params = ObjectWriter::with_capacity(32);
+            params.text("level", level);
+            upstream.own(&opened.way, Era::Legacy(opened.version), "logging/setLevel", &params.finish()).await.ok();
+        }
+        Ok(opened.way)
+    }
+
+    async fn pass_answer(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, id: &RpcId, body: &AnswerBody) -> Result<Reply, Fault> {
+        let session = outgoing.bound().session().and_then(|stored| self.live.find(&stored.digest));
+        // An id that was never given, was given to another session or was answered already: accepted and dropped (SES-03).
+        let Some(question) = session.and_then(|session| session.answered(id)) else { return Ok(Reply::Status(202)) };
+        let (way, era) = self.way(upstream, outgoing).await?;
+        let (member, value) = match body {
+            AnswerBody::Result(value) => ("result", value),
+            AnswerBody::Error(value) => ("error", value),
+        };
+        let Era::Legacy(version) = era else { return Ok(Reply::Status(202)) };
+        upstream.tell(&way, version, &encode::answer(&question.upstream_id, member, value)).await?;
+        Ok(Reply::Status(202))
+    }
+
+    async fn pass_notification(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, _walk: &Walk) -> Result<Reply, Fault> {
+        let call = outgoing.call();
+        let Some(stored) = outgoing.bound().session() else { return Ok(Reply::Status(202)) };
+        let Some(session) = self.live.find(&stored.digest) else { return Ok(Reply::Status(202)) };
+        let params = match call.method() {
+            Method::Initialized | Method::RootsChanged => RawJson::empty_object(),
+            Method::Cancelled => {
+                // Only a call of this very session can be meant (RPC-07).
+                let Some(pending) = call.cancels().and_then(|id| session.call(id)) else { return Ok(Reply::Status(202)) };
+                pending.cancel.notify_one();
+                let mut params = ObjectWriter::with_capacity(64);
+                params.integer("requestId", pending.upstream_id);
+                if let Some((_, reason)) = call.params().iter().find(|(key, value)| key == "reason" && value.as_text().is_some()) {
+                    params.raw("reason", reason);
+                }
+                params.finish()
+            }
+            // Progress on a question (sampling): its token is the upstream's own and was never shown, so there is nothing to map.
+            _ => return Ok(Reply::Status(202)),
+        };
+        let (way, era) = self.way(upstream, outgoing).await?;
+        if let Era::Legacy(version) = era {
+            upstream.tell(&way, version, &encode::notification(call.method().as_str(), &params)).await?;
+        }
+        Ok(Reply::Status(202))
+    }
+
+    async fn open_stream(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, last: Option<&str>) -> Result<Reply, Refusal> {
+        let name = outgoing.bound().server().as_str().to_owned();
+        let Some(stored) = outgoing.bound().session() else { return Err(Fault::SessionLost.refusal(&name)) };
+        let session = self.live.session(&stored.digest);
+        let refuse = |reason, status, public: &str| error::wrong(doorward_core::blame::Station::Session, reason, status, error::INVALID_REQUEST, public);
+        if let Some(event) = last {
+            // SES-05: an event id of another session is not known here at all.
+            let known = crate::live::replay::Replay::split(event).and_then(|(id, after)| session.stream(id).map(|stream| (stream, after)));
+            let Some((stream, after)) = known else { return Err(refuse("unknown_event", 400, "Last-Event-ID is not known here.")) };
+            return match stream.read(after) {
+                Ok(reading) => Ok(Reply::Rest(reading)),
+                Err(crate::live::replay::NotReadable::Taken) => Err(refuse("stream_taken", 409, "This stream is being read.")),
+                Err(crate::live::replay::NotReadable::Gone) => Err(refuse("unknown_event", 400, "Last-Event-ID is not known here.")),
+            };
+        }
+        if session.server_stream().is_some_and(|stream| stream.is_read()) {
+            return Err(refuse("stream_taken", 409, "The server stream of this session is being read."));
+        }
+        let (way, era) = self.way(upstream, outgoing).await.map_err(|fault| fault.refusal(&name))?;
+        let Era::Legacy(version) = era else { return Err(Fault::SessionLost.refusal(&name)) };
+        let exchange = match (&way, &upstream.reach) {
+            (Way::Http(line), Reached::Http(server)) => match server.listen(line, version, None).await {
+                Ok(body) => server.stream(body, line, version),
+                Err(Fault::Status(405)) => {
+                    let refusal = refuse("no_server_stream", 405, "This server has no stream of its own.");
+                    return Err(Refusal { wire: doorward_core::blame::Wire::NotAllowed { allow: "POST, DELETE" }, ..refusal });
+                }
+                Err(fault) => return Err(fault.refusal(&name)),
+            },
+            (Way::Pipe(pipe), _) => Exchange::Rest(pipe.take_rest()),
+            (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete.refusal(&name)),
+        };
+        let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).unwrap_or_else(|_| RawJson::empty_object());
+        let relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(upstream, &way, era))
+            .with_secret(outgoing.secret())
+            .in_session(session);
+        Ok(stream(exchange, relay, None, None, Waits::Changes))
+    }
+
+    async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
+        let Some(stored) = outgoing.bound().session() else { return Reply::Status(204) };
+        if let Ok((way, Era::Legacy(version))) = self.way(upstream, outgoing).await {
+            upstream.close(&way, version).await;
+        }
+        self.forget(&stored.digest, outgoing.bound().caller().user()).await;
+        Reply::Status(204)
+    }
+
+    /// Ends a session here and in the store.
+    pub(crate) async fn forget(&self, digest: &[u8; 32], user: &doorward_core::id::UserId) {
+        if let Some(child) = self.live.end(digest) {
+            child.close().await;
+        }
+        if let Err(error) = self.store.end_session(digest, user).await {
+            tracing::error!(%error, "a session could not be ended in the store");
+        }
+    }
+
+    async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+        let owner = Owner::of(outgoing.bound());
+        let tasks = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Overloaded(None))?;
+        let entries: Vec<RawJson> = tasks
+            .iter()
+            .map(|task| {
+                let mut entry = ObjectWriter::with_capacity(160);
+                entry.text("taskId", &task.gateway_id).text("status", "working").text("createdAt", &task.created.to_string());
+                entry.text("lastUpdatedAt", &task.created.to_string()).raw("ttl", &RawJson::of(&serde_json::Value::Null));
+                entry.finish()
+            })
+            .collect();
+        let mut result = ObjectWriter::with_capacity(64);
+        result.raw("tasks", &RawJson::array(&entries));
+        Ok(Self::own_answer(outgoing.call(), result.finish()))
+    }
+
+    fn own_answer(call: &Call, result: RawJson) -> Reply {
+        let body = error::result(&call.rpc_id().unwrap_or_default(), &result);
+        Reply::Whole(whole(body, Class::Completed, None), None)
+    }
+}
+
+/// A call that stands in the table of its session until it is over.
+#[derive(Debug)]
+struct Entered {
+    session: Arc<Session>,
+    id: RpcId,
+    cancel: Arc<tokio::sync::Notify>,
+    kept: bool,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.session.finish(&self.id);
+        }
+    }
+}
+
+fn stream(exchange: Exchange, relay: Relay, first: Option<Said>, guard: Option<Entered>, waits: Waits) -> Reply {
+    let cancel = guard.map(|mut guard| {
+        guard.kept = true; // the stream ends it
+        Arc::clone(&guard.cancel)
+    });
+    Reply::Stream(Box::new(Streaming { exchange, relay, first, cancel, waits }))
+}
+
+/// A body of Doorward's own making.
+const fn whole(body: RawJson, class: Class, reason: Option<&'static str>) -> Final {
+    Final { status: 200, body: screen::own(body), class, reason }
+}
+
+fn back(upstream: &Upstream, way: &Way, era: Era) -> Back {
+    match (era, way, &upstream.reach) {
+        (Era::Legacy(version), Way::Http(line), Reached::Http(server)) => Back::Http { server: Arc::clone(server), line: line.clone(), version },
+        (Era::Legacy(_), Way::Pipe(pipe), _) => Back::Pipe(Arc::clone(pipe)),
+        _ => Back::Nowhere,
+    }
+}
+
+/// Connections are never shared between users, servers or credentials (house 8, typed keys).
+fn pool_key(outgoing: &Outgoing<'_>) -> PoolKey {
+    let bound = outgoing.bound();
+    PoolKey {
+        server: bound.server().clone(),
+        user: Some(bound.caller().user().clone()),
+        credential: Some(bound.caller().credential().clone()),
+        version: 0,
+    }
+}
+
+async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
+    match cancel {
+        Some(cancel) => cancel.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Which credential a server wants, in words for records.
+#[must_use]
+pub fn principal(config: &doorward_core::config::Server) -> String {
+    match &config.credential {
+        CredentialConfig::None => "none".to_owned(),
+        CredentialConfig::Header { name, .. } => format!("shared {} of {}", name.as_str(), config.name),
+    }
+}
