@@ -1,1 +1,322 @@
-//! The one decision.
+//! The one decision. Before Cedar is asked, and whatever it says, four things hold that no rule can lift: the server is
+//! visible, the tool is known, its definition is the approved one, and the credential was granted its class.
+
+use super::facts::Facts;
+use super::judge::{Approval, Knowledge, Verdict, judge, obligations};
+use super::permit::Permit;
+use super::request::{Asker, View, What, Who};
+use super::rules::Rules;
+use crate::blame::{Blame, Known, Refusal, Retry, Station, Wire};
+use crate::id::RuleId;
+use crate::mcp::call::{Call, Form, Method, RpcId};
+use crate::mcp::version::Era;
+use crate::session::Bound;
+
+pub use super::judge::Why;
+
+/// The call was denied. Caller and call are gone; what was known of them is in the refusal.
+#[derive(Debug)]
+pub struct Denied {
+    why: Why,
+    surface: Surface,
+    rules: Vec<RuleId>,
+    message: Option<String>,
+    detail: Option<String>,
+    missing: Option<String>,
+    knowledge: Knowledge,
+    server: String,
+    known: Known,
+}
+
+/// In which form the protocol refuses.
+#[derive(Debug, Clone)]
+enum Surface {
+    Tool(String),
+    Prompt(String),
+    Resource(String, Era),
+    Server,
+}
+
+/// What a call addresses.
+enum Target<'a> {
+    What(What<'a>, Approval),
+    Unknown,
+}
+
+/// Which question a call is: about these arguments, or before there are any.
+enum Asked {
+    Call,
+    Completion,
+}
+
+/// Decides whether this caller may make exactly this call now. Consumes both, so neither can be swapped or decided twice.
+///
+/// # Errors
+/// [`Denied`], with the reason, the rules that decided and the form that the client may see.
+pub fn decide(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> Result<Permit, Denied> {
+    let surface = surface(&call);
+    if !facts.visible {
+        return Err(Denied::new(Why::Invisible, surface, &bound, &call));
+    }
+    let (Target::What(what, approval), asked) = target(facts, &call) else {
+        return Err(Denied::new(Why::Unknown, surface, &bound, &call));
+    };
+    let view = match asked {
+        Asked::Call => View::Call(call.arguments()),
+        Asked::Completion => View::List,
+    };
+    let asker = Asker::new(rules, who(facts, &bound));
+    let verdict = judge(&asker, what, view, approval, &facts.able);
+    if verdict.why.is_some() {
+        let denied = Denied::new(Why::Policy, surface, &bound, &call);
+        return Err(denied.by(rules, verdict));
+    }
+    let obligations = obligations(&asker, &verdict.ruling);
+    let rules = verdict.ruling.permits.iter().filter_map(|at| rules.rules.get(*at)).map(|rule| rule.id.clone()).collect();
+    Ok(Permit { bound, call, rules, obligations })
+}
+
+/// The plain facts of a verified caller.
+pub(super) fn who<'a>(facts: &Facts, bound: &'a Bound) -> Who<'a> {
+    let caller = bound.caller();
+    Who {
+        user: caller.user(),
+        groups: caller.groups(),
+        client: caller.client().as_str(),
+        agent: caller.agent().map(crate::id::AgentLabel::as_str),
+        level: caller.level(),
+        granted: caller.granted(),
+        verified: facts.client_verified,
+        server: bound.server(),
+        era: bound.era(),
+        peer: facts.peer,
+        now: facts.now,
+    }
+}
+
+/// Every method has its question; a new method does not compile without one.
+fn target<'a>(facts: &Facts, call: &'a Call) -> (Target<'a>, Asked) {
+    let name = call.target().filter(|name| !name.is_empty());
+    let of = |what| (Target::What(what, Approval::Stands), Asked::Call);
+    let unknown = (Target::Unknown, Asked::Call);
+    match call.method() {
+        Method::ToolsCall => match (name, facts.tool.as_ref()) {
+            (Some(name), Some(tool)) if tool.name.as_str() == name => {
+                let approval = if tool.approved { Approval::Stands } else { Approval::Lacking };
+                (Target::What(What::Tool { name, class: tool.class }, approval), Asked::Call)
+            }
+            _ => unknown,
+        },
+        Method::PromptsGet => name.map_or(unknown, |name| of(What::Prompt { name })),
+        Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+            name.map_or(unknown, |uri| of(What::Resource { uri }))
+        }
+        Method::Complete => match (name, reference(call)) {
+            (Some(name), Some(Reference::Prompt)) => (Target::What(What::Prompt { name }, Approval::Stands), Asked::Completion),
+            (Some(uri), Some(Reference::Resource)) => (Target::What(What::Resource { uri }, Approval::Stands), Asked::Completion),
+            _ => unknown,
+        },
+        Method::Initialize
+        | Method::Discover
+        | Method::Ping
+        | Method::ToolsList
+        | Method::PromptsList
+        | Method::ResourcesList
+        | Method::ResourceTemplatesList
+        | Method::SetLevel
+        | Method::Listen
+        | Method::TasksGet
+        | Method::TasksUpdate
+        | Method::TasksCancel
+        | Method::TasksResult
+        | Method::TasksList
+        | Method::Initialized
+        | Method::Cancelled
+        | Method::ClientProgress
+        | Method::RootsChanged
+        | Method::OtherNotification
+        | Method::Answer
+        | Method::OpenStream
+        | Method::EndSession => of(What::Server),
+    }
+}
+
+fn surface(call: &Call) -> Surface {
+    let name = || call.target().unwrap_or_default().to_owned();
+    match call.method() {
+        Method::ToolsCall => Surface::Tool(name()),
+        Method::PromptsGet => Surface::Prompt(name()),
+        Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => Surface::Resource(name(), call.era()),
+        Method::Complete => match reference(call) {
+            Some(Reference::Resource) => Surface::Resource(name(), call.era()),
+            _ => Surface::Prompt(name()),
+        },
+        _ => Surface::Server,
+    }
+}
+
+/// What `completion/complete` completes.
+enum Reference {
+    Prompt,
+    Resource,
+}
+
+/// `params.ref.type` (schema: `PromptReference`, `ResourceTemplateReference`).
+fn reference(call: &Call) -> Option<Reference> {
+    let kind = call.params()?.member("ref")?.member("type")?;
+    match serde_json::from_slice::<String>(kind.as_bytes()).ok()?.as_str() {
+        "ref/prompt" => Some(Reference::Prompt),
+        "ref/resource" => Some(Reference::Resource),
+        _ => None,
+    }
+}
+
+// === impl Denied ===
+
+impl Denied {
+    fn new(why: Why, surface: Surface, bound: &Bound, call: &Call) -> Self {
+        let known = Known {
+            method: Some(call.method().as_str().to_owned()),
+            name: call.target().map(str::to_owned),
+            digest: Some(*call.digest()),
+            rpc_id: match call.form() {
+                Form::Request(RpcId::Number(number)) => Some(number.to_string()),
+                Form::Request(RpcId::Text(text)) => Some(serde_json::Value::from(text.as_ref()).to_string()),
+                _ => None,
+            },
+            ..bound.known()
+        };
+        let server = bound.server().to_string();
+        Self { why, surface, rules: Vec::new(), message: None, detail: None, missing: None, knowledge: Knowledge::Hidden, server, known }
+    }
+
+    fn by(mut self, rules: &Rules, verdict: Verdict) -> Self {
+        let Verdict { why, ruling, missing, known } = verdict;
+        self.why = why.unwrap_or(Why::Fault);
+        let deciding = match self.why {
+            Why::ApprovalUnavailable | Why::ObligationUnavailable => ruling.permits,
+            Why::ArgumentType => ruling.misfit.iter().map(|(at, _)| *at).collect(),
+            _ => ruling.forbids,
+        };
+        let deciding: Vec<_> = deciding.into_iter().filter_map(|at| rules.rules.get(at)).collect();
+        self.message = deciding.iter().find_map(|rule| rule.message.clone());
+        self.rules = deciding.into_iter().map(|rule| rule.id.clone()).collect();
+        self.detail = match self.why {
+            Why::Fault => Some(ruling.faults.join("; ")),
+            Why::ArgumentType => ruling.misfit.map(|(_, misfit)| format!("the argument {} must be {}", misfit.path, misfit.expected)),
+            _ => None,
+        };
+        self.missing = missing;
+        self.knowledge = known;
+        self.known.rule = Some(self.decided_by().to_owned());
+        self
+    }
+
+    /// The reason.
+    #[must_use]
+    pub const fn why(&self) -> Why {
+        self.why
+    }
+
+    /// The determining rules: forbids, or the permit whose obligation cannot be fulfilled. Empty if none permitted.
+    #[must_use]
+    pub fn rules(&self) -> &[RuleId] {
+        &self.rules
+    }
+
+    /// The `@message` of the first determining rule that has one. May be told only if the refusal tells it.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The scope that the credential lacks, `<server>:<class>`, if the rules would allow the call with it: what a door that
+    /// can ask for more answers 403 `insufficient_scope` with. `None` where the caller may not know that the thing exists.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        self.missing.as_deref().filter(|_| self.why == Why::NotGranted)
+    }
+
+    fn decided_by(&self) -> &str {
+        match (self.rules.first(), &self.missing) {
+            (Some(rule), _) => rule.as_str(),
+            (None, Some(_)) => "not-granted",
+            (None, None) => "no-rule",
+        }
+    }
+
+    /// The refusal at the edge. What the caller may not know of looks exactly like what does not exist.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        let blame = if self.why == Why::Fault { Blame::Us } else { Blame::Caller };
+        let (wire, public) = match self.why {
+            Why::Invisible => (Wire::Http(404), "Not found.".to_owned()),
+            _ => match (&self.surface, self.knowledge) {
+                (Surface::Tool(name), Knowledge::Open) => (Wire::ToolResult, self.told(name)),
+                _ => self.like_unknown(),
+            },
+        };
+        let private = self.private();
+        Refusal::new(Station::Policy, self.why.reason(), blame, wire, public).because(private).retry(Retry::Never).knowing(self.known)
+    }
+
+    fn like_unknown(&self) -> (Wire, String) {
+        let rpc = |code, data| Wire::Rpc { status: 200, code, data };
+        match &self.surface {
+            Surface::Tool(name) => (rpc(-32602, None), format!("Unknown tool: {}", bounded(name))),
+            Surface::Prompt(name) => (rpc(-32602, None), format!("Unknown prompt: {}", bounded(name))),
+            Surface::Resource(uri, era) => {
+                let code = if matches!(era, Era::Modern) { -32602 } else { -32002 };
+                (rpc(code, Some(serde_json::json!({"uri": uri}))), "Resource not found.".to_owned())
+            }
+            Surface::Server => (Wire::Http(403), "Not allowed.".to_owned()),
+        }
+    }
+
+    /// What, why, what next: an agent repeats it to a person.
+    fn told(&self, tool: &str) -> String {
+        let rule = self.decided_by();
+        let and = |default: &str| self.message.clone().unwrap_or_else(|| default.to_owned());
+        match self.why {
+            Why::Quarantined => {
+                format!("Tool {tool} of {} changed since it was approved. An administrator has been told.", self.server)
+            }
+            Why::NotGranted => {
+                let scope = self.missing.as_deref().unwrap_or_default();
+                format!("Not allowed: not-granted – This credential was not granted {scope}.")
+            }
+            Why::ArgumentType => format!("Not allowed: {rule} – {}.", capital(self.detail.as_deref().unwrap_or_default())),
+            Why::ApprovalUnavailable => {
+                format!("Not allowed: {rule} – {}", and("A person must approve this call, and approvals are not available here."))
+            }
+            Why::ObligationUnavailable => {
+                format!("Not allowed: {rule} – {}", and("The rule asks for a check that is not available here."))
+            }
+            Why::Fault => "Not allowed: the rules could not be evaluated. An administrator has been told.".to_owned(),
+            _ => format!("Not allowed: {rule} – {}", and("The rules do not allow this call with these arguments.")),
+        }
+    }
+
+    fn private(&self) -> String {
+        let rules: Vec<&str> = self.rules.iter().map(RuleId::as_str).collect();
+        let mut text = format!("decided by {}", if rules.is_empty() { self.decided_by().to_owned() } else { rules.join(", ") });
+        for part in self.detail.iter().chain(&self.message) {
+            text.push_str("; ");
+            text.push_str(part);
+        }
+        text
+    }
+}
+
+/// A name as the client sent it, echoed up to 128 characters.
+fn bounded(name: &str) -> String {
+    name.chars().take(128).collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,26 @@
 //!
 //! Facts come from the administrator's approvals, never from what a server claims about itself (I9).
 
+use super::permit::Obligation;
 use crate::id::ToolName;
 use crate::time::Timestamp;
 use aws_lc_rs::digest::{SHA256, digest};
+use std::net::IpAddr;
 
 /// What `decide` needs to know besides caller and call.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The tool addressed, if the catalogue of this server has it.
+    /// The tool addressed, if the catalogue of this server has it. Ignored for everything but `tools/call`.
     pub tool: Option<ToolFacts>,
+    /// Whether the server's `visible_to` names this caller. A server that is not visible does not exist for them.
+    pub visible: bool,
+    /// Whether the client proved its identity by more than the credential (a checked client document, a key of its own).
+    /// A static key never proves a client, whatever stands here.
+    pub client_verified: bool,
+    /// The address at the other end of the connection, after trusted proxies.
+    pub peer: IpAddr,
+    /// The obligations that this installation fulfils. A permit that carries another one is refused, never weakened.
+    pub able: Vec<Obligation>,
     /// The time of the decision.
     pub now: Timestamp,
 }

@@ -1,4 +1,66 @@
 //! The witness that a call was allowed. It owns caller and call, so neither can be swapped afterwards.
+//!
+//! Only [`super::decide::decide`] makes one. It cannot be forged:
+//!
+//! ```compile_fail
+//! use doorward_core::{mcp::call::Call, policy::permit::Permit, session::Bound};
+//! fn forge(bound: Bound, call: Call) -> Permit {
+//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new() }
+//! }
+//! ```
+//!
+//! It is made by deciding:
+//!
+//! ```
+//! use doorward_core::{mcp::call::Call, policy::permit::Permit, session::Bound};
+//! use doorward_core::policy::{decide::{decide, Denied}, facts::Facts, rules::Rules};
+//! fn ask(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> Result<Permit, Denied> {
+//!     decide(rules, facts, bound, call)
+//! }
+//! ```
+//!
+//! The call inside cannot be swapped:
+//!
+//! ```compile_fail
+//! use doorward_core::{mcp::call::Call, policy::permit::Permit};
+//! fn swap(mut permit: Permit, other: Call) -> Permit {
+//!     permit.call = other;
+//!     permit
+//! }
+//! ```
+//!
+//! It can be read:
+//!
+//! ```
+//! use doorward_core::{mcp::call::Call, policy::permit::Permit};
+//! fn read(permit: &Permit) -> &Call {
+//!     let call = permit.call();
+//!     call
+//! }
+//! ```
+//!
+//! What has been decided cannot be decided or used a second time:
+//!
+//! ```compile_fail
+//! use doorward_core::{mcp::call::Call, session::Bound};
+//! use doorward_core::policy::{decide::decide, facts::Facts, rules::Rules};
+//! fn twice(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> [u8; 32] {
+//!     let _permit = decide(rules, facts, bound, call);
+//!     *call.digest()
+//! }
+//! ```
+//!
+//! Before the decision the call is still there:
+//!
+//! ```
+//! use doorward_core::{mcp::call::Call, session::Bound};
+//! use doorward_core::policy::{decide::decide, facts::Facts, rules::Rules};
+//! fn once(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> [u8; 32] {
+//!     let digest = *call.digest();
+//!     let _permit = decide(rules, facts, bound, call);
+//!     digest
+//! }
+//! ```
 
 use crate::id::RuleId;
 use crate::mcp::call::Call;
@@ -10,13 +72,25 @@ pub struct Permit {
     pub(super) bound: Bound,
     pub(super) call: Call,
     pub(super) rules: Vec<RuleId>,
+    pub(super) obligations: Vec<Obligation>,
+}
+
+/// What must happen besides, named by `@obligation` of a determining permit. Every determining permit's obligations count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Obligation {
+    /// A person approves exactly this call.
+    Approve,
+    /// An external screen looks at it.
+    Screen,
+    /// Findings in the reply are redacted.
+    Redact,
 }
 
 #[cfg(test)]
 impl Permit {
     /// A permit that nobody decided.
     pub(crate) const fn for_tests(bound: Bound, call: Call, rules: Vec<RuleId>) -> Self {
-        Self { bound, call, rules }
+        Self { bound, call, rules, obligations: Vec::new() }
     }
 }
 
@@ -33,9 +107,38 @@ impl Permit {
         &self.call
     }
 
-    /// The determining rules.
+    /// The determining rules, in the order of the files. Never empty.
     #[must_use]
     pub fn rules(&self) -> &[RuleId] {
         &self.rules
+    }
+
+    /// What must happen besides; only obligations that [`super::facts::Facts::able`] names, each once.
+    #[must_use]
+    pub fn obligations(&self) -> &[Obligation] {
+        &self.obligations
+    }
+}
+
+// === impl Obligation ===
+
+impl Obligation {
+    /// Every obligation.
+    pub const ALL: [Self; 3] = [Self::Approve, Self::Screen, Self::Redact];
+
+    /// The name in `@obligation` and in audit records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Screen => "screen",
+            Self::Redact => "redact",
+        }
+    }
+
+    /// The obligation with exactly this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|obligation| obligation.as_str() == text)
     }
 }

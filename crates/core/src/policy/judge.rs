@@ -1,0 +1,159 @@
+//! The decision itself, over plain facts. `decide`, `filter`, `explain` and the tests of policies share it.
+
+use super::permit::Obligation;
+use super::request::{Asker, Grants, Ruling, View, What};
+use super::traversal::{has_dot_segments, is_plain_path};
+
+/// Whether the tool's definition is the approved one. Resources and prompts have no definition to approve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Approval {
+    Stands,
+    Lacking,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// `None` if it is allowed.
+    pub(super) why: Option<Why>,
+    /// The ruling that decided.
+    pub(super) ruling: Ruling,
+    /// The scope that the credential lacks.
+    pub(super) missing: Option<String>,
+    /// Whether the caller may know that the thing exists.
+    pub(super) known: Knowledge,
+}
+
+/// Whether a caller may know that a thing exists: only if some arguments, or one more scope, would make it theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    Open,
+    Hidden,
+}
+
+/// Why a call is denied. Each variant has a test that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The server is not visible to the caller.
+    Invisible,
+    /// The server's catalogue has no such tool, or the request names nothing.
+    Unknown,
+    /// No arguments would make it allowed.
+    Policy,
+    /// The credential was not granted the class that this needs; the rules would allow it otherwise.
+    NotGranted,
+    /// The tool's definition is not the approved one.
+    Quarantined,
+    /// The rules allow it with other arguments.
+    Arguments,
+    /// An argument does not have the type that a rule in force uses.
+    ArgumentType,
+    /// The URI names its resource in more than one way.
+    AmbiguousUri,
+    /// A determining permit asks for an approval, which this installation cannot obtain.
+    ApprovalUnavailable,
+    /// A determining permit carries another obligation that this installation does not fulfil.
+    ObligationUnavailable,
+    /// A rule could not be evaluated.
+    Fault,
+}
+
+/// Decides one call. `able` are the obligations that can be fulfilled.
+pub(super) fn judge(asker: &Asker<'_>, what: What<'_>, view: View<'_>, approval: Approval, able: &[Obligation]) -> Verdict {
+    let missing = asker.who().needed(what).filter(|scope| !asker.who().holds(scope));
+    if let What::Resource { uri } = what
+        && is_ambiguous(asker, uri)
+    {
+        return Verdict { why: Some(Why::AmbiguousUri), ruling: Ruling::default(), missing, known: Knowledge::Hidden };
+    }
+    let ruling = asker.ask(what, view, Grants::Held);
+    if ruling.allows() && missing.is_none() && approval == Approval::Stands {
+        let why = unavailable(asker, &ruling, able);
+        return Verdict { why, ruling, missing, known: Knowledge::Open };
+    }
+    // Denied. What may be said depends on whether the caller may know of the thing at all.
+    let listed = asker.ask(what, View::List, if missing.is_some() { Grants::WithNeeded } else { Grants::Held });
+    if !listed.faults.is_empty() {
+        return Verdict { why: Some(Why::Fault), ruling: listed, missing, known: Knowledge::Hidden };
+    }
+    if !listed.allows() {
+        return Verdict { why: Some(Why::Policy), ruling: listed, missing, known: Knowledge::Hidden };
+    }
+    let why = if missing.is_some() {
+        Why::NotGranted
+    } else if approval == Approval::Lacking {
+        Why::Quarantined
+    } else if !ruling.faults.is_empty() {
+        Why::Fault
+    } else if ruling.misfit.is_some() {
+        Why::ArgumentType
+    } else {
+        Why::Arguments
+    };
+    Verdict { why: Some(why), ruling, missing, known: Knowledge::Open }
+}
+
+/// Whether `what` belongs into the caller's list: callable with some arguments.
+pub(super) fn is_listed(asker: &Asker<'_>, what: What<'_>, approval: Approval, able: &[Obligation]) -> bool {
+    if approval == Approval::Lacking || asker.who().needed(what).is_some_and(|scope| !asker.who().holds(&scope)) {
+        return false;
+    }
+    if let What::Resource { uri } = what
+        && is_ambiguous(asker, uri)
+    {
+        return false;
+    }
+    let ruling = asker.ask(what, View::List, Grants::Held);
+    if !ruling.allows() {
+        return false;
+    }
+    let permits: Vec<_> = ruling.permits.iter().filter_map(|at| asker.rules().rules.get(*at)).collect();
+    let barred = |obligations: &[Obligation]| obligations.iter().any(|obligation| !able.contains(obligation));
+    // A permit that reads arguments may not hold for the call; one that reads none does.
+    !permits.iter().any(|rule| rule.shape.is_none() && barred(&rule.obligations)) && !permits.iter().all(|rule| barred(&rule.obligations))
+}
+
+/// Every obligation of the determining permits, each once.
+pub(super) fn obligations(asker: &Asker<'_>, ruling: &Ruling) -> Vec<Obligation> {
+    let mut all: Vec<Obligation> =
+        ruling.permits.iter().filter_map(|at| asker.rules().rules.get(*at)).flat_map(|rule| rule.obligations.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn unavailable(asker: &Asker<'_>, ruling: &Ruling, able: &[Obligation]) -> Option<Why> {
+    let lacking: Vec<Obligation> = obligations(asker, ruling).into_iter().filter(|obligation| !able.contains(obligation)).collect();
+    match lacking.as_slice() {
+        [] => None,
+        all if all.contains(&Obligation::Approve) => Some(Why::ApprovalUnavailable),
+        _ => Some(Why::ObligationUnavailable),
+    }
+}
+
+/// Dot segments never; where rules tell resources apart, no other second spelling either.
+fn is_ambiguous(asker: &Asker<'_>, uri: &str) -> bool {
+    has_dot_segments(uri) || (asker.rules().tells_resources_apart && !is_plain_path(uri))
+}
+
+// === impl Why ===
+
+impl Why {
+    /// Stable id for audit records, metrics and documentation.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Invisible => "server_not_visible",
+            Self::Unknown => "unknown_target",
+            Self::Policy => "policy_denied",
+            Self::NotGranted => "not_granted",
+            Self::Quarantined => "tool_quarantined",
+            Self::Arguments => "policy_denied_arguments",
+            Self::ArgumentType => "argument_type",
+            Self::AmbiguousUri => "ambiguous_uri",
+            Self::ApprovalUnavailable => "approval_unavailable",
+            Self::ObligationUnavailable => "obligation_unavailable",
+            Self::Fault => "policy_fault",
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! From plain facts to a question for Cedar, and back. The one place where requests are built: calls, lists, dry runs and
+//! tests of policies all come through here, so they cannot drift apart.
+
+use super::arguments::{Misfit, Shape};
+use super::expr::ARGUMENTS;
+use super::rules::{Rule, Rules};
+use super::slices::{Action, Bucket};
+use crate::id::{GroupName, ServerName, UserId};
+use crate::identity::caller::Level;
+use crate::json::RawJson;
+use crate::mcp::version::Era;
+use crate::policy::facts::RiskClass;
+use crate::time::Timestamp;
+use cedar_policy::{Context, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request, RestrictedExpression};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Who asks where, without a witness: a dry run has none.
+#[derive(Debug, Clone)]
+pub(super) struct Who<'a> {
+    pub(super) user: &'a UserId,
+    pub(super) groups: &'a [GroupName],
+    pub(super) client: &'a str,
+    pub(super) agent: Option<&'a str>,
+    pub(super) level: Level,
+    pub(super) granted: &'a BTreeSet<String>,
+    pub(super) verified: bool,
+    pub(super) server: &'a ServerName,
+    pub(super) era: Era,
+    pub(super) peer: IpAddr,
+    pub(super) now: Timestamp,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What<'a> {
+    Tool { name: &'a str, class: RiskClass },
+    Resource { uri: &'a str },
+    Prompt { name: &'a str },
+    Server,
+}
+
+/// Which question about it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum View<'a> {
+    /// May this be done, with these arguments?
+    Call(Option<&'a RawJson>),
+    /// Could it be done with some arguments?
+    List,
+}
+
+/// Which grants count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grants {
+    /// Those of the credential.
+    Held,
+    /// And the one that is missing for this, to find out whether it alone is missing.
+    WithNeeded,
+}
+
+/// What Cedar said.
+#[derive(Debug, Default)]
+pub(super) struct Ruling {
+    /// Satisfied permits, in the order of the files.
+    pub(super) permits: Vec<usize>,
+    /// Satisfied forbids.
+    pub(super) forbids: Vec<usize>,
+    /// Rules that could not be evaluated, and anything else that went wrong. One is enough for a denial.
+    pub(super) faults: Vec<String>,
+    /// The argument that does not fit, and the rule that reads it.
+    pub(super) misfit: Option<(usize, Misfit)>,
+    /// How many rules were looked at.
+    pub(super) evaluated: usize,
+}
+
+/// The names of the schema, parsed once.
+#[derive(Debug)]
+pub(super) struct Kinds {
+    user: EntityTypeName,
+    group: EntityTypeName,
+    tool: EntityTypeName,
+    server: EntityTypeName,
+    resource: EntityTypeName,
+    prompt: EntityTypeName,
+    risks: [EntityUid; 3],
+    actions: HashMap<Action, EntityUid>,
+}
+
+/// One caller at one server, ready to ask several questions.
+#[derive(Debug)]
+pub(super) struct Asker<'a> {
+    rules: &'a Rules,
+    who: Who<'a>,
+    user: EntityUid,
+    /// `None`, the user, the groups.
+    principals: Vec<Option<EntityUid>>,
+    server: EntityUid,
+}
+
+/// A question that is ready but for the action's own part.
+struct Subject {
+    action: Action,
+    uid: EntityUid,
+    /// `None`, the resource itself, what it is in.
+    resources: Vec<Option<EntityUid>>,
+    attribute: Option<(&'static str, String)>,
+}
+
+// === impl Who ===
+
+impl Who<'_> {
+    /// The scope that `what` needs, `<server>:<class>`; opening a server needs none.
+    pub(super) fn needed(&self, what: What<'_>) -> Option<String> {
+        let class = match what {
+            What::Tool { class, .. } => class,
+            What::Resource { .. } | What::Prompt { .. } => RiskClass::Read,
+            What::Server => return None,
+        };
+        Some(format!("{}:{}", self.server, class.as_str()))
+    }
+
+    /// Whether the credential was granted a scope of this server, by name or through `*`.
+    pub(super) fn holds(&self, scope: &str) -> bool {
+        self.granted.contains(scope) || scope.split_once(':').is_some_and(|(_, class)| self.granted.contains(&format!("*:{class}")))
+    }
+}
+
+// === impl What ===
+
+impl What<'_> {
+    const fn action(self) -> Action {
+        match self {
+            Self::Tool { .. } => Action::Call,
+            Self::Resource { .. } => Action::Read,
+            Self::Prompt { .. } => Action::Prompt,
+            Self::Server => Action::Use,
+        }
+    }
+}
+
+// === impl Ruling ===
+
+impl Ruling {
+    /// No forbid, no fault, and a permit.
+    pub(super) const fn allows(&self) -> bool {
+        !self.permits.is_empty() && self.forbids.is_empty() && self.faults.is_empty() && self.misfit.is_none()
+    }
+
+    fn fault(text: impl Into<String>) -> Self {
+        Self { faults: vec![text.into()], ..Self::default() }
+    }
+}
+
+// === impl Kinds ===
+
+impl Kinds {
+    pub(super) fn new() -> Result<Self, String> {
+        let kind = |name: &str| EntityTypeName::from_str(name).map_err(|error| error.to_string());
+        let (risk, action) = (kind("Risk")?, kind("Action")?);
+        let uid = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
+        Ok(Self {
+            user: kind("User")?,
+            group: kind("Group")?,
+            tool: kind("Tool")?,
+            server: kind("Server")?,
+            resource: kind("Resource")?,
+            prompt: kind("Prompt")?,
+            risks: [RiskClass::Read, RiskClass::Write, RiskClass::Destructive].map(|class| uid(&risk, class.as_str())),
+            actions: Action::ALL.into_iter().map(|known| (known, uid(&action, known.as_str()))).collect(),
+        })
+    }
+
+    /// True for rules that allow one resource of a server and not another, or look at the URI.
+    pub(super) fn tells_resources_apart(&self, rule: &Rule) -> bool {
+        rule.actions.contains(&Action::Read)
+            && (rule.reads_resource || rule.resource.as_ref().is_some_and(|uid| *uid.type_name() == self.resource))
+    }
+
+    fn risk(&self, class: RiskClass) -> &EntityUid {
+        let [read, write, destructive] = &self.risks;
+        match class {
+            RiskClass::Read => read,
+            RiskClass::Write => write,
+            RiskClass::Destructive => destructive,
+        }
+    }
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+/// `<issuer>/<subject>`; `%` and `/` inside the parts are escaped, so two users never have one id.
+pub(super) fn user_id(user: &UserId) -> String {
+    let escape = |part: &str| part.replace('%', "%25").replace('/', "%2F");
+    format!("{}/{}", escape(user.issuer()), escape(user.subject()))
+}
+
+// === impl Asker ===
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(rules: &'a Rules, who: Who<'a>) -> Self {
+        let user = uid(&rules.kinds.user, &user_id(who.user));
+        let groups = who.groups.iter().map(|group| uid(&rules.kinds.group, group.as_str()));
+        let principals = [None, Some(user.clone())].into_iter().chain(groups.map(Some)).collect();
+        let server = uid(&rules.kinds.server, who.server.as_str());
+        Self { rules, who, user, principals, server }
+    }
+
+    pub(super) const fn who(&self) -> &Who<'a> {
+        &self.who
+    }
+
+    pub(super) const fn rules(&self) -> &'a Rules {
+        self.rules
+    }
+
+    /// Asks Cedar about one thing.
+    pub(super) fn ask(&self, what: What<'_>, view: View<'_>, grants: Grants) -> Ruling {
+        let subject = self.subject(what);
+        let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
+        let arguments = match self.arguments(&buckets, view) {
+            Ok(arguments) => arguments,
+            Err(ruling) => return ruling,
+        };
+        match self.question(&subject, self.context(what, arguments, grants)) {
+            Ok((request, entities)) => self.evaluate(&buckets, &request, &entities, |bucket| match view {
+                View::Call(_) => &bucket.call,
+                View::List => &bucket.listing,
+            }),
+            Err(fault) => Ruling::fault(fault),
+        }
+    }
+
+    /// The permits that would hold if there were no forbids. For explanations only.
+    pub(super) fn otherwise(&self, what: What<'_>, view: View<'_>) -> Vec<usize> {
+        let subject = self.subject(what);
+        let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
+        let Ok(arguments) = self.arguments(&buckets, view) else { return Vec::new() };
+        let Ok((request, entities)) = self.question(&subject, self.context(what, arguments, Grants::Held)) else { return Vec::new() };
+        let permits = buckets.iter().flat_map(|bucket| &bucket.members).filter_map(|at| self.rules.rules.get(*at));
+        let permits = permits.filter(|rule| rule.effect == Effect::Permit).map(|rule| rule.policy.clone());
+        let Ok(set) = PolicySet::from_policies(permits) else { return Vec::new() };
+        let mut ruling = Ruling::default();
+        self.ask_cedar(&set, &request, &entities, &mut ruling);
+        ruling.permits.sort_unstable();
+        ruling.permits
+    }
+
+    /// Whether every rule that can concern `what` treats all things of its kind and class alike.
+    pub(super) fn is_uniform(&self, what: What<'_>) -> bool {
+        let subject = self.subject(what);
+        let Some((_, rest)) = subject.resources.split_first() else { return false };
+        let own = rest.first().into_iter().cloned().collect::<Vec<_>>();
+        let named = self.rules.slices.concerning(subject.action, &self.principals, &own).next().is_some();
+        !named && self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).all(|bucket| !bucket.reads_resource)
+    }
+
+    fn subject(&self, what: What<'_>) -> Subject {
+        let kinds = &self.rules.kinds;
+        let within = |name: &str| format!("{}__{name}", self.who.server);
+        let server = Some(self.server.clone());
+        let (uid, in_what, attribute) = match what {
+            What::Tool { name, class } => {
+                (uid(&kinds.tool, &within(name)), vec![server, Some(kinds.risk(class).clone())], Some(("name", name.to_owned())))
+            }
+            What::Resource { uri } => (uid(&kinds.resource, &within(uri)), vec![server], Some(("uri", uri.to_owned()))),
+            What::Prompt { name } => (uid(&kinds.prompt, &within(name)), vec![server], Some(("name", name.to_owned()))),
+            What::Server => (self.server.clone(), Vec::new(), None),
+        };
+        let resources = [None, Some(uid.clone())].into_iter().chain(in_what).collect();
+        Subject { action: what.action(), uid, resources, attribute }
+    }
+
+    /// The arguments as far as rules read them, in the types that they use.
+    fn arguments(&self, buckets: &[&Bucket], view: View<'_>) -> Result<RestrictedExpression, Ruling> {
+        let empty = || RestrictedExpression::new_record([]).map_err(|error| Ruling::fault(error.to_string()));
+        let View::Call(raw) = view else { return empty() };
+        let readers: Vec<usize> = buckets.iter().flat_map(|bucket| bucket.readers.iter().copied()).collect();
+        let Some(raw) = raw.filter(|_| !readers.is_empty()) else { return empty() };
+        let value = serde_json::from_slice(raw.as_bytes()).map_err(|error| Ruling::fault(format!("arguments: {error}")))?;
+        let mut all = Shape::Present;
+        for at in readers {
+            let Some(shape) = self.rules.rules.get(at).and_then(|rule| rule.shape.as_ref()) else { continue };
+            let refused = |misfit| Ruling { misfit: Some((at, misfit)), ..Ruling::default() };
+            shape.fit(&value, &mut Vec::new()).map_err(refused)?;
+            // Two rules in force that use an argument as two types: no value could satisfy both.
+            all = all
+                .and(shape.clone())
+                .ok_or_else(|| refused(Misfit { path: ARGUMENTS.to_owned(), expected: "not what rules use as two different types" }))?;
+        }
+        all.fit(&value, &mut Vec::new()).map_err(|misfit| Ruling::fault(format!("argument {}: not {}", misfit.path, misfit.expected)))
+    }
+
+    fn context(&self, what: What<'_>, arguments: RestrictedExpression, grants: Grants) -> Result<Context, String> {
+        let who = &self.who;
+        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let record = |pairs: Vec<(&str, RestrictedExpression)>| {
+            RestrictedExpression::new_record(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)))
+                .map_err(|error| error.to_string())
+        };
+        // A static key can be copied by anyone who reads it: it proves no client.
+        let verified = who.verified && who.level != Level::StaticKey;
+        let mut client = vec![("id", text(who.client)), ("verified", RestrictedExpression::new_bool(verified))];
+        client.extend(who.agent.map(|agent| ("agent", text(agent))));
+        let needed = who.needed(what);
+        let extra = needed.clone().filter(|_| grants == Grants::WithNeeded);
+        let era = match who.era {
+            Era::Legacy(_) => "legacy",
+            Era::Modern => "modern",
+        };
+        let mut pairs = vec![
+            ("client", record(client)?),
+            ("level", text(who.level.as_str())),
+            ("granted", self.granted(extra)),
+            ("session", record(vec![("era", text(era))])?),
+            ("network", record(vec![("peer", RestrictedExpression::new_ip(who.peer.to_canonical().to_string()))])?),
+            ("now", RestrictedExpression::new_datetime(who.now.to_string())),
+        ];
+        pairs.extend(needed.map(|needed| ("needs", RestrictedExpression::new_string(needed))));
+        if matches!(what, What::Tool { .. } | What::Prompt { .. }) {
+            pairs.push((ARGUMENTS, arguments));
+        }
+        Context::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(|error| error.to_string())
+    }
+
+    /// `*:class` means this server's class here.
+    fn granted(&self, extra: Option<String>) -> RestrictedExpression {
+        let spelled = self.who.granted.iter().map(|scope| match scope.strip_prefix("*:") {
+            Some(class) => format!("{}:{class}", self.who.server),
+            None => scope.clone(),
+        });
+        let all: BTreeSet<String> = spelled.chain(extra).collect();
+        RestrictedExpression::new_set(all.into_iter().map(RestrictedExpression::new_string))
+    }
+
+    fn question(&self, subject: &Subject, context: Result<Context, String>) -> Result<(Request, Entities), String> {
+        let action = self.rules.kinds.actions.get(&subject.action).ok_or("unknown action")?;
+        let request =
+            Request::new(self.user.clone(), action.clone(), subject.uid.clone(), context?, None).map_err(|error| error.to_string())?;
+        let entities = Entities::from_entities(self.entities(subject)?, None).map_err(|error| error.to_string())?;
+        Ok((request, entities))
+    }
+
+    fn entities(&self, subject: &Subject) -> Result<Vec<Entity>, String> {
+        let groups: HashSet<EntityUid> = self.principals.iter().skip(2).flatten().cloned().collect();
+        let parents: HashSet<EntityUid> = subject.resources.iter().skip(2).flatten().cloned().collect();
+        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let user = [("issuer", self.who.user.issuer()), ("subject", self.who.user.subject())];
+        let user = user.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+        let mut entities: Vec<Entity> =
+            groups.iter().chain(&parents).map(|uid| Entity::new_no_attrs(uid.clone(), HashSet::new())).collect();
+        entities.push(Entity::new(self.user.clone(), user, groups).map_err(|error| error.to_string())?);
+        let attributes = subject.attribute.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
+        entities.push(Entity::new(subject.uid.clone(), attributes, parents).map_err(|error| error.to_string())?);
+        Ok(entities)
+    }
+
+    fn evaluate<'b>(
+        &self,
+        buckets: &[&'b Bucket],
+        request: &Request,
+        entities: &Entities,
+        set_of: impl Fn(&'b Bucket) -> &'b PolicySet,
+    ) -> Ruling {
+        let mut ruling = Ruling::default();
+        for bucket in buckets {
+            ruling.evaluated += bucket.members.len();
+            self.ask_cedar(set_of(bucket), request, entities, &mut ruling);
+        }
+        ruling.permits.sort_unstable();
+        ruling.forbids.sort_unstable();
+        ruling
+    }
+
+    /// Cedar's own rule: a satisfied forbid wins over every permit. Unlike Cedar's, an error wins over both.
+    fn ask_cedar(&self, set: &PolicySet, request: &Request, entities: &Entities, ruling: &mut Ruling) {
+        let response = self.rules.authorizer.is_authorized(request, set, entities);
+        ruling.faults.extend(response.diagnostics().errors().map(ToString::to_string));
+        for id in response.diagnostics().reason() {
+            let at = self.rules.by_id.get(AsRef::<str>::as_ref(id)).copied();
+            match at.and_then(|at| self.rules.rules.get(at).map(|rule| (at, rule.effect))) {
+                Some((at, Effect::Permit)) => ruling.permits.push(at),
+                Some((at, Effect::Forbid)) => ruling.forbids.push(at),
+                None => ruling.faults.push(format!("unknown rule {id}")),
+            }
+        }
+    }
+}
