@@ -1,1 +1,0 @@
-//! The only door out: every outbound connection is resolved, vetted and pinned here.

@@ -1,0 +1,168 @@
+//! One open connection and the task that drives it. Dropping the last handle closes the connection at once.
+
+use super::connect::{Alpn, Wire};
+use super::error::EgressError;
+use super::pool::Key;
+use crate::tasks::Tasks;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// An HTTP/1.1 connection: one request at a time.
+pub(super) struct Live {
+    sender: http1::SendRequest<Full<Bytes>>,
+    key: Arc<Key>,
+    _open: Open,
+}
+
+/// An HTTP/2 connection: many requests at a time.
+pub(super) struct Shared {
+    sender: http2::SendRequest<Full<Bytes>>,
+    _open: Open,
+}
+
+/// While this exists, the connection's task runs.
+struct Open {
+    _alive: oneshot::Sender<Infallible>,
+    _seat: OwnedSemaphorePermit,
+}
+
+/// A connection of either kind.
+pub(super) enum Either {
+    Own(Live),
+    Shared(Arc<Shared>),
+}
+
+/// A request that had no response, and the request itself when not one byte of it was written.
+pub(super) struct Failed {
+    pub(super) unsent: Option<Box<Request<Full<Bytes>>>>,
+    pub(super) error: EgressError,
+}
+
+/// Runs the tasks that HTTP/2 needs.
+#[derive(Clone)]
+struct Spawner(Tasks);
+
+/// Headers of a reply: number of fields, bytes together.
+pub(super) const HEADER_FIELDS: usize = 100;
+pub(super) const HEADER_BYTES: usize = 32 * 1024;
+
+/// Speaks HTTP on a new connection.
+pub(super) async fn start(wire: Wire, key: Arc<Key>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError> {
+    match wire {
+        Wire::Plain(stream) => http_1(TokioIo::new(stream), key, tasks, seat).await,
+        Wire::Tls(stream, Alpn::H1) => http_1(TokioIo::new(*stream), key, tasks, seat).await,
+        Wire::Tls(stream, Alpn::H2) => http_2(TokioIo::new(*stream), tasks, seat).await,
+    }
+}
+
+async fn http_1<T>(io: TokioIo<T>, key: Arc<Key>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_headers(HEADER_FIELDS).max_buf_size(HEADER_BYTES * 2).max_header_size(HEADER_BYTES);
+    let (sender, connection) = builder.handshake(io).await.map_err(|_| EgressError::Broken { sent: false })?;
+    let open = drive(connection, tasks, seat);
+    Ok(Either::Own(Live { sender, key, _open: open }))
+}
+
+async fn http_2<T>(io: TokioIo<T>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http2::Builder::new(Spawner(tasks.clone()));
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    let (sender, connection) = builder.handshake(io).await.map_err(|_| EgressError::Broken { sent: false })?;
+    let open = drive(connection, tasks, seat);
+    Ok(Either::Shared(Arc::new(Shared { sender, _open: open })))
+}
+
+/// Runs `connection` until it ends or nobody holds it any more. hyper alone would not notice a dropped body while the
+/// upstream is silent.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Open {
+    let (alive, dropped) = oneshot::channel();
+    tasks.spawn(async move {
+        tokio::select! {
+            ended = connection => if let Err(error) = ended { tracing::debug!(%error, "upstream connection") },
+            _ = dropped => {}
+        }
+    });
+    Open { _alive: alive, _seat: seat }
+}
+
+impl Live {
+    pub(super) fn key(&self) -> Arc<Key> {
+        Arc::clone(&self.key)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Waits until the previous exchange is settled. False if the connection is gone.
+    pub(super) async fn ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+        self.sender.try_send_request(request).await.map_err(failed)
+    }
+}
+
+impl Shared {
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+        self.sender.clone().try_send_request(request).await.map_err(failed)
+    }
+}
+
+fn failed(mut error: hyper::client::conn::TrySendError<Request<Full<Bytes>>>) -> Failed {
+    let unsent = error.take_message().map(Box::new);
+    let error = error.into_error();
+    let error = if unsent.is_some() {
+        EgressError::Broken { sent: false }
+    } else if error.is_parse_too_large() {
+        EgressError::TooLarge
+    } else if error.is_parse() {
+        EgressError::BadResponse("not an HTTP response")
+    } else {
+        EgressError::Broken { sent: true }
+    };
+    Failed { unsent, error }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawner {
+    fn execute(&self, work: F) {
+        self.0.spawn(work);
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Live({:?})", self.key)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
