@@ -4,9 +4,22 @@
 //! Nothing here opens a file or reads the environment: texts come in with their names. Imports all rooms, imported by none
 //! (house 9, 15; product 3).
 
+pub mod check;
+pub mod file;
 pub mod glob;
+pub mod layers;
+pub mod load;
+pub mod problem;
 pub mod reference;
+pub mod schema;
+pub mod show;
+pub mod source;
+pub mod tree;
 pub mod units;
+pub mod unready;
+
+#[cfg(test)]
+mod tests;
 
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
 use crate::policy::facts::RiskClass;
@@ -23,7 +36,7 @@ use std::time::Duration;
 use units::{Rate, Size};
 use url::Url;
 
-/// A whole checked configuration. Nothing later checks it again.
+/// A whole checked configuration. Made only by [`load::load`]; nothing later checks it again.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What people see as the name of this installation.

@@ -1,0 +1,367 @@
+//! The form of a configuration: what may be typed. Its comments are the published JSON Schema.
+//!
+//! Knows shapes only; every key is optional here and gets its meaning and default in `check`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// Configuration of Doorward. TOML, or JSON with the same keys. Unknown keys are errors.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    /// For editors; Doorward does not read it.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// Version of this format. Missing means 1.
+    pub version: Option<u32>,
+    /// Name of this installation, for people. Default: the name of the host.
+    pub name: Option<String>,
+    /// The one root that everything public derives from, such as `https://mcp.acme.example`: no path, no trailing slash. Absent: laptop mode, loopback only.
+    pub public_url: Option<String>,
+    /// The sockets.
+    pub listen: Option<ListenFile>,
+    /// The database.
+    pub store: Option<StoreFile>,
+    /// The servers behind the gateway, by name: a-z, 0-9 and -, at most 31 characters, no - first.
+    pub server: Option<BTreeMap<String, ServerFile>>,
+    /// Where the rules are.
+    pub policy: Option<PolicyFile>,
+    /// How much anybody may use.
+    pub limits: Option<LimitsFile>,
+    /// The record.
+    pub audit: Option<AuditFile>,
+    /// Logs.
+    pub telemetry: Option<TelemetryFile>,
+    /// What outbound connections may reach.
+    pub egress: Option<EgressFile>,
+}
+
+/// The sockets.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenFile {
+    /// Address and port. Default: `127.0.0.1:8417`. In laptop mode a loopback address.
+    pub address: Option<String>,
+    /// Absent: none, for loopback addresses only. `"proxy"`: TLS ends in front, at `trusted_proxies`.
+    pub tls: Option<TlsFile>,
+    /// Networks of proxies whose forwarded headers are read. Default: none.
+    pub trusted_proxies: Option<Vec<String>>,
+    /// Further accepted `Host` values, with the port where one is sent. Default: none.
+    pub hosts: Option<Vec<String>>,
+    /// Browser origins allowed on MCP routes, exact. Default: none.
+    pub origins: Option<Vec<String>>,
+    /// Address and port for Prometheus. Default: off.
+    pub metrics: Option<String>,
+    /// Largest request body. Default: `4MiB`.
+    pub max_body: Option<String>,
+}
+
+/// TLS of the listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TlsFile {
+    /// TLS ends in front.
+    Proxy(ProxyWord),
+    /// TLS ends here.
+    Here(TlsTable),
+}
+
+/// TLS ends in front of Doorward.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyWord {
+    /// At a proxy that is listed in `trusted_proxies`.
+    Proxy,
+}
+
+/// TLS ends here.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsTable {
+    /// PEM file with the certificate chain. Required.
+    pub cert: Option<String>,
+    /// Reference to the PEM private key: `file:PATH`, `env:NAME`, `cred:NAME`. Required.
+    pub key: Option<String>,
+    /// Oldest version spoken. Default: `1.2`.
+    pub min_version: Option<MinVersionWord>,
+}
+
+/// Version of TLS.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum MinVersionWord {
+    /// TLS 1.2
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// The database.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreFile {
+    /// `sqlite:PATH` or `postgres://USER@HOST/NAME` without a password. Default: SQLite in the state directory.
+    pub url: Option<String>,
+    /// Reference to the password.
+    pub password: Option<String>,
+    /// Reference to the key-encryption key: 32 random bytes in base64. Default: one in the state directory.
+    pub encryption_key: Option<String>,
+    /// Most connections at once. Default: 16.
+    pub pool: Option<NonZeroU32>,
+}
+
+/// A server behind the gateway. Exactly one of `url` and `command`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerFile {
+    /// The MCP endpoint: https, or http on a loopback host.
+    pub url: Option<String>,
+    /// An absolute program and its arguments. No shell.
+    pub command: Option<Vec<String>>,
+    /// For people. Default: the name.
+    pub title: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Default: true.
+    pub enabled: Option<bool>,
+    /// In a file of `config.d`: change single values of a server that an earlier file defines.
+    #[serde(rename = "override")]
+    pub overrides: Option<bool>,
+    /// Who sees it: `user:ISSUER/SUBJECT`, `group:NAME`, `client:ID`, `agent:LABEL`. Default: everybody who may sign in.
+    pub visible_to: Option<Vec<String>>,
+    /// As whom calls go there. Default: without a credential.
+    pub credential: Option<CredentialFile>,
+    /// Which tools exist for callers, and how dangerous they are.
+    pub tools: Option<ToolsFile>,
+    /// Protocol towards the server. Default: `auto`.
+    pub era: Option<EraWord>,
+    /// Fixed headers that are not secret.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// For one call. Default: `30s`.
+    pub timeout: Option<String>,
+    /// For streams, sessions and processes. Default: `10m`.
+    pub idle: Option<String>,
+    /// TLS towards the server.
+    pub tls: Option<ServerTlsFile>,
+    /// For commands: references to the values of variables. The process gets nothing else besides `PATH HOME LANG TZ`.
+    pub env: Option<BTreeMap<String, String>>,
+    /// For commands: the working directory. Default: a private one.
+    pub cwd: Option<String>,
+    /// For commands: `none` runs one process for each user; `all` shares one, for stateless servers. Default: `none`.
+    pub share: Option<ShareWord>,
+    /// For commands: what a process may use.
+    pub limits: Option<ProcessLimitsFile>,
+    /// Whether the server may ask the person. Default: `allow`.
+    pub elicitation: Option<AskingWord>,
+    /// Whether the server may use the client's model. Default: `deny`.
+    pub sampling: Option<AskingWord>,
+}
+
+/// As whom calls go to a server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialFile {
+    /// Required.
+    pub kind: Option<CredentialWord>,
+    /// `header`: name of the header.
+    pub name: Option<String>,
+    /// `header`: reference to its whole value.
+    pub value: Option<String>,
+}
+
+/// Kinds of credentials.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialWord {
+    /// None at all.
+    None,
+    /// One header with one shared secret.
+    Header,
+}
+
+/// Globs over the names that the server gives its tools; `*` is any run of characters.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolsFile {
+    /// Only these exist. Default: all that were approved.
+    pub allow: Option<Vec<String>>,
+    /// These do not exist, whatever `allow` says.
+    pub deny: Option<Vec<String>>,
+    /// These change nothing.
+    pub read: Option<Vec<String>>,
+    /// These add or change.
+    pub write: Option<Vec<String>>,
+    /// These may destroy.
+    pub destructive: Option<Vec<String>>,
+}
+
+/// Protocol era.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum EraWord {
+    /// What the server answers to.
+    #[serde(rename = "auto")]
+    Auto,
+    /// With sessions, up to 2025-11-25.
+    #[serde(rename = "2025")]
+    Legacy,
+    /// 2026-07-28.
+    #[serde(rename = "2026")]
+    Modern,
+}
+
+/// TLS towards a server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTlsFile {
+    /// PEM file of the certificate authorities to trust instead of the system's.
+    pub ca: Option<String>,
+}
+
+/// Who shares a process.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ShareWord {
+    /// One process for each user.
+    None,
+    /// One process for everybody.
+    All,
+}
+
+/// What a process may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessLimitsFile {
+    /// Default: `512MiB`.
+    pub memory: Option<String>,
+    /// Processors, such as `"0.5"`. Default: `"1"`.
+    pub cpu: Option<String>,
+    /// Processes and threads. Default: 32.
+    pub processes: Option<NonZeroU32>,
+    /// How often it may be started again. Default: `5/m`.
+    pub restart: Option<String>,
+}
+
+/// Whether requests of a server reach the client.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AskingWord {
+    /// They do.
+    Allow,
+    /// They are refused.
+    Deny,
+}
+
+/// Where the rules are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// Globs of `.cedar` files. Default: the built-in rules in laptop mode, else none, and everything is refused.
+    pub files: Option<Vec<String>>,
+    /// A `.cedarschema` file. Default: the built-in schema.
+    pub schema: Option<String>,
+    /// A glob of `.toml` files with tests. Default: `tests/*.toml` beside the files.
+    pub tests: Option<String>,
+}
+
+/// How much anybody may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsFile {
+    /// Calls of one user. Default: `300/m`.
+    pub per_user: Option<String>,
+    /// Calls of one client. Default: unlimited.
+    pub per_client: Option<String>,
+    /// Calls of single tools: `SERVER__TOOL` or `SERVER__*`. Default: unlimited.
+    pub per_tool: Option<BTreeMap<String, String>>,
+    /// Largest result. Default: `1MiB`.
+    pub result_bytes: Option<String>,
+    /// Longest call. Default: `5m`.
+    pub call_timeout: Option<String>,
+    /// Default: 50.
+    pub sessions_per_user: Option<NonZeroU32>,
+    /// Default: 20.
+    pub streams_per_user: Option<NonZeroU32>,
+    /// Connections of everybody. Default: 10000.
+    pub connections: Option<NonZeroU32>,
+}
+
+/// The record.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditFile {
+    /// Where the record is kept: one `file:PATH`. Default: `audit.jsonl` in the state directory.
+    pub sink: Option<Vec<String>>,
+    /// What is kept of arguments and replies. Default: `hash`.
+    pub arguments: Option<ArgumentsWord>,
+    /// When a record counts as written: with `write` the kernel has it, with `fsync` the disk. Default: `write`.
+    pub durability: Option<DurabilityWord>,
+}
+
+/// What is kept of arguments.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ArgumentsWord {
+    /// Nothing.
+    None,
+    /// A keyed digest.
+    Hash,
+}
+
+/// When a record counts as written.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityWord {
+    /// The kernel has it: safe when the process dies.
+    Write,
+    /// The disk has it: safe when the power fails.
+    Fsync,
+}
+
+/// Logs. They never hold user ids, session ids or arguments.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetryFile {
+    /// Default: `text`.
+    pub logs: Option<LogsWord>,
+    /// Default: `info`.
+    pub level: Option<LevelWord>,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogsWord {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LevelWord {
+    /// Only failures.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// What outbound connections may reach.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EgressFile {
+    /// PEM file of certificate authorities to trust besides the system's.
+    pub ca: Option<String>,
+    /// Private networks that servers may be in. Default: none.
+    pub allow_private: Option<Vec<String>>,
+}

@@ -1,0 +1,267 @@
+//! The effective values of a configuration as pairs of key and text, for `config show`. Secrets appear as their references only.
+
+use super::{
+    Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
+    StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
+};
+use std::fmt::{Display, Write as _};
+
+/// One effective value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it stands in the form, as steps.
+    pub path: Vec<String>,
+    /// The value as TOML would write it.
+    pub value: String,
+}
+
+/// Collects entries.
+struct Sheet {
+    entries: Vec<Entry>,
+}
+
+impl Config {
+    /// Every effective value, defaults included, in the order of the reference.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut sheet = Sheet { entries: Vec::new() };
+        sheet.text(&["name"], &self.name);
+        if let Some(url) = &self.public_url {
+            sheet.text(&["public_url"], url.as_str());
+        }
+        self.listen_entries(&mut sheet);
+        self.store_entries(&mut sheet);
+        for server in self.servers.values() {
+            server_entries(server, &mut sheet);
+        }
+        self.rule_entries(&mut sheet);
+        sheet.text(&["telemetry", "logs"], if self.telemetry.logs == LogForm::Json { "json" } else { "text" });
+        sheet.text(&["telemetry", "level"], level(self.telemetry.level));
+        if let Some(ca) = &self.egress.ca {
+            sheet.text(&["egress", "ca"], ca.display());
+        }
+        sheet.list(&["egress", "allow_private"], &self.egress.allow_private);
+        sheet.entries
+    }
+
+    fn listen_entries(&self, sheet: &mut Sheet) {
+        let listen = &self.listen;
+        sheet.text(&["listen", "address"], listen.address);
+        match &listen.tls {
+            Tls::Loopback => {}
+            Tls::Proxy => sheet.text(&["listen", "tls"], "proxy"),
+            Tls::Here { cert, key, min_version } => {
+                sheet.text(&["listen", "tls", "cert"], cert.display());
+                sheet.text(&["listen", "tls", "key"], key);
+                sheet.text(&["listen", "tls", "min_version"], if *min_version == TlsVersion::V1_3 { "1.3" } else { "1.2" });
+            }
+        }
+        sheet.list(&["listen", "trusted_proxies"], &listen.trusted_proxies);
+        sheet.list(&["listen", "hosts"], &listen.hosts);
+        sheet.list(&["listen", "origins"], &listen.origins);
+        if let Some(metrics) = listen.metrics {
+            sheet.text(&["listen", "metrics"], metrics);
+        }
+        sheet.text(&["listen", "max_body"], listen.max_body);
+    }
+
+    fn store_entries(&self, sheet: &mut Sheet) {
+        match &self.store.target {
+            StoreTarget::StateDirectory => sheet.plain(&["store", "url"], "(SQLite in the state directory)"),
+            StoreTarget::Sqlite(path) => sheet.text(&["store", "url"], format!("sqlite:{}", path.display())),
+            StoreTarget::Postgres(url) => sheet.text(&["store", "url"], url),
+        }
+        if let Some(password) = &self.store.password {
+            sheet.text(&["store", "password"], password);
+        }
+        match &self.store.encryption_key {
+            Some(key) => sheet.text(&["store", "encryption_key"], key),
+            None => sheet.plain(&["store", "encryption_key"], "(in the state directory)"),
+        }
+        sheet.plain(&["store", "pool"], self.store.pool);
+    }
+
+    fn rule_entries(&self, sheet: &mut Sheet) {
+        match &self.policy.files {
+            Some(files) => {
+                let files: Vec<String> = files.iter().map(|file| format!("{}/{}", file.directory.display(), file.names.as_str())).collect();
+                sheet.list(&["policy", "files"], &files);
+            }
+            None if self.public_url.is_none() => sheet.plain(&["policy", "files"], "(built-in rules of laptop mode)"),
+            None => sheet.plain(&["policy", "files"], "(none: every call is refused)"),
+        }
+        if let Some(schema) = &self.policy.schema {
+            sheet.text(&["policy", "schema"], schema.display());
+        }
+        if let Some(tests) = &self.policy.tests {
+            sheet.text(&["policy", "tests"], format!("{}/{}", tests.directory.display(), tests.names.as_str()));
+        }
+        let limits = &self.limits;
+        sheet.text(&["limits", "per_user"], limits.per_user);
+        if let Some(rate) = limits.per_client {
+            sheet.text(&["limits", "per_client"], rate);
+        }
+        for limit in &limits.per_tool {
+            let tool = limit.tool.as_ref().map_or("*", crate::id::ToolName::as_str);
+            sheet.text(&["limits", "per_tool", &format!("{}__{tool}", limit.server)], limit.rate);
+        }
+        sheet.text(&["limits", "result_bytes"], limits.result_bytes);
+        sheet.text(&["limits", "call_timeout"], units::written(limits.call_timeout));
+        sheet.plain(&["limits", "sessions_per_user"], limits.sessions_per_user);
+        sheet.plain(&["limits", "streams_per_user"], limits.streams_per_user);
+        sheet.plain(&["limits", "connections"], limits.connections);
+        match &self.audit.file {
+            Some(file) => sheet.list(&["audit", "sink"], &[format!("file:{}", file.display())]),
+            None => sheet.plain(&["audit", "sink"], "(audit.jsonl in the state directory)"),
+        }
+        sheet.text(&["audit", "arguments"], if self.audit.arguments == KeptArguments::Hash { "hash" } else { "none" });
+        sheet.text(&["audit", "durability"], if self.audit.durability == AuditDurability::Fsync { "fsync" } else { "write" });
+    }
+}
+
+fn server_entries(server: &Server, sheet: &mut Sheet) {
+    let name = server.name.as_str();
+    let at = |key: &'static str| ["server", name, key];
+    match &server.target {
+        Target::Http { url } => sheet.text(&at("url"), url),
+        Target::Stdio(stdio) => sheet.list(&at("command"), &stdio.argv),
+    }
+    sheet.text(&at("title"), &server.title);
+    if let Some(description) = &server.description {
+        sheet.text(&at("description"), description);
+    }
+    sheet.plain(&at("enabled"), server.enabled);
+    if !server.visible_to.is_empty() {
+        sheet.list(&at("visible_to"), &server.visible_to);
+    }
+    match &server.credential {
+        CredentialConfig::None => sheet.text(&["server", name, "credential", "kind"], "none"),
+        CredentialConfig::Header { name: header, value } => {
+            sheet.text(&["server", name, "credential", "kind"], "header");
+            sheet.text(&["server", name, "credential", "name"], header);
+            sheet.text(&["server", name, "credential", "value"], value);
+        }
+    }
+    tool_entries(name, &server.tools, sheet);
+    sheet.text(
+        &at("era"),
+        match server.era {
+            EraPreference::Auto => "auto",
+            EraPreference::Legacy => "2025",
+            EraPreference::Modern => "2026",
+        },
+    );
+    for (header, value) in &server.headers {
+        sheet.text(&["server", name, "headers", header.as_str()], value.to_str().unwrap_or_default());
+    }
+    sheet.text(&at("timeout"), units::written(server.timeout));
+    sheet.text(&at("idle"), units::written(server.idle));
+    if let Some(ca) = &server.ca {
+        sheet.text(&["server", name, "tls", "ca"], ca.display());
+    }
+    if let Target::Stdio(stdio) = &server.target {
+        stdio_entries(name, stdio, sheet);
+    }
+    let word = |asking| if asking == Asking::Allowed { "allow" } else { "deny" };
+    sheet.text(&at("elicitation"), word(server.elicitation));
+    sheet.text(&at("sampling"), word(server.sampling));
+}
+
+fn tool_entries(name: &str, tools: &ToolRules, sheet: &mut Sheet) {
+    let lists = [
+        ("allow", tools.allow.as_deref().unwrap_or_default()),
+        ("deny", &tools.deny),
+        ("read", &tools.read),
+        ("write", &tools.write),
+        ("destructive", &tools.destructive),
+    ];
+    for (key, globs) in lists {
+        if !globs.is_empty() {
+            let globs: Vec<&str> = globs.iter().map(super::glob::Glob::as_str).collect();
+            sheet.list(&["server", name, "tools", key], &globs);
+        }
+    }
+}
+
+fn stdio_entries(name: &str, stdio: &Stdio, sheet: &mut Sheet) {
+    for (variable, reference) in &stdio.env {
+        sheet.text(&["server", name, "env", variable], reference);
+    }
+    if let Some(cwd) = &stdio.cwd {
+        sheet.text(&["server", name, "cwd"], cwd.display());
+    }
+    sheet.text(&["server", name, "share"], if stdio.share == Share::All { "all" } else { "none" });
+    let limits = &stdio.limits;
+    sheet.text(&["server", name, "limits", "memory"], limits.memory);
+    let millis = limits.cpu_millis.get();
+    let cpu = format!("{}.{:03}", millis / 1_000, millis % 1_000);
+    sheet.text(&["server", name, "limits", "cpu"], cpu.trim_end_matches('0').trim_end_matches('.'));
+    sheet.plain(&["server", name, "limits", "processes"], limits.processes);
+    sheet.text(&["server", name, "limits", "restart"], limits.restart);
+}
+
+const fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}
+
+// === impl Sheet ===
+
+impl Sheet {
+    fn plain(&mut self, path: &[&str], value: impl Display) {
+        let path = path.iter().map(|step| (*step).to_owned()).collect();
+        self.entries.push(Entry { path, value: value.to_string() });
+    }
+
+    fn text(&mut self, path: &[&str], value: impl Display) {
+        self.plain(path, quoted(&value.to_string()));
+    }
+
+    fn list(&mut self, path: &[&str], values: &[impl Display]) {
+        let values: Vec<String> = values.iter().map(|value| quoted(&value.to_string())).collect();
+        self.plain(path, format!("[{}]", values.join(", ")));
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// The key as TOML would write it.
+    #[must_use]
+    pub fn key(&self) -> String {
+        super::schema::written(&self.path)
+    }
+}
+
+// === impl Selector ===
+
+impl Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user:{user}"),
+            Self::Group(group) => write!(f, "group:{group}"),
+            Self::Client(client) => write!(f, "client:{client}"),
+            Self::Agent(agent) => write!(f, "agent:{agent}"),
+        }
+    }
+}
+
+/// A TOML basic string; control and invisible characters are escaped.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if super::schema::is_inert(c) => out.push(c),
+            c => drop(write!(out, "\\U{:08X}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
+}

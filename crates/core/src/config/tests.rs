@@ -1,0 +1,466 @@
+//! FLT-13: mutated configurations, each refused for its own reason, in TOML and in JSON; and what good ones mean.
+
+use super::load::{Form, Given, Inputs, Loaded, Text, load};
+use super::problem::Problem;
+use super::source::Kind;
+use super::{Asking, CredentialConfig, KeptArguments, StoreTarget, Target, Tls, schema};
+use crate::policy::facts::RiskClass;
+use std::path::PathBuf;
+
+fn file(name: &str, form: Form, bytes: impl Into<Vec<u8>>) -> Text {
+    Text { name: name.to_owned(), form, bytes: bytes.into(), base: PathBuf::from("/etc/doorward") }
+}
+
+fn read(files: Vec<Text>) -> Result<Loaded, Vec<Problem>> {
+    load(Inputs { files, default_name: "host".to_owned(), ..Inputs::default() })
+}
+
+fn toml(text: &str) -> Result<Loaded, Vec<Problem>> {
+    read(vec![file("doorward.toml", Form::Toml, text)])
+}
+
+fn with_variables(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {
+    let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let files = vec![file("doorward.toml", Form::Toml, text)];
+    load(Inputs { files, environment, default_name: "host".to_owned(), ..Inputs::default() })
+}
+
+fn ids(problems: &[Problem]) -> Vec<&'static str> {
+    problems.iter().map(|problem| problem.id).collect()
+}
+
+const TEAM: &str = r#"
+version = 1
+name = "Acme tools"
+public_url = "https://mcp.acme.example"
+
+[listen]
+address = "0.0.0.0:8443"
+tls = { cert = "tls.crt", key = "file:tls.key", min_version = "1.3" }
+trusted_proxies = ["10.0.3.0/24"]
+hosts = ["mcp.internal:8443"]
+origins = ["https://app.acme.example"]
+metrics = "127.0.0.1:9464"
+max_body = "1MiB"
+
+[store]
+url = "postgres://doorward@db.internal/doorward"
+password = "cred:db-password"
+encryption_key = "env:KEK"
+pool = 8
+
+[server.github]
+url = "https://api.githubcopilot.com/mcp/"
+title = "GitHub"
+credential = { kind = "header", name = "Authorization", value = "file:github-token" }
+tools = { allow = ["get_*", "create_issue"], deny = ["get_secret*"], read = ["get_*"], destructive = ["*_delete"] }
+visible_to = ["group:engineering", "user:local/alice"]
+headers = { X-Team = "tools" }
+
+[server.warehouse]
+command = ["/opt/mcp/postgres-mcp", "--access-mode=restricted"]
+env = { DATABASE_URI = "file:/run/uri" }
+limits = { memory = "256MiB", cpu = "0.5" }
+sampling = "allow"
+
+[policy]
+files = ["policies/*.cedar"]
+
+[limits]
+per_user = "100/m"
+per_tool = { warehouse__query = "20/m", "github__*" = "5/s" }
+
+[audit]
+sink = ["file:/var/log/doorward/audit.jsonl"]
+arguments = "none"
+durability = "fsync"
+
+[egress]
+allow_private = ["10.20.0.0/16"]
+"#;
+
+#[test]
+fn a_whole_configuration_means_what_it_says() {
+    let loaded = toml(TEAM).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let config = &loaded.config;
+    assert_eq!(config.public_url.as_ref().map(super::PublicUrl::as_str), Some("https://mcp.acme.example"));
+    assert!(matches!(&config.listen.tls, Tls::Here { cert, .. } if cert == &PathBuf::from("/etc/doorward/tls.crt")));
+    assert!(matches!(&config.store.target, StoreTarget::Postgres(url) if url.host_str() == Some("db.internal")));
+    let github = config.servers.values().find(|server| server.name.as_str() == "github").expect("github");
+    assert!(matches!(&github.credential, CredentialConfig::Header { name, .. } if name == "authorization"));
+    assert!(github.tools.allowed("get_me") && !github.tools.allowed("get_secret_x") && !github.tools.allowed("merge"));
+    assert_eq!(github.tools.class("get_me"), Some(RiskClass::Read));
+    assert_eq!(github.tools.class("get_delete"), Some(RiskClass::Read).max(Some(RiskClass::Destructive)));
+    assert_eq!(github.tools.class("create_issue"), None);
+    assert_eq!((github.elicitation, github.sampling), (Asking::Allowed, Asking::Denied));
+    let warehouse = config.servers.values().find(|server| server.name.as_str() == "warehouse").expect("warehouse");
+    assert!(matches!(&warehouse.target, Target::Stdio(stdio) if stdio.limits.cpu_millis.get() == 500));
+    assert_eq!(config.audit.arguments, KeptArguments::None);
+    assert_eq!(config.limits.per_tool.len(), 2);
+    insta::assert_snapshot!(sheet(&loaded));
+}
+
+#[test]
+fn nothing_at_all_is_laptop_mode_with_safe_values() {
+    let loaded = read(Vec::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(loaded.config.public_url.is_none());
+    assert!(loaded.config.listen.address.ip().is_loopback());
+    assert!(loaded.config.servers.is_empty());
+    insta::assert_snapshot!(sheet(&loaded));
+}
+
+#[test]
+fn json_means_the_same_as_toml() {
+    let value: serde_json::Value = toml::from_str(TEAM).expect("TOML");
+    let text = serde_json::to_string_pretty(&value).expect("JSON");
+    let json = read(vec![file("doorward.json", Form::Json, text)]).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let toml = toml(TEAM).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(json.config.entries(), toml.config.entries());
+    assert_eq!(format!("{:?}", json.config), format!("{:?}", toml.config));
+}
+
+fn sheet(loaded: &Loaded) -> String {
+    let line = |entry: super::show::Entry| {
+        let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
+        let origin = loaded.origin(&path).map_or_else(|| "default".to_owned(), |place| place.to_string());
+        format!("{} = {}   # {origin}", entry.key(), entry.value)
+    };
+    loaded.config.entries().into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What replaces a line of a good configuration, and the one problem that must come of it.
+const MUTATIONS: &[(&str, &str)] = &[
+    // Keys.
+    ("config.unknown_key", "publik_url = \"https://a.example\""),
+    ("config.unknown_key", "[listen]\nadress = \"127.0.0.1:1\""),
+    ("config.unknown_key", "[server.a]\nurl = \"https://a.example\"\ncredental = { kind = \"none\" }"),
+    ("config.unknown_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"none\", nam = \"x\" }"),
+    ("config.unknown_key", "[server.a]\nurl = \"https://a.example\"\ntools = { alow = [\"x\"] }"),
+    ("config.unknown_key", "[polices]\nfiles = []"),
+    ("config.not_available", "banner = \"hello\""),
+    ("config.not_available", "[idp.okta]\nissuer = \"\"\naudience = []"),
+    ("config.not_available", "[listen]\nadmin = \"127.0.0.1:1\""),
+    ("config.not_available", "[screening]\nsecrets = \"redact\""),
+    ("config.not_available", "[server.a]\ncommand = [\"/a\"]\nsandbox = { network = [] }"),
+    ("config.not_available", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", client_id = \"x\" }"),
+    ("config.not_available", "[policy]\ndanger_log_only = true"),
+    ("config.not_available", "[audit]\nretention = \"400d\""),
+    ("config.not_available", "[audit]\narguments = \"full\""),
+    ("config.not_available", "[audit]\nsink = [\"syslog:\"]"),
+    ("config.not_available", "[audit]\nsink = [\"file:/a\", \"file:/b\"]"),
+    ("config.not_available", "[store]\nencryption_key = \"gcp-kms:projects/a\""),
+    ("config.not_available", "[server.a]\nurl = \"https://a.example\"\nvisible_to = [\"user:okta/00u1\"]"),
+    ("config.not_available", "[egress]\nproxy = \"http://proxy:3128\""),
+    // Types and words.
+    ("config.wrong_type", "name = 5"),
+    ("config.wrong_type", "name = [\"a\"]"),
+    ("config.wrong_type", "listen = \"127.0.0.1:1\""),
+    ("config.wrong_type", "[store]\npool = \"16\""),
+    ("config.wrong_type", "[store]\npool = 1.5"),
+    ("config.wrong_type", "[server.a]\nurl = \"https://a.example\"\nenabled = \"yes\""),
+    ("config.wrong_type", "[server.a]\nurl = \"https://a.example\"\ntimeout = 30"),
+    ("config.wrong_type", "[server.a]\ncommand = \"/bin/a\""),
+    ("config.wrong_type", "[server]\na = \"https://a.example\""),
+    ("config.wrong_type", "[listen]\nhosts = [1]"),
+    ("config.wrong_type", "[listen]\ntls = true"),
+    ("config.unknown_value", "[listen]\ntls = \"proxi\""),
+    ("config.unknown_value", "[telemetry]\nlevel = \"verbose\""),
+    ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\nera = \"2027\""),
+    ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\nsampling = \"Deny\""),
+    ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"bearer\" }"),
+    ("config.out_of_range", "[store]\npool = 0"),
+    ("config.out_of_range", "[store]\npool = -1"),
+    ("config.out_of_range", "[store]\npool = 99999999999"),
+    ("config.out_of_range", "[listen]\nmax_body = \"1GiB\""),
+    ("config.out_of_range", "[server.a]\nurl = \"https://a.example\"\ntimeout = \"2h\""),
+    ("config.version", "version = 2"),
+    ("config.version", "version = 0"),
+    // Empty is not a default.
+    ("config.empty", "name = \"\""),
+    ("config.empty", "name = \"  \""),
+    ("config.empty", "[policy]\nfiles = []"),
+    ("config.empty", "[audit]\nsink = []"),
+    ("config.empty", "[server.a]\ncommand = []"),
+    ("config.empty", "[server.a]\nurl = \"https://a.example\"\ntools = { allow = [] }"),
+    ("config.empty", "[server.a]\nurl = \"https://a.example\"\nvisible_to = []"),
+    ("config.empty", "[egress]\nca = \"\""),
+    // Names and forms.
+    ("config.text", "name = \"a\\u001b[31m\""),
+    ("config.address", "[listen]\naddress = \"8417\""),
+    ("config.address", "[listen]\naddress = \"mcp.internal:8417\""),
+    ("config.address", "[listen]\naddress = \"\""),
+    ("config.form", "[listen]\nmax_body = \"4MB\""),
+    ("config.form", "[limits]\nper_user = \"300\""),
+    ("config.form", "[limits]\nper_user = \"0/m\""),
+    ("config.form", "[limits]\ncall_timeout = \"five minutes\""),
+    ("config.form", "[server.a]\ncommand = [\"/a\"]\nlimits = { cpu = \"all\" }"),
+    ("config.server_name", "[server.GitHub]\nurl = \"https://a.example\""),
+    ("config.server_name", "[server.my_server]\nurl = \"https://a.example\""),
+    ("config.server_name", "[server.\"\"]\nurl = \"https://a.example\""),
+    ("config.server_name", "[server.\"a/../b\"]\nurl = \"https://a.example\""),
+    ("config.tool_glob", "[server.a]\nurl = \"https://a.example\"\ntools = { deny = [\"get_[a-z]\"] }"),
+    ("config.tool_glob", "[server.a]\nurl = \"https://a.example\"\ntools = { deny = [\"\"] }"),
+    ("config.tool_name", "[limits]\nper_tool = { query = \"5/m\" }"),
+    ("config.unknown_server", "[limits]\nper_tool = { a__query = \"5/m\" }"),
+    ("config.selector", "[server.a]\nurl = \"https://a.example\"\nvisible_to = [\"*\"]"),
+    ("config.selector", "[server.a]\nurl = \"https://a.example\"\nvisible_to = [\"group:\"]"),
+    ("config.variable_name", "[server.a]\ncommand = [\"/a\"]\nenv = { \"A=B\" = \"env:A\" }"),
+    ("config.file_glob", "[policy]\nfiles = [\"*/rules.cedar\"]"),
+    ("config.file_glob", "[policy]\nfiles = [\"rules.txt\"]"),
+    ("config.audit_sink", "[audit]\nsink = [\"/var/log/audit\"]"),
+    ("config.network", "[egress]\nallow_private = [\"10.0.0.1/8\"]"),
+    ("config.network", "[egress]\nallow_private = [\"10.0.0.1\"]"),
+    ("config.allow_private", "[egress]\nallow_private = [\"0.0.0.0/0\"]"),
+    ("config.allow_private", "[egress]\nallow_private = [\"169.254.0.0/16\"]"),
+    // What start-up refuses.
+    ("config.laptop_listener", "[listen]\naddress = \"0.0.0.0:8417\""),
+    ("config.laptop_listener", "[listen]\naddress = \"192.168.1.5:8417\""),
+    ("config.laptop_setting", "[listen]\nhosts = [\"laptop.local\"]"),
+    ("config.laptop_setting", "[listen]\norigins = [\"https://app.example\"]"),
+    ("config.laptop_setting", "[listen]\ntls = { cert = \"a\", key = \"file:b\" }"),
+    ("config.open_listener", "public_url = \"https://a.example\"\n[listen]\naddress = \"0.0.0.0:8443\""),
+    ("config.open_listener", "public_url = \"https://a.example\"\n[listen]\nmetrics = \"0.0.0.0:9464\""),
+    ("config.same_address", "[listen]\nmetrics = \"127.0.0.1:8417\""),
+    ("config.proxy_untrusted", "public_url = \"https://a.example\"\n[listen]\ntls = \"proxy\""),
+    (
+        "config.proxy_untrusted",
+        "public_url = \"https://a.example\"\n[listen]\ntls = \"proxy\"\ntrusted_proxies = [\"0.0.0.0/0\", \"10.0.0.0/8\"]",
+    ),
+    (
+        "config.proxy_untrusted",
+        "public_url = \"https://a.example\"\n[listen]\ntls = \"proxy\"\ntrusted_proxies = [\"128.0.0.0/1\", \"10.0.0.0/8\"]",
+    ),
+    ("config.public_url", "public_url = \"http://mcp.acme.example\""),
+    ("config.public_url", "public_url = \"https://mcp.acme.example/\""),
+    ("config.public_url", "public_url = \"https://mcp.acme.example/mcp\""),
+    ("config.public_url", "public_url = \"https://MCP.acme.example\""),
+    ("config.public_url", "public_url = \"https://mcp.acme.example:443\""),
+    ("config.public_url", "public_url = \"https://a@mcp.acme.example\""),
+    ("config.public_url", "public_url = \"mcp.acme.example\""),
+    ("config.public_url", "public_url = \"\""),
+    ("config.host", "public_url = \"https://a.example\"\n[listen]\nhosts = [\"*.a.example\"]"),
+    ("config.host", "public_url = \"https://a.example\"\n[listen]\nhosts = [\"\"]"),
+    ("config.origin", "public_url = \"https://a.example\"\n[listen]\norigins = [\"null\"]"),
+    ("config.origin", "public_url = \"https://a.example\"\n[listen]\norigins = [\"*\"]"),
+    ("config.origin", "public_url = \"https://a.example\"\n[listen]\norigins = [\"https://b.example/\"]"),
+    ("config.missing_key", "public_url = \"https://a.example\"\n[listen]\ntls = { cert = \"a\" }"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { name = \"X-Api-Key\" }"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"header\", name = \"X-Api-Key\" }"),
+    ("config.literal_secret", "[store]\nencryption_key = \"hunter2hunter2\""),
+    ("config.literal_secret", "[store]\nencryption_key = \"\""),
+    ("config.literal_secret", "[store]\nurl = \"postgres://doorward:hunter2hunter2@db/doorward\""),
+    ("config.literal_secret", "[server.a]\nurl = \"https://bob:hunter2hunter2@a.example\""),
+    ("config.literal_secret", "[server.a]\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer hunter2hunter2\" }"),
+    (
+        "config.literal_secret",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"header\", name = \"X-Api-Key\", value = \"hunter2hunter2\" }",
+    ),
+    ("config.literal_secret", "[server.a]\ncommand = [\"/a\"]\nenv = { TOKEN = \"hunter2hunter2\" }"),
+    ("config.reference", "[store]\nencryption_key = \"env:\""),
+    ("config.reference", "[store]\nencryption_key = \"cred:../kek\""),
+    ("config.store_url", "[store]\nurl = \"mysql://db\""),
+    ("config.store_url", "[store]\nurl = \"sqlite::memory:\""),
+    ("config.wrong_place", "[store]\npassword = \"env:P\""),
+    ("config.wrong_place", "[server.a]\nurl = \"https://a.example\"\nenv = { A = \"env:A\" }"),
+    ("config.wrong_place", "[server.a]\ncommand = [\"/a\"]\nheaders = { X-A = \"b\" }"),
+    ("config.wrong_place", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"none\", value = \"env:A\" }"),
+    ("config.wrong_place", "[server.a]\ncommand = [\"/a\"]\ncredential = { kind = \"header\", name = \"X-A\", value = \"env:A\" }"),
+    ("config.no_target", "[server.a]\ntitle = \"A\""),
+    ("config.two_targets", "[server.a]\nurl = \"https://a.example\"\ncommand = [\"/a\"]"),
+    ("config.command", "[server.a]\ncommand = [\"npx\", \"-y\", \"a\"]"),
+    ("config.command", "[server.a]\ncommand = [\"npx -y a\"]"),
+    ("config.url", "[server.a]\nurl = \"a.example/mcp\""),
+    ("config.url", "[server.a]\nurl = \"ftp://a.example\""),
+    ("config.url", "[server.a]\nurl = \"https://a.example/#x\""),
+    ("config.plain_http", "[server.a]\nurl = \"http://a.example\""),
+    ("config.private_address", "[server.a]\nurl = \"https://10.2.0.9/mcp\""),
+    ("config.private_address", "[server.a]\nurl = \"https://[fd00::1]/mcp\""),
+    ("config.private_address", "[server.a]\nurl = \"https://[::ffff:10.2.0.9]/mcp\""),
+    ("config.forbidden_address", "[server.a]\nurl = \"https://169.254.169.254/mcp\""),
+    ("config.header", "[server.a]\nurl = \"https://a.example\"\nheaders = { Host = \"b\" }"),
+    ("config.header", "[server.a]\nurl = \"https://a.example\"\nheaders = { Mcp-Session-Id = \"b\" }"),
+    ("config.header", "[server.a]\nurl = \"https://a.example\"\nheaders = { X-A = \"b\\r\\nX-B: c\" }"),
+    ("config.duplicate_key", "[server.a]\nurl = \"https://a.example\"\nheaders = { X-A = \"b\", x-a = \"c\" }"),
+];
+
+#[test]
+fn flt_13_every_mutation_is_refused_for_its_own_reason_in_both_forms() {
+    assert!(MUTATIONS.len() >= 60);
+    for (id, text) in MUTATIONS {
+        let in_toml = toml(text).err().unwrap_or_else(|| panic!("accepted: {text}"));
+        assert_eq!(ids(&in_toml), [*id], "{text}\n{in_toml:#?}");
+        let value: serde_json::Value = toml::from_str(text).expect("TOML");
+        let json = serde_json::to_string_pretty(&value).expect("JSON");
+        let in_json = read(vec![file("doorward.json", Form::Json, json)]).err().unwrap_or_else(|| panic!("accepted as JSON: {text}"));
+        assert_eq!(ids(&in_json), [*id], "{text}\n{in_json:#?}");
+        assert_eq!(in_toml[0].message, in_json[0].message);
+        for problem in in_toml.iter().chain(&in_json) {
+            let place = problem.place.as_ref().unwrap_or_else(|| panic!("no place: {problem}"));
+            let written = place.to_string();
+            assert!(written.starts_with("doorward.toml:") || written.starts_with("doorward.json:"), "{written}");
+            assert!(!place.span().is_empty(), "{problem}");
+            assert!(!problem.help.is_empty() && !problem.label.is_empty() && !problem.message.ends_with('.'), "{problem}");
+            let shown = format!("{problem} {}", place.source().shown());
+            assert!(!shown.contains("hunter2"), "shows a secret: {shown}");
+        }
+    }
+}
+
+#[test]
+fn flt_13_broken_texts_are_refused_with_their_place() {
+    let deep = format!("a = {}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let deep_json = format!("{{\"a\": {}{}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let large = format!("# {}", "x".repeat(10 << 20));
+    let cases: Vec<(&str, Form, Vec<u8>)> = vec![
+        ("config.syntax", Form::Toml, b"name = ".to_vec()),
+        ("config.syntax", Form::Toml, b"name : a".to_vec()),
+        ("config.syntax", Form::Toml, b"name = 'a\nx = 1".to_vec()),
+        ("config.syntax", Form::Json, b"{\"name\": \"a\",}".to_vec()),
+        ("config.syntax", Form::Json, b"// hello\n{}".to_vec()),
+        ("config.syntax", Form::Json, b"{} {}".to_vec()),
+        ("config.syntax", Form::Json, b"".to_vec()),
+        ("config.syntax", Form::Json, b"{\"name\": \"\\ud800\"}".to_vec()),
+        ("config.duplicate_key", Form::Toml, b"name = \"a\"\nname = \"b\"".to_vec()),
+        ("config.duplicate_key", Form::Toml, b"[listen]\n[listen]".to_vec()),
+        ("config.duplicate_key", Form::Toml, b"[server.a]\nurl = \"https://a\"\n[server.a]\nurl = \"https://b\"".to_vec()),
+        ("config.duplicate_key", Form::Json, b"{\"name\": \"a\", \"na\\u006de\": \"b\"}".to_vec()),
+        ("config.wrong_type", Form::Json, b"{\"name\": null}".to_vec()),
+        ("config.wrong_type", Form::Json, b"[]".to_vec()),
+        ("config.wrong_type", Form::Toml, b"name = 2026-11-24".to_vec()),
+        ("config.byte_order_mark", Form::Toml, b"\xef\xbb\xbfname = \"a\"".to_vec()),
+        ("config.byte_order_mark", Form::Json, b"\xef\xbb\xbf{}".to_vec()),
+        ("config.not_utf8", Form::Toml, b"name = \"\xff\"".to_vec()),
+        ("config.not_utf8", Form::Json, b"{\"name\": \"\xff\"}".to_vec()),
+        ("config.too_deep", Form::Toml, deep.into_bytes()),
+        ("config.too_deep", Form::Json, deep_json.into_bytes()),
+        ("config.too_large", Form::Toml, large.into_bytes()),
+    ];
+    for (id, form, bytes) in cases {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
+        let problems = read(vec![file("doorward.toml", form, bytes)]).err().unwrap_or_else(|| panic!("accepted: {shown}"));
+        assert_eq!(problems.first().map(|problem| problem.id), Some(id), "{shown}\n{problems:#?}");
+        assert!(problems.iter().all(|problem| problem.place.is_some()), "{shown}\n{problems:#?}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_and_in_order() {
+    let problems =
+        toml("nam = \"a\"\nversion = 1\n[listen]\naddress = \"0.0.0.0:1\"\n[server.A]\nurl = \"http://a.example\"\ntimeout = 5\n")
+            .expect_err("broken");
+    assert_eq!(
+        ids(&problems),
+        ["config.unknown_key", "config.laptop_listener", "config.server_name", "config.plain_http", "config.wrong_type"]
+    );
+    let lines: Vec<usize> = problems.iter().filter_map(|problem| problem.place.as_ref()).map(|place| place.line_column().0).collect();
+    assert_eq!(lines, [1, 4, 5, 6, 7]);
+}
+
+#[test]
+fn a_wrong_public_url_does_not_bring_the_complaints_of_laptop_mode() {
+    let problems =
+        toml("public_url = 5\n[listen]\naddress = \"0.0.0.0:1\"\ntls = \"proxy\"\ntrusted_proxies = [\"10.0.0.0/8\"]").expect_err("broken");
+    assert_eq!(ids(&problems), ["config.wrong_type"]);
+}
+
+#[test]
+fn later_layers_win_and_every_value_knows_where_it_came_from() {
+    let files = vec![
+        file("doorward.toml", Form::Toml, "name = \"one\"\n[listen]\naddress = \"127.0.0.1:1\"\nmax_body = \"1MiB\"\n"),
+        file("config.d/10.toml", Form::Toml, "name = \"two\"\n[listen]\naddress = \"127.0.0.1:2\"\n"),
+        file("config.d/20.json", Form::Json, "{\"server\": {\"a\": {\"url\": \"https://a.example\"}}}"),
+    ];
+    let environment =
+        vec![("DOORWARD_LISTEN__ADDRESS".to_owned(), "127.0.0.1:3".to_owned()), ("DOORWARD_STORE__POOL".to_owned(), "3".to_owned())];
+    let options = vec![Given { option: "--listen", path: &["listen", "address"], text: "127.0.0.1:4".to_owned(), base: "/".into() }];
+    let loaded =
+        load(Inputs { files, environment, options, default_name: "host".into() }).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(loaded.config.listen.address.port(), 4);
+    assert_eq!(loaded.config.name, "two");
+    let origin = |path: &[&str]| loaded.origin(path).map(|place| place.to_string());
+    assert_eq!(origin(&["name"]).as_deref(), Some("config.d/10.toml:1:8"));
+    assert_eq!(origin(&["listen", "address"]).as_deref(), Some("--listen"));
+    assert_eq!(origin(&["listen", "max_body"]).as_deref(), Some("doorward.toml:4:12"));
+    assert_eq!(origin(&["store", "pool"]).as_deref(), Some("DOORWARD_STORE__POOL"));
+    assert_eq!(origin(&["server", "a", "url"]).as_deref(), Some("config.d/20.json:1:26"));
+    assert_eq!(origin(&["limits", "per_user"]), None);
+}
+
+#[test]
+fn a_server_is_defined_once_or_overridden_in_so_many_words() {
+    let two = |second: &str| {
+        let first = file("doorward.toml", Form::Toml, "[server.a]\nurl = \"https://a.example\"\ntitle = \"A\"\n");
+        read(vec![first, file("config.d/b.toml", Form::Toml, second)])
+    };
+    assert_eq!(ids(&two("[server.a]\nurl = \"https://b.example\"").expect_err("twice")), ["config.server_twice"]);
+    assert_eq!(ids(&two("[server.a]\noverride = false\nurl = \"https://b.example\"").expect_err("twice")), ["config.server_twice"]);
+    let loaded = two("[server.a]\noverride = true\nurl = \"https://b.example\"").expect("overridden");
+    let server = loaded.config.servers.values().next().expect("a server");
+    assert!(matches!(&server.target, Target::Http { url } if url.as_str() == "https://b.example/"));
+    assert_eq!(server.title, "A");
+}
+
+#[test]
+fn variables_that_lead_nowhere_are_errors() {
+    for (name, value) in [
+        ("DOORWARD_LISTEN_ADDRESS", "127.0.0.1:1"),
+        ("DOORWARD_LISTEN__ADRESS", "127.0.0.1:1"),
+        ("DOORWARD_", "x"),
+        ("DOORWARD_listen__address", "127.0.0.1:1"),
+        ("DOORWARD_SERVER__A__URLL", "https://a.example"),
+    ] {
+        let problems = with_variables("[server.a]\nurl = \"https://a.example\"\n", &[(name, value)]).expect_err(name);
+        assert_eq!(ids(&problems), ["config.unknown_variable"], "{name}");
+        assert!(problems[0].place.as_ref().is_some_and(|place| place.source().kind() == Kind::Environment && place.to_string() == name));
+    }
+    let problems = with_variables("", &[("DOORWARD_STORE__ENCRYPTION_KEY", "hunter2hunter2")]).expect_err("literal");
+    assert_eq!(ids(&problems), ["config.literal_secret"]);
+    assert!(problems[0].place.as_ref().is_some_and(|place| !place.source().shown().contains("hunter2")));
+    let problems = with_variables("", &[("DOORWARD_EGRESS__CA", "ca.pem")]).expect_err("relative");
+    assert_eq!(ids(&problems), ["config.relative_path"]);
+}
+
+#[test]
+fn secrets_in_texts_that_cannot_be_parsed_are_covered_too() {
+    for (form, text) in [
+        (Form::Toml, "[store]\npassword = \"hunter2\n[listen\n"),
+        (Form::Toml, "credential = { kind = \"header\", value = \"hunter2\", }}\n"),
+        (Form::Toml, "[server.a]\nenv = { PGPASSWORD = \"hunter2\" \n"),
+        (Form::Json, "{\"store\": {\"password\": \"hunter2\",}}"),
+    ] {
+        for problem in read(vec![file("doorward.toml", form, text)]).expect_err("broken") {
+            let place = problem.place.as_ref().expect("a place");
+            assert!(!place.source().shown().contains("hunter2"), "{}", place.source().shown());
+            assert_eq!(place.source().shown().len(), text.len());
+            assert!(!problem.to_string().contains("hunter2"), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_secret_is_allowed_and_named() {
+    let loaded = toml("[store]\nencryption_key = \"plain:hunter2hunter2\"").expect("allowed");
+    assert_eq!(ids(&loaded.notices), ["config.plain_secret"]);
+    let shown = format!("{:?} {:?} {}", loaded.config, loaded.notices, sheet(&loaded));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn the_published_schema_is_what_is_enforced() {
+    let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/doorward.schema.json");
+    let fresh = schema::published();
+    if std::env::var_os("DOORWARD_BLESS").is_some() {
+        std::fs::write(published, &fresh).expect("written");
+    }
+    assert_eq!(std::fs::read_to_string(published).ok().as_deref(), Some(fresh.as_str()), "run this test with DOORWARD_BLESS=1");
+}
+
+#[test]
+fn the_schema_can_be_asked_for_single_tables() {
+    let names = |path: &[&str]| schema::keys(path).map(|keys| keys.into_iter().map(|key| key.name).collect::<Vec<_>>());
+    assert!(names(&["server"]).is_some_and(|keys| keys.contains(&"credential".to_owned())));
+    assert!(names(&["server", "limits"]).is_some_and(|keys| keys.contains(&"memory".to_owned())));
+    assert!(names(&["listen", "tls"]).is_some_and(|keys| keys.contains(&"cert".to_owned())));
+    assert_eq!(names(&["nothing"]), None);
+    assert_eq!(names(&["name"]), None);
+}
