@@ -147,6 +147,15 @@ impl Refusal {
         self
     }
 
+    /// Adds who called and which server, keeping what was known more exactly already.
+    #[must_use]
+    pub fn informed(mut self, known: &Known, server: &ServerName) -> Self {
+        self.known.user = self.known.user.or_else(|| known.user.clone());
+        self.known.client = self.known.client.or_else(|| known.client.clone());
+        self.known.server = self.known.server.or_else(|| Some(server.clone()));
+        self
+    }
+
     /// True when we are broken rather than the client or the upstream wrong: for alerting.
     #[must_use]
     pub const fn is_ours(&self) -> bool {

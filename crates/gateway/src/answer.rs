@@ -56,7 +56,13 @@ const RETRY: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Records the outcome of a call and lets its answer go.
-    pub(crate) async fn answer(self: &Arc<Self>, intent: Intent, carried: Result<Reply, Refusal>, walk: Walk, principal: Principal) -> Response<Body> {
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        intent: Intent,
+        carried: Result<Reply, Refusal>,
+        walk: Walk,
+        principal: Principal,
+    ) -> Response<Body> {
         let era = intent.permit().call().era();
         let now = self.env.now();
         let (response, outcome) = match carried {
@@ -112,7 +118,13 @@ impl Gateway {
         let session = intent.permit().bound().session().map(|stored| self.live.session(&stored.digest));
         let user = intent.permit().bound().caller().user().clone();
         let Some(seat) = self.streams.take(&user) else {
-            let refusal = Refusal::new(doorward_core::blame::Station::Upstream, "too_many_streams", doorward_core::blame::Blame::Caller, Wire::Http(429), "Too many open streams.");
+            let refusal = Refusal::new(
+                doorward_core::blame::Station::Upstream,
+                "too_many_streams",
+                doorward_core::blame::Blame::Caller,
+                Wire::Http(429),
+                "Too many open streams.",
+            );
             let refusal = Refusal { known: known(&intent), ..refusal }.retry(Retry::After(Duration::from_secs(5)));
             let outcome = Outcome::refused(&refusal, Some(principal), walk.latency());
             let response = self.refusal(&refusal, &walk, Some(era));
@@ -149,7 +161,7 @@ impl Gateway {
                 self.metrics.stream_opened();
                 self.tasks.spawn(async move {
                     let _seat = seat;
-                    gateway.pump(streaming, sink, ongoing, walk, principal).await;
+                    Arc::clone(&gateway).pump(streaming, sink, ongoing, walk, principal).await;
                     gateway.metrics.stream_closed();
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
@@ -189,24 +201,26 @@ impl Gateway {
         let mut epoch = self.epoch.subscribe();
         let mut heard = Instant::now();
         loop {
-            let next = streaming.exchange.next();
-            tokio::pin!(next);
-            let item = loop {
-                let silent = heard + if streaming.waits == Waits::Changes { Duration::from_secs(365 * 24 * 3600) } else { timeout };
-                tokio::select! {
-                    item = &mut next => break item,
-                    () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
-                    () = notified(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
-                    () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
-                    _ = epoch.changed() => {}
-                    () = tokio::time::sleep(CHECK) => {}
-                    () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
-                }
-                if let Some(reason) = self.must_end(ongoing).await {
-                    return Ended::of(Class::Refused, Some(reason));
-                }
-                if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
-                    break Err(Fault::TooLong);
+            let item = {
+                let next = streaming.exchange.next();
+                tokio::pin!(next);
+                loop {
+                    let silent = heard + if streaming.waits == Waits::Changes { Duration::from_secs(365 * 24 * 3600) } else { timeout };
+                    tokio::select! {
+                        item = &mut next => break item,
+                        () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
+                        () = notified(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
+                        () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
+                        _ = epoch.changed() => {}
+                        () = tokio::time::sleep(CHECK) => {}
+                        () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
+                    }
+                    if let Some(reason) = self.must_end(ongoing, walk).await {
+                        return Ended::of(Class::Refused, Some(reason));
+                    }
+                    if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
+                        break Err(Fault::TooLong);
+                    }
                 }
             };
             heard = Instant::now();
@@ -248,7 +262,11 @@ impl Gateway {
         match said {
             Said::Nothing => None,
             Said::Event(event) => {
-                if sink.send(event.content()).await { None } else { Some(Ended::of(Class::Cancelled, Some("client_gone"))) }
+                if sink.send(event.content()).await {
+                    None
+                } else {
+                    Some(Ended::of(Class::Cancelled, Some("client_gone")))
+                }
             }
             Said::Final(end) => {
                 let end = self.narrowed(ongoing.intent().permit(), walk, end);
@@ -269,7 +287,7 @@ impl Gateway {
     }
 
     /// Why a stream may not go on, if so: its credential ended, was revoked, or its owner may not act (I8; SES-06).
-    async fn must_end(&self, ongoing: &Ongoing) -> Option<&'static str> {
+    async fn must_end(&self, ongoing: &Ongoing, walk: &Walk) -> Option<&'static str> {
         let bound = ongoing.intent().permit().bound();
         let now = self.env.now();
         if bound.caller().expires() <= now {
@@ -278,7 +296,7 @@ impl Gateway {
         if !self.is_still_good(bound.caller(), bound.server(), now).await {
             return Some("revoked_credential");
         }
-        (!self.still_permits(ongoing.intent().permit()).await).then_some("no_longer_permitted")
+        (!self.still_permits(ongoing.intent().permit(), walk).await).then_some("no_longer_permitted")
     }
 
     fn timeout_of(&self, ongoing: &Ongoing) -> Duration {

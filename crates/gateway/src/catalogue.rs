@@ -5,7 +5,7 @@
 //! counts as not approved. One reader at a time for each server and era.
 
 use crate::Gateway;
-use crate::egress::PoolKey;
+use crate::egress::pool::PoolKey;
 use crate::path::Walk;
 use crate::upstream::fault::Fault;
 use crate::upstream::http::Line;
@@ -27,7 +27,7 @@ use doorward_core::policy::facts::{RiskClass, ToolFacts};
 use doorward_core::screen;
 use doorward_core::session::sealed::{Fresh, Purpose};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -50,7 +50,6 @@ pub enum Family {
 #[derive(Debug, Default)]
 struct Slot {
     kept: tokio::sync::Mutex<Option<Kept>>,
-    stale: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -59,6 +58,7 @@ struct Kept {
     view: Arc<View>,
     read: Instant,
     epoch: u64,
+    generation: u64,
 }
 
 /// What a server offers in one era.
@@ -128,13 +128,6 @@ impl Family {
 }
 
 impl Catalogue {
-    /// The next use reads the lists of this server again.
-    pub fn changed(&self, server: &ServerName) {
-        for family in [Family::Legacy, Family::Modern] {
-            self.slot(server, family).stale.store(true, Ordering::Release);
-        }
-    }
-
     fn slot(&self, server: &ServerName, family: Family) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry((server.clone(), family)).or_default())
@@ -198,23 +191,24 @@ impl Gateway {
         let slot = self.catalogue.slot(server, family);
         let mut kept = slot.kept.lock().await;
         let epoch = self.epoch.current();
-        let fresh = kept.as_ref().is_some_and(|kept| kept.read.elapsed() < OLDEST || matches!(upstream.reach, Reached::Stdio(_)));
-        let stale = slot.stale.swap(false, Ordering::AcqRel);
-        if let Some(kept) = kept.as_ref().filter(|kept| fresh && !stale && kept.epoch == epoch) {
+        // Noted before reading: a change during the reading counts for the next use.
+        let generation = upstream.generation.load(Ordering::Acquire);
+        let stdio = matches!(upstream.reach, Reached::Stdio(_));
+        let fresh = kept.as_ref().filter(|kept| kept.generation == generation && (stdio || kept.read.elapsed() < OLDEST));
+        if let Some(kept) = fresh.filter(|kept| kept.epoch == epoch) {
             return Ok((Arc::clone(&kept.listing), Arc::clone(&kept.view)));
         }
-        let listing = match kept.as_ref().filter(|_| fresh && !stale) {
-            Some(kept) => Arc::clone(&kept.listing),
+        let (listing, read) = match fresh {
+            Some(kept) => (Arc::clone(&kept.listing), kept.read),
             None => {
-                let read = self.read_catalogue(&upstream, family).await.inspect_err(|_| slot.stale.store(true, Ordering::Release))?;
+                let read = self.read_catalogue(&upstream, family).await?;
                 self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
-                Arc::new(read)
+                (Arc::new(read), Instant::now())
             }
         };
         let pins = self.store.pins(server).await.map_err(|_| Fault::Overloaded(None))?;
         let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
-        let read = kept.as_ref().filter(|_| fresh && !stale).map_or_else(Instant::now, |kept| kept.read);
-        *kept = Some(Kept { listing: Arc::clone(&listing), view: Arc::clone(&view), read, epoch });
+        *kept = Some(Kept { listing: Arc::clone(&listing), view: Arc::clone(&view), read, epoch, generation });
         Ok((listing, view))
     }
 
@@ -225,7 +219,7 @@ impl Gateway {
                 let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
                 Way::Http(Line { pool, secret: self.secret_of(&upstream.config.name), session: None })
             }
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(&upstream.config.name, &self.tasks, self.approved_launch(upstream).await).await?),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.tasks, self.approved_launch(upstream).await).await?),
         };
         let (way, version) = match family {
             Family::Modern => {
@@ -278,14 +272,20 @@ impl Gateway {
                 Offered::Entries(prompts) => {
                     let names: Vec<&str> = prompts.iter().map(|(name, _)| name.as_str()).collect();
                     let shown = self.shown_prompts(bound, walk, &names);
-                    ("prompts", prompts.iter().zip(shown).filter(|(_, shown)| *shown).map(|((name, json), _)| (name.as_str(), json.clone())).collect())
+                    (
+                        "prompts",
+                        prompts
+                            .iter()
+                            .zip(shown)
+                            .filter(|(_, shown)| *shown)
+                            .map(|((name, json), _)| (name.as_str(), json.clone()))
+                            .collect(),
+                    )
                 }
             },
             _ => match &listing.templates {
                 Offered::Refused(error) => return Ok(Reply::Whole(refused(error), None)),
-                Offered::Entries(templates) => {
-                    ("resourceTemplates", templates.iter().map(|json| ("", json.clone())).collect())
-                }
+                Offered::Entries(templates) => ("resourceTemplates", templates.iter().map(|json| ("", json.clone())).collect()),
             },
         };
         let (page, next) = page(entries, after);

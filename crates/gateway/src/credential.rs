@@ -31,7 +31,13 @@ impl Gateway {
             Some(secret) => secret.clone(),
             None => {
                 let wire = Wire::Rpc { status: 200, code: INTERNAL, data: None };
-                return Err(Refusal::new(Station::Credential, "no_credential", Blame::Us, wire, "Doorward holds no credential for this server."));
+                return Err(Refusal::new(
+                    Station::Credential,
+                    "no_credential",
+                    Blame::Us,
+                    wire,
+                    "Doorward holds no credential for this server.",
+                ));
             }
         };
         Ok(Lease::grant(intent, secret, self.plan(permit), permit.bound().caller().expires()))

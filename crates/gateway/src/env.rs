@@ -58,6 +58,14 @@ impl Env {
         self.clock.now()
     }
 
+    /// Fills `out` with unpredictable bytes.
+    ///
+    /// # Errors
+    /// [`NoRandomness`].
+    pub fn fill(&self, out: &mut [u8]) -> Result<(), NoRandomness> {
+        self.random.fill(out)
+    }
+
     /// `N` unpredictable bytes.
     ///
     /// # Errors

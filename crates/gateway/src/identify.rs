@@ -50,7 +50,8 @@ impl Gateway {
         let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
         for foreign in inbound.presented.foreign() {
             let cause = format!("a credential of {} came in a header and was dropped", foreign.as_str());
-            self.note(&Notice { reason: "foreign_credential", id: Some(inbound.id), server, cause: Some(&cause), ..Notice::default() }).await;
+            self.note(&Notice { reason: "foreign_credential", id: Some(inbound.id), server, cause: Some(&cause), ..Notice::default() })
+                .await;
         }
         let digest = match door {
             Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
@@ -105,10 +106,14 @@ impl Gateway {
                 Ok(None)
             }
             // Fail closed: without the store nobody is anybody (FLT-03).
-            Err(error) => {
-                Err(Refusal::new(Station::Identify, "store_unavailable", Blame::Us, Wire::Http(503), "Doorward cannot check credentials at the moment.")
-                    .because(error.to_string()))
-            }
+            Err(error) => Err(Refusal::new(
+                Station::Identify,
+                "store_unavailable",
+                Blame::Us,
+                Wire::Http(503),
+                "Doorward cannot check credentials at the moment.",
+            )
+            .because(error.to_string())),
         }
     }
 }

@@ -114,7 +114,9 @@ impl Gateway {
     /// The server of the route. Whether it may be known is for policy to say; both answers are 404.
     fn addressed(&self, inbound: &Inbound) -> Result<ServerName, Refusal> {
         let server = inbound.route.server.as_ref().filter(|server| self.upstreams.find(server).is_some());
-        server.cloned().ok_or_else(|| Refusal::new(Station::Listen, "unknown_server", Blame::Caller, Wire::Http(404), "There is nothing here."))
+        server
+            .cloned()
+            .ok_or_else(|| Refusal::new(Station::Listen, "unknown_server", Blame::Caller, Wire::Http(404), "There is nothing here."))
     }
 
     /// Reads what is asked, strictly and only now that the caller is known (protocol 3.2 S4 to S8, 3.3, 3.5).
@@ -123,7 +125,13 @@ impl Gateway {
         walk.accept = headers.accept;
         let refuse = |reason, status, public: &str| wrong(Station::Decode, reason, status, INVALID_REQUEST, public);
         match inbound.verb {
-            Verb::Other => Err(Refusal::new(Station::Listen, "method_not_allowed", Blame::Caller, Wire::NotAllowed { allow: "POST, GET, DELETE" }, "This method is not served here.")),
+            Verb::Other => Err(Refusal::new(
+                Station::Listen,
+                "method_not_allowed",
+                Blame::Caller,
+                Wire::NotAllowed { allow: "POST, GET, DELETE" },
+                "This method is not served here.",
+            )),
             Verb::Get | Verb::Delete => {
                 let session = era::decide_bodiless(&headers)?;
                 if inbound.verb == Verb::Delete {

@@ -13,7 +13,7 @@ use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{HEADER_MISMATCH, wrong};
 use doorward_core::mcp::headers;
 use doorward_core::mcp::version::Era;
-use doorward_core::policy::decide::decide;
+use doorward_core::policy::decide::{Denied, decide, still};
 use doorward_core::policy::facts::{Facts, ToolFacts};
 use doorward_core::policy::filter;
 use doorward_core::policy::permit::Permit;
@@ -40,7 +40,10 @@ impl Gateway {
         let mut tool = None;
         if call.method() == Method::ToolsCall {
             let name = call.target().unwrap_or_default();
-            let found = self.tool(bound.server(), call.era(), name).await.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
+            let found = self
+                .tool(bound.server(), call.era(), name)
+                .await
+                .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
             if let Some(found) = found {
                 if call.era() == Era::Modern {
                     headers::check(&found.mirrors, call.arguments(), call.param_headers()).map_err(|mismatch| {
@@ -53,12 +56,26 @@ impl Gateway {
         }
         let facts = self.facts(&bound, walk, tool);
         self.narrow_listen(&bound, &call, &facts, walk);
-        decide(&self.rules.load(), &facts, bound, call).map_err(doorward_core::policy::decide::Denied::refusal)
+        decide(&self.rules.load(), &facts, bound, call).map_err(Denied::refusal)
+    }
+
+    /// Whether what was permitted would be permitted again now (I8): asked for streams.
+    pub(crate) async fn still_permits(&self, permit: &Permit, walk: &Walk) -> bool {
+        let (bound, call) = (permit.bound(), permit.call());
+        let tool = match call.method() {
+            Method::ToolsCall => match self.tool(bound.server(), call.era(), call.target().unwrap_or_default()).await {
+                Ok(found) => found.map(|found| found.facts),
+                // A server that does not answer now takes no right away; its stream ends by its own fault.
+                Err(_) => return true,
+            },
+            _ => None,
+        };
+        still(&self.rules.load(), &self.facts(bound, walk, tool), permit)
     }
 
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>) -> Facts {
         let visible = self.upstreams.find(bound.server()).is_some_and(|upstream| is_visible(&upstream.config.visible_to, bound));
-        Facts { tool, visible, client_verified: false, peer: walk.peer, now: self.env.now() }
+        Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now() }
     }
 
     /// Which tools of a listing the caller may see.
@@ -97,7 +114,10 @@ impl Gateway {
         }
         let Some(result) = end.body.content().member("result") else { return end };
         let Some(resources) = result.member("resources").and_then(|list| list.elements()) else { return end };
-        let texts: Vec<String> = resources.iter().map(|entry| entry.member("uri").and_then(|uri| uri.as_text().map(Cow::into_owned)).unwrap_or_default()).collect();
+        let texts: Vec<String> = resources
+            .iter()
+            .map(|entry| entry.member("uri").and_then(|uri| uri.as_text().map(Cow::into_owned)).unwrap_or_default())
+            .collect();
         let uris: Vec<&str> = texts.iter().map(String::as_str).collect();
         let shown = filter::resources(&self.rules.load(), &self.facts(permit.bound(), walk, None), permit.bound(), &uris);
         if shown.iter().all(|shown| *shown) {

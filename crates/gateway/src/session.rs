@@ -4,6 +4,7 @@
 //! opened here is consumed before the intent, so that no state works twice (I3).
 
 use crate::Gateway;
+use crate::upstream::relay::Owner;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
@@ -17,7 +18,6 @@ use doorward_core::session::era::Claimed;
 use doorward_core::session::sealed::Purpose;
 use doorward_core::session::{Bound, Claim, Lifetimes, open};
 use doorward_core::time::Timestamp;
-use crate::upstream::relay::Owner;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -60,7 +60,8 @@ impl Gateway {
                         let read = self.store.session(&digest, caller.user(), caller.client(), caller.credential(), server).await;
                         read.map_err(|error| {
                             let public = "Doorward cannot look up sessions at the moment.";
-                            Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string())
+                            Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public)
+                                .because(error.to_string())
                         })?
                     }
                 };
@@ -170,7 +171,9 @@ impl Gateway {
         let Some((once, expires)) = opened.once else { return Ok(()) };
         match self.store.consume_once("state", &once, expires, self.env.now()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.").knowing(known)),
+            Ok(false) => {
+                Err(wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.").knowing(known))
+            }
             Err(error) => {
                 let public = "Doorward cannot check this request at the moment.";
                 Err(Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string()))

@@ -295,11 +295,7 @@ impl Call {
 impl Call {
     /// A tool call that nobody decoded.
     pub(crate) fn for_tests(target: &str, digest: [u8; 32]) -> Self {
-        Self {
-            target: Some(Arc::from(target)),
-            digest,
-            ..Self::empty(Era::Modern, Form::Request(RpcId::Number(1)), Method::ToolsCall)
-        }
+        Self { target: Some(Arc::from(target)), digest, ..Self::empty(Era::Modern, Form::Request(RpcId::Number(1)), Method::ToolsCall) }
     }
 }
 
@@ -380,10 +376,7 @@ impl Method {
     /// True for methods whose `Mcp-Name` mirrors the target (streamable-http, Standard Request Headers; ext-tasks).
     #[must_use]
     pub const fn has_mirrored_name(self) -> bool {
-        matches!(
-            self,
-            Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::TasksGet | Self::TasksUpdate | Self::TasksCancel
-        )
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::TasksGet | Self::TasksUpdate | Self::TasksCancel)
     }
 
     /// True for methods that give pages of a list.

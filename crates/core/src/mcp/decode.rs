@@ -262,7 +262,8 @@ impl Draft {
                 Some("clientCapabilities") if self.era == Era::Modern => self.call.capabilities = Some(value.clone()),
                 Some(_) => {}
                 None if key == "progressToken" => {
-                    self.call.progress_token = Some(rpc_id(value).ok_or_else(|| self.bad("progressToken must be a string or an integer."))?);
+                    self.call.progress_token =
+                        Some(rpc_id(value).ok_or_else(|| self.bad("progressToken must be a string or an integer."))?);
                 }
                 None if is_reserved(key) || !is_meta_key(key) => {}
                 None => {
@@ -319,7 +320,8 @@ impl Draft {
             self.call.input_responses = self.responses()?;
         }
         self.rest = std::mem::take(&mut self.params);
-        let reserved: &[&str] = if self.era == Era::Modern { &["_meta", "cursor", "requestState", "inputResponses"] } else { &["_meta", "cursor"] };
+        let reserved: &[&str] =
+            if self.era == Era::Modern { &["_meta", "cursor", "requestState", "inputResponses"] } else { &["_meta", "cursor"] };
         self.rest.retain(|(key, _)| !reserved.contains(&key.as_str()));
         Ok(())
     }
@@ -336,7 +338,9 @@ impl Draft {
 
     fn reference(&mut self) -> Result<(), Refusal> {
         let reference = self.object("ref")?.ok_or_else(|| self.bad("ref is missing."))?;
-        let text = |key: &str| reference.member(key).and_then(|value| value.as_text().map(Cow::into_owned)).filter(|text| text.len() <= LONGEST_TARGET);
+        let text = |key: &str| {
+            reference.member(key).and_then(|value| value.as_text().map(Cow::into_owned)).filter(|text| text.len() <= LONGEST_TARGET)
+        };
         let (kind, target) = match text("type").as_deref() {
             Some("ref/prompt") => (Reference::Prompt, text("name")),
             Some("ref/resource") => (Reference::Template, text("uri")),
@@ -461,9 +465,7 @@ fn is_reserved(key: &str) -> bool {
 /// The grammar of `_meta` keys (basic/index, `_meta`): optional dotted prefix and `/`, then a name.
 fn is_meta_key(key: &str) -> bool {
     let name = key.split_once('/').map_or(key, |(_, name)| name);
-    key.len() <= 256
-        && !name.contains('/')
-        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'))
+    key.len() <= 256 && !name.contains('/') && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'))
 }
 
 fn not_json(fault: Fault) -> Refusal {

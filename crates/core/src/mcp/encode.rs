@@ -175,7 +175,11 @@ pub fn reduced(capabilities: Option<&RawJson>, era: Era, questions: Questions) -
         |key, value| match key {
             "roots" | "experimental" => Edit::Keep,
             "sampling" if questions.sampling == Setting::Allow => {
-                if version >= Version::V2025_11_25 { Edit::Keep } else { Edit::Replace(RawJson::empty_object()) }
+                if version >= Version::V2025_11_25 {
+                    Edit::Keep
+                } else {
+                    Edit::Replace(RawJson::empty_object())
+                }
             }
             "elicitation" if questions.elicitation == Setting::Allow && version >= Version::V2025_06_18 => {
                 if version >= Version::V2025_11_25 { Edit::Keep } else { Edit::Replace(RawJson::empty_object()) }
@@ -250,7 +254,15 @@ mod tests {
     }
 
     fn wire(era: Era) -> Wire {
-        Wire { era, id: 77, capabilities: raw(r#"{"roots":{}}"#), cursor: None, state: Some("up-state".into()), task: None, replaced: Vec::new() }
+        Wire {
+            era,
+            id: 77,
+            capabilities: raw(r#"{"roots":{}}"#),
+            cursor: None,
+            state: Some("up-state".into()),
+            task: None,
+            replaced: Vec::new(),
+        }
     }
 
     #[test]
@@ -272,7 +284,9 @@ mod tests {
 
     #[test]
     fn d14_capabilities_shrink_and_never_grow() {
-        let declared = raw(r#"{"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true},"tasks":{},"extensions":{"io.modelcontextprotocol/tasks":{},"evil/x":{}},"future":{}}"#);
+        let declared = raw(
+            r#"{"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true},"tasks":{},"extensions":{"io.modelcontextprotocol/tasks":{},"evil/x":{}},"future":{}}"#,
+        );
         let all = Questions { elicitation: Setting::Allow, sampling: Setting::Allow };
         let keys = |json: &RawJson| json.members().expect("object").into_iter().map(|(key, _)| key).collect::<Vec<_>>();
         assert_eq!(keys(&reduced(Some(&declared), Era::Legacy(Version::V2025_03_26), all)), ["sampling", "roots"]);

@@ -343,7 +343,10 @@ mod tests {
             (json!({"properties":{"a":{"type":"string","x-mcp-header":""}}}), BadAnnotation::NotAToken),
             (json!({"properties":{"a":{"type":"string","x-mcp-header":"a b"}}}), BadAnnotation::NotAToken),
             (json!({"properties":{"a":{"type":"number","x-mcp-header":"A"}}}), BadAnnotation::Type),
-            (json!({"properties":{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}}), BadAnnotation::Repeated),
+            (
+                json!({"properties":{"a":{"type":"string","x-mcp-header":"A"},"b":{"type":"string","x-mcp-header":"a"}}}),
+                BadAnnotation::Repeated,
+            ),
             (json!({"properties":{"a":{"items":{"type":"string","x-mcp-header":"A"}}}}), BadAnnotation::Place),
             (json!({"allOf":[{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}]}), BadAnnotation::Place),
             (json!({"x-mcp-header":"A"}), BadAnnotation::Place),
@@ -359,7 +362,8 @@ mod tests {
             Mirrored { header: "N".into(), path: vec!["n".into()], kind: MirroredKind::Integer },
         ];
         let json = |text: &str| RawJson::parse(&bytes::Bytes::copy_from_slice(text.as_bytes()), 8).expect("valid");
-        let sent = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ParamHeader { name: (*n).into(), value: (*v).into() }).collect::<Vec<_>>();
+        let sent =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ParamHeader { name: (*n).into(), value: (*v).into() }).collect::<Vec<_>>();
         let full = json(r#"{"region":"eu","n":42}"#);
         assert!(check(&mirrors, Some(&full), &sent(&[("region", "eu"), ("n", "42.0"), ("other", "x")])).is_ok());
         for bad in [vec![("region", "eu")], vec![("region", "EU"), ("n", "42")], vec![("region", "eu"), ("n", "43")]] {

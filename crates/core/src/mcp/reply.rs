@@ -108,7 +108,9 @@ pub fn read(bytes: &Bytes, depth: usize) -> Result<Incoming, BadReply> {
     match (method, id, member("result"), member("error")) {
         (Some(method), Some(id), None, None) => Ok(Incoming::Request { id, method, params: params()? }),
         (Some(method), None, None, None) => Ok(Incoming::Notification { method, params: params()? }),
-        (None, Some(id), Some(result), None) if result.is_object() => Ok(Incoming::Response { id, body: ReplyBody::Result(result.clone()) }),
+        (None, Some(id), Some(result), None) if result.is_object() => {
+            Ok(Incoming::Response { id, body: ReplyBody::Result(result.clone()) })
+        }
         (None, Some(id), None, Some(error)) => Ok(Incoming::Response { id, body: ReplyBody::Error(rpc_error(error)?) }),
         _ => Err(BadReply::Shape),
     }
@@ -187,7 +189,11 @@ mod tests {
 
     #[test]
     fn rpc_08_error_texts_are_bounded() {
-        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-1,"message":"{}","data":"{}"}}}}"#, "é".repeat(100_000), "x".repeat(100_000));
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-1,"message":"{}","data":"{}"}}}}"#,
+            "é".repeat(100_000),
+            "x".repeat(100_000)
+        );
         let Ok(Incoming::Response { body: ReplyBody::Error(error), .. }) = parse(&text) else { panic!("an error") };
         assert!(error.message.len() <= LONGEST_MESSAGE);
         assert!(error.data.is_none());

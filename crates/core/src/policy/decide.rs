@@ -3,12 +3,13 @@
 
 use super::facts::Facts;
 use super::judge::{Approval, Knowledge, Verdict, judge, obligations};
+use super::permit::Obligation;
 use super::permit::Permit;
 use super::request::{Asker, View, What, Who};
 use super::rules::Rules;
 use crate::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use crate::id::RuleId;
-use crate::mcp::call::{Call, Form, Method, RpcId};
+use crate::mcp::call::{Call, Form, Method, Reference, RpcId};
 use crate::mcp::version::Era;
 use crate::session::Bound;
 
@@ -54,26 +55,37 @@ enum Asked {
 /// # Errors
 /// [`Denied`], with the reason, the rules that decided and the form that the client may see.
 pub fn decide(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> Result<Permit, Denied> {
-    let surface = surface(&call);
+    let (rules, obligations) = examine(rules, facts, &bound, &call)?;
+    Ok(Permit { bound, call, rules, obligations })
+}
+
+/// Whether what was permitted would be permitted again now: for streams, which live longer than one decision (house 6).
+#[must_use]
+pub fn still(rules: &Rules, facts: &Facts, permit: &Permit) -> bool {
+    examine(rules, facts, permit.bound(), permit.call()).is_ok()
+}
+
+fn examine(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> Result<(Vec<RuleId>, Vec<Obligation>), Denied> {
+    let surface = surface(call);
     if !facts.visible {
-        return Err(Denied::new(Why::Invisible, surface, &bound, &call));
+        return Err(Denied::new(Why::Invisible, surface, bound, call));
     }
-    let (Target::What(what, approval), asked) = target(facts, &call) else {
-        return Err(Denied::new(Why::Unknown, surface, &bound, &call));
+    let (Target::What(what, approval), asked) = target(facts, call) else {
+        return Err(Denied::new(Why::Unknown, surface, bound, call));
     };
     let view = match asked {
         Asked::Call => View::Call(call.arguments()),
         Asked::Completion => View::List,
     };
-    let asker = Asker::new(rules, who(facts, &bound));
+    let asker = Asker::new(rules, who(facts, bound));
     let verdict = judge(&asker, what, view, approval, &facts.able);
     if verdict.why.is_some() {
-        let denied = Denied::new(Why::Policy, surface, &bound, &call);
+        let denied = Denied::new(Why::Policy, surface, bound, call);
         return Err(denied.by(rules, verdict));
     }
     let obligations = obligations(&asker, &verdict.ruling);
     let rules = verdict.ruling.permits.iter().filter_map(|at| rules.rules.get(*at)).map(|rule| rule.id.clone()).collect();
-    Ok(Permit { bound, call, rules, obligations })
+    Ok((rules, obligations))
 }
 
 /// The plain facts of a verified caller.
@@ -111,9 +123,9 @@ fn target<'a>(facts: &Facts, call: &'a Call) -> (Target<'a>, Asked) {
         Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
             name.map_or(unknown, |uri| of(What::Resource { uri }))
         }
-        Method::Complete => match (name, reference(call)) {
+        Method::Complete => match (name, call.reference()) {
             (Some(name), Some(Reference::Prompt)) => (Target::What(What::Prompt { name }, Approval::Stands), Asked::Completion),
-            (Some(uri), Some(Reference::Resource)) => (Target::What(What::Resource { uri }, Approval::Stands), Asked::Completion),
+            (Some(uri), Some(Reference::Template)) => (Target::What(What::Resource { uri }, Approval::Stands), Asked::Completion),
             _ => unknown,
         },
         Method::Initialize
@@ -147,27 +159,11 @@ fn surface(call: &Call) -> Surface {
         Method::ToolsCall => Surface::Tool(name()),
         Method::PromptsGet => Surface::Prompt(name()),
         Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => Surface::Resource(name(), call.era()),
-        Method::Complete => match reference(call) {
-            Some(Reference::Resource) => Surface::Resource(name(), call.era()),
+        Method::Complete => match call.reference() {
+            Some(Reference::Template) => Surface::Resource(name(), call.era()),
             _ => Surface::Prompt(name()),
         },
         _ => Surface::Server,
-    }
-}
-
-/// What `completion/complete` completes.
-enum Reference {
-    Prompt,
-    Resource,
-}
-
-/// `params.ref.type` (schema: `PromptReference`, `ResourceTemplateReference`).
-fn reference(call: &Call) -> Option<Reference> {
-    let kind = call.params()?.member("ref")?.member("type")?;
-    match serde_json::from_slice::<String>(kind.as_bytes()).ok()?.as_str() {
-        "ref/prompt" => Some(Reference::Prompt),
-        "ref/resource" => Some(Reference::Resource),
-        _ => None,
     }
 }
 

@@ -99,9 +99,11 @@ pub fn decide_bodiless(headers: &McpHeaders) -> Result<String, Refusal> {
     if headers.version == Single::Unusable {
         return Err(wrong(Station::Session, "version_header", 400, HEADER_MISMATCH, "MCP-Protocol-Version must be given once."));
     }
-    headers.session.once().map(str::to_owned).ok_or_else(|| {
-        wrong(Station::Session, "no_session", 400, INVALID_REQUEST, "Mcp-Session-Id is missing. Begin with initialize.")
-    })
+    headers
+        .session
+        .once()
+        .map(str::to_owned)
+        .ok_or_else(|| wrong(Station::Session, "no_session", 400, INVALID_REQUEST, "Mcp-Session-Id is missing. Begin with initialize."))
 }
 
 fn unsupported(mut refusal: Refusal, requested: &str) -> Refusal {
@@ -134,7 +136,9 @@ mod tests {
     }
 
     fn modern(version: &str, method: &str) -> String {
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}",{META}}}}}}}"#)
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{version}",{META}}}}}}}"#
+        )
     }
 
     fn plain(method: &str) -> String {
@@ -169,7 +173,8 @@ mod tests {
 
     #[test]
     fn modern_requests_need_their_envelope_and_take_no_answers() {
-        let bare = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+        let bare =
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
         assert_eq!(judged(Some("2026-07-28"), None, bare), Err((400, INVALID_PARAMS)));
         let note = modern("2026-07-28", "notifications/cancelled").replace("\"id\":1,", "");
         assert_eq!(judged(Some("2026-07-28"), None, &note), Ok(Claimed::NoEffect));

@@ -122,7 +122,15 @@ impl SealingKeys {
     ///
     /// # Errors
     /// [`BadSeal`] only if the cipher fails.
-    pub fn seal(&self, purpose: Purpose, binding: Binding<'_>, inner: &str, fresh: Fresh, now: Timestamp, life: Duration) -> Result<String, BadSeal> {
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        binding: Binding<'_>,
+        inner: &str,
+        fresh: Fresh,
+        now: Timestamp,
+        life: Duration,
+    ) -> Result<String, BadSeal> {
         let payload = Payload {
             i: inner,
             u: [binding.user.issuer(), binding.user.subject()],

@@ -12,8 +12,17 @@ use std::sync::Arc;
 pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
-    only_13: bool,
+    oldest: Oldest,
     current: Arc<ArcSwap<ServerConfig>>,
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oldest {
+    /// 1.2
+    V1_2,
+    /// 1.3
+    V1_3,
 }
 
 /// Why certificate or key were not accepted. The old ones stay in use on reload.
@@ -32,9 +41,9 @@ impl Tls {
     ///
     /// # Errors
     /// [`BadTls`].
-    pub fn load(cert: &Path, key: &Path, only_13: bool) -> Result<Self, BadTls> {
-        let config = read(cert, key, only_13)?;
-        Ok(Self { cert: cert.to_owned(), key: key.to_owned(), only_13, current: Arc::new(ArcSwap::from_pointee(config)) })
+    pub fn load(cert: &Path, key: &Path, oldest: Oldest) -> Result<Self, BadTls> {
+        let config = read(cert, key, oldest)?;
+        Ok(Self { cert: cert.to_owned(), key: key.to_owned(), oldest, current: Arc::new(ArcSwap::from_pointee(config)) })
     }
 
     /// Reads the files again; new connections use the new certificate.
@@ -42,7 +51,7 @@ impl Tls {
     /// # Errors
     /// [`BadTls`]; the certificate in use stays.
     pub fn reload(&self) -> Result<(), BadTls> {
-        self.current.store(Arc::new(read(&self.cert, &self.key, self.only_13)?));
+        self.current.store(Arc::new(read(&self.cert, &self.key, self.oldest)?));
         Ok(())
     }
 
@@ -53,12 +62,12 @@ impl Tls {
     }
 }
 
-fn read(cert: &Path, key: &Path, only_13: bool) -> Result<ServerConfig, BadTls> {
+fn read(cert: &Path, key: &Path, oldest: Oldest) -> Result<ServerConfig, BadTls> {
     let pem = |path: &Path, cause: rustls_pki_types::pem::Error| BadTls::Pem { path: path.to_owned(), cause: cause.to_string() };
     let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|cause| pem(cert, cause))?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|cause| pem(key, cause))?;
     let versions: &[&rustls::SupportedProtocolVersion] =
-        if only_13 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
+        if oldest == Oldest::V1_3 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)?

@@ -5,7 +5,8 @@
 use super::fault::Fault;
 use super::http::Resume;
 use super::pipe::PipeCall;
-use crate::egress::ReplyBody;
+use crate::egress::error::EgressError;
+use crate::egress::reply::ReplyBody;
 use bytes::Bytes;
 use doorward_core::mcp::reply::{self, Incoming};
 use doorward_core::mcp::sse::{BadStream, Event, Reader};
@@ -97,7 +98,7 @@ impl Events {
                 continue;
             };
             match body.frame().await {
-                Ok(Some(piece)) => {
+                Some(Ok(piece)) => {
                     let mut events = Vec::new();
                     self.reader.push(&piece, &mut events).map_err(|bad| {
                         Fault::BadStream(match bad {
@@ -107,19 +108,20 @@ impl Events {
                     })?;
                     self.queue.extend(events);
                 }
-                Ok(None) if self.can_pick_up() => {
+                None if self.can_pick_up() => {
                     self.body = None;
                     return Ok(Some(Item::Paused(self.retry)));
                 }
-                Ok(None) => return Ok(None),
-                Err(crate::egress::EgressError::Broken { .. }) if self.can_pick_up() => self.body = None,
-                Err(error) => return Err(error.into()),
+                None => return Ok(None),
+                Some(Err(EgressError::Broken { .. })) if self.can_pick_up() => self.body = None,
+                Some(Err(error)) => return Err(error.into()),
             }
         }
     }
 
     fn take(&mut self, event: Event) -> Result<Option<Incoming>, Fault> {
-        if let Some(id) = event.id.filter(|id| !id.is_empty() && id.len() <= 1024 && id.bytes().all(|b| b.is_ascii_graphic() || b == b' ')) {
+        if let Some(id) = event.id.filter(|id| !id.is_empty() && id.len() <= 1024 && id.bytes().all(|b| b.is_ascii_graphic() || b == b' '))
+        {
             self.last_id = Some(id);
         }
         if let Some(retry) = event.retry {

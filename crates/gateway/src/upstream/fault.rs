@@ -1,6 +1,6 @@
 //! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
 
-use crate::egress::EgressError;
+use crate::egress::error::EgressError;
 use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
 use doorward_core::mcp::error::INTERNAL;
 use doorward_core::mcp::reply::BadReply;
@@ -90,10 +90,14 @@ impl Fault {
             Effect::Unknown => "unknown",
         };
         let public = match self {
-            Self::Credential => format!("{server} does not accept the credential that Doorward holds for it. An administrator has been told."),
+            Self::Credential => {
+                format!("{server} does not accept the credential that Doorward holds for it. An administrator has been told.")
+            }
             Self::NotApproved => format!("The command of {server} is not approved. An administrator has been told."),
             Self::NoEra(_) => format!("{server} does not speak this version of the protocol."),
-            Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => format!("{server} did not answer in time. Your other tools work."),
+            Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => {
+                format!("{server} did not answer in time. Your other tools work.")
+            }
             Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
@@ -102,7 +106,11 @@ impl Fault {
         let wire = match self {
             Self::NoEra(supported) => {
                 let supported: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
-                Wire::Rpc { status: 400, code: doorward_core::mcp::error::UNSUPPORTED_VERSION, data: Some(json!({ "supported": supported })) }
+                Wire::Rpc {
+                    status: 400,
+                    code: doorward_core::mcp::error::UNSUPPORTED_VERSION,
+                    data: Some(json!({ "supported": supported })),
+                }
             }
             _ => Wire::Rpc {
                 status: 200,

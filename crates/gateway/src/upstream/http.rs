@@ -4,7 +4,11 @@
 
 use super::exchange::{DEPTH, Events, Exchange};
 use super::fault::Fault;
-use crate::egress::{Egress, PoolKey, ReplyBody, ReplyLimits, Target};
+use crate::egress::error::EgressError;
+use crate::egress::pool::PoolKey;
+use crate::egress::reply::{ReplyBody, ReplyLimits};
+use crate::egress::target::Target;
+use crate::egress::{Egress, Outbound};
 use bytes::Bytes;
 use doorward_core::credential::{Origin, UpstreamSecret};
 use doorward_core::mcp::call::RpcId;
@@ -13,7 +17,7 @@ use doorward_core::mcp::reply::{self, Incoming, ReplyBody as Answer};
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::session::UpstreamSessionId;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,8 +60,8 @@ pub struct Resume {
     version: Version,
 }
 
-/// Longest error body that is read.
-const ERROR_BODY: usize = 64 * 1024;
+/// Longest silence on a stream at the level of HTTP; calls have a shorter limit of their own.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 impl HttpServer {
     /// A server at `target`. `limit` bounds one message, `patience` the wait for the head of a reply.
@@ -87,13 +91,13 @@ impl HttpServer {
     ) -> Result<Posted, Fault> {
         let mut headers = self.head(line, mcp, "application/json, text/event-stream")?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let response = self.egress.send(&self.target, &line.pool, Method::POST, headers, body, self.limits()).await?;
+        let response = self.send(line, Method::POST, headers, body).await?;
         let (parts, body) = response.into_parts();
         let session = session_id(&parts.headers);
         let kind = Kind::of(&parts.headers);
         let exchange = match (parts.status, kind) {
             (StatusCode::OK, Kind::Json) => match id {
-                Some(_) => Exchange::Whole(Some(reply::read(&body.whole(self.limit).await?, DEPTH)?)),
+                Some(_) => Exchange::Whole(Some(reply::read(&body.whole().await?, DEPTH)?)),
                 None => Exchange::Whole(None),
             },
             (StatusCode::OK, Kind::Events) => {
@@ -119,7 +123,7 @@ impl HttpServer {
         if let Some(id) = last_event_id {
             headers.insert("last-event-id", HeaderValue::from_str(id).map_err(|_| Fault::Incomplete)?);
         }
-        let response = self.egress.send(&self.target, &line.pool, Method::GET, headers, Bytes::new(), self.limits()).await?;
+        let response = self.send(line, Method::GET, headers, Bytes::new()).await?;
         match (response.status(), Kind::of(response.headers())) {
             (StatusCode::OK, Kind::Events) => Ok(response.into_body()),
             (StatusCode::NOT_FOUND, _) => Err(Fault::SessionLost),
@@ -132,7 +136,7 @@ impl HttpServer {
     pub async fn end(&self, line: &Line, version: Version) {
         let mcp = encode::own_headers("", Era::Legacy(version));
         if let Ok(headers) = self.head(line, &mcp, "application/json, text/event-stream") {
-            let ended = self.egress.send(&self.target, &line.pool, Method::DELETE, headers, Bytes::new(), self.limits()).await;
+            let ended = self.send(line, Method::DELETE, headers, Bytes::new()).await;
             tracing::debug!(ok = ended.is_ok(), "upstream session ended");
         }
     }
@@ -144,8 +148,9 @@ impl HttpServer {
         Exchange::Events(Box::new(Events::new(body, self.limit, Some(resume))))
     }
 
-    const fn limits(&self) -> ReplyLimits {
-        ReplyLimits { head: self.patience, bytes: self.limit }
+    async fn send(&self, line: &Line, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<ReplyBody>, EgressError> {
+        let limits = ReplyLimits { headers: self.patience, whole: self.limit as u64, stream: u64::MAX, idle: IDLE };
+        self.egress.send(&self.target, &line.pool, Outbound { method, headers, body }, &limits).await
     }
 
     /// Every header of a request: configured ones, the leased credential at its own origin, and what `mcp` rebuilt.
@@ -205,7 +210,14 @@ impl Kind {
 }
 
 /// What a status other than success means. A JSON-RPC error in the body is an answer; everything else is a fault.
-async fn failed(status: StatusCode, kind: Kind, headers: &HeaderMap, line: &Line, id: Option<i64>, body: ReplyBody) -> Result<Incoming, Fault> {
+async fn failed(
+    status: StatusCode,
+    kind: Kind,
+    headers: &HeaderMap,
+    line: &Line,
+    id: Option<i64>,
+    body: ReplyBody,
+) -> Result<Incoming, Fault> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
         StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
@@ -216,7 +228,7 @@ async fn failed(status: StatusCode, kind: Kind, headers: &HeaderMap, line: &Line
         _ => {}
     }
     let Some(id) = id.filter(|_| kind == Kind::Json && status.is_client_error()) else { return Err(Fault::Status(status.as_u16())) };
-    let bytes = body.whole(ERROR_BODY).await?;
+    let bytes = body.whole().await?;
     match reply::read(&bytes, DEPTH) {
         Ok(incoming @ Incoming::Response { body: Answer::Error(_), .. }) => Ok(incoming),
         _ => reply::read_bare_error(&bytes, DEPTH)

@@ -4,6 +4,7 @@
 //! Must not know policy, listeners or where a secret comes from. Protocol 5, 16; house 8.
 
 pub mod back;
+pub mod children;
 pub mod exchange;
 pub mod fault;
 pub mod http;
@@ -24,10 +25,9 @@ use doorward_core::mcp::version::{LEGACY, Version};
 use pipe::Pipe;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use stdio::household::Launcher;
 use tokio::time::Instant;
 
 /// Every server of the configuration.
@@ -44,6 +44,8 @@ pub struct Upstream {
     /// How it is reached.
     pub reach: Reached,
     ids: Arc<AtomicI64>,
+    /// Raised whenever this server says that a list changed.
+    pub generation: Arc<AtomicU64>,
     modern: Mutex<Option<(Known, Instant)>>,
 }
 
@@ -61,8 +63,6 @@ pub enum Reached {
 pub struct StdioServer {
     /// What is started.
     pub command: Stdio,
-    /// Who starts it.
-    pub launcher: Launcher,
     /// Values of its environment, resolved at start.
     pub secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
     /// Where private directories of processes are made.
@@ -131,7 +131,7 @@ impl Upstream {
     /// [`crate::env::NoRandomness`].
     pub fn new(config: Arc<Server>, reach: Reached, env: &Env) -> Result<Self, crate::env::NoRandomness> {
         let start = i64::from(u32::from_be_bytes(env.bytes()?)) << 16;
-        Ok(Self { config, reach, ids: Arc::new(AtomicI64::new(start)), modern: Mutex::new(None) })
+        Ok(Self { config, reach, ids: Arc::new(AtomicI64::new(start)), generation: Arc::default(), modern: Mutex::new(None) })
     }
 
     /// A JSON-RPC id that this server has not seen from us.
@@ -177,13 +177,8 @@ impl Upstream {
 impl StdioServer {
     /// A server of this command.
     #[must_use]
-    pub fn new(
-        command: Stdio,
-        launcher: Launcher,
-        secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
-        state: PathBuf,
-    ) -> Self {
-        Self { command, launcher, secrets, state, shared: tokio::sync::Mutex::default() }
+    pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, state: PathBuf) -> Self {
+        Self { command, secrets, state, shared: tokio::sync::Mutex::default() }
     }
 }
 

@@ -6,8 +6,8 @@ use super::exchange::{Exchange, Item};
 use super::fault::Fault;
 use super::http::Line;
 use super::pipe::Pipe;
-use super::{Known, PipeKey, Reached, StdioServer, Upstream, no_capabilities};
-use crate::egress::PoolKey;
+use super::{Known, PipeKey, Reached, Upstream, no_capabilities};
+use crate::egress::pool::PoolKey;
 use crate::tasks::Tasks;
 use doorward_core::config::Share;
 use doorward_core::credential::UpstreamSecret;
@@ -55,7 +55,14 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Fault`] of the launch.
-    pub async fn stateless(&self, pool: &PoolKey, secret: Option<Arc<UpstreamSecret>>, key: PipeKey, tasks: &Tasks, approved: Option<[u8; 32]>) -> Result<Way, Fault> {
+    pub async fn stateless(
+        &self,
+        pool: &PoolKey,
+        secret: Option<Arc<UpstreamSecret>>,
+        key: PipeKey,
+        tasks: &Tasks,
+        approved: Option<[u8; 32]>,
+    ) -> Result<Way, Fault> {
         match &self.reach {
             Reached::Http(_) => Ok(Way::Http(Line { pool: pool.clone(), secret, session: None })),
             Reached::Stdio(stdio) => {
@@ -65,7 +72,7 @@ impl Upstream {
                 if let Some(pipe) = shared.get(&key) {
                     return Ok(Way::Pipe(Arc::clone(pipe)));
                 }
-                let pipe = stdio.launch(&self.config.name, tasks, approved).await?;
+                let pipe = stdio.launch(self, tasks, approved).await?;
                 shared.insert(key, Arc::clone(&pipe));
                 Ok(Way::Pipe(pipe))
             }
@@ -177,7 +184,9 @@ impl Upstream {
         let wire = Wire { era, id, capabilities: no_capabilities(), cursor: None, state: None, task: None, replaced: Vec::new() };
         let body = encode::own_request(method, params, &wire).bytes().clone();
         let mut exchange = match (way, &self.reach) {
-            (Way::Http(line), Reached::Http(server)) => server.post(line, &encode::own_headers(method, era), era, Some(id), body).await?.exchange,
+            (Way::Http(line), Reached::Http(server)) => {
+                server.post(line, &encode::own_headers(method, era), era, Some(id), body).await?.exchange
+            }
             (Way::Pipe(pipe), _) => Exchange::Pipe(pipe.call(id, body).await?),
             (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete),
         };
@@ -226,26 +235,14 @@ impl Upstream {
     }
 }
 
-impl StdioServer {
-    /// Starts a process. The approval is that of exactly this command (I9).
-    ///
-    /// # Errors
-    /// [`Fault::NotApproved`], [`Fault::Child`].
-    pub async fn launch(&self, server: &doorward_core::id::ServerName, tasks: &Tasks, approved: Option<[u8; 32]>) -> Result<Arc<Pipe>, Fault> {
-        let child = self.start(server, approved).await?;
-        let lines = child.take_lines().ok_or(Fault::Child("its output is taken"))?;
-        let pipe = Pipe::new(child);
-        tasks.spawn(Arc::clone(&pipe).read(lines));
-        Ok(pipe)
-    }
-}
-
 /// The answer to request `id`; what comes before it belongs to nobody.
 async fn answer(exchange: &mut Exchange, id: i64, patience: Duration) -> Result<ReplyBody, Fault> {
     let wait = async {
         loop {
             match exchange.next().await? {
-                Some(Item::Message(Incoming::Response { id: doorward_core::mcp::call::RpcId::Number(got), body })) if got == id => return Ok(body),
+                Some(Item::Message(Incoming::Response { id: doorward_core::mcp::call::RpcId::Number(got), body })) if got == id => {
+                    return Ok(body);
+                }
                 Some(_) => {}
                 None => return Err(Fault::Incomplete),
             }

@@ -2,7 +2,6 @@
 //! guesswork (RPC-07; protocol 16.6; STD-06).
 
 use super::fault::Fault;
-use super::stdio::child::Child;
 use bytes::Bytes;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
@@ -10,14 +9,18 @@ use doorward_core::mcp::call::RpcId;
 use doorward_core::mcp::encode;
 use doorward_core::mcp::reply::{self, Incoming};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 
 /// The pipes of one child process.
 #[derive(Debug)]
 pub struct Pipe {
-    child: Child,
+    input: Mutex<Option<mpsc::Sender<Bytes>>>,
+    ended: watch::Receiver<bool>,
     routes: Mutex<Routes>,
+    generation: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -26,8 +29,6 @@ struct Routes {
     /// Takes what belongs to no call: the server stream of a legacy session.
     rest: Option<mpsc::Sender<Incoming>>,
     gone: bool,
-    /// Lists that the child said have changed, for the catalogue.
-    changed: bool,
 }
 
 /// One call over the pipes. Dropping it before its answer tells the child that it is cancelled.
@@ -41,14 +42,17 @@ pub struct PipeCall {
 
 /// Messages of one call that its client has not taken yet. More, and the call fails instead of holding up the others.
 const WAITING: usize = 256;
+/// A child that takes no line for this long is stuck.
+const STUCK: Duration = Duration::from_secs(10);
 /// Nesting of a child's JSON.
 const DEPTH: usize = 128;
 
 impl Pipe {
-    /// Pipes over a child. The caller spawns [`Pipe::read`] with the lines of the same child.
+    /// Pipes over a child: lines for it go to `input`, which is closed to end it; `ended` tells when it is gone.
+    /// `generation` is raised when the child says that a list changed. The caller spawns [`Pipe::read`] with its lines.
     #[must_use]
-    pub fn new(child: Child) -> Arc<Self> {
-        Arc::new(Self { child, routes: Mutex::default() })
+    pub fn new(input: mpsc::Sender<Bytes>, ended: watch::Receiver<bool>, generation: Arc<AtomicU64>) -> Arc<Self> {
+        Arc::new(Self { input: Mutex::new(Some(input)), ended, routes: Mutex::default(), generation })
     }
 
     /// Reads what the child says until it ends.
@@ -89,7 +93,12 @@ impl Pipe {
     /// # Errors
     /// [`Fault::Child`].
     pub async fn send(&self, line: Bytes) -> Result<(), Fault> {
-        self.child.send(line).await.map_err(|_| Fault::Child("the process takes no more input"))
+        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(input) = input else { return Err(Fault::Child("the process is being ended")) };
+        match tokio::time::timeout(STUCK, input.send(line)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Fault::Child("the process takes no more input")),
+        }
     }
 
     /// From here on what belongs to no call goes to the receiver.
@@ -106,15 +115,11 @@ impl Pipe {
         self.lock().gone
     }
 
-    /// True once after the child said that a list has changed.
-    #[must_use]
-    pub fn take_changed(&self) -> bool {
-        std::mem::take(&mut self.lock().changed)
-    }
-
-    /// Ends the child and everything that it started.
+    /// Ends the child and everything that it started, and waits until it is gone.
     pub async fn close(&self) {
-        self.child.close().await;
+        self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut ended = self.ended.clone();
+        let _gone = ended.wait_for(|ended| *ended).await;
     }
 
     async fn route(&self, incoming: Incoming) {
@@ -128,17 +133,17 @@ impl Pipe {
             Incoming::Response { .. } => {}
             Incoming::Request { id, method, .. } if method == "ping" => {
                 let answer = encode::answer(&id.to_raw(), "result", &RawJson::empty_object());
-                self.child.send(answer.bytes().clone()).await.ok();
+                self.send(answer.bytes().clone()).await.ok();
             }
             Incoming::Request { id, .. } => {
                 let id = id.to_raw();
                 if !self.unattributed(incoming) {
-                    self.child.send(not_found(&id)).await.ok();
+                    self.send(not_found(&id)).await.ok();
                 }
             }
             Incoming::Notification { method, params } => {
                 if method.ends_with("/list_changed") {
-                    self.lock().changed = true;
+                    self.generation.fetch_add(1, Ordering::AcqRel);
                 }
                 match params.as_ref().and_then(|params| addressee(method, params)) {
                     Some(id) => self.to_call(id, incoming),
@@ -203,7 +208,11 @@ impl Drop for PipeCall {
             let mut params = ObjectWriter::with_capacity(48);
             params.integer("requestId", self.id).text("reason", "the client is gone");
             let line = encode::notification("notifications/cancelled", &params.finish());
-            self.pipe.child.post(line.bytes().clone());
+            let input = self.pipe.input.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            // A child that takes nothing learns of its end in another way.
+            if let Some(input) = input {
+                input.try_send(line.bytes().clone()).ok();
+            }
         }
     }
 }

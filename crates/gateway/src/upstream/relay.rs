@@ -2,6 +2,7 @@
 //!
 //! One relay belongs to one call. What it gives passed the screen; what an upstream may not ask or say ends here.
 
+use super::Upstream;
 use super::back::Back;
 use super::fault::Fault;
 use crate::env::Env;
@@ -18,12 +19,13 @@ use doorward_core::mcp::error::{self, INTERNAL, MISSING_CAPABILITY};
 use doorward_core::mcp::reply::{Incoming, ReplyBody, ResultType, RpcError};
 use doorward_core::mcp::version::Era;
 use doorward_core::screen::{self, Blocked, Screened};
-use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
 use doorward_core::secret::sha256;
 use doorward_core::session::Bound;
+use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
 use doorward_store::{NewTask, Store};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -71,6 +73,7 @@ pub struct Relay {
     back: Back,
     /// Upstream task ids that the client may hear of under its own (subscriptions).
     tasks: HashMap<String, String>,
+    generation: Arc<AtomicU64>,
     heard: Heard,
 }
 
@@ -138,7 +141,15 @@ impl Owner {
 impl Relay {
     /// A relay for `call` of `owner`, which went to the upstream as request `upstream_id` with these capabilities.
     #[must_use]
-    pub fn new(desk: Arc<Desk>, owner: Owner, call: &Call, upstream_id: i64, capabilities: RawJson, back: Back) -> Self {
+    pub fn new(
+        desk: Arc<Desk>,
+        owner: Owner,
+        call: &Call,
+        upstream: &Upstream,
+        upstream_id: i64,
+        capabilities: RawJson,
+        back: Back,
+    ) -> Self {
         let client_id = match call.form() {
             Form::Request(id) => Some(id.clone()),
             _ => None,
@@ -158,6 +169,7 @@ impl Relay {
             secret: None,
             back,
             tasks: HashMap::new(),
+            generation: Arc::clone(&upstream.generation),
             heard: Heard { since: Instant::now(), count: 0 },
         }
     }
@@ -233,7 +245,8 @@ impl Relay {
             }
             ReplyBody::Result(result) => match self.result(result).await? {
                 Ok(result) => {
-                    let is_error = self.method == Method::ToolsCall && result.member("isError").is_some_and(|flag| flag.as_bytes() == b"true");
+                    let is_error =
+                        self.method == Method::ToolsCall && result.member("isError").is_some_and(|flag| flag.as_bytes() == b"true");
                     let (class, reason) = if is_error { (Class::ToolError, Some("tool_error")) } else { (Class::Completed, None) };
                     (200, error::result(&id, &result), class, reason)
                 }
@@ -266,11 +279,15 @@ impl Relay {
         let passed = || error::body(Some(id), code, &rpc.message, rpc.data.as_ref());
         match (self.era, code) {
             // Doorward's own mistakes towards the upstream, never the client's.
-            (_, error::HEADER_MISMATCH | error::UNSUPPORTED_VERSION | error::PARSE | error::INVALID_REQUEST) => (200, own("upstream_protocol")),
+            (_, error::HEADER_MISMATCH | error::UNSUPPORTED_VERSION | error::PARSE | error::INVALID_REQUEST) => {
+                (200, own("upstream_protocol"))
+            }
             (Era::Legacy(_), MISSING_CAPABILITY) => (200, own("upstream_protocol")),
             (Era::Modern, error::METHOD_NOT_FOUND) => (404, passed()),
             (Era::Modern, MISSING_CAPABILITY) => (400, passed()),
-            (Era::Modern, error::RESOURCE_NOT_FOUND) => (200, error::body(Some(id), error::INVALID_PARAMS, &rpc.message, rpc.data.as_ref())),
+            (Era::Modern, error::RESOURCE_NOT_FOUND) => {
+                (200, error::body(Some(id), error::INVALID_PARAMS, &rpc.message, rpc.data.as_ref()))
+            }
             _ => (200, passed()),
         }
     }
@@ -291,7 +308,9 @@ impl Relay {
             ResultType::Task if self.method == Method::ToolsCall && self.declares_extension("io.modelcontextprotocol/tasks") => {
                 let Some(upstream) = text(&result, "taskId") else { return Err(Fault::Incomplete) };
                 let gateway = self.mint_task(upstream).await?;
-                return Ok(Ok(result.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&gateway)) } else { Edit::Keep }, &[])));
+                return Ok(Ok(
+                    result.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&gateway)) } else { Edit::Keep }, &[])
+                ));
             }
             _ => return Err(Fault::Bad(doorward_core::mcp::reply::BadReply::ResultType)),
         }
@@ -420,7 +439,8 @@ impl Relay {
         let session = self.session.clone().filter(|_| matches!(self.era, Era::Legacy(_)));
         let Some(session) = session.filter(|_| self.may_ask(&method, params.as_ref())) else {
             // Modern servers may not ask at all; others only what was declared (2025-11-25, client/elicitation).
-            let code = if capability_of(&method) == "elicitation" && self.capabilities.member("elicitation").is_some() { -32602 } else { -32601 };
+            let code =
+                if capability_of(&method) == "elicitation" && self.capabilities.member("elicitation").is_some() { -32602 } else { -32601 };
             let mut refusal = ObjectWriter::with_capacity(96);
             refusal.integer("code", code).text("message", "The client did not declare this.");
             self.back.answer(&upstream_id.to_raw(), "error", &refusal.finish()).await?;
@@ -442,6 +462,9 @@ impl Relay {
     }
 
     fn notification(&mut self, method: &str, params: Option<RawJson>) -> Said {
+        if method.ends_with("/list_changed") {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
         if !self.heard.pass() {
             return Said::Nothing;
         }
@@ -500,7 +523,9 @@ impl Relay {
             |key, value| match key {
                 SUBSCRIPTION => self.client_id.as_ref().map_or(Edit::Drop, |id| Edit::Replace(id.to_raw())),
                 RELATED_TASK => match text(value, "taskId").and_then(|id| self.tasks.get(&id).cloned()) {
-                    Some(id) => Edit::Replace(value.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&id)) } else { Edit::Keep }, &[])),
+                    Some(id) => Edit::Replace(
+                        value.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&id)) } else { Edit::Keep }, &[]),
+                    ),
                     None => Edit::Drop,
                 },
                 _ => Edit::Keep,

@@ -11,7 +11,7 @@ use super::own::{OpenedSession, Way};
 use super::relay::{Final, Owner, Relay, Said};
 use super::{PipeKey, Reached, Upstream};
 use crate::Gateway;
-use crate::egress::PoolKey;
+use crate::egress::pool::PoolKey;
 use crate::live::Session;
 use crate::path::Walk;
 use doorward_core::audit::outcome::Class;
@@ -99,7 +99,13 @@ impl Gateway {
                 if let Some(session) = outgoing.bound().session() {
                     self.forget(&session.digest, outgoing.bound().caller().user()).await;
                 }
-                let lost = error::wrong(doorward_core::blame::Station::Upstream, "upstream_session_lost", 404, error::INVALID_REQUEST, "Session not found. Initialize again.");
+                let lost = error::wrong(
+                    doorward_core::blame::Station::Upstream,
+                    "upstream_session_lost",
+                    404,
+                    error::INVALID_REQUEST,
+                    "Session not found. Initialize again.",
+                );
                 Err(lost)
             }
             other => other.map_err(|fault| fault.refusal(name.as_str())),
@@ -128,7 +134,15 @@ impl Gateway {
             }
             _ => None,
         };
-        let wire = Wire { era, id, capabilities: capabilities.clone(), cursor: walk.opened.cursor.take(), state: walk.opened.state.take(), task: walk.opened.task.clone(), replaced: std::mem::take(&mut walk.opened.replaced) };
+        let wire = Wire {
+            era,
+            id,
+            capabilities: capabilities.clone(),
+            cursor: walk.opened.cursor.take(),
+            state: walk.opened.state.take(),
+            task: walk.opened.task.clone(),
+            replaced: std::mem::take(&mut walk.opened.replaced),
+        };
         let body = encode::request(call, &wire).bytes().clone();
         let headers = encode::mcp_headers(call, &wire, &walk.mirrors);
         let mut sent = self.send(upstream, &way, &headers, era, id, body.clone()).await;
@@ -138,9 +152,10 @@ impl Gateway {
             sent = self.send(upstream, &way, &headers, era, id, body).await;
         }
         let exchange = sent?;
-        let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
-            .with_secret(outgoing.secret())
-            .about_tasks(std::mem::take(&mut walk.opened.tasks));
+        let mut relay =
+            Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, upstream, id, capabilities, back(upstream, &way, era))
+                .with_secret(outgoing.secret())
+                .about_tasks(std::mem::take(&mut walk.opened.tasks));
         if let Some(session) = session {
             relay = relay.in_session(session);
         }
@@ -218,7 +233,15 @@ impl Gateway {
         Ok((way, Era::Modern))
     }
 
-    async fn send(&self, upstream: &Upstream, way: &Way, headers: &[(String, String)], era: Era, id: i64, body: bytes::Bytes) -> Result<Exchange, Fault> {
+    async fn send(
+        &self,
+        upstream: &Upstream,
+        way: &Way,
+        headers: &[(String, String)],
+        era: Era,
+        id: i64,
+        body: bytes::Bytes,
+    ) -> Result<Exchange, Fault> {
         match (way, &upstream.reach) {
             (Way::Http(line), Reached::Http(server)) => server.post(line, headers, era, Some(id), body).await.map(|posted| posted.exchange),
             (Way::Pipe(pipe), _) => pipe.call(id, body).await.map(Exchange::Pipe),
@@ -232,7 +255,7 @@ impl Gateway {
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
         let way = match &upstream.reach {
             Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(bound.server(), &self.tasks, self.approved_launch(upstream).await).await?),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.tasks, self.approved_launch(upstream).await).await?),
         };
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
         let opened = match upstream.open_session(way, version, &capabilities).await? {
@@ -363,7 +386,9 @@ impl Gateway {
         let name = outgoing.bound().server().as_str().to_owned();
         let Some(stored) = outgoing.bound().session() else { return Err(Fault::SessionLost.refusal(&name)) };
         let session = self.live.session(&stored.digest);
-        let refuse = |reason, status, public: &str| error::wrong(doorward_core::blame::Station::Session, reason, status, error::INVALID_REQUEST, public);
+        let refuse = |reason, status, public: &str| {
+            error::wrong(doorward_core::blame::Station::Session, reason, status, error::INVALID_REQUEST, public)
+        };
         if let Some(event) = last {
             // SES-05: an event id of another session is not known here at all.
             let known = crate::live::replay::Replay::split(event).and_then(|(id, after)| session.stream(id).map(|stream| (stream, after)));
@@ -392,9 +417,17 @@ impl Gateway {
             (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete.refusal(&name)),
         };
         let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).unwrap_or_else(|_| RawJson::empty_object());
-        let relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(upstream, &way, era))
-            .with_secret(outgoing.secret())
-            .in_session(session);
+        let relay = Relay::new(
+            Arc::clone(&self.desk),
+            Owner::of(outgoing.bound()),
+            outgoing.call(),
+            upstream,
+            0,
+            capabilities,
+            back(upstream, &way, era),
+        )
+        .with_secret(outgoing.secret())
+        .in_session(session);
         Ok(stream(exchange, relay, None, None, Waits::Changes))
     }
 
@@ -419,7 +452,8 @@ impl Gateway {
 
     async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
         let owner = Owner::of(outgoing.bound());
-        let tasks = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Overloaded(None))?;
+        let tasks =
+            self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Overloaded(None))?;
         let entries: Vec<RawJson> = tasks
             .iter()
             .map(|task| {
@@ -472,7 +506,9 @@ const fn whole(body: RawJson, class: Class, reason: Option<&'static str>) -> Fin
 
 fn back(upstream: &Upstream, way: &Way, era: Era) -> Back {
     match (era, way, &upstream.reach) {
-        (Era::Legacy(version), Way::Http(line), Reached::Http(server)) => Back::Http { server: Arc::clone(server), line: line.clone(), version },
+        (Era::Legacy(version), Way::Http(line), Reached::Http(server)) => {
+            Back::Http { server: Arc::clone(server), line: line.clone(), version }
+        }
         (Era::Legacy(_), Way::Pipe(pipe), _) => Back::Pipe(Arc::clone(pipe)),
         _ => Back::Nowhere,
     }

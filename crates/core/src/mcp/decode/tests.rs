@@ -97,7 +97,10 @@ fn rpc_06_only_listed_methods_in_their_era_and_only_as_requests() {
     for removed in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/list", "tasks/result"] {
         assert_eq!(code(decoded(Era::Modern, &modern(removed, ""), &headers(removed, None))), (404, METHOD_NOT_FOUND), "{removed}");
     }
-    assert_eq!(code(decoded(Era::Legacy(Version::V2025_06_18), &modern("tasks/list", ""), &McpHeaders::default())), (200, METHOD_NOT_FOUND));
+    assert_eq!(
+        code(decoded(Era::Legacy(Version::V2025_06_18), &modern("tasks/list", ""), &McpHeaders::default())),
+        (200, METHOD_NOT_FOUND)
+    );
     let note = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"greet"}}"#;
     assert_eq!(decoded(legacy, note, &McpHeaders::default()).expect("accepted").method(), Method::OtherNotification);
 }
@@ -137,7 +140,8 @@ fn ses_10_input_responses_must_be_objects() {
 
 #[test]
 fn the_digest_covers_name_and_arguments_and_nothing_else() {
-    let digest = |params: &str| *decoded(Era::Modern, &modern("tools/call", params), &headers("tools/call", Some("greet"))).expect("valid").digest();
+    let digest =
+        |params: &str| *decoded(Era::Modern, &modern("tools/call", params), &headers("tools/call", Some("greet"))).expect("valid").digest();
     let base = digest(r#""name":"greet","arguments":{"a":1,"b":[2]},"#);
     assert_eq!(base, digest(r#""arguments":{"b":[2],"a":1},"name":"greet","requestState":"x","inputResponses":{},"#));
     assert_ne!(base, digest(r#""name":"greet","arguments":{"a":1,"b":[3]},"#));

@@ -1,0 +1,120 @@
+//! Limits by verified user, never by anything a request says about itself (POL-07; SES-07).
+
+use doorward_core::config::units::Rate;
+use doorward_core::id::UserId;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Requests of each user.
+#[derive(Debug)]
+pub struct Rates {
+    by_user: DefaultKeyedRateLimiter<UserId>,
+    clock: DefaultClock,
+}
+
+/// Open streams of each user.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    most: NonZeroU32,
+    open: Arc<Mutex<HashMap<UserId, u32>>>,
+}
+
+/// One open stream; given back when dropped.
+#[derive(Debug)]
+pub struct Seat {
+    user: UserId,
+    open: Arc<Mutex<HashMap<UserId, u32>>>,
+}
+
+/// Users remembered at once; beyond that, idle ones are forgotten.
+const MOST_USERS: usize = 100_000;
+
+// === impl Rates ===
+
+impl Rates {
+    /// `rate` requests for each user, in bursts of as many.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        let each = rate.per.checked_div(rate.count.get()).filter(|each| !each.is_zero()).unwrap_or(Duration::from_nanos(1));
+        let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(rate.count)).allow_burst(rate.count);
+        Self { by_user: RateLimiter::keyed(quota), clock: DefaultClock::default() }
+    }
+
+    /// Counts one request.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take(&self, user: &UserId) -> Result<(), Duration> {
+        if self.by_user.len() > MOST_USERS {
+            self.by_user.retain_recent();
+        }
+        self.by_user.check_key(user).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+    }
+}
+
+// === impl Streams ===
+
+impl Streams {
+    /// At most `most` streams of one user.
+    #[must_use]
+    pub fn new(most: NonZeroU32) -> Self {
+        Self { most, open: Arc::default() }
+    }
+
+    /// Takes a seat, if there is one.
+    #[must_use]
+    pub fn take(&self, user: &UserId) -> Option<Seat> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(user.clone()).or_insert(0);
+        if *count >= self.most.get() {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { user: user.clone(), open: Arc::clone(&self.open) })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.user) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::new("local", name).expect("id")
+    }
+
+    #[test]
+    fn pol_07_each_user_has_a_budget_of_their_own() {
+        let rates = Rates::new(Rate { count: NonZeroU32::new(3).expect("positive"), per: Duration::from_secs(3600) });
+        for _ in 0..3 {
+            assert!(rates.take(&user("alice")).is_ok());
+        }
+        assert!(rates.take(&user("alice")).expect_err("spent") > Duration::from_secs(60));
+        assert!(rates.take(&user("bob")).is_ok());
+    }
+
+    #[test]
+    fn ses_07_a_seat_is_given_back() {
+        let streams = Streams::new(NonZeroU32::new(1).expect("positive"));
+        let seat = streams.take(&user("alice")).expect("first");
+        assert!(streams.take(&user("alice")).is_none());
+        assert!(streams.take(&user("bob")).is_some());
+        drop(seat);
+        assert!(streams.take(&user("alice")).is_some());
+    }
+}

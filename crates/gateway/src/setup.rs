@@ -1,0 +1,429 @@
+//! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
+
+use crate::Gateway;
+use crate::audit::key;
+use crate::audit::recorder::{Durability, OpenError, Options, Recorder};
+use crate::catalogue::Catalogue;
+use crate::egress::error::BadEgress;
+use crate::egress::target::{BadTarget, Reach, Target};
+use crate::egress::trust::Trust;
+use crate::egress::{Egress, EgressSettings};
+use crate::env::{Env, NoRandomness};
+use crate::epoch::Epoch;
+use crate::identify::Records;
+use crate::limits::{Rates, Streams};
+use crate::listen::body::Body;
+use crate::listen::guard::Guard;
+use crate::listen::http::{self, Serve};
+use crate::listen::tls::{BadTls, Tls};
+use crate::listen::{Inbound, tls};
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::session::LIFETIMES;
+use crate::sources::{Kind, NoSecret, Reference, Sources};
+use crate::tasks::Tasks;
+use crate::upstream::http::HttpServer;
+use crate::upstream::relay::Desk;
+use crate::upstream::{Reached, StdioServer, Upstream, Upstreams};
+use arc_swap::ArcSwap;
+use doorward_core::audit::chain::{DigestKey, Digests, WriterId};
+use doorward_core::config::reference::SecretRef;
+use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
+use doorward_core::credential::UpstreamSecret;
+use doorward_core::policy::rules::Rules;
+use doorward_core::secret::Secret;
+use doorward_core::session::sealed::SealingKeys;
+use doorward_store::{Random, Sealer, Store, StoreError, StoreUrl};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What a gateway is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// The checked configuration.
+    pub config: Config,
+    /// The state directory: it exists and belongs to this user alone.
+    pub state: PathBuf,
+    /// The checked rules.
+    pub rules: Rules,
+    /// Where secret references lead.
+    pub sources: Sources,
+    /// Clock and randomness.
+    pub env: Env,
+}
+
+/// Why a gateway could not be built. Texts name references and paths, never values.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A reference gave no secret.
+    #[error(transparent)]
+    Secret(#[from] NoSecret),
+    /// The key-encryption key is not 32 bytes in base64, or not readable for its owner alone.
+    #[error("the key-encryption key: {0}")]
+    Key(String),
+    /// The store cannot be opened.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// The record cannot be continued.
+    #[error("the audit record: {0}")]
+    Audit(#[from] OpenError),
+    /// Its signing key cannot be used.
+    #[error(transparent)]
+    AuditKey(#[from] key::KeyError),
+    /// The way out cannot be built.
+    #[error("outbound connections: {0}")]
+    Egress(#[from] BadEgress),
+    /// The URL of a server cannot be used.
+    #[error("server {server}: {cause}")]
+    Target {
+        /// The server.
+        server: String,
+        /// Why.
+        cause: BadTarget,
+    },
+    /// A file of the configuration cannot be read.
+    #[error("{path}: {cause}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Certificate or key.
+    #[error(transparent)]
+    Tls(#[from] BadTls),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// Anything else at start.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Serving {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its certificates, to be reloaded.
+    pub tls: Option<Tls>,
+}
+
+/// Keys derived from the key-encryption key.
+struct Keys {
+    master: Secret<[u8; 32]>,
+}
+
+/// Name of the key-encryption key in the state directory, where none is configured.
+pub const KEY_FILE: &str = "store-key";
+/// After so many records a seal follows.
+const SEAL_EVERY: u64 = 1000;
+/// Records of credentials that are kept in memory.
+const RECORDS: usize = 10_000;
+/// After shutdown began, calls have this long.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Opens the store of an installation.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn open_store(config: &Config, state: &Path, sources: &Sources, env: &Env) -> Result<Store, SetupError> {
+    let keys = Keys::load(config, state, sources, env)?;
+    keys.store(config, state, sources, env).await
+}
+
+impl Gateway {
+    /// Builds everything but the listener.
+    ///
+    /// # Errors
+    /// [`SetupError`]: nothing is served then.
+    pub async fn build(parts: Parts) -> Result<Arc<Self>, SetupError> {
+        let Parts { config, state, rules, sources, env } = parts;
+        let tasks = Tasks::new();
+        let keys = Keys::load(&config, &state, &sources, &env)?;
+        let store = keys.store(&config, &state, &sources, &env).await?;
+        let audit = keys.recorder(&config, &state, &env)?;
+        let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
+        let egress = door_out(&config, &tasks)?;
+        let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
+        for server in config.servers.values() {
+            let (upstream, secret) = upstream(server, &egress, &sources, &config, &state, &env)?;
+            secrets.insert(server.name.clone(), secret);
+            servers.push(Arc::new(upstream));
+        }
+        let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        let result_bytes = config.limits.result_bytes.as_usize();
+        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes });
+        let gateway = Arc::new(Self {
+            env,
+            tasks: tasks.clone(),
+            audit,
+            store,
+            epoch,
+            records: Records::new(RECORDS),
+            live: Live::default(),
+            rules: ArcSwap::from_pointee(rules),
+            rates: Rates::new(config.limits.per_user),
+            streams: Streams::new(config.limits.streams_per_user),
+            catalogue: Catalogue::default(),
+            secrets,
+            upstreams: Upstreams::new(servers),
+            desk,
+            root: root(&config),
+            max_body: config.listen.max_body.as_usize(),
+            limits: config.limits,
+            metrics: Metrics::new(),
+        });
+        tasks.spawn(Arc::clone(&gateway).keep_house());
+        Ok(gateway)
+    }
+
+    /// Opens the listener and serves until [`Gateway::stop`].
+    ///
+    /// # Errors
+    /// [`SetupError::Listen`], [`SetupError::Tls`].
+    pub async fn listen(self: &Arc<Self>, config: &Config) -> Result<Serving, SetupError> {
+        let wanted = config.listen.address;
+        let listener = TcpListener::bind(wanted).await.map_err(|cause| SetupError::Listen { address: wanted, cause })?;
+        let address = listener.local_addr().map_err(|cause| SetupError::Listen { address: wanted, cause })?;
+        let tls = match &config.listen.tls {
+            config::Tls::Here { cert, key, min_version } => {
+                let SecretRef::File(key) = key else {
+                    return Err(SetupError::Other("listen.tls.key must be a file: reference, so that it can be reloaded".to_owned()));
+                };
+                let only_13 = if *min_version == config::TlsVersion::V1_3 { tls::Oldest::V1_3 } else { tls::Oldest::V1_2 };
+                Some(Tls::load(cert, key, only_13)?)
+            }
+            config::Tls::Loopback | config::Tls::Proxy => None,
+        };
+        let public = config.public_url.as_ref().map(config::PublicUrl::as_str);
+        let guard = Guard::new(address, public, &config.listen.hosts, &config.listen.origins, &config.listen.trusted_proxies);
+        let settings = http::Settings {
+            guard,
+            tls: tls.clone(),
+            connections: usize::try_from(config.limits.connections.get()).unwrap_or(usize::MAX),
+            env: self.env.clone(),
+            tasks: self.tasks.clone(),
+        };
+        self.tasks.spawn(http::accept(listener, settings, Arc::new(Door(Arc::clone(self)))));
+        Ok(Serving { gateway: Arc::clone(self), address, tls })
+    }
+
+    /// Ends streams and calls in order, processes after them, and seals the record. True when nothing was left behind.
+    pub async fn stop(&self) -> bool {
+        let left = self.tasks.stop(DRAIN).await;
+        for digest in self.live.all() {
+            if let Some(child) = self.live.end(&digest) {
+                child.close().await;
+            }
+        }
+        self.upstreams.close().await;
+        let sealed = self.audit.checkpoint(self.env.now()).await.is_ok();
+        self.store.close().await;
+        left == 0 && sealed
+    }
+
+    /// Whether calls would be served now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.audit.is_healthy()
+    }
+
+    /// The store, for the command line of this process.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends what is over: idle sessions and their processes, expired rows.
+    async fn keep_house(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(60)) => {}
+                () = self.tasks.stopping() => return,
+            }
+            for digest in self.live.idle(LIFETIMES.idle) {
+                if let Some(child) = self.live.end(&digest) {
+                    child.close().await;
+                }
+            }
+            match self.store.sweep(self.env.now(), LIFETIMES).await {
+                Ok(swept) => tracing::debug!(?swept, "swept"),
+                Err(error) => tracing::warn!(%error, "the store could not be swept"),
+            }
+        }
+    }
+}
+
+/// The corridor behind the listener.
+#[derive(Debug)]
+struct Door(Arc<Gateway>);
+
+impl Serve for Door {
+    async fn mcp(self: Arc<Self>, inbound: Inbound) -> ::http::Response<Body> {
+        Arc::clone(&self.0).serve(inbound).await
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+}
+
+impl Keys {
+    fn load(config: &Config, state: &Path, sources: &Sources, env: &Env) -> Result<Self, SetupError> {
+        use base64::Engine as _;
+        if let Some(reference) = &config.store.encryption_key {
+            let text = secret(reference, sources)?;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text.expose().trim()).ok();
+            let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+            let key = key.ok_or_else(|| SetupError::Key("32 random bytes in base64 are wanted".to_owned()))?;
+            return Ok(Self { master: Secret::new(key) });
+        }
+        let path = state.join(KEY_FILE);
+        if !path.exists() {
+            create_key(&path, &env.bytes::<32>()?).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+        }
+        let file = fs::File::open(&path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+        let mode = file.metadata().map_err(|cause| SetupError::File { path: path.clone(), cause })?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(SetupError::Key(format!("{} has mode {mode:04o}; make it 0600", path.display())));
+        }
+        let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(33));
+        file.take(33).read_to_end(&mut bytes).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| SetupError::Key(format!("{} does not hold 32 bytes", path.display())))?;
+        Ok(Self { master: Secret::new(key) })
+    }
+
+    async fn store(&self, config: &Config, state: &Path, sources: &Sources, env: &Env) -> Result<Store, SetupError> {
+        let url = match &config.store.target {
+            StoreTarget::Sqlite(path) => StoreUrl::Sqlite(path.clone()),
+            StoreTarget::StateDirectory => StoreUrl::Sqlite(state.join("doorward.db")),
+            StoreTarget::Postgres(url) => StoreUrl::Postgres(url.to_string()),
+        };
+        let password = config.store.password.as_ref().map(|reference| secret(reference, sources)).transpose()?;
+        let sealer = Sealer::new(&self.master, Arc::new(FromEnv(env.clone()))).map_err(|error| SetupError::Key(error.to_string()))?;
+        Ok(Store::open(&url, password, config.store.pool.get(), sealer).await?)
+    }
+
+    fn recorder(&self, config: &Config, state: &Path, env: &Env) -> Result<Recorder, SetupError> {
+        let digests = match config.audit.arguments {
+            KeptArguments::None => Digests::None,
+            KeptArguments::Hash => Digests::Keyed(DigestKey::new(&doorward_core::secret::sha256(
+                &[b"doorward audit digests v1".as_slice(), self.master.expose().as_slice()].concat(),
+            ))),
+        };
+        let random: [u8; 8] = env.bytes()?;
+        let writer = WriterId::new(&format!("w{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
+        let options = Options {
+            path: config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl")),
+            durability: match config.audit.durability {
+                AuditDurability::Write => Durability::Write,
+                AuditDurability::Fsync => Durability::Fsync,
+            },
+            seal_every: SEAL_EVERY,
+            writer: writer.map_err(|error| SetupError::Other(error.to_string()))?,
+            digests,
+        };
+        Ok(Recorder::open(options, key::load_or_create(state)?, env.now())?)
+    }
+}
+
+/// Random bytes for the store.
+struct FromEnv(Env);
+
+impl Random for FromEnv {
+    fn fill(&self, out: &mut [u8]) -> Result<(), doorward_store::NoRandom> {
+        self.0.fill(out).map_err(|_| doorward_store::NoRandom)
+    }
+}
+
+fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
+    let mut settings = EgressSettings::new(tasks.clone());
+    settings.allow_private.clone_from(&config.egress.allow_private);
+    if let Some(path) = &config.egress.ca {
+        settings.extra_ca = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+    }
+    Ok(Egress::new(settings)?)
+}
+
+fn upstream(
+    server: &Arc<Server>,
+    egress: &Egress,
+    sources: &Sources,
+    config: &Config,
+    state: &Path,
+    env: &Env,
+) -> Result<(Upstream, Option<Arc<UpstreamSecret>>), SetupError> {
+    match &server.target {
+        config::Target::Http { url } => {
+            let bad = |cause| SetupError::Target { server: server.name.to_string(), cause };
+            let mut target = Target::new(url.as_str(), Reach::Configured).map_err(bad)?;
+            if let Some(path) = &server.ca {
+                let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+                target = target.trusting(Trust::only(&pem)?);
+            }
+            let held = match &server.credential {
+                CredentialConfig::None => None,
+                CredentialConfig::Header { name, value } => {
+                    let value = secret(value, sources)?;
+                    Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
+                }
+            };
+            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), config.limits.result_bytes.as_usize(), server.timeout);
+            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), env)?, held))
+        }
+        config::Target::Stdio(command) => {
+            let mut values = Vec::new();
+            for (name, reference) in &command.env {
+                values.push((name.clone(), Arc::new(secret(reference, sources)?)));
+            }
+            let stdio = StdioServer::new(command.clone(), values, state.to_owned());
+            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, None))
+        }
+    }
+}
+
+fn secret(reference: &SecretRef, sources: &Sources) -> Result<Secret<String>, SetupError> {
+    let (kind, text) = match reference {
+        SecretRef::Env(name) => (Kind::Env, name.clone()),
+        SecretRef::File(path) => (Kind::File, path.display().to_string()),
+        SecretRef::Cred(name) => (Kind::Cred, name.clone()),
+        SecretRef::Plain(value) => return Ok(Secret::new(value.expose().clone())),
+    };
+    let reference = Reference::new(kind, &text).map_err(|bad| SetupError::Other(bad.to_string()))?;
+    Ok(sources.secret(&reference)?)
+}
+
+/// Whole under another name first, so that no crash leaves half a key; of two racing makers one wins.
+fn create_key(path: &Path, key: &[u8; 32]) -> io::Result<()> {
+    let draft = path.with_extension(format!("{}", std::process::id()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let linked = file.write_all(key).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The one derived root: links and metadata never come from a request.
+fn root(config: &Config) -> String {
+    config.public_url.as_ref().map_or_else(|| format!("http://{}", config.listen.address), |url| url.as_str().to_owned())
+}
