@@ -124,7 +124,25 @@ impl Loaded {
     #[must_use]
     pub fn origin(&self, path: &[&str]) -> Option<Place> {
         let path: Vec<String> = path.iter().map(|step| (*step).to_owned()).collect();
-        self.tree.find(&path).map(|node| node.place.clone())
+        self.tree.find(&self.as_typed(path)).map(|node| node.place.clone())
+    }
+}
+
+impl Loaded {
+    /// Names of headers may have been typed in another case than the one they are kept in.
+    fn as_typed(&self, mut path: Vec<String>) -> Vec<String> {
+        if let [_, _, table, last] = path.as_mut_slice()
+            && table == "headers"
+        {
+            let lower = last.clone();
+            let (parent, _) = path.split_at(3);
+            if let Some(Node { value: Value::Table(members), .. }) = self.tree.find(parent) {
+                let typed = members.keys().find(|key| key.eq_ignore_ascii_case(&lower)).cloned();
+                path.pop();
+                path.push(typed.unwrap_or(lower));
+            }
+        }
+        path
     }
 }
 

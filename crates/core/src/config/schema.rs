@@ -70,7 +70,33 @@ struct Walk<'a> {
 }
 
 fn document() -> Json {
-    schemars::schema_for!(ConfigFile).to_value()
+    let mut document = schemars::schema_for!(ConfigFile).to_value();
+    without_null(&mut document);
+    document
+}
+
+/// An absent key is absent: `null`, which derived schemas allow for it, is not a value here.
+fn without_null(form: &mut Json) {
+    if let Json::Object(members) = form {
+        if let Some(Json::Array(types)) = members.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [one] = types.as_slice() {
+                let one = one.clone();
+                members.insert("type".to_owned(), one);
+            }
+        }
+        if let Some(Json::Array(forms)) = members.get_mut("anyOf") {
+            forms.retain(|form| form.get("type").and_then(Json::as_str) != Some("null"));
+            if let [Json::Object(one)] = forms.as_slice() {
+                let one = one.clone();
+                members.remove("anyOf");
+                members.extend(one.into_iter().filter(|(key, _)| key != "description"));
+            }
+        }
+        members.values_mut().for_each(without_null);
+    } else if let Json::Array(items) = form {
+        items.iter_mut().for_each(without_null);
+    }
 }
 
 fn resolve<'a>(root: &'a Json, form: &'a Json) -> &'a Json {
@@ -78,12 +104,11 @@ fn resolve<'a>(root: &'a Json, form: &'a Json) -> &'a Json {
     target.and_then(|pointer| root.pointer(pointer)).unwrap_or(form)
 }
 
-/// The forms that a value may have; `null`, which stands for an absent key, is none.
+/// The forms that a value may have.
 fn choices<'a>(root: &'a Json, form: &'a Json) -> Vec<&'a Json> {
     let form = resolve(root, form);
     match form.get("anyOf").and_then(Json::as_array) {
         Some(forms) => forms.iter().flat_map(|form| choices(root, form)).collect(),
-        None if form.get("type").and_then(Json::as_str) == Some("null") => Vec::new(),
         None => vec![form],
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 /// One effective value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,7 +259,7 @@ fn quoted(text: &str) -> String {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             c if super::schema::is_inert(c) => out.push(c),
-            c => drop(write!(out, "\\U{:08X}", u32::from(c))),
+            c => out.push_str(&format!("\\U{:08X}", u32::from(c))),
         }
     }
     out.push('"');

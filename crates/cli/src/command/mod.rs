@@ -1,0 +1,26 @@
+//! The commands, one file each. A command takes its options and the console, and gives its exit.
+
+pub mod audit;
+pub mod completions;
+pub mod config;
+pub mod man;
+pub mod version;
+
+use crate::args::{Command, Global};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Failure`] if it could not do what was asked.
+pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    match command {
+        Command::Config(command) => config::run(command, global, console),
+        Command::Audit(command) => audit::run(command, global, console),
+        Command::Completions(arguments) => completions::run(&arguments, console),
+        Command::Man => man::run(console),
+        Command::Version(arguments) => version::run(&arguments, console),
+    }
+}
