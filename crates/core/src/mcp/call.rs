@@ -435,3 +435,26 @@ impl LogLevel {
         }
     }
 }
+
+#[cfg(test)]
+impl Call {
+    /// This call with another method and form.
+    pub(crate) fn with_method(self, method: Method, form: Form) -> Self {
+        Self { method, form, ..self }
+    }
+
+    /// This call in another era.
+    pub(crate) fn in_era(self, era: Era) -> Self {
+        Self { era, ..self }
+    }
+
+    /// This call with other arguments.
+    pub(crate) fn with_arguments(self, arguments: RawJson) -> Self {
+        Self { arguments: Some(arguments), ..self }
+    }
+
+    /// This call with other params.
+    pub(crate) fn with_params(self, params: RawJson) -> Self {
+        Self { params: Some(params), ..self }
+    }
+}

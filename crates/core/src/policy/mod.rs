@@ -4,7 +4,9 @@
 //! where files, catalogues or approvals are kept: they come in as [`facts`]. `docs/adr/0003`; invariants I7 and I9.
 
 mod arguments;
+pub mod cases;
 pub mod decide;
+pub mod explain;
 mod expr;
 pub mod facts;
 pub mod filter;

@@ -248,6 +248,20 @@ impl<'a> Asker<'a> {
         ruling.permits
     }
 
+    /// The same question over all rules at once.
+    #[cfg(test)]
+    pub(super) fn ask_unsliced(&self, what: What<'_>) -> Ruling {
+        let subject = self.subject(what);
+        let arguments = RestrictedExpression::new_record([]).expect("empty record");
+        let (request, entities) = self.question(&subject, self.context(what, arguments, Grants::Held)).expect("request");
+        let set = PolicySet::from_policies(self.rules.rules.iter().map(|rule| rule.policy.clone())).expect("set");
+        let mut ruling = Ruling { evaluated: self.rules.rules.len(), ..Ruling::default() };
+        self.ask_cedar(&set, &request, &entities, &mut ruling);
+        ruling.permits.sort_unstable();
+        ruling.forbids.sort_unstable();
+        ruling
+    }
+
     /// Whether every rule that can concern `what` treats all things of its kind and class alike.
     pub(super) fn is_uniform(&self, what: What<'_>) -> bool {
         let subject = self.subject(what);

@@ -29,17 +29,23 @@ pub(super) fn has_dot_segments(uri: &str) -> bool {
 }
 
 fn has_bent_segment(text: &str) -> bool {
-    let mut segments = text.split(['/', '\\']).peekable();
-    let mut before: Option<&str> = None;
-    while let Some(segment) = segments.next() {
-        let inner = before.is_some() && segments.peek().is_some();
-        let after_scheme = before.is_some_and(|before| before.ends_with(':'));
-        if is_dots(segment) || (segment.is_empty() && inner && !after_scheme) {
+    let mut segments = without_scheme(text).split(['/', '\\']).enumerate().peekable();
+    while let Some((at, segment)) = segments.next() {
+        let inner = at > 0 && segments.peek().is_some();
+        if is_dots(segment) || (segment.is_empty() && inner) {
             return true;
         }
-        before = Some(segment);
     }
     false
+}
+
+/// What follows `scheme://` (RFC 3986 section 3.1), or the whole text.
+fn without_scheme(text: &str) -> &str {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
+    text.split_once("://").map_or(text, |(scheme, rest)| if is_scheme(scheme) { rest } else { text })
 }
 
 fn is_dots(segment: &str) -> bool {
@@ -104,7 +110,8 @@ mod tests {
 
     #[test]
     fn rs_06_a_path_has_one_reading_or_is_refused() {
-        for good in ["acme/x", "acme", "", "/a/b/", "https://acme.example/a", "a..b/c", "a.b", "x y", "grüße/x", "100%"] {
+        for good in ["acme/x", "acme", "", "/a/b/", "https://acme.example/a", "file:///public/a", "a..b/c", "a.b", "x y", "grüße/x", "100%"]
+        {
             assert!(is_plain_path(good), "{good:?}");
         }
         for bad in [
@@ -113,6 +120,8 @@ mod tests {
             "./acme",
             "acme\\..\\x",
             "acme//x",
+            "acme/x://../y",
+            "https://acme.example//a",
             "acme/%2e%2e/x",
             "acme%2Fx",
             "acme/%252e%252e/x",
