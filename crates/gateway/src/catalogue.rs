@@ -7,6 +7,7 @@
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use crate::path::Walk;
+use crate::tasks::Tasks;
 use crate::upstream::fault::Fault;
 use crate::upstream::http::Line;
 use crate::upstream::own::Way;
@@ -14,7 +15,7 @@ use crate::upstream::relay::{Final, Owner};
 use crate::upstream::station::Reply;
 use crate::upstream::{Reached, Upstream};
 use doorward_core::audit::outcome::{Class, Notice};
-use doorward_core::credential::Outgoing;
+use doorward_core::credential::{Outgoing, UpstreamSecret};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
@@ -201,7 +202,8 @@ impl Gateway {
         let (listing, read) = match fresh {
             Some(kept) => (Arc::clone(&kept.listing), kept.read),
             None => {
-                let read = self.read_catalogue(&upstream, family).await?;
+                let approved = self.approved_launch(&upstream).await;
+                let read = read(&upstream, &self.tasks, self.secret_of(server), approved, family).await?;
                 self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
                 (Arc::new(read), Instant::now())
             }
@@ -210,41 +212,6 @@ impl Gateway {
         let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
         *kept = Some(Kept { listing: Arc::clone(&listing), view: Arc::clone(&view), read, epoch, generation });
         Ok((listing, view))
-    }
-
-    /// The lists of a server over a way of Doorward's own.
-    async fn read_catalogue(&self, upstream: &Arc<Upstream>, family: Family) -> Result<Listing, Fault> {
-        let way = match &upstream.reach {
-            Reached::Http(_) => {
-                let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
-                Way::Http(Line { pool, secret: self.secret_of(&upstream.config.name), session: None })
-            }
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.tasks, self.approved_launch(upstream).await).await?),
-        };
-        let (way, version) = match family {
-            Family::Modern => {
-                let ready = upstream.ensure_modern(&way).await;
-                if ready.is_err() {
-                    upstream.close(&way, Version::V2026_07_28).await;
-                }
-                ready.map(|()| (way, Version::V2026_07_28))?
-            }
-            Family::Legacy => match upstream.open_session(way.clone(), Version::V2025_11_25, &crate::upstream::no_capabilities()).await {
-                Ok(Ok(opened)) => {
-                    upstream.initialized(&opened.way, opened.version).await?;
-                    (opened.way, opened.version)
-                }
-                Ok(Err(_)) => return Err(Fault::Incomplete),
-                Err(fault) => {
-                    upstream.close(&way, Version::V2025_11_25).await;
-                    return Err(fault);
-                }
-            },
-        };
-        let era = if version.is_modern() { Era::Modern } else { Era::Legacy(version) };
-        let listing = read_lists(upstream, &way, era).await;
-        upstream.close(&way, version).await;
-        listing
     }
 
     /// Answers a list of the catalogue, filtered by the same decision that guards the call.
@@ -316,6 +283,50 @@ fn page(entries: Vec<(&str, RawJson)>, after: Option<&str>) -> (Vec<RawJson>, Op
     let next = rest.get(PAGE - 1).filter(|(name, _)| rest.len() > PAGE && !name.is_empty()).map(|(name, _)| (*name).to_owned());
     let take = if next.is_some() { PAGE } else { rest.len() };
     (rest.into_iter().take(take).map(|(_, json)| json).collect(), next)
+}
+
+/// Reads the lists of a server over a way of Doorward's own.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn read(
+    upstream: &Upstream,
+    tasks: &Tasks,
+    secret: Option<Arc<UpstreamSecret>>,
+    approved: Option<[u8; 32]>,
+    family: Family,
+) -> Result<Listing, Fault> {
+    let way = match &upstream.reach {
+        Reached::Http(_) => {
+            let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
+            Way::Http(Line { pool, secret, session: None })
+        }
+        Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, tasks, approved).await?),
+    };
+    let (way, version) = match family {
+        Family::Modern => {
+            let ready = upstream.ensure_modern(&way).await;
+            if ready.is_err() {
+                upstream.close(&way, Version::V2026_07_28).await;
+            }
+            ready.map(|()| (way, Version::V2026_07_28))?
+        }
+        Family::Legacy => match upstream.open_session(way.clone(), Version::V2025_11_25, &crate::upstream::no_capabilities()).await {
+            Ok(Ok(opened)) => {
+                upstream.initialized(&opened.way, opened.version).await?;
+                (opened.way, opened.version)
+            }
+            Ok(Err(_)) => return Err(Fault::Incomplete),
+            Err(fault) => {
+                upstream.close(&way, Version::V2025_11_25).await;
+                return Err(fault);
+            }
+        },
+    };
+    let era = if version.is_modern() { Era::Modern } else { Era::Legacy(version) };
+    let listing = read_lists(upstream, &way, era).await;
+    upstream.close(&way, version).await;
+    listing
 }
 
 async fn read_lists(upstream: &Upstream, way: &Way, era: Era) -> Result<Listing, Fault> {

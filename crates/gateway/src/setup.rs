@@ -161,11 +161,9 @@ impl Gateway {
         let store = keys.store(&config, &state, &sources, &env).await?;
         let audit = keys.recorder(&config, &state, &env)?;
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
-        let egress = door_out(&config, &tasks)?;
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
-        for server in config.servers.values() {
-            let (upstream, secret) = upstream(server, &egress, &sources, &config, &state, &env)?;
-            secrets.insert(server.name.clone(), secret);
+        for (upstream, secret) in self::servers(&config, &state, &sources, &env, &tasks)? {
+            secrets.insert(upstream.config.name.clone(), secret);
             servers.push(Arc::new(upstream));
         }
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
@@ -307,7 +305,8 @@ impl Keys {
         }
         let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(33));
         file.take(33).read_to_end(&mut bytes).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
-        let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| SetupError::Key(format!("{} does not hold 32 bytes", path.display())))?;
+        let key =
+            <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| SetupError::Key(format!("{} does not hold 32 bytes", path.display())))?;
         Ok(Self { master: Secret::new(key) })
     }
 
@@ -354,6 +353,21 @@ impl Random for FromEnv {
     }
 }
 
+/// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`.
+///
+/// # Errors
+/// [`SetupError`].
+pub fn servers(
+    config: &Config,
+    state: &Path,
+    sources: &Sources,
+    env: &Env,
+    tasks: &Tasks,
+) -> Result<Vec<(Upstream, Option<Arc<UpstreamSecret>>)>, SetupError> {
+    let egress = door_out(config, tasks)?;
+    config.servers.values().map(|server| upstream(server, &egress, sources, config, state, env)).collect()
+}
+
 fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
     let mut settings = EgressSettings::new(tasks.clone());
     settings.allow_private.clone_from(&config.egress.allow_private);
@@ -386,7 +400,8 @@ fn upstream(
                     Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
                 }
             };
-            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), config.limits.result_bytes.as_usize(), server.timeout);
+            let http =
+                HttpServer::new(egress.clone(), target, server.headers.clone(), config.limits.result_bytes.as_usize(), server.timeout);
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), env)?, held))
         }
         config::Target::Stdio(command) => {
