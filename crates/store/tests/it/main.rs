@@ -71,6 +71,7 @@ on_every_backend! {
     races::ses_07_the_cap_holds_against_fifty_at_once,
     races::the_cap_of_tasks_holds_against_fifty_at_once,
     races::fifty_raises_are_fifty_epochs,
+    races::a_call_dropped_anywhere_is_done_whole_or_not_at_all,
     sealed::a_value_comes_back_with_its_version,
     sealed::versions_are_never_repeated,
     sealed::an_owner_sees_their_own_values_alone,

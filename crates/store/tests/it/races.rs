@@ -95,3 +95,35 @@ pub(crate) async fn fifty_raises_are_fifty_epochs(bench: &Bench) {
     let expected: Vec<u64> = (1..=RACERS as u64).map(|n| before + n).collect();
     assert_eq!(epochs, expected);
 }
+
+/// Polls at most so often, then drops the future wherever it stands, as a caller that goes away does.
+async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut left = times;
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return std::task::Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+pub(crate) async fn a_call_dropped_anywhere_is_done_whole_or_not_at_all(bench: &Bench) {
+    let mut finished = false;
+    for times in 1..=60 {
+        let id = format!("k{times}");
+        let key = new_key(times, &id, "alice");
+        bench.a.create_api_key(&key).await.expect("created");
+        let before = bench.a.epoch().await.expect("epoch");
+        finished |= polled(bench.a.revoke_api_key(&credential(&id), NOW), usize::from(times)).await.is_some();
+        bench.a.ping().await.expect("the connection is whole");
+        // The next writer waits for the one that was dropped.
+        bench.a.touch_api_key(&credential(&id), NOW).await.expect("touched");
+        let revoked = bench.b.api_key(&key.hash).await.expect("answer").expect("found").revoked.is_some();
+        let raised = bench.b.epoch().await.expect("epoch") - before;
+        assert_eq!(u64::from(revoked), raised, "dropped after {times} polls");
+    }
+    assert!(finished, "the last ones were let to their end");
+}
