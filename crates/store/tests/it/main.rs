@@ -56,7 +56,7 @@ on_every_backend! {
     sessions::expired_sessions_are_swept_in_batches,
     tasks::a_task_is_seen_and_listed_by_its_owner_alone,
     tasks::tasks_have_a_cap_and_are_swept,
-    tasks::ended_keys_and_tokens_are_swept,
+    tasks::ended_keys_tokens_and_forgotten_users_are_swept,
     single::an_id_is_consumed_once_until_it_expires,
     single::consumed_ids_survive_a_restart,
     single::approvals_come_back_and_raise_the_epoch,

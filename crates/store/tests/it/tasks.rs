@@ -50,7 +50,7 @@ pub(crate) async fn tasks_have_a_cap_and_are_swept(bench: &Bench) {
     assert_eq!(bench.a.sweep(later(7 * 86_400), LIVES).await.expect("swept").tasks, 1, "seven days without a word of the server");
 }
 
-pub(crate) async fn ended_keys_and_tokens_are_swept(bench: &Bench) {
+pub(crate) async fn ended_keys_tokens_and_forgotten_users_are_swept(bench: &Bench) {
     bench.a.create_api_key(&new_key(1, "k1", "alice")).await.expect("created");
     bench.a.create_api_key(&new_key(2, "k2", "alice")).await.expect("created");
     assert!(bench.a.revoke_api_key(&credential("k2"), NOW).await.expect("revoked"));
@@ -61,4 +61,16 @@ pub(crate) async fn ended_keys_and_tokens_are_swept(bench: &Bench) {
     assert_eq!((at_end.access_tokens, at_end.api_keys), (1, 0), "a key stays listed for a while");
     assert_eq!(bench.a.sweep(later(90 * 86_400), LIVES).await.expect("swept").api_keys, 1, "the revoked one");
     assert_eq!(bench.a.sweep(later(90 * 86_400 + 1_000), LIVES).await.expect("swept").api_keys, 1, "the expired one");
+    assert!(bench.a.list_api_keys(None).await.expect("list").is_empty());
+
+    bench.a.put_user(&user("carol"), &[], NOW).await.expect("put");
+    bench.a.put_secret(&user("carol"), "token", &crate::bench::secret("kept")).await.expect("put");
+    bench.a.disable_user(&user("dave"), NOW).await.expect("disabled");
+    bench.a.put_user(&user("erin"), &[], later(1)).await.expect("put");
+    assert_eq!(bench.a.sweep(later(400 * 86_400), LIVES).await.expect("swept").users, 1, "alice, who has nothing left");
+    assert_eq!(
+        bench.a.sweep(later(400 * 86_400 + 1), LIVES).await.expect("swept").users,
+        1,
+        "erin; carol has a value, dave stays disabled"
+    );
 }
