@@ -73,3 +73,23 @@ pub(crate) async fn a_closed_store_is_unavailable(bench: &Bench) {
     assert!(matches!(bench.a.epoch().await, Err(StoreError::Unavailable { .. })));
     assert!(matches!(bench.a.raise_epoch("late", NOW).await, Err(StoreError::Unavailable { .. })));
 }
+
+#[tokio::test]
+async fn vlt_01_a_readable_file_is_narrowed_and_a_foreign_one_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = Bench::sqlite().await;
+    bench.a.close().await;
+    bench.b.close().await;
+    let StoreUrl::Sqlite(path) = &bench.url else { panic!("a file") };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).expect("mode");
+    open(&bench.url, 1).await.expect("opened").close().await;
+    assert_eq!(std::fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o600);
+
+    let foreign = path.with_file_name("notes.txt");
+    std::fs::write(&foreign, "not a database, but long enough to be looked at as one".repeat(40)).expect("written");
+    let answer = open(&StoreUrl::Sqlite(foreign.clone()), 1).await;
+    assert!(matches!(answer, Err(StoreError::Rejected { .. })), "{answer:?}");
+    assert!(std::fs::read_to_string(&foreign).expect("there").starts_with("not a database"), "left as it was");
+    let directory = path.parent().expect("directory").to_owned();
+    assert!(matches!(open(&StoreUrl::Sqlite(directory), 1).await, Err(StoreError::Setup(_))));
+}
