@@ -9,6 +9,7 @@ CREATE TABLE users (
   seen       {int} NOT NULL,
   PRIMARY KEY (issuer, subject)
 ) {strict};
+CREATE INDEX users_seen ON users (seen);
 
 CREATE TABLE api_keys (
   id            TEXT NOT NULL PRIMARY KEY,

@@ -5,8 +5,8 @@ use crate::db::Value;
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
-use crate::users::{hold, insert, standing};
-use doorward_core::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
+use crate::users::{group_list, hold, insert, standing};
+use doorward_core::id::{AgentLabel, ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::secret::{ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
@@ -175,7 +175,7 @@ impl Columns {
             Audience::Only(servers) => ("only", json_list(servers.iter().map(ServerName::as_str))?),
         };
         Ok(Self {
-            groups: json_list(record.groups.iter().map(GroupName::as_str))?,
+            groups: group_list(&record.groups)?,
             audience_kind,
             audience,
             granted: json_list(record.granted.iter().map(String::as_str))?,

@@ -45,7 +45,7 @@ impl Store {
         let gauge = &self.inner.once;
         let due = gauge.uses.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN);
         if due || gauge.full.load(Ordering::Relaxed) {
-            let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM consumed LIMIT 1000000) AS some";
+            let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM consumed LIMIT 1000000) AS live";
             let count = self.db().row(sql, &[]).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
             gauge.full.store(count >= CAP, Ordering::Relaxed);
         }

@@ -21,17 +21,21 @@ pub struct Swept {
     pub access_tokens: u64,
     /// API keys that ended 90 days ago or earlier.
     pub api_keys: u64,
+    /// Users not seen for 400 days who are not disabled and have no key, token or sealed value.
+    pub users: u64,
 }
 
 /// Rows of one table that one sweep removes at most; the statements repeat it.
 const BATCH: u64 = 1_000;
+/// How long a user without anything stays known.
+const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// How long an ended API key stays listed.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 // === impl Store ===
 
 impl Store {
-    /// Removes up to 1,000 ended rows of each table. Each table is swept on its own: a failure leaves the others swept.
+    /// Removes up to 1,000 ended rows of each table. Each table is swept on its own: what was swept before a failure stays swept.
     ///
     /// # Errors
     /// [`StoreError`] of the first table that could not be swept.
@@ -49,12 +53,19 @@ impl Store {
                              AND hash IN (SELECT hash FROM access_tokens WHERE expires <= $1 LIMIT 1000)";
         let api_keys = "DELETE FROM api_keys WHERE (expires <= $1 OR revoked <= $1) \
                         AND id IN (SELECT id FROM api_keys WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
+        let users = "DELETE FROM users WHERE (issuer, subject) IN (SELECT u.issuer, u.subject FROM users u \
+                     WHERE u.seen <= $1 AND u.disabled IS NULL \
+                     AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.issuer = u.issuer AND k.subject = u.subject) \
+                     AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.issuer = u.issuer AND t.subject = u.subject) \
+                     AND NOT EXISTS (SELECT 1 FROM vault v WHERE v.issuer = u.issuer AND v.subject = u.subject) LIMIT 1000) \
+                     AND seen <= $1 AND disabled IS NULL";
         Ok(Swept {
             sessions: self.db().execute(sessions, &[Value::int(idle), Value::int(absolute)]).await?,
             tasks: self.db().execute(tasks, &[Value::int(at)]).await?,
             consumed: self.db().execute(consumed, &[Value::int(at)]).await?,
             access_tokens: self.db().execute(access_tokens, &[Value::int(at)]).await?,
             api_keys: self.db().execute(api_keys, &[Value::int(kept)]).await?,
+            users: self.db().execute(users, &[Value::int(before(at, REMEMBERED))]).await?,
         })
     }
 }
@@ -65,7 +76,12 @@ impl Swept {
     /// True if a table filled its batch: there is more to sweep.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
-        self.sessions >= BATCH || self.tasks >= BATCH || self.consumed >= BATCH || self.access_tokens >= BATCH || self.api_keys >= BATCH
+        self.sessions >= BATCH
+            || self.tasks >= BATCH
+            || self.consumed >= BATCH
+            || self.access_tokens >= BATCH
+            || self.api_keys >= BATCH
+            || self.users >= BATCH
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::rows::{Reading, json_list, millis};
 use doorward_core::id::{GroupName, UserId};
 use doorward_core::time::Timestamp;
+use std::collections::BTreeSet;
 
 // === impl Store ===
 
@@ -18,7 +19,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_user(&self, user: &UserId, groups: &[GroupName], now: Timestamp) -> Result<(), StoreError> {
-        let groups = json_list(groups.iter().map(GroupName::as_str))?;
+        let groups = group_list(groups)?;
         let mut tx = self.db().begin().await?;
         insert(&mut tx, user, &groups, now).await?;
         hold(&mut tx, user).await?; // so that the groups compared are the groups replaced
@@ -75,6 +76,11 @@ pub(crate) async fn insert(tx: &mut Tx, user: &UserId, groups: &str, now: Timest
     tx.execute(sql, &values).await.map(|_| ())
 }
 
+/// Groups as a column: sorted, so that the order in which a provider names them is no change.
+pub(crate) fn group_list(groups: &[GroupName]) -> Result<String, StoreError> {
+    json_list(groups.iter().collect::<BTreeSet<_>>().into_iter().map(GroupName::as_str))
+}
+
 /// Holds the row of a user until the end of the transaction: whoever else holds it first is waited for.
 pub(crate) async fn hold(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
     let sql = "UPDATE users SET seen = seen WHERE issuer = $1 AND subject = $2";
@@ -83,5 +89,6 @@ pub(crate) async fn hold(tx: &mut Tx, user: &UserId) -> Result<(), StoreError> {
 
 /// Groups and standing out of a row joined with `users`.
 pub(crate) fn standing(reading: &Reading<'_>) -> Result<(Vec<GroupName>, bool), StoreError> {
-    Ok((reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?.is_some()))
+    let user = Reading { row: reading.row, table: "users", id: reading.user()?.to_string() };
+    Ok((user.list("member_of", GroupName::new)?, user.optional_instant("disabled")?.is_some()))
 }

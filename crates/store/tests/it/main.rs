@@ -1,0 +1,88 @@
+//! One conformance suite, run on every backend: what the store promises, whichever database keeps it.
+//!
+//! PostgreSQL runs when `DOORWARD_TEST_POSTGRES` holds the URL of a server on which databases may be created
+//! (`scripts/postgres` starts one); otherwise each of its tests says that it did not run.
+#![cfg(test)]
+
+mod bench;
+mod credentials;
+mod opening;
+mod races;
+mod sealed;
+mod sessions;
+mod single;
+mod tasks;
+
+/// Runs each case on SQLite and, if there is a server, on PostgreSQL.
+macro_rules! on_every_backend {
+    ($($room:ident::$case:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::$room::$case(&crate::bench::Bench::sqlite().await).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                match crate::bench::Bench::postgres().await {
+                    Some(bench) => {
+                        crate::$room::$case(&bench).await;
+                        bench.drop_database().await;
+                    }
+                    None => eprintln!("not run: DOORWARD_TEST_POSTGRES is not set"),
+                }
+            })*
+        }
+    };
+}
+
+on_every_backend! {
+    credentials::a_key_comes_back_as_it_was_recorded,
+    credentials::a_key_is_listed_without_its_digest_and_touched,
+    credentials::a_revoked_key_says_so_and_raises_the_epoch,
+    credentials::a_disabled_user_is_seen_on_every_credential_and_raises_the_epoch,
+    credentials::groups_are_those_of_the_user_now,
+    credentials::an_access_token_comes_back_and_is_revoked_with_its_grant,
+    credentials::records_that_are_not_fresh_are_refused,
+    credentials::users_whose_printed_forms_are_equal_stay_apart,
+    credentials::impossible_rows_are_errors_that_name_them,
+    credentials::times_beyond_the_column_are_refused,
+    sessions::a_session_comes_back_as_it_was_opened,
+    sessions::ses_02_a_session_is_seen_by_its_owner_alone,
+    sessions::a_use_moves_forward_only,
+    sessions::the_upstream_session_is_replaced_only_from_what_it_is,
+    sessions::ses_07_the_cap_holds_for_each_user,
+    sessions::expired_sessions_are_swept_in_batches,
+    tasks::a_task_is_seen_and_listed_by_its_owner_alone,
+    tasks::tasks_have_a_cap_and_are_swept,
+    tasks::ended_keys_tokens_and_forgotten_users_are_swept,
+    single::an_id_is_consumed_once_until_it_expires,
+    single::consumed_ids_survive_a_restart,
+    single::approvals_come_back_and_raise_the_epoch,
+    single::launches_are_approved_by_digest_and_server,
+    single::the_epoch_only_rises_and_every_replica_sees_it,
+    races::flt_09_an_id_is_consumed_by_one_of_fifty,
+    races::flt_09_an_expired_id_is_taken_over_by_one_of_fifty,
+    races::a_value_is_swapped_by_one_of_fifty,
+    races::an_upstream_session_is_replaced_by_one_of_fifty,
+    races::a_session_is_ended_by_one_of_fifty,
+    races::a_key_is_revoked_by_one_of_fifty,
+    races::ses_07_the_cap_holds_against_fifty_at_once,
+    races::the_cap_of_tasks_holds_against_fifty_at_once,
+    races::fifty_raises_are_fifty_epochs,
+    races::a_call_dropped_anywhere_is_done_whole_or_not_at_all,
+    sealed::a_value_comes_back_with_its_version,
+    sealed::versions_are_never_repeated,
+    sealed::an_owner_sees_their_own_values_alone,
+    sealed::vlt_02_a_ciphertext_moved_to_another_place_does_not_open,
+    sealed::vlt_02_an_upstream_session_moved_to_another_place_does_not_open,
+    sealed::vlt_02_a_task_moved_to_another_place_does_not_open,
+    sealed::values_have_caps,
+    sealed::vlt_01_nothing_readable_at_rest,
+    opening::vlt_03_another_key_is_noticed,
+    opening::vlt_03_a_removed_marker_is_no_new_store,
+    opening::migrations_run_once_and_unknown_ones_stop_the_start,
+    opening::two_programs_may_open_a_new_store_at_once,
+    opening::a_closed_store_is_unavailable,
+}
