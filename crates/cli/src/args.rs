@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{audit, completions, config, version};
+use crate::command::{apikey, audit, completions, config, serve, server, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -55,6 +55,14 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the gateway with its configuration
+    Serve(serve::Arguments),
+    /// Servers behind the gateway: list, test, approve
+    #[command(subcommand)]
+    Server(server::Command),
+    /// Static keys: create, list, revoke
+    #[command(subcommand)]
+    Apikey(apikey::Command),
     /// Check, show and describe the configuration
     #[command(subcommand)]
     Config(config::Command),

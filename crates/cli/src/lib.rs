@@ -8,6 +8,7 @@ pub mod command;
 pub mod console;
 pub mod exit;
 pub mod failure;
+pub mod house;
 pub mod settings;
 pub mod state;
 

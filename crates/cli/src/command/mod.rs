@@ -1,9 +1,12 @@
 //! The commands, one file each. A command takes its options and the console, and gives its exit.
 
+pub mod apikey;
 pub mod audit;
 pub mod completions;
 pub mod config;
 pub mod man;
+pub mod serve;
+pub mod server;
 pub mod version;
 
 use crate::args::{Command, Global};
@@ -17,6 +20,9 @@ use crate::failure::Failure;
 /// [`Failure`] if it could not do what was asked.
 pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
     match command {
+        Command::Serve(arguments) => serve::run(&arguments, global, console),
+        Command::Server(command) => server::run(&command, global, console),
+        Command::Apikey(command) => apikey::run(&command, global, console),
         Command::Config(command) => config::run(command, global, console),
         Command::Audit(command) => audit::run(command, global, console),
         Command::Completions(arguments) => completions::run(&arguments, console),

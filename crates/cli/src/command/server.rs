@@ -1,0 +1,258 @@
+//! `doorward server`: the servers behind the gateway, their tool definitions and the approvals of both (I9).
+
+use crate::args::Global;
+use crate::command::apikey::unavailable;
+use crate::console::{Console, Form, Sign, inert};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::house::{self, House};
+use clap::{Args, Subcommand};
+use doorward_core::config::Target;
+use doorward_core::credential::UpstreamSecret;
+use doorward_core::id::ServerName;
+use doorward_core::policy::facts::RiskClass;
+use doorward_gateway::catalogue::{self, Definition, Family};
+use doorward_gateway::setup;
+use doorward_gateway::tasks::Tasks;
+use doorward_gateway::upstream::fault::Fault;
+use doorward_gateway::upstream::{Reached, Upstream};
+use doorward_store::{Pin, Store};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the configured servers and what is approved of them
+    List,
+    /// Connect to a server and show what it offers; approves nothing
+    Test(NameArguments),
+    /// Approve the command and the tool definitions of a server as they are now
+    Approve(ApproveArguments),
+    /// Take back approvals
+    Withdraw(NameArguments),
+}
+
+/// A server.
+#[derive(Debug, Args)]
+pub struct NameArguments {
+    /// Its name in the configuration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// Options of `server approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArguments {
+    /// Its name in the configuration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Every tool
+    #[arg(long, conflicts_with_all = ["read_only", "tools"])]
+    pub all: bool,
+    /// Only tools that claim to change nothing
+    #[arg(long, conflicts_with = "tools")]
+    pub read_only: bool,
+    /// These tools; repeat for several
+    #[arg(long = "tool", value_name = "TOOL")]
+    pub tools: Vec<String>,
+    /// The command of a stdio server was looked at and may run
+    #[arg(long)]
+    pub command: bool,
+}
+
+struct Opened {
+    house: House,
+    store: Store,
+    upstream: Upstream,
+    secret: Option<Arc<UpstreamSecret>>,
+    tasks: Tasks,
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    let house = House::open(global)?;
+    house::runtime()?.block_on(async {
+        match command {
+            Command::List => list(&house, console).await,
+            Command::Test(arguments) => test(open(house, &arguments.name).await?, console).await,
+            Command::Approve(arguments) => approve(open(house, &arguments.name).await?, arguments, console).await,
+            Command::Withdraw(arguments) => withdraw(open(house, &arguments.name).await?, console).await,
+        }
+    })
+}
+
+async fn open(house: House, name: &str) -> Result<Opened, Failure> {
+    let tasks = Tasks::new();
+    let store = house.store().await?;
+    let servers = setup::servers(house.config(), &house.state, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
+    let (upstream, secret) = found.ok_or_else(|| {
+        Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
+    })?;
+    Ok(Opened { house, store, upstream, secret, tasks })
+}
+
+async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
+    let store = house.store().await?;
+    let mut rows = Vec::new();
+    for server in house.config().servers.values() {
+        let pins = store.pins(&server.name).await.map_err(|error| unavailable(&error))?;
+        let mut tools: Vec<&str> = pins.iter().map(|pin| pin.tool.as_str()).collect();
+        tools.sort_unstable();
+        tools.dedup();
+        let place = match &server.target {
+            Target::Http { url } => url.to_string(),
+            Target::Stdio(command) => command.argv.join(" "),
+        };
+        rows.push((server.name.clone(), place, tools.len(), server.enabled));
+    }
+    if console.form() == Form::Json {
+        let rows: Vec<serde_json::Value> = rows
+            .iter()
+            .map(|(name, place, tools, on)| json!({"name": name.as_str(), "target": place, "approved_tools": tools, "enabled": on}))
+            .collect();
+        console.document(super::config::object(json!({"servers": rows})));
+        return Ok(Exit::Fine);
+    }
+    for (name, place, tools, enabled) in &rows {
+        let off = if *enabled { "" } else { "  (disabled)" };
+        console.line(format_args!("{name:<16} {tools:>4} approved  {}{off}", inert(place)));
+    }
+    if rows.is_empty() {
+        console.say("no servers yet: add [server.NAME] to the configuration");
+    }
+    Ok(Exit::Fine)
+}
+
+impl Opened {
+    /// Definitions in each era that the server speaks.
+    async fn definitions(&self) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
+        let name = &self.upstream.config.name;
+        let approved = match &self.upstream.reach {
+            Reached::Http(_) => None,
+            Reached::Stdio(stdio) => stdio.digest(name),
+        };
+        let mut found = Vec::new();
+        let mut last = None;
+        for family in [Family::Modern, Family::Legacy] {
+            match catalogue::read(&self.upstream, &self.tasks, self.secret.clone(), approved, family).await {
+                Ok(listing) => found.push((family, listing)),
+                Err(fault) => last = Some(fault),
+            }
+        }
+        match last {
+            Some(fault) if found.is_empty() => Err(unreachable(name, &fault)),
+            _ => Ok(found),
+        }
+    }
+
+    async fn close(self) {
+        self.tasks.stop(Duration::from_secs(5)).await;
+        self.store.close().await;
+    }
+}
+
+async fn test(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {
+    let name = opened.upstream.config.name.clone();
+    let pins = opened.store.pins(&name).await.map_err(|error| unavailable(&error))?;
+    let found = opened.definitions().await?;
+    for (family, listing) in &found {
+        let good = console.sign(Sign::Good);
+        let era = match family {
+            Family::Modern => "2026-07-28",
+            Family::Legacy => "up to 2025-11-25",
+        };
+        console.line(format_args!("{good} {name} speaks {era}: {} tools", listing.tools().len()));
+        for tool in listing.tools() {
+            let state = if pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
+                "approved"
+            } else if pins.iter().any(|pin| pin.tool == tool.name) {
+                "changed since it was approved"
+            } else {
+                "not approved"
+            };
+            console.line(format_args!("    {:<40} {:<12} {state}", inert(tool.name.as_str()), tool.claimed.as_str()));
+        }
+    }
+    opened.close().await;
+    Ok(Exit::Fine)
+}
+
+async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Console) -> Result<Exit, Failure> {
+    let now = opened.house.env.now();
+    let name = opened.upstream.config.name.clone();
+    let by = "command line";
+    if let (Target::Stdio(command), Reached::Stdio(stdio)) = (&opened.upstream.config.target, &opened.upstream.reach) {
+        let digest = stdio
+            .digest(&name)
+            .ok_or_else(|| Failure::new(Exit::Configuration, "server.command", "the command cannot be run", "see doorward config check"))?;
+        if !arguments.command && !arguments.all && !matches!(opened.store.launch_approved(&name, &digest).await, Ok(true)) {
+            console.say(format_args!("{name} would run:\n    {}", inert(&command.argv.join(" "))));
+            let help = format!("look at it, then: doorward server approve {name} --command --read-only");
+            return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));
+        }
+        opened.store.approve_launch(&name, digest, by, now).await.map_err(|error| unavailable(&error))?;
+    }
+    let found = opened.definitions().await?;
+    let wanted = |tool: &Definition| {
+        arguments.all
+            || (arguments.read_only && tool.claimed == RiskClass::Read)
+            || arguments.tools.iter().any(|wanted| wanted == tool.name.as_str())
+    };
+    let mut pins: Vec<Pin> = Vec::new();
+    for tool in found.iter().flat_map(|(_, listing)| listing.tools()).filter(|tool| wanted(tool)) {
+        if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
+            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: by.to_owned(), at: now });
+        }
+    }
+    opened.store.approve(&name, &pins).await.map_err(|error| unavailable(&error))?;
+    let mut names: Vec<&str> = pins.iter().map(|pin| pin.tool.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let good = console.sign(Sign::Good);
+    if console.form() == Form::Json {
+        console.document(super::config::object(json!({"server": name.as_str(), "approved": names})));
+    } else {
+        console.line(format_args!("{good} {} tools of {name} approved as they are now", names.len()));
+        for pin in &pins {
+            console.say(format_args!("    {:<12} {}", pin.class.as_str(), inert(pin.tool.as_str())));
+        }
+    }
+    if names.is_empty() {
+        console.say("nothing was chosen: --all, --read-only or --tool NAME");
+    }
+    opened.close().await;
+    Ok(Exit::Fine)
+}
+
+async fn withdraw(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {
+    let now = opened.house.env.now();
+    let name = opened.upstream.config.name.clone();
+    let gone = opened.store.withdraw(&name, None, now).await.map_err(|error| unavailable(&error))?;
+    if let Reached::Stdio(stdio) = &opened.upstream.reach {
+        if let Some(digest) = stdio.digest(&name) {
+            opened.store.withdraw_launch(&name, &digest, now).await.map_err(|error| unavailable(&error))?;
+        }
+    }
+    let good = console.sign(Sign::Good);
+    console.line(format_args!("{good} {gone} approvals of {name} taken back"));
+    opened.close().await;
+    Ok(Exit::Fine)
+}
+
+fn unreachable(server: &ServerName, fault: &Fault) -> Failure {
+    let refusal = fault.refusal(server.as_str());
+    let why = refusal.private.unwrap_or(refusal.public);
+    Failure::new(
+        Exit::Unreachable,
+        "server.unreachable",
+        format!("{server} cannot be read"),
+        "check its url or command, its credential and its era",
+    )
+    .because(why)
+}

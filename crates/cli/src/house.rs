@@ -1,0 +1,140 @@
+//! What commands that need a gateway or its store begin with: configuration, rules, secrets, state directory, runtime.
+
+use crate::args::Global;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::settings::{self, Settings};
+use crate::state;
+use doorward_core::config::Config;
+use doorward_core::policy::rules::{PolicyError, Rules, Source};
+use doorward_gateway::env::Env;
+use doorward_gateway::setup::{self, Parts, SetupError};
+use doorward_gateway::sources::Sources;
+use doorward_gateway::sources::env::Variables;
+use doorward_store::Store;
+use std::path::PathBuf;
+
+/// Everything that was read from outside.
+#[derive(Debug)]
+pub struct House {
+    /// The configuration.
+    pub settings: Settings,
+    /// The state directory, made.
+    pub state: PathBuf,
+    /// Where secret references lead.
+    pub sources: Sources,
+    /// Clock and randomness.
+    pub env: Env,
+}
+
+impl House {
+    /// Reads the configuration and makes the state directory.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn open(global: &Global) -> Result<Self, Failure> {
+        let settings = settings::read(global, Vec::new())?;
+        let state = state::directory(global)?;
+        state::prepare(&state)?;
+        let sources = Sources::new(Variables::new(std::env::vars_os()));
+        Ok(Self { settings, state, sources, env: Env::system() })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.settings.loaded.config
+    }
+
+    /// The rules that the configuration names, checked.
+    ///
+    /// # Errors
+    /// [`Failure`] with every problem of every file.
+    pub fn rules(&self) -> Result<Rules, Failure> {
+        let policy = &self.config().policy;
+        let Some(globs) = &policy.files else {
+            return if self.config().public_url.is_none() {
+                Rules::laptop().map_err(unusable)
+            } else {
+                Rules::load(&[], None).map_err(unusable)
+            };
+        };
+        let mut sources = Vec::new();
+        for glob in globs {
+            let listing = std::fs::read_dir(&glob.directory).map_err(|error| unreadable(&glob.directory.display().to_string(), &error))?;
+            let mut paths: Vec<PathBuf> = listing
+                .filter_map(Result::ok)
+                .map(|entry| entry.path())
+                .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| glob.names.matches(name)))
+                .collect();
+            paths.sort();
+            for path in paths {
+                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path.display().to_string(), &error))?;
+                sources.push(Source { name: path.display().to_string(), text });
+            }
+        }
+        let schema = match &policy.schema {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| unreadable(&path.display().to_string(), &error))?),
+            None => None,
+        };
+        Rules::load(&sources, schema.as_deref()).map_err(unusable)
+    }
+
+    /// The store of this installation.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn store(&self) -> Result<Store, Failure> {
+        setup::open_store(self.config(), &self.state, &self.sources, &self.env).await.map_err(failed)
+    }
+
+    /// The parts of a gateway.
+    ///
+    /// # Errors
+    /// [`Failure`] of the rules.
+    pub fn parts(self) -> Result<Parts, Failure> {
+        let rules = self.rules()?;
+        Ok(Parts { config: self.settings.loaded.config, state: self.state, rules, sources: self.sources, env: self.env })
+    }
+}
+
+/// The runtime of a command.
+///
+/// # Errors
+/// [`Failure`] when the system gives no threads.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, "runtime", "the system gives no threads", "try again").because(error))
+}
+
+/// A gateway or store that could not be set up, in words for the command line.
+#[must_use]
+pub fn failed(error: SetupError) -> Failure {
+    let (exit, id, help) = match &error {
+        SetupError::Secret(_) => (Exit::Unreachable, "setup.secret", "set the variable or file that the reference names"),
+        SetupError::Key(_) => (Exit::Integrity, "setup.key", "put the key back that this state directory was made with"),
+        SetupError::Store(_) => (Exit::Unreachable, "setup.store", "check [store] and whether another process holds the database"),
+        SetupError::Audit(_) | SetupError::AuditKey(_) => {
+            (Exit::Integrity, "setup.audit", "another doorward may be running on this state directory; else see doorward audit verify")
+        }
+        SetupError::Listen { .. } => (Exit::Unreachable, "setup.listen", "stop what listens there, or choose another listen.address"),
+        SetupError::Target { .. } | SetupError::Tls(_) | SetupError::File { .. } | SetupError::Egress(_) => {
+            (Exit::Configuration, "setup.configuration", "see doorward config check")
+        }
+        SetupError::Random(_) | SetupError::Other(_) => (Exit::Internal, "setup", "try again"),
+    };
+    Failure::new(exit, id, "the gateway cannot be set up", help).because(error)
+}
+
+fn unusable(errors: Vec<PolicyError>) -> Failure {
+    let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::new(Exit::Configuration, "policy.unusable", "the policies are not usable", "see doorward policy check")
+        .because(text.join("\n  "))
+}
+
+fn unreadable(path: &str, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Configuration, "policy.unreadable", format!("{path} cannot be read"), "check [policy] files")
+        .because(settings::reason(error))
+}
