@@ -1,5 +1,9 @@
 //! Fixtures and hostile peers of Doorward; used by tests only.
 //!
 //! - [`fixture`]: a well-behaved MCP server of both eras on the public SDK (binary `doorward-fixture`).
+//! - [`forwarder`]: adds a header to every request on its way (binary `doorward-forwarder`).
+//! - [`wire`]: HTTP/1.1 as bytes, for the forwarder and for peers without an SDK.
 
 pub mod fixture;
+pub mod forwarder;
+pub mod wire;
