@@ -91,12 +91,12 @@ stop_helpers() {
 }
 trap stop_helpers EXIT
 
-# gateway UPSTREAM : starts Doorward with one server `conf` and an API key for it, and sets $gateway (host:port) and $key_file.
+# gateway UPSTREAM : starts a fresh Doorward with one server `conf` and an API key for it, and sets $gateway (host:port) and $key_file.
 # UPSTREAM is a URL, or "stdio PROGRAM ARGUMENT...". Extra Host names: $extra_hosts (TOML list items).
 gateway() {
   local port state config server
   port=$(free_port)
-  state="$scratch/state"; config="$scratch/doorward.toml"; key_file="$scratch/key"
+  state="$scratch/state-$port"; config="$scratch/doorward-$port.toml"; key_file="$scratch/key-$port"
   mkdir -m 700 "$state"
   if [ "${1%% *}" = stdio ]; then
     server="command = [$(printf '"%s", ' ${1#stdio }| sed 's/, $//')]"$'\n'"sandbox = { danger_no_sandbox = true }"
