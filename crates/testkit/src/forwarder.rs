@@ -3,10 +3,10 @@
 
 use std::io;
 
-use tokio::io::{AsyncWriteExt, copy};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::wire::{Reader, Walk};
+use crate::wire::{Head, Reader, Walk};
 
 /// Forwards connections until the task is dropped. `field` is one header line without its end, for example `Authorization: Bearer ...`.
 ///
@@ -25,7 +25,22 @@ pub async fn run(listener: TcpListener, target: String, field: String) -> io::Re
 
 async fn connection(client: TcpStream, target: &str, field: &str) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let (client_read, mut client_write) = client.into_split();
+    carry(client, target, |head| {
+        let end = head.raw.len().saturating_sub(2);
+        [head.raw.get(..end).unwrap_or_default(), field.as_bytes(), b"\r\n\r\n"].concat()
+    })
+    .await
+}
+
+/// Carries one connection to `target`; every request head is replaced by what `rewrite` makes of it, all other bytes pass as they are.
+///
+/// # Errors
+/// When either side breaks.
+pub async fn carry<S>(client: S, target: &str, rewrite: impl Fn(&Head) -> Vec<u8>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (client_read, mut client_write) = tokio::io::split(client);
     let mut requests = Reader::new(client_read);
     // Connected only when there is a request: an idle probe must not reach the target.
     let Some(first) = requests.head().await? else { return Ok(()) };
@@ -41,10 +56,7 @@ async fn connection(client: TcpStream, target: &str, field: &str) -> io::Result<
     let up = async {
         let mut next = Some(first);
         while let Some(head) = next {
-            let end = head.raw.len().saturating_sub(2);
-            upstream_write.write_all(head.raw.get(..end).unwrap_or_default()).await?;
-            upstream_write.write_all(field.as_bytes()).await?;
-            upstream_write.write_all(b"\r\n\r\n").await?;
+            upstream_write.write_all(&rewrite(&head)).await?;
             let mut walk = Walk::new(head.framing());
             while let Some(piece) = requests.piece(&mut walk).await? {
                 upstream_write.write_all(&piece).await?;

@@ -1,17 +1,20 @@
 //! `doorward-rmcp-client`: crates.io `rmcp` as a client: URL KEY_FILE ERA TOOL ARGUMENTS, one JSON line. KEY_FILE `-` sends no key.
-//! The SDK's TLS-free HTTP client speaks to a Unix socket; a byte-for-byte bridge takes it to the loopback port.
+//! The SDK's TLS-free HTTP client speaks to a Unix socket; a bridge takes it to the loopback port
+//! and writes the target in origin form, as every other HTTP client does (the SDK's socket client writes it in absolute form, for proxies).
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use doorward_testkit::forwarder;
+use doorward_testkit::wire::Head;
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{StreamableHttpClientTransport, UnixSocketHttpClient};
 use rmcp::{ClientLifecycleMode, ClientServiceExt};
 use serde_json::{Value, json};
-use tokio::net::{TcpStream, UnixListener};
+use tokio::net::UnixListener;
 
 /// Longest run.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -84,14 +87,19 @@ fn bridge(socket: &str, authority: String) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
+        while let Ok((near, _)) = listener.accept().await {
             let authority = authority.clone();
             tokio::spawn(async move {
-                let Ok(mut far) = TcpStream::connect(authority).await else { return };
                 // Whoever ends first ends both; there is nobody to tell.
-                let _ended = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                let _ended = forwarder::carry(near, &authority, |head| origin_form(head, &authority)).await;
             });
         }
     });
     Ok(())
+}
+
+fn origin_form(head: &Head, authority: &str) -> Vec<u8> {
+    let path = head.target.strip_prefix("http://").and_then(|rest| rest.strip_prefix(authority)).unwrap_or(&head.target);
+    let first = format!("{} {} ", head.method, head.target).len();
+    [format!("{} {path} ", head.method).as_bytes(), head.raw.get(first..).unwrap_or_default()].concat()
 }
