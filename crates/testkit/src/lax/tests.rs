@@ -109,7 +109,7 @@ async fn a_thousand_tools_come_in_pages_with_an_empty_one_and_an_empty_cursor() 
 }
 
 #[tokio::test]
-async fn the_question_waits_for_whoever_answers_it_and_states_are_believed() {
+async fn task_ids_are_predictable_and_anyone_may_read_them() {
     let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
     let modern = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
     let first = result(&lax, "Authorization: alice\r\n", "server/discover", json!({ "_meta": modern })).await;
@@ -138,4 +138,63 @@ async fn hostile_answers_are_as_hostile_as_they_are_named() {
     }
     let lax = Lax::start(Behaviour::plain().with(Quirk::Answer(Answer::Gzip))).await.unwrap();
     assert!(crate::wire::find(&raw(&lax, "", &call).await, &[0x1f, 0x8b, 8]).is_some());
+}
+
+/// Opens a GET stream and returns once its head has arrived.
+async fn listen(lax: &Lax) -> TcpStream {
+    let mut stream = TcpStream::connect(lax.addr()).await.unwrap();
+    stream.write_all(b"GET /mcp HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    until(&mut stream, b"\r\n\r\n").await;
+    stream
+}
+
+async fn until(stream: &mut TcpStream, mark: &[u8]) -> Vec<u8> {
+    let mut got = Vec::new();
+    let mut byte = [0_u8; 1];
+    while crate::wire::find(&got, mark).is_none() {
+        assert_eq!(stream.read(&mut byte).await.unwrap(), 1, "ended before the mark: {}", String::from_utf8_lossy(&got));
+        got.extend(byte);
+    }
+    got
+}
+
+#[tokio::test]
+async fn ses_11_the_question_comes_on_the_get_stream_and_anyone_may_answer_it() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::AsksOnGet)).await.unwrap();
+    let mut listening = listen(&lax).await;
+    let call = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": { "name": "ask", "arguments": {} } });
+    let answer = json!({ "jsonrpc": "2.0", "id": "ask-1", "result": { "action": "accept", "content": { "name": "mallory" } } });
+    let (called, ()) = tokio::join!(raw(&lax, "", &call), async {
+        until(&mut listening, b"elicitation/create").await;
+        raw(&lax, "", &answer).await;
+    });
+    assert!(crate::wire::find(&called, b"mallory").is_some());
+}
+
+#[tokio::test]
+async fn ses_10_whoever_brings_the_state_is_believed() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
+    let params = |more: Value| {
+        let mut params = json!({ "name": "ask", "arguments": {}, "_meta": meta });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    let streamed = |response: Vec<u8>| String::from_utf8(response).unwrap();
+    let call = |params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let asked = streamed(raw(&lax, "Authorization: alice\r\n", &call(params(json!({})))).await);
+    assert!(asked.contains("\"requestState\":\"user=alice\""), "{asked}");
+    let retry = json!({ "requestState": "user=alice", "inputResponses": {} });
+    let stolen = streamed(raw(&lax, "Authorization: mallory\r\n", &call(params(retry))).await);
+    assert!(stolen.contains("You are alice"), "{stolen}");
+}
+
+#[tokio::test]
+async fn a_push_reaches_every_open_stream() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::Storm(2)).with(Quirk::AsksUnasked)).await.unwrap();
+    let mut listening = listen(&lax).await;
+    let early = until(&mut listening, b"list_changed").await;
+    assert!(crate::wire::find(&early, b"sampling/createMessage").is_some());
+    assert_eq!(lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/pushed" })), 1);
+    until(&mut listening, b"notifications/pushed").await;
 }
