@@ -99,7 +99,7 @@ gateway() {
   state="$scratch/state-$port"; config="$scratch/doorward-$port.toml"; key_file="$scratch/key-$port"
   mkdir -m 700 "$state"
   if [ "${1%% *}" = stdio ]; then
-    server="command = [$(printf '"%s", ' ${1#stdio }| sed 's/, $//')]"$'\n'"sandbox = { danger_no_sandbox = true }"
+    server="command = [$(printf '"%s", ' ${1#stdio }| sed 's/, $//')]"
   else
     server="url = \"$1\""
   fi
@@ -113,11 +113,6 @@ origins = [${extra_origins:-}]
 $server
 elicitation = "allow"
 sampling = "allow"
-
-[screening]
-secrets = "off"
-arguments = "off"
-injection = "off"
 
 [limits]
 per_user = "100000/m"

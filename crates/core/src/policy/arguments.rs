@@ -22,9 +22,9 @@ pub(super) enum Shape {
     /// A text.
     Text(Reading),
     /// An array whose elements all have this type.
-    Set(Box<Shape>),
+    Set(Box<Self>),
     /// An object; all members are optional, others are not looked at.
-    Record(BTreeMap<String, Shape>),
+    Record(BTreeMap<String, Self>),
 }
 
 /// How a rule reads a text.

@@ -7,9 +7,9 @@
 //! expect = { decision = "deny", rule = "no-merge" }
 //! ```
 
+use super::decide::Why;
 use super::explain::{Explanation, Question, Subject, explain};
 use super::facts::RiskClass;
-use super::judge::Why;
 use super::permit::Obligation;
 use super::rules::Rules;
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, UserId};

@@ -13,8 +13,6 @@ use crate::mcp::call::{Call, Form, Method, Reference, RpcId};
 use crate::mcp::version::Era;
 use crate::session::Bound;
 
-pub use super::judge::Why;
-
 /// The call was denied. Caller and call are gone; what was known of them is in the refusal.
 #[derive(Debug)]
 pub struct Denied {
@@ -27,6 +25,33 @@ pub struct Denied {
     knowledge: Knowledge,
     server: String,
     known: Known,
+}
+
+/// Why a call is denied. Each variant has a test that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The server is not visible to the caller.
+    Invisible,
+    /// The server's catalogue has no such tool, or the request names nothing.
+    Unknown,
+    /// No arguments would make it allowed.
+    Policy,
+    /// The credential was not granted the class that this needs; the rules would allow it otherwise.
+    NotGranted,
+    /// The tool's definition is not the approved one.
+    Quarantined,
+    /// The rules allow it with other arguments.
+    Arguments,
+    /// An argument does not have the type that a rule in force uses.
+    ArgumentType,
+    /// The URI names its resource in more than one way.
+    AmbiguousUri,
+    /// A determining permit asks for an approval, which this installation cannot obtain.
+    ApprovalUnavailable,
+    /// A determining permit carries another obligation that this installation does not fulfil.
+    ObligationUnavailable,
+    /// A rule could not be evaluated.
+    Fault,
 }
 
 /// In which form the protocol refuses.
@@ -164,6 +189,28 @@ fn surface(call: &Call) -> Surface {
             _ => Surface::Prompt(name()),
         },
         _ => Surface::Server,
+    }
+}
+
+// === impl Why ===
+
+impl Why {
+    /// Stable id for audit records, metrics and documentation.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Invisible => "server_not_visible",
+            Self::Unknown => "unknown_target",
+            Self::Policy => "policy_denied",
+            Self::NotGranted => "not_granted",
+            Self::Quarantined => "tool_quarantined",
+            Self::Arguments => "policy_denied_arguments",
+            Self::ArgumentType => "argument_type",
+            Self::AmbiguousUri => "ambiguous_uri",
+            Self::ApprovalUnavailable => "approval_unavailable",
+            Self::ObligationUnavailable => "obligation_unavailable",
+            Self::Fault => "policy_fault",
+        }
     }
 }
 

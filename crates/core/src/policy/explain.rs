@@ -1,8 +1,9 @@
 //! A dry run of the decision from plain inputs, for `doorward policy explain` and for tests of policies. Proves nothing and
 //! makes no witness; it asks through the same code as [`super::decide`].
 
+use super::decide::Why;
 use super::facts::RiskClass;
-use super::judge::{Approval, Verdict, Why, judge, obligations};
+use super::judge::{Approval, Verdict, judge, obligations};
 use super::permit::Obligation;
 use super::request::{Asker, View, What, Who, user_id};
 use super::rules::{Rule, Rules};

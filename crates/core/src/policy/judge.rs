@@ -1,5 +1,6 @@
 //! The decision itself, over plain facts. `decide`, `filter`, `explain` and the tests of policies share it.
 
+use super::decide::Why;
 use super::permit::Obligation;
 use super::request::{Asker, Grants, Ruling, View, What};
 use super::traversal::{has_dot_segments, is_plain_path};
@@ -29,33 +30,6 @@ pub(super) struct Verdict {
 pub(super) enum Knowledge {
     Open,
     Hidden,
-}
-
-/// Why a call is denied. Each variant has a test that names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// The server is not visible to the caller.
-    Invisible,
-    /// The server's catalogue has no such tool, or the request names nothing.
-    Unknown,
-    /// No arguments would make it allowed.
-    Policy,
-    /// The credential was not granted the class that this needs; the rules would allow it otherwise.
-    NotGranted,
-    /// The tool's definition is not the approved one.
-    Quarantined,
-    /// The rules allow it with other arguments.
-    Arguments,
-    /// An argument does not have the type that a rule in force uses.
-    ArgumentType,
-    /// The URI names its resource in more than one way.
-    AmbiguousUri,
-    /// A determining permit asks for an approval, which this installation cannot obtain.
-    ApprovalUnavailable,
-    /// A determining permit carries another obligation that this installation does not fulfil.
-    ObligationUnavailable,
-    /// A rule could not be evaluated.
-    Fault,
 }
 
 /// Decides one call. `able` are the obligations that can be fulfilled.
@@ -134,26 +108,4 @@ fn unavailable(asker: &Asker<'_>, ruling: &Ruling, able: &[Obligation]) -> Optio
 /// Dot segments never; where rules tell resources apart, no other second spelling either.
 fn is_ambiguous(asker: &Asker<'_>, uri: &str) -> bool {
     has_dot_segments(uri) || (asker.rules().tells_resources_apart && !is_plain_path(uri))
-}
-
-// === impl Why ===
-
-impl Why {
-    /// Stable id for audit records, metrics and documentation.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Invisible => "server_not_visible",
-            Self::Unknown => "unknown_target",
-            Self::Policy => "policy_denied",
-            Self::NotGranted => "not_granted",
-            Self::Quarantined => "tool_quarantined",
-            Self::Arguments => "policy_denied_arguments",
-            Self::ArgumentType => "argument_type",
-            Self::AmbiguousUri => "ambiguous_uri",
-            Self::ApprovalUnavailable => "approval_unavailable",
-            Self::ObligationUnavailable => "obligation_unavailable",
-            Self::Fault => "policy_fault",
-        }
-    }
 }

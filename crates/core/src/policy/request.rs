@@ -293,11 +293,16 @@ impl<'a> Asker<'a> {
         let View::Call(raw) = view else { return empty() };
         let readers: Vec<usize> = buckets.iter().flat_map(|bucket| bucket.readers.iter().copied()).collect();
         let Some(raw) = raw.filter(|_| !readers.is_empty()) else { return empty() };
-        let value = serde_json::from_slice(raw.as_bytes()).map_err(|error| Ruling::fault(format!("arguments: {error}")))?;
+        let refused_by = |at, misfit| Ruling { misfit: Some((at, misfit)), ..Ruling::default() };
+        // The strict reader has passed it; what is left to fail is nesting beyond what this reader bears (128).
+        let value = serde_json::from_slice(raw.as_bytes()).map_err(|_| {
+            let at = readers.first().copied().unwrap_or_default();
+            refused_by(at, Misfit { path: ARGUMENTS.to_owned(), expected: "nested less deep" })
+        })?;
         let mut all = Shape::Present;
         for at in readers {
             let Some(shape) = self.rules.rules.get(at).and_then(|rule| rule.shape.as_ref()) else { continue };
-            let refused = |misfit| Ruling { misfit: Some((at, misfit)), ..Ruling::default() };
+            let refused = |misfit| refused_by(at, misfit);
             shape.fit(&value, &mut Vec::new()).map_err(refused)?;
             // Two rules in force that use an argument as two types: no value could satisfy both.
             all = all

@@ -232,6 +232,28 @@ fn rs_06_arguments_decide_and_are_told() {
 }
 
 #[test]
+fn rs_06_a_forbid_on_arguments_names_its_rule_and_message() {
+    let text = format!(
+        "{READ_ALL}\n@id(\"no-prod\") @message(\"Production is for people.\") forbid (principal, action == Action::\"call\", resource) when {{ context.arguments has env && context.arguments.env == \"prod\" }};"
+    );
+    let rules = rules(&text);
+    let listed = filter::tools(&rules, &facts(None), &bound(&[], &["github:read"]), &[tool("get_issue", RiskClass::Read)]);
+    assert_eq!(listed, [true]);
+    let call = with("get_issue", &serde_json::json!({"env": "prod"}));
+    let refusal = decide(&rules, &get_issue(), bound(&[], &["github:read"]), call).expect_err("prod").refusal();
+    assert_eq!(refusal.public, "Not allowed: no-prod – Production is for people.");
+    assert_eq!((refusal.reason, refusal.known.rule.as_deref()), ("policy_denied_arguments", Some("no-prod")));
+}
+
+#[test]
+fn rs_06_arguments_nested_too_deep_are_the_callers_fault() {
+    let deep = format!("{{\"repo\":\"acme/x\",\"deep\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    let deep = RawJson::parse(&Bytes::from(deep), 512).expect("strict JSON");
+    let outcome = decide(&rules(ACME), &get_issue(), bound(&[], &["github:read"]), call("get_issue").with_arguments(deep));
+    assert_eq!(outcome.expect_err("too deep").why(), Why::ArgumentType);
+}
+
+#[test]
 fn rs_06_arguments_of_the_wrong_type_are_refused() {
     for bad in [serde_json::json!(["acme/x"]), serde_json::json!(null), serde_json::json!(1), serde_json::json!({"a": 1})] {
         let denied = acme(&serde_json::json!({"repo": bad})).expect_err("wrong type");
@@ -597,7 +619,7 @@ fn a_bound_of_the_legacy_era_says_so() {
 /// Prints what decisions cost; run with `--release -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement, not a test"]
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time for a person to read")]
+#[expect(clippy::print_stdout, reason = "it measures time for a person to read")]
 fn measure() {
     let mut text = format!("{READ_ALL}{ACME}\n@id(\"use\") permit (principal, action == Action::\"use\", resource);");
     for at in 0..1000 {
