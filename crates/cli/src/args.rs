@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// The security gateway for the Model Context Protocol.
 #[derive(Debug, Parser)]
-#[command(name = "doorward", version, about, arg_required_else_help = true, subcommand_required = true, max_term_width = 100)]
+#[command(name = "doorward", version, about, arg_required_else_help = true, subcommand_required = true, max_term_width = 80)]
 pub struct Cli {
     /// For every command.
     #[command(flatten)]
