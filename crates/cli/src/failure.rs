@@ -109,7 +109,8 @@ pub fn rendered(problem: &Problem, console: &Console) -> String {
         .without_syntax_highlighting();
     let source = problem.place.as_ref().map(|place| NamedSource::new(place.source().name(), place.source().shown().to_owned()));
     // Addresses and commands are copied from here: lines break at spaces only.
-    let fold = |text: &str| wrapped(text, console.width().saturating_sub(10)).join("\n");
+    let width = console.width().saturating_sub(10);
+    let fold = |text: &str| text.split("   ").flat_map(|part| wrapped(part, width)).collect::<Vec<_>>().join("\n");
     let shown = Shown { problem, message: fold(&problem.message), help: fold(&problem.help), source };
     let mut text = String::new();
     match handler.render_report(&mut text, &shown) {

@@ -6,8 +6,5 @@
 fn commands_say_what_they_said_before() {
     let cases = trycmd::TestCases::new();
     cases.env("HOME", "/nonexistent").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
-    for name in ["DOORWARD_CONFIG", "DOORWARD_STATE", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "STATE_DIRECTORY", "CLICOLOR_FORCE"] {
-        cases.env(name, "");
-    }
     cases.case("tests/cmd/*.trycmd");
 }

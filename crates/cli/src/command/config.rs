@@ -39,6 +39,9 @@ pub struct ShowArguments {
     pub key: Option<String>,
 }
 
+/// Where origins begin, in columns.
+const ORIGIN_COLUMN: usize = 44;
+
 /// Runs a subcommand.
 ///
 /// # Errors
@@ -128,9 +131,14 @@ fn show(settings: &Settings, arguments: &ShowArguments, console: &mut Console) -
         return Ok(());
     }
     for (key, value, origin) in entries {
-        console.line(format_args!("{key} = {value}"));
-        if arguments.origin {
-            console.line(format_args!("    # {origin}"));
+        let text = format!("{key} = {value}");
+        if !arguments.origin {
+            console.line(text);
+        } else if text.chars().count() > ORIGIN_COLUMN {
+            console.line(text);
+            console.line(format_args!("{:ORIGIN_COLUMN$}  # {origin}", ""));
+        } else {
+            console.line(format_args!("{text:ORIGIN_COLUMN$}  # {origin}"));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::event::Head;
 use doorward_core::audit::verify::{FirstBad, Summary, Why, verify};
 use doorward_gateway::audit::key::PUBLIC;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ fn broken(path: &Path, bad: &FirstBad, console: &mut Console) {
         let error = json!({"id": id(&bad.why), "message": bad.why.to_string(), "help": advice(&bad.why)});
         let document = json!({
             "ok": false, "exit": Exit::Integrity.code(), "file": path.display().to_string(), "line": bad.line, "record": bad.seq,
-            "last_good": bad.last_good, "last_sealed": bad.last_sealed, "in_doubt": doubtful, "errors": [Value::from(error)],
+            "last_good": bad.last_good, "last_sealed": bad.last_sealed, "in_doubt": doubtful, "errors": [error],
         });
         console.document(super::super::config::object(document));
         return;
