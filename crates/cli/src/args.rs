@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// The security gateway for the Model Context Protocol.
 #[derive(Debug, Parser)]
-#[command(name = "doorward", version, about, arg_required_else_help = true, subcommand_required = true, max_term_width = 100)]
+#[command(name = "doorward", version, about, arg_required_else_help = true, subcommand_required = true, max_term_width = 80)]
 pub struct Cli {
     /// For every command.
     #[command(flatten)]
@@ -20,11 +20,11 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Configuration file, TOML or JSON [default: the first of ~/.config/doorward/doorward.toml, /etc/doorward/doorward.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "DOORWARD_CONFIG", hide_env_values = true)]
+    /// Configuration file, TOML or JSON [default: $DOORWARD_CONFIG, else the first of ~/.config/doorward/doorward.toml, /etc/doorward/doorward.toml]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory for keys, database and record [default: ~/.local/share/doorward]
-    #[arg(long, global = true, value_name = "DIR", env = "DOORWARD_STATE", hide_env_values = true)]
+    /// Directory for keys, database and record [default: $DOORWARD_STATE, else ~/.local/share/doorward]
+    #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Print JSON documents with "v": 1 on stdout, also for errors
     #[arg(long, global = true)]
@@ -32,9 +32,6 @@ pub struct Global {
     /// Print nothing but results and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say more (-vv: still more)
-    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    pub verbose: u8,
     /// Colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,

@@ -1,6 +1,6 @@
 //! Why a command did not do what it was asked: what, where, why, what next (product 2.5), for people and as JSON.
 
-use crate::console::{Console, Form, Sign, counted, inert};
+use crate::console::{Console, Form, Sign, counted, inert, wrapped};
 use crate::exit::Exit;
 use doorward_core::config::problem::Problem;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
@@ -21,6 +21,8 @@ pub struct Failure {
 /// Dresses a [`Problem`] for miette.
 struct Shown<'a> {
     problem: &'a Problem,
+    message: String,
+    help: String,
     source: Option<NamedSource<String>>,
 }
 
@@ -64,7 +66,8 @@ impl Failure {
             }
         }
         if self.problems.is_empty() && !self.help.is_empty() {
-            console.fail(format!("  help: {}", self.help));
+            let lines = wrapped(&self.help, console.width().saturating_sub(8));
+            console.fail(format!("  help: {}", lines.join("\n        ")));
         }
         self.exit
     }
@@ -102,11 +105,15 @@ pub fn rendered(problem: &Problem, console: &Console) -> String {
         .with_width(console.width())
         .with_context_lines(1)
         .with_links(false)
-        .with_break_words(false)
+        .with_wrap_lines(false)
         .without_syntax_highlighting();
     let source = problem.place.as_ref().map(|place| NamedSource::new(place.source().name(), place.source().shown().to_owned()));
+    // Addresses and commands are copied from here: lines break at spaces only.
+    let width = console.width().saturating_sub(10);
+    let fold = |text: &str| text.split("   ").flat_map(|part| wrapped(part, width)).collect::<Vec<_>>().join("\n");
+    let shown = Shown { problem, message: fold(&problem.message), help: fold(&problem.help), source };
     let mut text = String::new();
-    match handler.render_report(&mut text, &Shown { problem, source }) {
+    match handler.render_report(&mut text, &shown) {
         Ok(()) => text,
         Err(fmt::Error) => problem.to_string(),
     }
@@ -115,12 +122,8 @@ pub fn rendered(problem: &Problem, console: &Console) -> String {
 // === impl Shown ===
 
 impl Diagnostic for Shown<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
-        Some(Box::new(self.problem.id))
-    }
-
     fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
-        Some(Box::new(&self.problem.help))
+        Some(Box::new(self.help.as_str()))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -138,7 +141,7 @@ impl std::error::Error for Shown<'_> {}
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&self.message)
     }
 }
 

@@ -53,8 +53,8 @@ pub fn places() -> Vec<PathBuf> {
 }
 
 fn find(global: &Global) -> Result<Option<PathBuf>, Failure> {
-    if let Some(named) = &global.config {
-        return std::path::absolute(named).map(Some).map_err(|error| unreadable(named, &error));
+    if let Some(named) = global.config.clone().map(Ok).or_else(|| chosen("DOORWARD_CONFIG")).transpose()? {
+        return std::path::absolute(&named).map(Some).map_err(|error| unreadable(&named, &error));
     }
     for place in places() {
         // An unreadable first hit must not silently make way for the next one.
@@ -65,6 +65,20 @@ fn find(global: &Global) -> Result<Option<PathBuf>, Failure> {
         }
     }
     Ok(None)
+}
+
+/// A path that a variable chooses. An empty one chooses nothing, and whoever set it meant something.
+pub(crate) fn chosen(variable: &str) -> Option<Result<PathBuf, Failure>> {
+    let value = std::env::var_os(variable)?;
+    if value.is_empty() {
+        return Some(Err(Failure::new(
+            Exit::Configuration,
+            "config.empty",
+            format!("{variable} is empty"),
+            "set it to a path, or unset it",
+        )));
+    }
+    Some(Ok(PathBuf::from(value)))
 }
 
 fn gather(main: &Path) -> Result<Vec<Text>, Failure> {

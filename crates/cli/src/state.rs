@@ -3,18 +3,19 @@
 use crate::args::Global;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::settings::chosen;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-/// Where the state directory is: `--state`, else `$XDG_STATE_HOME/doorward`, else `~/.local/share/doorward`.
+/// Where the state directory is: `--state`, `$DOORWARD_STATE`, systemd's `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/doorward`, else `~/.local/share/doorward`.
 ///
 /// # Errors
 /// [`Failure`] if nothing says where, or what says it is relative.
 pub fn directory(global: &Global) -> Result<PathBuf, Failure> {
     let help = "say where: --state /var/lib/doorward";
-    if let Some(path) = &global.state {
+    if let Some(path) = global.state.clone().map(Ok).or_else(|| chosen("DOORWARD_STATE")).transpose()? {
         return std::path::absolute(path)
-            .map_err(|error| Failure::new(Exit::Usage, "state.path", "--state is not usable", help).because(error));
+            .map_err(|error| Failure::new(Exit::Usage, "state.path", "the state directory has no usable path", help).because(error));
     }
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     // systemd's StateDirectory= may name several; the first is ours.

@@ -1,7 +1,7 @@
 //! `doorward config`: check it, show what it means and where each value came from, describe its keys.
 
 use crate::args::Global;
-use crate::console::{Console, Form, Sign, counted};
+use crate::console::{Console, Form, Sign, counted, wrapped};
 use crate::exit::Exit;
 use crate::failure::{Failure, as_json, rendered};
 use crate::settings::{self, Settings};
@@ -38,6 +38,9 @@ pub struct ShowArguments {
     #[arg(value_name = "KEY")]
     pub key: Option<String>,
 }
+
+/// Where origins begin, in columns.
+const ORIGIN_COLUMN: usize = 44;
 
 /// Runs a subcommand.
 ///
@@ -128,9 +131,14 @@ fn show(settings: &Settings, arguments: &ShowArguments, console: &mut Console) -
         return Ok(());
     }
     for (key, value, origin) in entries {
-        console.line(format_args!("{key} = {value}"));
-        if arguments.origin {
-            console.line(format_args!("    # {origin}"));
+        let text = format!("{key} = {value}");
+        if !arguments.origin {
+            console.line(text);
+        } else if text.chars().count() > ORIGIN_COLUMN {
+            console.line(text);
+            console.line(format_args!("{:ORIGIN_COLUMN$}  # {origin}", ""));
+        } else {
+            console.line(format_args!("{text:ORIGIN_COLUMN$}  # {origin}"));
         }
     }
     Ok(())
@@ -142,19 +150,4 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
         Value::Object(members) => members,
         _ => Map::new(),
     }
-}
-
-/// Text in lines of at most `width` characters, broken at spaces.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

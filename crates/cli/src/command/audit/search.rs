@@ -53,7 +53,8 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
         }
     })?;
     if form == Form::Text {
-        console.say(format_args!("  {}; everything about one: doorward audit show RECORD", counted(found, "record")));
+        let hint = if found > 0 { "; everything about one: doorward audit show RECORD" } else { "" };
+        console.say(format_args!("  {}{hint}", counted(found, "record")));
     }
     Ok(lines.end(console))
 }

@@ -45,9 +45,6 @@ fn about(record: &Record<'_>) -> String {
         (Some(server), Some(name), Some(method)) if method == "tools/call" => parts.push(format!("{server}__{name}")),
         (server, name, method) => parts.extend([server, method, name].into_iter().flatten()),
     }
-    if let Some(client) = text(&record.client) {
-        parts.push(format!("by {client}"));
-    }
     if let Some(intent) = record.intent {
         parts.push(format!("of {intent}:"));
     }
@@ -64,6 +61,9 @@ fn about(record: &Record<'_>) -> String {
             let rules: Vec<String> = rules.iter().map(|rule| inert(rule)).collect();
             parts.push(format!("({})", rules.join(", ")));
         }
+    }
+    if let Some(client) = text(&record.client) {
+        parts.push(format!("by {client}"));
     }
     if let Some(seal) = &record.seal {
         parts.push(format!("by key {}", inert(&seal.key)));

@@ -2,7 +2,7 @@
 
 use super::Location;
 use crate::args::Global;
-use crate::console::{Console, Form, Sign, counted, grouped};
+use crate::console::{Console, Form, Sign, counted, grouped, wrapped};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{settings, state};
@@ -11,7 +11,7 @@ use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::event::Head;
 use doorward_core::audit::verify::{FirstBad, Summary, Why, verify};
 use doorward_gateway::audit::key::PUBLIC;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ fn broken(path: &Path, bad: &FirstBad, console: &mut Console) {
         let error = json!({"id": id(&bad.why), "message": bad.why.to_string(), "help": advice(&bad.why)});
         let document = json!({
             "ok": false, "exit": Exit::Integrity.code(), "file": path.display().to_string(), "line": bad.line, "record": bad.seq,
-            "last_good": bad.last_good, "last_sealed": bad.last_sealed, "in_doubt": doubtful, "errors": [Value::from(error)],
+            "last_good": bad.last_good, "last_sealed": bad.last_sealed, "in_doubt": doubtful, "errors": [error],
         });
         console.document(super::super::config::object(document));
         return;
@@ -131,6 +131,7 @@ fn broken(path: &Path, bad: &FirstBad, console: &mut Console) {
     let sign = console.sign(Sign::Bad);
     let subject = match (&bad.why, bad.seq) {
         (Why::Empty | Why::Short { .. }, _) => "the record is not whole".to_owned(),
+        (Why::Sequence { expected }, _) => format!("record {} is not where it should be", grouped(*expected)),
         (Why::OtherKey, _) => "the record was not made with this key".to_owned(),
         (_, Some(seq)) => format!("record {} is not what was written", grouped(seq)),
         (_, None) => format!("line {} is not what was written", grouped(bad.line)),
@@ -143,7 +144,8 @@ fn broken(path: &Path, bad: &FirstBad, console: &mut Console) {
     if doubtful > 0 {
         console.fail(format_args!("  in doubt     {} after the last seal", counted(doubtful, "record")));
     }
-    console.fail(format_args!("  help: {}", advice(&bad.why)));
+    let lines = wrapped(advice(&bad.why), console.width().saturating_sub(8));
+    console.fail(format_args!("  help: {}", lines.join("\n        ")));
 }
 
 fn named(seq: u64) -> String {

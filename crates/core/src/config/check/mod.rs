@@ -113,10 +113,11 @@ impl Checker<'_> {
 
     fn listen(&mut self, file: ListenFile, laptop: bool) -> Listen {
         let address = file.address.and_then(|text| self.socket(&["listen", "address"], &text)).unwrap_or_else(loopback_default);
-        let trusted_proxies = self.networks(&["listen", "trusted_proxies"], file.trusted_proxies.unwrap_or_default(), Checker::proxy_range);
+        let trusted_proxies =
+            self.networks(&["listen", "trusted_proxies"], &file.trusted_proxies.unwrap_or_default(), Checker::proxy_range);
         let tls = self.tls(file.tls, address, trusted_proxies.is_empty());
-        let hosts = self.each(&["listen", "hosts"], file.hosts.unwrap_or_default(), Checker::host);
-        let origins = self.each(&["listen", "origins"], file.origins.unwrap_or_default(), Checker::origin);
+        let hosts = self.each(&["listen", "hosts"], &file.hosts.unwrap_or_default(), Checker::host);
+        let origins = self.each(&["listen", "origins"], &file.origins.unwrap_or_default(), Checker::origin);
         if laptop {
             self.laptop(address, &tls);
         }
@@ -241,7 +242,7 @@ impl Checker<'_> {
                 let help = "name the files, such as [\"policies/*.cedar\"], or leave the key out".to_owned();
                 self.bad(&["policy", "files"], ("config.empty", "policy.files is empty".to_owned(), "empty", help));
             }
-            self.each(&["policy", "files"], files, |checker, path, text| checker.file_glob(path, text, ".cedar"))
+            self.each(&["policy", "files"], &files, |checker, path, text| checker.file_glob(path, text, ".cedar"))
         });
         PolicyFiles {
             files,
@@ -335,7 +336,7 @@ impl Checker<'_> {
                 None
             }
         };
-        let files = self.each(&path, file.sink.unwrap_or_default(), file_of);
+        let files = self.each(&path, &file.sink.unwrap_or_default(), file_of);
         AuditConfig {
             file: files.into_iter().next(),
             arguments: match file.arguments {
@@ -351,7 +352,7 @@ impl Checker<'_> {
 
     fn egress(&mut self, file: EgressFile) -> Egress {
         let ca = file.ca.and_then(|text| self.path(&["egress", "ca"], &text));
-        let allow_private = self.networks(&["egress", "allow_private"], file.allow_private.unwrap_or_default(), |checker, path, net| {
+        let allow_private = self.networks(&["egress", "allow_private"], &file.allow_private.unwrap_or_default(), |checker, path, net| {
             if is_private(&net) {
                 return true;
             }
@@ -407,7 +408,7 @@ impl Checker<'_> {
     }
 
     /// Every element of a list that passes.
-    fn each<T>(&mut self, path: &[&str], items: Vec<String>, mut one: impl FnMut(&mut Self, &[&str], &str) -> Option<T>) -> Vec<T> {
+    fn each<T>(&mut self, path: &[&str], items: &[String], mut one: impl FnMut(&mut Self, &[&str], &str) -> Option<T>) -> Vec<T> {
         let mut passed = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let at = at.to_string();

@@ -262,7 +262,7 @@ impl Checker<'_> {
             let help = "name somebody, leave the key out for everybody, or set enabled = false for nobody".to_owned();
             self.bad(path, ("config.empty", "visible_to is empty".to_owned(), "empty", help));
         }
-        self.each(path, items.unwrap_or_default(), |checker, path, text| {
+        self.each(path, &items.unwrap_or_default(), |checker, path, text| {
             let (kind, rest) = text.split_once(':').unwrap_or_default();
             let selector = match kind {
                 "user" => match rest.split_once('/') {
@@ -376,7 +376,7 @@ impl Checker<'_> {
                 let help = "name tools, leave the key out for all that were approved, or set enabled = false".to_owned();
                 self.bad(&path, ("config.empty", "tools.allow is empty".to_owned(), "empty", help));
             }
-            self.each(&path, items.unwrap_or_default(), |checker, path, text| {
+            self.each(&path, &items.unwrap_or_default(), |checker, path, text| {
                 let glob = Glob::parse(text);
                 if glob.is_none() {
                     let message = format!("\"{}\" is not a pattern for tools", escaped(text));

@@ -47,7 +47,7 @@ impl Checker<'_> {
     pub(super) fn networks(
         &mut self,
         path: &[&str],
-        items: Vec<String>,
+        items: &[String],
         mut accepts: impl FnMut(&mut Self, &[&str], IpNet) -> bool,
     ) -> Vec<IpNet> {
         self.each(path, items, |checker, path, text| {
