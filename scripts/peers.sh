@@ -1,4 +1,4 @@
-# Shared by scripts/conformance and scripts/clients; sourced, never run. Owns the cache of pinned public packages and the start and end of helper
+# Shared by scripts/conformance and scripts/clients; sourced, never run. Owns the cache of pinned public packages and the start and end of peer
 # processes. Bash 4.4 or newer.
 
 # Everything that is downloaded lives here, outside the tree.
@@ -50,7 +50,7 @@ python_cached() {
 # free_port : a port of 127.0.0.1 that was free a moment ago.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# listening NAME COMMAND... : starts a helper that prints "listening HOST:PORT"; sets $address.
+# listening NAME COMMAND... : starts a peer that prints "listening HOST:PORT"; sets $address.
 listening() {
   local name=$1 log; shift
   log="$scratch/$name.log"
@@ -83,13 +83,13 @@ await_port() {
   return 1
 }
 
-stop_helpers() {
+stop_peers() {
   local pid
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
   if [ -n "${KEEP:-}" ]; then echo "logs kept in $scratch" >&2; else rm -rf "$scratch"; fi
 }
-trap stop_helpers EXIT
+trap stop_peers EXIT
 
 # gateway UPSTREAM : starts a fresh Doorward with one server `conf` and an API key for it, and sets $gateway (host:port) and $key_file.
 # UPSTREAM is a URL, or "stdio PROGRAM ARGUMENT...". Extra Host names: $extra_hosts (TOML list items).

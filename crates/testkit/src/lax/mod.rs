@@ -110,6 +110,11 @@ impl State {
         self.heard.send_replace(count);
     }
 
+    fn forget(&self) {
+        held(&self.seen).clear();
+        self.heard.send_replace(0);
+    }
+
     /// The next question id, predictable on purpose.
     fn question(&self) -> (String, oneshot::Receiver<Value>) {
         let id = format!("ask-{}", self.questions.fetch_add(1, Ordering::SeqCst) + 1);
@@ -200,8 +205,7 @@ impl Lax {
 
     /// Forgets what was received.
     pub fn forget(&self) {
-        held(&self.state.seen).clear();
-        self.state.heard.send_replace(0);
+        self.state.forget();
     }
 
     /// Sends a message on every open GET stream, and says on how many.

@@ -83,7 +83,7 @@ async fn control(state: &State, heard: &Heard, out: &mut (impl AsyncWrite + Unpi
             plain(out, "200 OK", &[("Content-Type", "application/json")], Value::from(seen).to_string().as_bytes()).await
         }
         ("POST", "/control/forget") => {
-            held(&state.seen).clear();
+            state.forget();
             plain(out, "204 No Content", &[], b"").await
         }
         ("POST", "/control/push") => {
