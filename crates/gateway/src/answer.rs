@@ -9,7 +9,7 @@ use crate::path::Walk;
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Said};
-use crate::upstream::station::{Reply, Streaming, Waits};
+use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Outcome};
@@ -99,7 +99,7 @@ impl Gateway {
 
     fn whole(&self, end: Final, session: Option<&str>, walk: &Walk) -> Response<Body> {
         let body = end.body.into_content();
-        let mut response = if walk.accept == doorward_core::mcp::headers::Accept::Events && end.status == 200 {
+        let mut response = if walk.accept.prefers_events() && end.status == 200 {
             let (send, receive) = mpsc::channel(1);
             send.try_send(sse::frame(None, &body)).ok();
             events(Body::stream(receive))
@@ -192,10 +192,14 @@ impl Gateway {
 
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
         let timeout = self.timeout_of(ongoing);
-        if let Some(said) = streaming.first.take() {
-            if let Some(ended) = self.say(said, sink, ongoing, walk).await {
-                return ended;
+        match std::mem::replace(&mut streaming.first, First::Nothing) {
+            First::Nothing => {}
+            First::Said(said) => {
+                if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                    return ended;
+                }
             }
+            First::Paused => sink.part(),
         }
         let begun = Instant::now();
         let mut epoch = self.epoch.subscribe();
@@ -228,9 +232,7 @@ impl Gateway {
                 Ok(Some(Item::Message(incoming))) => streaming.relay.take(incoming).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
-                    if let Sink::Kept(replay) = sink {
-                        replay.part();
-                    }
+                    sink.part();
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
@@ -366,6 +368,13 @@ impl Sink {
                 replay.push(|id| sse::frame(Some(id), message));
                 true
             }
+        }
+    }
+
+    /// Lets a legacy client poll: it is sent away and comes back with its last event.
+    fn part(&self) {
+        if let Self::Kept(replay) = self {
+            replay.part();
         }
     }
 
