@@ -1,5 +1,6 @@
 //! The accept loop and the life of a connection. Nothing here knows what a request means.
 
+use super::activity::{Activity, Noticed};
 use super::body::Body;
 use super::fields::{self, HEADER_BYTES, HEADER_FIELDS};
 use super::guard::{Guard, Turned};
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// Who serves what comes in.
 pub trait Serve: Send + Sync + 'static {
@@ -96,15 +97,6 @@ impl Default for Patience {
     }
 }
 
-/// Requests of one connection: how many are being served, and since when there is none.
-#[derive(Debug)]
-struct Activity {
-    now: watch::Sender<usize>,
-}
-
-/// One request that is being served.
-struct Serving(Arc<Activity>);
-
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n\
 X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nContent-Length: 26\r\nConnection: close\r\n\r\nToo many open connections.";
 
@@ -153,19 +145,19 @@ async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, settings: Arc
     let _slower = stream.set_nodelay(true);
     let stream = Stall::new(stream, settings.patience.write);
     match &settings.tls {
-        None => http_1(TokioIo::new(stream), peer, settings, serve).await,
+        None => http_1(stream, peer, settings, serve).await,
         Some(tls) => match tokio::time::timeout(settings.patience.handshake, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                http_2(TokioIo::new(stream), peer, settings, serve).await;
+                http_2(stream, peer, settings, serve).await;
             }
-            Ok(Ok(stream)) => http_1(TokioIo::new(stream), peer, settings, serve).await,
+            Ok(Ok(stream)) => http_1(stream, peer, settings, serve).await,
             Ok(Err(error)) => tracing::debug!(%error, "handshake"),
             Err(_) => tracing::debug!("handshake timed out"),
         },
     }
 }
 
-async fn http_1<S: Serve, T>(io: TokioIo<T>, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
+async fn http_1<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -180,6 +172,7 @@ where
         .auto_date_header(false)
         .half_close(false);
     let activity = Activity::new();
+    let io = TokioIo::new(Noticed::new(io, Arc::clone(&activity)));
     let connection = builder.serve_connection(io, service(peer, &settings, &serve, &activity));
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
@@ -192,7 +185,7 @@ where
     }
 }
 
-async fn http_2<S: Serve, T>(io: TokioIo<T>, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
+async fn http_2<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -208,7 +201,7 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     let activity = Activity::new();
-    let connection = builder.serve_connection(io, service(peer, &settings, &serve, &activity));
+    let connection = builder.serve_connection(TokioIo::new(io), service(peer, &settings, &serve, &activity));
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
@@ -230,7 +223,7 @@ fn service<S: Serve>(
 ) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering> + use<S> {
     let (settings, serve, activity) = (Arc::clone(settings), Arc::clone(serve), Arc::clone(activity));
     service_fn(move |request| -> Answering {
-        let (settings, serve, serving) = (Arc::clone(&settings), Arc::clone(&serve), Serving::new(&activity));
+        let (settings, serve, serving) = (Arc::clone(&settings), Arc::clone(&serve), activity.serve());
         Box::pin(async move {
             let mut response = route(request, peer, &settings, serve).await;
             constant_headers(&mut response, &settings);
@@ -263,7 +256,7 @@ async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings:
     if fields::ambiguous(&parts.method, parts.version, &parts.headers, !body.is_end_stream()) {
         return refuse(Turned::Ambiguous, StatusCode::BAD_REQUEST, "The request can be read in more than one way.");
     }
-    let mut response = match route {
+    let response = match route {
         Route::Health => plain(StatusCode::OK, "ok"),
         Route::Ready if serve.is_ready() && !settings.tasks.is_stopping() => plain(StatusCode::OK, "ready"),
         Route::Ready => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
@@ -293,7 +286,6 @@ async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings:
         }
     };
     settings.metrics.answered(kind, response.status());
-    response.extensions_mut().clear();
     response
 }
 
@@ -313,44 +305,6 @@ fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-// === impl Activity ===
-
-impl Activity {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { now: watch::Sender::new(0) })
-    }
-
-    /// Resolves when no first request has come in time, or none for too long.
-    async fn idle(&self, patience: &Patience) {
-        let mut seen = self.now.subscribe();
-        let mut limit = patience.head;
-        loop {
-            let quiet = *seen.borrow_and_update() == 0;
-            if quiet {
-                match tokio::time::timeout(limit, seen.changed()).await {
-                    Err(_) | Ok(Err(_)) => return,
-                    Ok(Ok(())) => limit = patience.idle,
-                }
-            } else if seen.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Serving {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.now.send_modify(|now| *now += 1);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.now.send_modify(|now| *now = now.saturating_sub(1));
-    }
 }
 
 /// A short text with the headers that every answer carries.

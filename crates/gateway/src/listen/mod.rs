@@ -3,6 +3,7 @@
 //! Takes the credential out of the headers ([`Presented`]) so that nothing behind this room can read it. Must not know
 //! the store or any other station. House 8; protocol 3.2 steps S1, S2, S4 and S5.
 
+mod activity;
 pub mod body;
 mod cors;
 mod fields;
