@@ -119,7 +119,7 @@ async fn http_09_what_is_not_http_is_refused_and_closed() {
         ("GET /healthz\r\n\r\n".to_owned(), false),
         (format!("GET /healthz HTTP/3.0\r\nHost: {host}\r\n\r\n"), false),
         (format!("GET /heal\u{e9}thz HTTP/1.1\r\nHost: {host}\r\n\r\n"), false),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0".to_owned(), false),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0".to_owned(), true),
         ("GET /healthz HTTP/1.1\r\nHost:".to_owned(), true),
         ("G".to_owned(), true),
     ] {

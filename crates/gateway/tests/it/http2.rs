@@ -1,6 +1,6 @@
 //! HTTP-02 and HTTP-06 over HTTP/2: floods end the connection or cost nothing, and others do not notice.
 
-use super::door::{Door, Event, Folder, SHORT, statuses};
+use super::door::{Door, Event, Folder, statuses};
 use super::tls::connect;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -81,7 +81,7 @@ async fn flood<S: AsyncRead + AsyncWrite + Unpin>(stream: S, pieces: impl Iterat
                 return seen;
             }
             let end = head[3] == PING && payload == b"the end.";
-            if seen.len() < 1000 || head[3] == GOAWAY {
+            if seen.len() < 1000 || head[3] == GOAWAY || end {
                 seen.push((head[3], payload));
             }
             if end {
@@ -99,7 +99,7 @@ fn is_gone(seen: &[(u8, Vec<u8>)]) -> bool {
 #[tokio::test]
 async fn http_06_floods_end_the_connection_or_cost_nothing() {
     let folder = Folder::new("floods");
-    let mut door = Door::secured(&folder, false, |settings| settings.patience = SHORT).await;
+    let mut door = Door::secured(&folder, false, |_| {}).await;
     let host = door.host();
     let open = |stream: u32, path: &str| frame(HEADERS, 0x5, stream, &request(path, &host));
     let reset = |stream: u32| frame(RESET, 0, stream, &8u32.to_be_bytes());
@@ -129,7 +129,11 @@ async fn http_06_floods_end_the_connection_or_cost_nothing() {
         let stream = connect(&door, &folder, &[b"h2"], &[&rustls::version::TLS13]).await.expect("handshake");
         let seen = flood(stream, pieces).await;
         let grown = resident().saturating_sub(before) / 1024 / 1024;
-        report.push(format!("{name}: {}, {grown} MiB", if is_gone(&seen) { "closed" } else { "served" }));
+        let ends = seen.iter().filter(|(kind, _)| *kind == GOAWAY).map(|(_, payload)| String::from_utf8_lossy(&payload[4..]).into_owned());
+        let ends: Vec<String> = ends.collect();
+        let answers = seen.iter().filter(|(kind, _)| *kind == HEADERS).count();
+        let closed = if is_gone(&seen) { "closed" } else { "served" };
+        report.push(format!("{name}: {closed} {ends:?}, {answers} answers, {grown} MiB"));
         assert!(!must_end || is_gone(&seen), "{name}");
         assert!(grown <= 64, "{name}: {grown} MiB");
     };
