@@ -108,9 +108,8 @@ impl ReplyBody {
     /// and further calls give `None`.
     pub async fn frame(&mut self) -> Option<Result<Bytes, EgressError>> {
         while !self.done {
-            let next = match tokio::time::timeout(self.idle, self.body.frame()).await {
-                Ok(next) => next,
-                Err(_) => return Some(Err(self.fail(EgressError::Timeout { sent: true }))),
+            let Ok(next) = tokio::time::timeout(self.idle, self.body.frame()).await else {
+                return Some(Err(self.fail(EgressError::Timeout { sent: true })));
             };
             match next {
                 None => self.settle(),

@@ -457,3 +457,30 @@ mod tls {
         assert!(Trust::only(b"").is_err() && Trust::only(b"not pem").is_err());
     }
 }
+
+/// Prints the time of one exchange over a kept connection; run by hand with `--run-ignored only --no-capture`.
+#[tokio::test]
+#[ignore = "a measurement, not a test"]
+async fn measure_an_exchange_over_a_kept_connection() {
+    const ROUNDS: u32 = 20_000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let up = target(&format!("http://{}/", listener.local_addr().expect("address")));
+    let listener = listener.into_std().expect("std");
+    // Ends with the connection, after the test.
+    let _upstream = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        listener.set_nonblocking(false).expect("blocking");
+        let (mut stream, _) = listener.accept().expect("accept");
+        stream.set_nodelay(true).expect("nodelay");
+        let mut piece = [0; 4096];
+        while stream.read(&mut piece).is_ok_and(|n| n > 0) {
+            stream.write_all(OK.as_bytes()).expect("write");
+        }
+    });
+    let egress = egress();
+    let begun = tokio::time::Instant::now();
+    for _ in 0..ROUNDS {
+        assert!(whole(send(&egress, &up).await).await.is_ok());
+    }
+    eprintln!("{:?} for each exchange, the upstream's turn included", begun.elapsed() / ROUNDS);
+}

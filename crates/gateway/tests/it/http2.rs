@@ -182,7 +182,7 @@ async fn http_06_floods_end_the_connection_or_cost_nothing() {
     run("stream ids", true, Box::new([open(0x7fff_ffff, "/k/echo/mcp"), open(1, "/k/echo/mcp")].into_iter())).await;
     run("even stream", true, Box::new(std::iter::once(open(2, "/k/echo/mcp")))).await;
     run("goaway", false, Box::new((0..1000).map(|_| frame(GOAWAY, 0, 0, &[0; 8])))).await;
-    println!("{}", report.join("\n"));
+    eprintln!("{}", report.join("\n"));
     let begun = door.seen().iter().filter(|event| matches!(event, Event::Began)).count();
     assert!(begun < 2000, "{begun} requests were begun");
 
