@@ -82,7 +82,7 @@ async fn std_02_a_line_to_the_child_cannot_become_two() {
     let (child, mut lines) = bench.python("import sys\nfor l in sys.stdin: print(repr(l), flush=True)").await;
     assert_eq!(child.send(Bytes::from_static(b"{}\n{}")).await, Err(Gone::NotOneLine));
     child.send(Bytes::from_static(b"{}\r")).await.expect("one line");
-    assert_eq!(line(&mut lines).await, r"'{}\n'", "python's text mode reads a carriage return as part of the line break");
+    assert_eq!(line(&mut lines).await, r"'{}\r\n'");
     assert_eq!(soon(child.close()).await.expect("end").why, Why::Closed);
 }
 
@@ -90,14 +90,18 @@ async fn std_02_a_line_to_the_child_cannot_become_two() {
 async fn std_03_a_program_that_cannot_run_is_an_error_and_leaves_nothing() {
     let bench = Bench::new();
     let script = bench.state.0.join("script");
-    std::fs::write(&script, "no interpreter").expect("script");
+    std::fs::write(&script, "echo from a shell\n").expect("script");
     let cases = [("/nonexistent/program", None), ("/etc/passwd", None), ("/usr/bin/python3", Some("/nonexistent/dir"))];
     for (program, cwd) in cases {
         let refused = bench.launch(&[program], vec![], cwd.map(std::path::Path::new)).await.err();
         assert!(matches!(refused, Some(LaunchError::Refused(_))), "{program}: {refused:?}");
     }
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("mode");
-    let child = bench.launch(&[script.to_str().expect("text")], vec![], None).await.expect("the kernel says no only in execve");
+    let script = script.to_str().expect("text");
+    let refused = bench.launch(&[script], vec![], None).await.err();
+    assert!(matches!(refused, Some(LaunchError::Refused(_))), "execvp would give it to a shell: {refused:?}");
+    std::fs::write(script, "#!/nonexistent/interpreter\n").expect("script");
+    let child = bench.launch(&[script], vec![], None).await.expect("the kernel says no only in execve");
     assert_eq!(ended(&child).await.why, Why::NotStarted);
     assert!(bench.state.homes().is_empty());
 }

@@ -31,7 +31,7 @@ if (p := os.fork()) == 0:
 os.waitpid(p, 0)
 ids = b""
 while ids.count(b"\n") < 3: ids += os.read(r, 100)
-print(os.getpid(), *ids.split(), flush=True) if False else print(os.getpid(), *[i.decode() for i in ids.split()], flush=True)
+print(os.getpid(), *[i.decode() for i in ids.split()], flush=True)
 while True: time.sleep(600)
 "#;
 
@@ -58,12 +58,8 @@ async fn std_07_a_stubborn_child_and_its_runaways_are_gone_after_close() {
 #[tokio::test(flavor = "multi_thread")]
 async fn std_07_a_child_that_ends_by_itself_takes_its_family_along() {
     let bench = Bench::new();
-    let program =
-        format!("{}\n", STUBBORN.replace("while True: time.sleep(600)\n", "")).replace("def sleep():", "def sleep():\n    S()").replace(
-            "import os, signal, time",
-            "import os, signal, time\ndef S():\n    os.write(w, b'%d\\n' % os.getpid())\n    while True: time.sleep(600)",
-        );
-    let (child, mut lines) = bench.python(&program).await;
+    let program = STUBBORN.strip_suffix("while True: time.sleep(600)\n").expect("the last line");
+    let (child, mut lines) = bench.python(program).await;
     let family = ids(&line(&mut lines).await);
     assert_eq!(crate::bench::ended(&child).await.why, Why::Exited);
     for pid in family {
@@ -123,7 +119,7 @@ struct Held {
 fn hold(state: &Scratch, count: u32, program: &str) -> Held {
     let mut process = Command::new(FIXTURE)
         .arg(&state.0)
-        .args([&count.to_string(), "/usr/bin/python3", "-c", program])
+        .args([&count.to_string(), "/usr/bin/python3", &state.script(program)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

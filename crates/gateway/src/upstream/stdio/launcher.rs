@@ -32,6 +32,8 @@ enum Refused {
     Plan,
     #[error("the gateway is gone")]
     Orphaned,
+    #[error("the program is neither a binary of this machine nor a script that names its interpreter")]
+    Format,
     #[error("a descriptor besides 0, 1 and 2 stays open")]
     Descriptors,
 }
@@ -69,9 +71,33 @@ fn run() -> Result<std::convert::Infallible, Refused> {
     let mut argv = plan.argv.iter();
     let program = argv.next().ok_or(Refused::Plan)?;
     access(program.as_os_str(), Access::EXEC_OK).map_err(system("program"))?;
+    check_format(program)?;
     report(READY).map_err(|e| Refused::System("standard output", e))?;
     // `exec` resets the signal mask and SIGPIPE; handlers do not survive it.
     Err(Refused::System("execute", command(program).args(argv).env_clear().envs(plan.environment()).exec()))
+}
+
+/// `CommandExt::exec` is execvp(3), which gives what the kernel does not know (ENOEXEC) to `/bin/sh`. There is no shell
+/// here: a program is a script with an interpreter line, or ELF of the same class, byte order and machine as this one.
+fn check_format(program: &std::ffi::OsStr) -> Result<(), Refused> {
+    let theirs = head(std::path::Path::new(program))?;
+    if theirs.starts_with(b"#!") {
+        return Ok(());
+    }
+    let ours = head(std::path::Path::new("/proc/self/exe"))?;
+    // Magic number, class and byte order; then the machine (elf(5)).
+    let same = |from: usize, to: usize| theirs.get(from..to) == ours.get(from..to);
+    if theirs.starts_with(b"\x7fELF") && same(4, 6) && same(18, 20) { Ok(()) } else { Err(Refused::Format) }
+}
+
+fn head(file: &std::path::Path) -> Result<[u8; 20], Refused> {
+    use std::io::Read as _;
+    let mut head = [0u8; 20];
+    let opened = std::fs::File::open(file).map_err(|e| Refused::System("program", e))?;
+    let mut bytes = Vec::with_capacity(head.len());
+    opened.take(20).read_to_end(&mut bytes).map_err(|e| Refused::System("program", e))?;
+    head.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
+    Ok(head)
 }
 
 fn command(program: &std::ffi::OsStr) -> std::process::Command {
