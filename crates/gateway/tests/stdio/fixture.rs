@@ -1,11 +1,10 @@
-//! One binary with three parts for the tests of stdio servers: the launcher, a gateway that only holds children, and
-//! nothing else. Never shipped.
+//! One binary with two parts for the tests of stdio servers: the launcher, and a gateway that does nothing but hold children. Never shipped.
 
 use doorward_core::id::ServerName;
 use doorward_gateway::env::Env;
 use doorward_gateway::upstream::stdio::household::{Launcher, Options};
 use doorward_gateway::upstream::stdio::launcher;
-use doorward_gateway::upstream::stdio::profile::{LaunchProfile, Limits, approve};
+use doorward_gateway::upstream::stdio::profile::{Approved, LaunchProfile, Limits, approve};
 use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -29,12 +28,12 @@ fn hold(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let launcher = Launcher::start(Options::new(state.into()), Env::system())?;
+        // What the runtime opens once, it opens for this one.
+        launcher.launch(approved(argv)?).await?.close().await;
+        let before = descriptors()?;
         let mut children = Vec::new();
         for _ in 0..count.parse::<u32>()? {
-            let limits = Limits { memory: 1 << 30, cpu: 1, processes: 4096, restart: "5/m".parse()? };
-            let profile = LaunchProfile::new(ServerName::new("held")?, argv.to_vec(), Vec::new(), None, limits)?;
-            let digest = profile.digest();
-            let child = launcher.launch(approve(profile, Some(&digest))?).await?;
+            let child = launcher.launch(approved(argv)?).await?;
             writeln!(std::io::stdout(), "{}", child.pid())?;
             children.push(child);
         }
@@ -42,7 +41,19 @@ fn hold(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         let mut nothing = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut nothing).await?;
         let left = launcher.stop(Duration::from_secs(10)).await;
-        writeln!(std::io::stdout(), "left {left}")?;
+        drop(children);
+        writeln!(std::io::stdout(), "left {left}, {} descriptors more", descriptors()?.saturating_sub(before))?;
         Ok::<_, Box<dyn Error>>(())
     })
+}
+
+fn approved(argv: &[String]) -> Result<Approved, Box<dyn Error>> {
+    let limits = Limits { memory: 1 << 30, cpu: 1, processes: 4096, restart: "5/m".parse()? };
+    let profile = LaunchProfile::new(ServerName::new("held")?, argv.to_vec(), Vec::new(), None, limits)?;
+    let digest = profile.digest();
+    Ok(approve(profile, Some(&digest))?)
+}
+
+fn descriptors() -> std::io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }

@@ -1,6 +1,6 @@
 //! Every end of every child (STD-07): nothing survives, nothing stays a zombie, no descriptor and no directory is left.
 
-use crate::bench::{Bench, FIXTURE, LONG, Scratch, dead, is_gone, line, soon};
+use crate::bench::{Bench, FIXTURE, Scratch, dead, is_gone, line, soon};
 use doorward_gateway::env::Env;
 use doorward_gateway::upstream::stdio::ending::Why;
 use doorward_gateway::upstream::stdio::household::{Launcher, Options, StartError};
@@ -91,24 +91,6 @@ async fn std_07_a_polite_child_ends_when_its_input_ends() {
     assert_eq!(line(&mut lines).await, "last");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn std_07_descriptors_return_to_where_they_were() {
-    let bench = Bench::new();
-    let count = || std::fs::read_dir("/proc/self/fd").expect("fds").count();
-    let (child, _lines) = bench.python("import sys; sys.stdin.read()").await;
-    soon(child.close()).await;
-    let before = count();
-    for _ in 0..5 {
-        let (child, lines) = bench.python("import sys; sys.stdin.read()").await;
-        assert!(count() > before);
-        soon(child.close()).await;
-        drop(lines);
-    }
-    // The reading tasks end a moment after the burial: they are what `stop` waits for.
-    assert_eq!(soon(bench.launcher.stop(LONG)).await, 0);
-    assert!(count() <= before, "{} > {before}", count());
-}
-
 /// A gateway in a process of its own with `count` children.
 struct Held {
     process: std::process::Child,
@@ -166,7 +148,7 @@ async fn std_07_fifty_children_that_ignore_everything_are_gone_after_a_graceful_
     drop(held.process.stdin.take());
     let mut text = String::new();
     held.output.read_line(&mut text).expect("read");
-    assert_eq!(text.trim(), "left 0");
+    assert_eq!(text.trim(), "left 0, 0 descriptors more");
     assert!(held.process.wait().expect("wait").success());
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(held.pids.iter().all(|pid| is_gone(*pid)));
