@@ -4,6 +4,7 @@
 
 use crate::Gateway;
 use crate::listen::body::Body;
+use crate::listen::metrics::OutcomeClass;
 use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
@@ -13,7 +14,7 @@ use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Outcome};
-use doorward_core::blame::{Presence, Refusal, Retry, Wire};
+use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
@@ -90,7 +91,7 @@ impl Gateway {
             }
         };
         let outcome = Outcome { principal: Some(principal), ..outcome };
-        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         match self.audit.settle(intent, &outcome, now).await {
             Ok(receipt) => Answer::new(response).release(receipt),
             Err(unrecorded) => unrecorded.response(),
@@ -158,11 +159,10 @@ impl Gateway {
         match opened {
             Ok((receipt, ongoing)) => {
                 let gateway = Arc::clone(self);
-                self.metrics.stream_opened();
+                let open = self.metrics.stream();
                 self.tasks.spawn(async move {
-                    let _seat = seat;
-                    Arc::clone(&gateway).pump(streaming, sink, ongoing, walk, principal).await;
-                    gateway.metrics.stream_closed();
+                    let (_seat, _open) = (seat, open);
+                    gateway.pump(streaming, sink, ongoing, walk, principal).await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }
@@ -184,7 +184,7 @@ impl Gateway {
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
         outcome.reason = ended.reason;
         outcome.private = ended.cause;
-        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
@@ -399,6 +399,15 @@ async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
     match cancel {
         Some(cancel) => cancel.notified().await,
         None => std::future::pending().await,
+    }
+}
+
+fn metric_class(outcome: &Outcome) -> OutcomeClass {
+    match outcome.blame {
+        None => OutcomeClass::Served,
+        Some(Blame::Caller) => OutcomeClass::Caller,
+        Some(Blame::Upstream) => OutcomeClass::Upstream,
+        Some(Blame::Us) => OutcomeClass::Us,
     }
 }
 

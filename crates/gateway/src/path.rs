@@ -104,7 +104,7 @@ impl Gateway {
 
     /// A refusal is recorded exactly like a success.
     async fn refuse(&self, refusal: Refusal, walk: &Walk) -> Response<Body> {
-        self.metrics.refused(refusal.reason);
+        self.metrics.refused(refusal.station.as_str(), refusal.reason);
         match self.audit.refused(&refusal, walk.id, self.env.now()).await {
             Ok(receipt) => Answer::new(self.refusal(&refusal, walk, walk.era)).release(receipt),
             Err(unrecorded) => unrecorded.response(),
