@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod audit;
+mod batch;
 pub mod catalogue;
 mod credential;
 pub mod egress;
