@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The cases.
-pub const CASES: &str = "crates/testkit/tests/tidy/cases.toml";
+pub(crate) const CASES: &str = "crates/testkit/tests/tidy/cases.toml";
 /// What is written from them.
-pub const REPORT: &str = "docs/attack-coverage.md";
+pub(crate) const REPORT: &str = "docs/attack-coverage.md";
 
 /// An area of the catalogue.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Area {
+pub(crate) struct Area {
     pub id: String,
     pub title: String,
     pub case: Vec<Case>,
@@ -26,7 +26,7 @@ pub struct Area {
 /// One case and how far it is covered.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
+pub(crate) struct Case {
     pub id: String,
     pub title: String,
     /// Why its tests cover it whole, from the wire to the effect.
@@ -44,15 +44,15 @@ struct File {
 }
 
 /// Tests by case id: file, then names.
-pub type Tests = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+pub(crate) type Tests = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 /// The cases of this text.
-pub fn cases(text: &str) -> Vec<Area> {
+pub(crate) fn cases(text: &str) -> Vec<Area> {
     toml::from_str::<File>(text).unwrap_or_else(|fault| panic!("{CASES}: {fault}")).area
 }
 
 /// What the list says that the tests do not bear out.
-pub fn faults(tree: &Tree, areas: &[Area]) -> Vec<Finding> {
+pub(crate) fn faults(tree: &Tree, areas: &[Area]) -> Vec<Finding> {
     let tests = tests(tree, areas);
     let mut found = Vec::new();
     for case in areas.iter().flat_map(|area| &area.case) {
@@ -77,7 +77,7 @@ pub fn faults(tree: &Tree, areas: &[Area]) -> Vec<Finding> {
 }
 
 /// The document.
-pub fn report(tree: &Tree, areas: &[Area]) -> String {
+pub(crate) fn report(tree: &Tree, areas: &[Area]) -> String {
     let tests = tests(tree, areas);
     let mut text = String::from(HEAD);
     let count = |state: &str| areas.iter().flat_map(|area| &area.case).filter(|case| case.state(&tests) == state).count();
@@ -131,7 +131,7 @@ impl Case {
 }
 
 /// Every test that names a case of these areas.
-pub fn tests(tree: &Tree, areas: &[Area]) -> Tests {
+pub(crate) fn tests(tree: &Tree, areas: &[Area]) -> Tests {
     let mut found = Tests::new();
     let ids: Vec<&str> = areas.iter().map(|area| area.id.as_str()).collect();
     let mut see = |id: String, path: &str, name: &str| {

@@ -94,7 +94,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
 const GATEWAY: &str = "crates/gateway/src/";
 
 /// T1.
-pub fn crates(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn crates(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (path, text) in tree.texts.iter().filter(|(path, _)| path.starts_with("crates/") && path.ends_with("/Cargo.toml")) {
         let name = path.trim_start_matches("crates/").trim_end_matches("/Cargo.toml");
@@ -135,7 +135,7 @@ pub fn crates(tree: &Tree) -> Vec<Finding> {
 }
 
 /// T2.
-pub fn rooms(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn rooms(tree: &Tree) -> Vec<Finding> {
     let rooms = known(tree);
     let mut found: Vec<Finding> = rooms
         .iter()
@@ -158,7 +158,7 @@ pub fn rooms(tree: &Tree) -> Vec<Finding> {
 }
 
 /// The graph as it stands in `ARCHITECTURE.md`: a line per room that imports another.
-pub fn graph(tree: &Tree) -> String {
+pub(crate) fn graph(tree: &Tree) -> String {
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, _, from, to) in uses(tree, &known(tree)) {
         edges.entry(from).or_default().insert(to);

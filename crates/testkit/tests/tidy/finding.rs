@@ -5,7 +5,7 @@ use std::fmt;
 
 /// One place that breaks a rule, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Finding {
+pub(crate) struct Finding {
     pub path: String,
     /// From 1; 0 for the whole file.
     pub line: usize,
@@ -16,7 +16,7 @@ pub struct Finding {
 /// An exception: this rule may be broken in this file, for this reason.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Exception {
+pub(crate) struct Exception {
     pub rule: String,
     pub path: String,
     /// A word of the advice, where only some findings of a file are meant.
@@ -33,16 +33,16 @@ struct File {
 }
 
 /// Where exceptions stand.
-pub const EXCEPTIONS: &str = "crates/testkit/tests/tidy/exceptions.toml";
+pub(crate) const EXCEPTIONS: &str = "crates/testkit/tests/tidy/exceptions.toml";
 
 impl Finding {
     /// A finding in line `line`, counted from 0.
-    pub fn at(path: &str, line: usize, rule: &'static str, advice: impl Into<String>) -> Self {
+    pub(crate) fn at(path: &str, line: usize, rule: &'static str, advice: impl Into<String>) -> Self {
         Self { path: path.to_owned(), line: line + 1, rule, advice: advice.into() }
     }
 
     /// A finding about a whole file.
-    pub fn whole(path: &str, rule: &'static str, advice: impl Into<String>) -> Self {
+    pub(crate) fn whole(path: &str, rule: &'static str, advice: impl Into<String>) -> Self {
         Self { path: path.to_owned(), line: 0, rule, advice: advice.into() }
     }
 }
@@ -57,12 +57,12 @@ impl fmt::Display for Finding {
 }
 
 /// The exceptions of this text.
-pub fn exceptions(text: &str) -> Vec<Exception> {
+pub(crate) fn exceptions(text: &str) -> Vec<Exception> {
     toml::from_str::<File>(text).unwrap_or_else(|fault| panic!("{EXCEPTIONS}: {fault}")).exception
 }
 
 /// What remains of `findings` of one rule after its exceptions, and exceptions that excuse nothing.
-pub fn excused(rule: &'static str, findings: Vec<Finding>, exceptions: &[Exception]) -> Vec<Finding> {
+pub(crate) fn excused(rule: &'static str, findings: Vec<Finding>, exceptions: &[Exception]) -> Vec<Finding> {
     let mine: Vec<&Exception> = exceptions.iter().filter(|exception| exception.rule == rule).collect();
     let covers = |exception: &Exception, finding: &Finding| finding.path == exception.path && finding.advice.contains(&exception.about);
     let mut left: Vec<Finding> =

@@ -11,7 +11,7 @@ const FUNCTION: usize = 100;
 const INLINE_TESTS: usize = 150;
 
 /// T3.
-pub fn sizes(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn sizes(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (path, source) in tree.rust.iter().filter(|(path, _)| path.starts_with("crates/")) {
         for (line, lines) in source.inline_tests().filter(|(_, lines)| *lines > INLINE_TESTS) {
@@ -31,7 +31,7 @@ pub fn sizes(tree: &Tree) -> Vec<Finding> {
 }
 
 /// T9.
-pub fn forms(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn forms(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (path, source) in &tree.rust {
         let first = source.lines.iter().find(|line| !line.starts_with("#!"));
@@ -63,7 +63,7 @@ pub fn forms(tree: &Tree) -> Vec<Finding> {
 }
 
 /// T12.
-pub fn names(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn names(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (path, source) in tree.rust.iter().filter(|(path, _)| path.starts_with("crates/")) {
         for function in source.functions() {

@@ -7,7 +7,7 @@ use crate::tree::Tree;
 const ROOTS: [&str; 8] = ["crates/", "docs/", "scripts/", "examples/", "fuzz/", "bench/", ".ci/", "packaging/"];
 
 /// T7.
-pub fn papers(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn papers(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for path in tree.texts.keys().filter(|path| path.ends_with(".md")) {
         let mut fenced = false;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// One Rust file.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// As it is on disk.
     pub lines: Vec<String>,
     /// Without comments; strings emptied.
@@ -20,14 +20,14 @@ pub struct Source {
 
 /// A function: first line (from 0), how many lines, and its head up to the brace on one line.
 #[derive(Debug)]
-pub struct Function {
+pub(crate) struct Function {
     pub line: usize,
     pub lines: usize,
     pub head: String,
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let (code, spoken) = masks(text);
         let split = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let (lines, code, spoken) = (split(text), split(&code), split(&spoken));
@@ -38,27 +38,27 @@ impl Source {
         Self { lines, code, spoken, whole_test, tests }
     }
 
-    pub fn mark_as_test(&mut self) {
+    pub(crate) fn mark_as_test(&mut self) {
         self.whole_test = true;
     }
 
     /// True if line `at` (from 0) is part of a test.
-    pub fn is_test(&self, at: usize) -> bool {
+    pub(crate) fn is_test(&self, at: usize) -> bool {
         self.whole_test || self.tests.iter().any(|block| block.contains(&at))
     }
 
     /// Inline blocks of tests: first line and length.
-    pub fn inline_tests(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub(crate) fn inline_tests(&self) -> impl Iterator<Item = (usize, usize)> {
         self.tests.iter().map(|block| (block.start, block.len()))
     }
 
     /// Lines of code that are no test, numbered from 0.
-    pub fn shipped(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn shipped(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code.iter().enumerate().filter(|(at, _)| !self.is_test(*at)).map(|(at, line)| (at, line.as_str()))
     }
 
     /// Files that this one declares as tests with `#[cfg(test)] mod name;`.
-    pub fn test_files(&self, path: &str) -> Vec<String> {
+    pub(crate) fn test_files(&self, path: &str) -> Vec<String> {
         let folder = match path.strip_suffix("/mod.rs").or_else(|| path.strip_suffix("/lib.rs")).or_else(|| path.strip_suffix("/main.rs")) {
             Some(folder) => folder.to_owned(),
             None => path.trim_end_matches(".rs").to_owned(),
@@ -71,7 +71,7 @@ impl Source {
     }
 
     /// Every import as a full path with its line, `use a::{b, c as d}` flattened to `a::b` and `a::c`.
-    pub fn imports(&self) -> Vec<(usize, String)> {
+    pub(crate) fn imports(&self) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(line) = self.code.get(at) {
@@ -95,7 +95,7 @@ impl Source {
     }
 
     /// Every function with a body, tests included.
-    pub fn functions(&self) -> Vec<Function> {
+    pub(crate) fn functions(&self) -> Vec<Function> {
         let mut found = Vec::new();
         for (at, line) in self.code.iter().enumerate() {
             let text = line.trim_start();

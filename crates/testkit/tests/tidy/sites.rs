@@ -6,12 +6,12 @@ use crate::tree::Tree;
 use serde::Deserialize;
 
 /// The list.
-pub const SITES: &str = "crates/testkit/tests/tidy/sites.toml";
+pub(crate) const SITES: &str = "crates/testkit/tests/tidy/sites.toml";
 
 /// Something that only listed places may call.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Guarded {
+pub(crate) struct Guarded {
     /// `T4` or `T5`.
     pub rule: String,
     /// What is guarded, in words for the finding.
@@ -33,7 +33,7 @@ pub struct Guarded {
 /// A place that may.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Site {
+pub(crate) struct Site {
     /// A file, or a folder with `/` at its end.
     pub path: String,
     /// How often, in a file; folders are not counted.
@@ -48,12 +48,12 @@ struct File {
 }
 
 /// The list of this text.
-pub fn list(text: &str) -> Vec<Guarded> {
+pub(crate) fn list(text: &str) -> Vec<Guarded> {
     toml::from_str::<File>(text).unwrap_or_else(|fault| panic!("{SITES}: {fault}")).guarded
 }
 
 /// T4 or T5.
-pub fn judge(tree: &Tree, rule: &'static str, list: &[Guarded]) -> Vec<Finding> {
+pub(crate) fn judge(tree: &Tree, rule: &'static str, list: &[Guarded]) -> Vec<Finding> {
     list.iter().filter(|guarded| guarded.rule == rule).flat_map(|guarded| one(tree, rule, guarded)).collect()
 }
 
@@ -123,7 +123,7 @@ fn occurrences(code: &str, text: &str) -> usize {
 }
 
 /// T6: SQL is spoken in the store only.
-pub fn sql(tree: &Tree) -> Vec<Finding> {
+pub(crate) fn sql(tree: &Tree) -> Vec<Finding> {
     const SPOKEN: [&str; 9] =
         ["SELECT ", "INSERT INTO", "INSERT OR", "DELETE FROM", "CREATE TABLE", "ALTER TABLE", "DROP TABLE", "PRAGMA ", " RETURNING "];
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 /// Files by path from the root, with `/` between the parts.
 #[derive(Debug, Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     pub texts: BTreeMap<String, String>,
     pub rust: BTreeMap<String, Source>,
 }
@@ -20,16 +20,16 @@ const FOREIGN: [&str; 5] = ["target", "node_modules", "__pycache__", ".git", ".v
 const LARGEST: u64 = 2 << 20;
 
 /// The workspace that this test belongs to.
-pub static WORKSPACE: LazyLock<Tree> = LazyLock::new(|| Tree::read(&root()));
+pub(crate) static WORKSPACE: LazyLock<Tree> = LazyLock::new(|| Tree::read(&root()));
 
 /// The root of the workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 impl Tree {
     /// Reads all files below `root`.
-    pub fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let mut texts = BTreeMap::new();
         let mut folders = vec![root.to_path_buf()];
         while let Some(folder) = folders.pop() {
@@ -50,7 +50,7 @@ impl Tree {
     }
 
     /// A tree of these texts; for tests of the rules themselves.
-    pub fn planted(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn planted(files: &[(&str, &str)]) -> Self {
         Self::of(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
     }
 
@@ -68,18 +68,18 @@ impl Tree {
     }
 
     /// The text of one file; empty if there is none.
-    pub fn text(&self, path: &str) -> &str {
+    pub(crate) fn text(&self, path: &str) -> &str {
         self.texts.get(path).map_or("", String::as_str)
     }
 
     /// Sources of the product: every crate but the test kit, tests left out line by line through [`Source::is_test`].
-    pub fn product(&self) -> impl Iterator<Item = (&str, &Source)> {
+    pub(crate) fn product(&self) -> impl Iterator<Item = (&str, &Source)> {
         let ours = |path: &str| path.starts_with("crates/") && path.contains("/src/") && !path.starts_with("crates/testkit/");
         self.rust.iter().filter(move |(path, source)| ours(path) && !source.whole_test).map(|(path, source)| (path.as_str(), source))
     }
 
     /// True if the path names a file or a folder that holds one.
-    pub fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');
         self.texts.contains_key(path)
             || self.texts.range(format!("{path}/")..).next().is_some_and(|(found, _)| found.starts_with(&format!("{path}/")))
