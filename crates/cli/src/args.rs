@@ -32,6 +32,9 @@ pub struct Global {
     /// Print nothing but results and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Log more (-vv: still more)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
     /// Colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod audit;
+mod batch;
 pub mod catalogue;
 mod credential;
 pub mod egress;
@@ -11,7 +12,6 @@ pub mod identify;
 pub mod limits;
 pub mod listen;
 pub mod live;
-pub mod metrics;
 pub mod path;
 mod policy;
 pub mod session;
@@ -32,9 +32,10 @@ use doorward_store::Store;
 use env::Env;
 use epoch::Epoch;
 use identify::Records;
-use limits::{Rates, Streams};
+use limits::{Rates, Streams, Turnings};
+use listen::metrics::Metrics;
+use listen::rate::AddressLimit;
 use live::Live;
-use metrics::Metrics;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tasks::Tasks;
@@ -60,6 +61,8 @@ pub struct Gateway {
     pub(crate) desk: Arc<Desk>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    pub(crate) strangers: Arc<AddressLimit>,
+    pub(crate) turned: Turnings,
     pub(crate) root: String,
     pub(crate) max_body: usize,
 }

@@ -1,5 +1,6 @@
 //! Limits by verified user, never by anything a request says about itself (POL-07; SES-07).
 
+use crate::listen::guard::Turned;
 use doorward_core::config::units::Rate;
 use doorward_core::id::UserId;
 use governor::clock::{Clock as _, DefaultClock};
@@ -30,6 +31,14 @@ pub struct Seat {
     open: Arc<Mutex<HashMap<UserId, u32>>>,
 }
 
+/// What was turned away at the door goes on the record, but nobody can fill the record by knocking.
+#[derive(Debug)]
+pub struct Turnings {
+    by_kind: DefaultKeyedRateLimiter<Turned>,
+}
+
+/// Records of one kind in a minute.
+const NOTED: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// Users remembered at once; beyond that, idle ones are forgotten.
 const MOST_USERS: usize = 100_000;
 
@@ -53,6 +62,22 @@ impl Rates {
             self.by_user.retain_recent();
         }
         self.by_user.check_key(user).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+    }
+}
+
+// === impl Turnings ===
+
+impl Turnings {
+    /// True if this one is recorded.
+    #[must_use]
+    pub fn is_noted(&self, what: Turned) -> bool {
+        self.by_kind.check_key(&what).is_ok()
+    }
+}
+
+impl Default for Turnings {
+    fn default() -> Self {
+        Self { by_kind: RateLimiter::keyed(Quota::per_minute(NOTED)) }
     }
 }
 

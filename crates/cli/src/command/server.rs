@@ -18,6 +18,7 @@ use doorward_gateway::upstream::fault::Fault;
 use doorward_gateway::upstream::{Reached, Upstream};
 use doorward_store::{Pin, Store};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ struct Opened {
     upstream: Upstream,
     secret: Option<Arc<UpstreamSecret>>,
     tasks: Tasks,
+    scratch: PathBuf,
 }
 
 /// Runs a subcommand.
@@ -89,12 +91,14 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
 async fn open(house: House, name: &str) -> Result<Opened, Failure> {
     let tasks = Tasks::new();
     let store = house.store().await?;
-    let servers = setup::servers(house.config(), &house.state, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    // Apart from a gateway that may be running on the same state directory.
+    let scratch = house.state.join(format!("once-{}", std::process::id()));
+    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
     let (upstream, secret) = found.ok_or_else(|| {
         Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
     })?;
-    Ok(Opened { house, store, upstream, secret, tasks })
+    Ok(Opened { house, store, upstream, secret, tasks, scratch })
 }
 
 async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
@@ -152,7 +156,11 @@ impl Opened {
     }
 
     async fn close(self) {
+        if let Reached::Stdio(stdio) = &self.upstream.reach {
+            stdio.launcher.stop(Duration::from_secs(10)).await;
+        }
         self.tasks.stop(Duration::from_secs(5)).await;
+        std::fs::remove_dir_all(&self.scratch).ok();
         self.store.close().await;
     }
 }

@@ -119,7 +119,11 @@ impl Checker<'_> {
         let hosts = self.each(&["listen", "hosts"], &file.hosts.unwrap_or_default(), Checker::host);
         let origins = self.each(&["listen", "origins"], &file.origins.unwrap_or_default(), Checker::origin);
         if laptop {
-            self.laptop(address, &tls);
+            let here = [
+                ("hosts", hosts.iter().all(|host| is_loopback_name(host))),
+                ("origins", origins.iter().all(|origin| is_loopback_origin(origin))),
+            ];
+            self.laptop(address, &tls, here);
         }
         let metrics = file.metrics.and_then(|text| self.socket(&["listen", "metrics"], &text));
         if metrics.is_some_and(|metrics| !metrics.ip().is_loopback()) && tls != Tls::Proxy {
@@ -176,7 +180,7 @@ impl Checker<'_> {
     }
 
     /// Laptop mode cannot be exposed by accident (product 1.3: L1, L8).
-    fn laptop(&mut self, address: SocketAddr, tls: &Tls) {
+    fn laptop(&mut self, address: SocketAddr, tls: &Tls, here: [(&'static str, bool); 2]) {
         let add = "set public_url to the address that people use, such as https://mcp.acme.example, and give [listen] its tls".to_owned();
         if !address.ip().is_loopback() {
             let message = format!("{address} is not a loopback address, and without public_url only those are served");
@@ -186,8 +190,9 @@ impl Checker<'_> {
             let message = "listen.tls has no meaning without public_url".to_owned();
             self.bad(&["listen", "tls"], ("config.laptop_setting", message, "needs public_url", add.clone()));
         }
-        for key in ["trusted_proxies", "hosts", "origins"] {
-            if self.tree.find(&path_of(&["listen", key])).is_some_and(|node| !node.is_empty_list()) {
+        let proxies = ("trusted_proxies", self.tree.find(&path_of(&["listen", "trusted_proxies"])).is_none_or(|node| node.is_empty_list()));
+        for (key, fits) in here.into_iter().chain([proxies]) {
+            if !fits {
                 let message = format!("listen.{key} has no meaning without public_url: only loopback names are answered");
                 self.bad(&["listen", key], ("config.laptop_setting", message, "needs public_url", add.clone()));
             }
@@ -486,3 +491,16 @@ const fn count(number: u32) -> NonZeroU32 {
 
 /// Servers by name, shared by all who serve them.
 type Servers = BTreeMap<ServerName, std::sync::Arc<super::Server>>;
+
+/// `127.0.0.1`, `[::1]` or `localhost`, with or without a port: this computer, such as a port that is forwarded.
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "127.0.0.1" | "[::1]" | "localhost")
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    origin.strip_prefix("http://").is_some_and(is_loopback_name)
+}
