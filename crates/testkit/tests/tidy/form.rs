@@ -75,7 +75,7 @@ pub(crate) fn names(tree: &Tree) -> Vec<Finding> {
                 found.push(Finding::at(path, function.line, "T12", "name what it gives: a getter has no `get_`"));
             }
             let parameters = rest.split("->").next().unwrap_or_default();
-            let public = front.trim_start().starts_with("pub");
+            let public = ["pub ", "pub(crate) "].iter().any(|word| front.trim_start().starts_with(word));
             if public
                 && parameters.split([',', '(']).any(|parameter| {
                     parameter.split_once(':').is_some_and(|(_, kind)| kind.trim().trim_end_matches([')', ' ', '{', ';']) == "bool")
