@@ -97,3 +97,60 @@ fn in_fence(text: &str) -> Vec<String> {
         .map(|word| word.trim_end_matches([':', '.']).to_owned())
         .collect()
 }
+
+/// The document that explains every reason for which a request can be refused.
+const STATUSES: &str = "docs/http-status.md";
+
+/// T7: every reason in the code is explained, and every explained one is in the code.
+pub(crate) fn reasons(tree: &Tree) -> Vec<Finding> {
+    let paper = tree.text(STATUSES);
+    let rows: Vec<(usize, &str)> =
+        paper.lines().enumerate().filter_map(|(line, text)| Some((line, text.strip_prefix("| `")?.split_once('`')?.0))).collect();
+    let given = given(tree);
+    let mut found: Vec<Finding> = given
+        .iter()
+        .filter(|(_, _, reason)| !rows.iter().any(|(_, row)| row == reason))
+        .map(|(path, line, reason)| Finding::at(path, *line, "T7", format!("explain the reason `{reason}` in {STATUSES}")))
+        .collect();
+    let gone = rows.iter().filter(|(_, row)| !given.iter().any(|(_, _, reason)| reason == row));
+    found.extend(gone.map(|(line, row)| Finding::at(STATUSES, *line, "T7", format!("nothing is refused for `{row}` any more"))));
+    found
+}
+
+/// Reasons of refusals: the text behind the station, and what functions called `reason` give.
+fn given(tree: &Tree) -> Vec<(String, usize, String)> {
+    let mut found = Vec::new();
+    for (path, source) in tree.product().filter(|(path, _)| !path.contains("/config/") && !path.starts_with("crates/cli/")) {
+        for (line, text) in source.spoken.iter().enumerate().filter(|(line, _)| !source.is_test(*line)) {
+            let named = ["Station::", "refuse("].iter().any(|word| text.contains(word));
+            if named && let Some(reason) = reason_after(&source.spoken, line) {
+                found.push((path.to_owned(), line, reason));
+            }
+        }
+        let functions =
+            source.functions().into_iter().filter(|function| function.head.contains("fn reason(") && !source.is_test(function.line));
+        for function in functions.filter(|_| path != "crates/cli/src/settings.rs") {
+            for (line, text) in source.spoken.iter().enumerate().skip(function.line).take(function.lines) {
+                let literals = text.split('"').skip(1).step_by(2);
+                found.extend(literals.filter(|one| is_reason(one)).map(|one| (path.to_owned(), line, one.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+/// The first literal behind the station, there or on the next line.
+fn reason_after(lines: &[String], line: usize) -> Option<String> {
+    let text = lines.get(line)?;
+    let at = text.find("Station::").or_else(|| text.find("refuse("))?;
+    let rest = format!("{} {}", text.get(at..)?, lines.get(line + 1).map_or("", |next| next.trim()));
+    let (front, literal) = rest.split_once('"')?;
+    let direct = front.matches(',').count() <= 1 && !front.contains(['{', '=', '.', ';']);
+    let literal = literal.split('"').next()?;
+    (direct && is_reason(literal)).then(|| literal.to_owned())
+}
+
+fn is_reason(text: &str) -> bool {
+    text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        || ["batch", "unrecorded"].contains(&text)
+}
