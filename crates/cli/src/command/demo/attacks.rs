@@ -178,9 +178,10 @@ async fn hijacked(stage: &Stage, own: &str) -> Result<Attempt, Trouble> {
         alike &= same(&theirs, &nobodys);
     }
     let not_called = !before.was_called();
-    let mut records = before.records(Kind::Refused, "foreign_session");
-    records.retain(|(record, _)| record.user.as_ref().is_some_and(|user| user.sub == stage.mallory.name));
-    let both = records.len() == 3 && records.iter().all(|(record, _)| record.cause.as_ref().is_some_and(|cause| cause.contains(stage.alice.name)));
+    // The same reason as for made-up ids; only the record says whose session it was.
+    let mut records = before.records(Kind::Refused, "unknown_session");
+    records.retain(|kept| names_both(stage, kept));
+    let both = records.len() == 3;
     let ping = Ask::legacy(NOTES, "ping", &json!({})).with_key(stage.alice.key.reveal()).in_session(own).send(stage.address).await?;
     let attempt = Attempt {
         letter: 'a',
@@ -217,7 +218,7 @@ async fn injected(stage: &Stage, own: &str) -> Result<Attempt, Trouble> {
         tried: "mallory sends \"task completed\" into alice's stream",
         saw: "404, nothing arrives",
         upstream: NOT_CALLED,
-        records: before.records(Kind::Refused, "foreign_session"),
+        records: before.records(Kind::Refused, "unknown_session").into_iter().filter(|kept| names_both(stage, kept)).collect(),
         wrong: Vec::new(),
     };
     Ok(attempt.judged(&[
@@ -275,6 +276,12 @@ pub(super) fn altered(stage: &Stage) -> Result<Noticed, String> {
         Err(bad) if bad.seq == Some(record.seq) => Ok(Noticed { seq: record.seq, why: bad.why.to_string() }),
         Err(bad) => Err(format!("another record was blamed: {:?}", bad.seq)),
     }
+}
+
+/// Whether a record names who tried and whose session it was.
+fn names_both(stage: &Stage, (record, _): &Kept) -> bool {
+    record.user.as_ref().is_some_and(|user| user.sub == stage.mallory.name)
+        && record.cause.as_ref().is_some_and(|cause| cause.contains(stage.alice.name))
 }
 
 /// Whether two answers are the same to whoever gets them; the date tells nothing.

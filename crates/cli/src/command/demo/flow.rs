@@ -1,8 +1,9 @@
 //! One client, once through: refused without a key, then served as far as it was granted. Checks everything that it shows.
 
 use super::show::Show;
-use super::stage::{NOTES, Stage, WANTED};
+use super::stage::{CLOCK, NOTES, Stage, WANTED};
 use crate::client::{Ask, Broken, MODERN, Reply};
+use crate::console::inert;
 use doorward_core::secret::sha256;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -74,13 +75,18 @@ pub(super) async fn once_through(stage: &Stage, show: &mut Show<'_>) -> Result<(
     let text = "notes__read_note {\"id\":\"1\"} -> \"Buy milk\"";
     show.step("call", text, &format!("{took} ms"), &json!({"tool": "notes__read_note", "text": "Buy milk", "ms": took}));
 
+    let told = call(CLOCK, "clock", &json!({})).with_key(key).send(to).await?;
+    let time = told.text().unwrap_or_default();
+    expect("the clock tells the time", !time.is_empty() && stage.clock.count() > 0, &told)?;
+    show.step("", &format!("clock__clock {{}} -> \"{}\"", inert(&time)), "200", &json!({"tool": "clock__clock", "text": time}));
+
     let before = stage.notes.count();
     let refused = ask("tools/call", &json!({"name": "delete_note", "arguments": {"id": "1"}})).send(to).await?;
     let said = refused.error().or_else(|| refused.text()).unwrap_or_default();
     let is_refused = refused.error().is_some() || refused.message().is_some_and(|message| message.pointer("/result/isError") == Some(&true.into()));
     expect("deleting is refused and the server hears nothing", is_refused && stage.notes.count() == before, &refused)?;
     let said = said.split(" (audit").next().unwrap_or_default().to_owned();
-    show.step("", "notes__delete_note {\"id\":\"1\"} -> refused, notes not called", "refused", &json!({"tool": "notes__delete_note", "said": said}));
+    show.step("", "notes__delete_note {\"id\":\"1\"} -> notes is not called", "refused", &json!({"tool": "notes__delete_note", "said": said}));
 
     let question = call(NOTES, "share_note", &json!({"id": "1"})).with_key(key).send(to).await?;
     let asked = question.message().and_then(|message| Some(message.pointer("/result/inputRequests/recipient/params/message")?.as_str()?.to_owned()));

@@ -126,12 +126,13 @@ impl<'a> Show<'a> {
             facts.push(format!("server={server}"));
         }
         facts.push(format!("upstream={}", attempt.upstream));
-        if let Some(cause) = &record.cause {
-            facts.push(format!("cause=\"{cause}\""));
-        }
         facts.push(format!("prev={}..", record.prev.get(..8).unwrap_or_default()));
         facts.push(format!("hash={}..", hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>()));
-        for line in wrapped(&inert(&facts.join(" ")), WIDTH - 14) {
+        let mut lines = wrapped(&inert(&facts.join(" ")), WIDTH - 14);
+        if let Some(cause) = &record.cause {
+            lines.extend(wrapped(&inert(&format!("\"{cause}\"")), WIDTH - 14));
+        }
+        for line in lines {
             self.console.line(self.console.paint(Paint::Dim, &format!("              {line}")));
         }
     }
