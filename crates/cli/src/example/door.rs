@@ -299,6 +299,7 @@ impl Answer {
         Self { status: StatusCode::ACCEPTED, body: None, session: None }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "made for this answer")]
     fn result(id: &Value, result: Value) -> Self {
         Self { status: StatusCode::OK, body: Some(json!({"jsonrpc": "2.0", "id": id, "result": result})), session: None }
     }
