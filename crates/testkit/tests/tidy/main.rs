@@ -99,7 +99,7 @@ fn t07_documents_name_what_exists() {
 
 #[test]
 fn t08_packages() {
-    tidy("T8", fresh::packages(&WORKSPACE, &promised()));
+    tidy("T8", [fresh::packages(&WORKSPACE, &promised()), fresh::doubles(&WORKSPACE)].concat());
 }
 
 #[test]
