@@ -47,6 +47,8 @@ use upstream::{Reached, Upstream, Upstreams};
 pub struct Gateway {
     pub(crate) env: Env,
     pub(crate) tasks: Tasks,
+    /// Tasks that live as long as child processes; they end after the calls.
+    pub(crate) processes: Tasks,
     pub(crate) audit: Recorder,
     pub(crate) store: Store,
     pub(crate) epoch: Epoch,

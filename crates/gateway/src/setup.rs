@@ -184,13 +184,14 @@ impl Gateway {
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),
+            processes: Tasks::new(),
             audit,
             store,
             epoch,
             records: Records::new(RECORDS),
             live: Live::default(),
             rules: ArcSwap::from_pointee(rules),
-            rates: Rates::new(config.limits.per_user),
+            rates: Rates::new(&config.limits),
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),
             secrets,
@@ -203,7 +204,7 @@ impl Gateway {
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
             turned: Turnings::default(),
         });
-        tasks.spawn(Arc::clone(&gateway).keep_house());
+        tasks.essential(Arc::clone(&gateway).keep_house());
         Ok(gateway)
     }
 
@@ -231,6 +232,7 @@ impl Gateway {
             guard,
             tls: tls.clone(),
             connections: usize::try_from(config.limits.connections.get()).unwrap_or(usize::MAX),
+            only_from: (config.listen.tls == config::Tls::Proxy).then(|| config.listen.trusted_proxies.clone()),
             patience: http::Patience::default(),
             strangers: Arc::clone(&self.strangers),
             metrics: self.metrics.clone(),
@@ -255,7 +257,7 @@ impl Gateway {
             }
         }
         self.upstreams.close().await;
-        let processes = self.upstreams.stop_launcher(DRAIN).await;
+        let processes = self.processes.stop(DRAIN).await + self.upstreams.stop_launcher(DRAIN).await;
         let sealed = self.audit.checkpoint(self.env.now()).await.is_ok();
         self.store.close().await;
         left == 0 && processes == 0 && sealed
@@ -264,7 +266,7 @@ impl Gateway {
     /// Whether calls would be served now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.audit.is_healthy()
+        self.audit.is_healthy() && self.epoch.is_answered() && self.tasks.are_well()
     }
 
     /// The store, for the command line of this process.
@@ -281,6 +283,7 @@ impl Gateway {
                 () = self.tasks.stopping() => return,
             }
             self.metrics.sessions(self.live.len());
+            self.upstreams.end_idle().await;
             for digest in self.live.idle(LIFETIMES.idle) {
                 if let Some(child) = self.live.end(&digest) {
                     child.close().await;

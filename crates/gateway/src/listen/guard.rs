@@ -29,6 +29,8 @@ pub enum Turned {
     Rate,
     /// As many connections are open as are allowed.
     Connections,
+    /// Plain HTTP from a peer that is not one of the proxies that end TLS.
+    Peer,
 }
 
 impl Turned {
@@ -40,6 +42,7 @@ impl Turned {
             Self::Origin => "origin",
             Self::Headers => "headers_too_large",
             Self::Ambiguous => "ambiguous_request",
+            Self::Peer => "untrusted_peer",
             Self::Path => "unknown_path",
             Self::Rate => "address_rate",
             Self::Connections => "connections",

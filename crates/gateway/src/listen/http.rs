@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use ipnet::IpNet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub guard: Guard,
     /// Certificates; `None` only on loopback or behind a configured proxy. Without TLS only HTTP/1.1 is spoken.
     pub tls: Option<Tls>,
+    /// Behind a proxy that ends TLS: the only peers that may connect. What comes from elsewhere never had TLS.
+    pub only_from: Option<Vec<IpNet>>,
     /// Open connections at most; further ones are answered 503 (closed at once with TLS).
     pub connections: usize,
     /// How long a client may take.
@@ -110,6 +113,9 @@ pub async fn accept<S: Serve>(listener: TcpListener, settings: Settings, serve: 
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok((_, peer)) if settings.only_from.as_ref().is_some_and(|nets| !nets.iter().any(|net| net.contains(&peer.ip()))) => {
+                turn_away(&settings, serve.as_ref(), Turned::Peer, peer.ip());
+            }
             Ok((stream, peer)) => match Arc::clone(&seats).try_acquire_owned() {
                 Ok(seat) => {
                     let (settings, serve) = (Arc::clone(&settings), Arc::clone(&serve));

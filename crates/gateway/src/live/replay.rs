@@ -213,7 +213,8 @@ mod tests {
         replay.end();
         assert!(receive.recv().await.is_none());
         run.await.expect("ended");
-        let (stream, number) = Replay::split(&format!("{}-1", replay.id())).expect("id");
+        let event = format!("{}-1", replay.id());
+        let (stream, number) = Replay::split(&event).expect("id");
         assert_eq!((stream, number), (replay.id(), 1));
         let (send, mut receive) = mpsc::channel(4);
         replay.read(1).expect("resumable").run(send).await;

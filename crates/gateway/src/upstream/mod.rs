@@ -112,6 +112,22 @@ impl Upstreams {
         self.servers.values()
     }
 
+    /// Ends shared processes that nobody has used for their server's `idle` time.
+    pub async fn end_idle(&self) {
+        for server in self.servers.values() {
+            let Reached::Stdio(stdio) = &server.reach else { continue };
+            let idle: Vec<Arc<Pipe>> = {
+                let mut shared = stdio.shared.lock().await;
+                let (ended, kept) = shared.drain().partition::<HashMap<_, _>, _>(|(_, pipe)| pipe.is_idle(server.config.idle));
+                *shared = kept;
+                ended.into_values().collect()
+            };
+            for pipe in idle {
+                pipe.close().await;
+            }
+        }
+    }
+
     /// Ends whatever process is left; gives how many tasks did not end in time.
     pub async fn stop_launcher(&self, patience: Duration) -> usize {
         for server in self.servers.values() {

@@ -239,7 +239,7 @@ impl Gateway {
         let caller = bound.caller();
         let key = PipeKey { owner: Some((caller.user().clone(), caller.client().clone())) };
         let approved = self.approved_launch(upstream).await;
-        let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.tasks, approved).await?;
+        let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.processes, approved).await?;
         upstream.ensure_modern(&way).await?;
         Ok((way, Era::Modern))
     }
@@ -266,7 +266,7 @@ impl Gateway {
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
         let way = match &upstream.reach {
             Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.tasks, self.approved_launch(upstream).await).await?),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await).await?),
         };
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
         let opened = match upstream.open_session(way, version, &capabilities).await? {

@@ -10,7 +10,7 @@ use doorward_gateway::listen::guard::{Guard, Turned};
 use doorward_gateway::listen::http::{Patience, Serve, Settings, accept};
 use doorward_gateway::listen::metrics::Metrics;
 use doorward_gateway::listen::rate::AddressLimit;
-use doorward_gateway::listen::tls::Tls;
+use doorward_gateway::listen::tls::{Oldest, Tls};
 use doorward_gateway::listen::{BadBody, Inbound};
 use doorward_gateway::tasks::Tasks;
 use http::header::{CONTENT_TYPE, HeaderMap};
@@ -142,6 +142,7 @@ impl Door {
         let (tasks, metrics, go) = (Tasks::new(), Metrics::new(), Arc::new(Notify::new()));
         let many = NonZeroU32::new(1_000_000).expect("number");
         let mut settings = Settings {
+            only_from: None,
             guard: Guard::new(address, None, &[], &["https://app.test".to_owned()], &[]),
             tls: None,
             connections: 2000,
@@ -158,8 +159,8 @@ impl Door {
     }
 
     /// A listener with TLS by a new certificate for `localhost`; the folder holds its files.
-    pub(crate) async fn secured(folder: &Folder, only_13: bool, change: impl FnOnce(&mut Settings)) -> Self {
-        let tls = Tls::load(&folder.0.join("cert.pem"), &folder.0.join("key.pem"), only_13).expect("tls");
+    pub(crate) async fn secured(folder: &Folder, oldest: Oldest, change: impl FnOnce(&mut Settings)) -> Self {
+        let tls = Tls::load(&folder.0.join("cert.pem"), &folder.0.join("key.pem"), oldest).expect("tls");
         Self::with(|settings| {
             settings.tls = Some(tls);
             change(settings);

@@ -2,6 +2,7 @@
 
 use super::door::{Door, Event, Folder, statuses};
 use super::tls::connect;
+use doorward_gateway::listen::tls::Oldest;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -99,7 +100,7 @@ fn is_gone(seen: &[(u8, Vec<u8>)]) -> bool {
 #[tokio::test]
 async fn http_06_floods_end_the_connection_or_cost_nothing() {
     let folder = Folder::new("floods");
-    let mut door = Door::secured(&folder, false, |_| {}).await;
+    let mut door = Door::secured(&folder, Oldest::V1_2, |_| {}).await;
     let host = door.host();
     let open = |stream: u32, path: &str| frame(HEADERS, 0x5, stream, &request(path, &host));
     let reset = |stream: u32| frame(RESET, 0, stream, &8u32.to_be_bytes());
@@ -214,7 +215,7 @@ async fn asked(door: &Door, folder: &Folder, pairs: &[(&str, &str)]) -> Option<u
 #[tokio::test]
 async fn http_02_authority_and_host_must_agree() {
     let folder = Folder::new("authority");
-    let door = Door::secured(&folder, false, |_| {}).await;
+    let door = Door::secured(&folder, Oldest::V1_2, |_| {}).await;
     let host = door.host();
     let good = format!("https://{host}/k/echo/mcp");
     assert_eq!(asked(&door, &folder, &[("method", "POST"), ("uri", &good)]).await, Some(200));
@@ -229,7 +230,7 @@ async fn http_02_authority_and_host_must_agree() {
 #[tokio::test]
 async fn a_reset_stream_is_a_cancelled_request() {
     let folder = Folder::new("reset");
-    let mut door = Door::secured(&folder, false, |_| {}).await;
+    let mut door = Door::secured(&folder, Oldest::V1_2, |_| {}).await;
     let stream = connect(&door, &folder, &[b"h2"], &[&rustls::version::TLS13]).await.expect("handshake");
     let (mut client, connection) = h2::client::handshake(stream).await.expect("handshake");
     let driver = tokio::spawn(connection);

@@ -2,6 +2,7 @@
 
 use super::door::{Door, Event, Folder, SHORT, statuses};
 use doorward_gateway::listen::BadBody;
+use doorward_gateway::listen::tls::Oldest;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -80,7 +81,7 @@ async fn http_07_a_reader_that_never_reads_loses_its_stream_only() {
 #[tokio::test]
 async fn http_07_a_stalled_handshake_and_a_slow_preface_are_cut_off() {
     let folder = Folder::new("handshake");
-    let door = Door::secured(&folder, false, |settings| settings.patience = SHORT).await;
+    let door = Door::secured(&folder, Oldest::V1_2, |settings| settings.patience = SHORT).await;
     let mut stalled = door.dial().await;
     stalled.write_all(&[0x16, 0x03, 0x01]).await.expect("write");
     timeout(Duration::from_secs(5), stalled.read_to_end(&mut Vec::new())).await.expect("cut off").expect("read");

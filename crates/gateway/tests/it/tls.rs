@@ -1,6 +1,7 @@
 //! HTTP-08: TLS 1.2 and 1.3 only, certificates exchanged without a dropped request.
 
 use super::door::{Door, Folder, statuses};
+use doorward_gateway::listen::tls::Oldest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -34,7 +35,7 @@ pub(crate) async fn connect(
 async fn http_08_tls_12_and_13_are_spoken_and_13_alone_if_so_configured() {
     use rustls::version::{TLS12, TLS13};
     let folder = Folder::new("versions");
-    let (both, only) = (Door::secured(&folder, false, |_| {}).await, Door::secured(&folder, true, |_| {}).await);
+    let (both, only) = (Door::secured(&folder, Oldest::V1_2, |_| {}).await, Door::secured(&folder, Oldest::V1_3, |_| {}).await);
     assert!(connect(&both, &folder, &[], &[&TLS12]).await.is_ok());
     assert!(connect(&both, &folder, &[], &[&TLS13]).await.is_ok());
     assert!(connect(&only, &folder, &[], &[&TLS12]).await.is_err());
@@ -59,7 +60,7 @@ fn old_hello(version: u8) -> Vec<u8> {
 #[tokio::test]
 async fn http_08_tls_10_and_11_and_plain_http_are_refused() {
     let folder = Folder::new("old");
-    let door = Door::secured(&folder, false, |_| {}).await;
+    let door = Door::secured(&folder, Oldest::V1_2, |_| {}).await;
     for version in [0, 1, 2] {
         let mut stream = door.dial().await;
         stream.write_all(&old_hello(version)).await.expect("write");
@@ -74,7 +75,7 @@ async fn http_08_tls_10_and_11_and_plain_http_are_refused() {
 #[tokio::test]
 async fn http_08_answers_over_tls_demand_tls() {
     let folder = Folder::new("hsts");
-    let door = Door::secured(&folder, false, |_| {}).await;
+    let door = Door::secured(&folder, Oldest::V1_2, |_| {}).await;
     let mut stream = connect(&door, &folder, &[b"http/1.1"], &[&rustls::version::TLS13]).await.expect("handshake");
     stream
         .write_all(format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", door.host()).as_bytes())
@@ -89,7 +90,7 @@ async fn http_08_answers_over_tls_demand_tls() {
 async fn http_08_a_new_certificate_drops_no_request() {
     use doorward_gateway::listen::tls::Tls;
     let folder = Folder::new("reload");
-    let tls = Tls::load(&folder.0.join("cert.pem"), &folder.0.join("key.pem"), false).expect("tls");
+    let tls = Tls::load(&folder.0.join("cert.pem"), &folder.0.join("key.pem"), Oldest::V1_2).expect("tls");
     let handle = tls.clone();
     let door = Door::with(|settings| settings.tls = Some(tls)).await;
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", door.host());
