@@ -244,7 +244,7 @@ fn an_exception_covers_what_it_names_and_a_stale_one_is_found() {
     );
     let findings = vec![Finding::at("a.rs", 0, "T3", "f has 101 lines"), Finding::at("a.rs", 9, "T3", "g has 101 lines")];
     found(
-        &excused("T3", findings, &list),
+        &excused("T3", &findings, &list),
         &["a.rs:10: T3: g has", "crates/testkit/tests/tidy/exceptions.toml: T3: remove the exception for b.rs"],
     );
 }
