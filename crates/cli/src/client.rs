@@ -170,8 +170,7 @@ impl Ask {
     async fn exchange(self, to: SocketAddr) -> Result<Response<Incoming>, Broken> {
         let broken = |error: &dyn std::fmt::Display| Broken(error.to_string());
         let stream = TcpStream::connect(to).await.map_err(|error| broken(&error))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
         tokio::spawn(async move { connection.await.ok() });
         let bytes = self.body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = Request::new(Full::new(bytes));

@@ -54,7 +54,8 @@ impl House {
         let mut built_in = None;
         if settings.file.is_none() && settings.loaded.config.public_url.is_none() {
             let no_port = |error: std::io::Error| {
-                Failure::new(Exit::Unreachable, "demo.socket", "no port is free on 127.0.0.1", "try again").because(settings::reason(&error))
+                Failure::new(Exit::Unreachable, "demo.socket", "no port is free on 127.0.0.1", "try again")
+                    .because(settings::reason(&error))
             };
             let listener = example::bind().map_err(no_port)?;
             let url = format!("http://{}/mcp", listener.local_addr().map_err(no_port)?);
@@ -78,7 +79,8 @@ impl House {
         let cast = Cast { name: "doorward-demo", tools: &BUILT_IN, wants: None, remembers: 0 };
         let running = example::Running::start(listener, cast, self.env.clone());
         running.map(Some).map_err(|error| {
-            Failure::new(Exit::Internal, "demo.socket", "the built-in server cannot be served", "try again").because(settings::reason(&error))
+            Failure::new(Exit::Internal, "demo.socket", "the built-in server cannot be served", "try again")
+                .because(settings::reason(&error))
         })
     }
 

@@ -18,8 +18,11 @@ const LISTENING: &str = "0A";
 /// The process that listens on the port of `address`; `None` when the system does not tell this user.
 #[must_use]
 pub fn owner(address: SocketAddr) -> Option<Owner> {
-    let inodes: Vec<String> =
-        ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|table| fs::read_to_string(table).ok()).flat_map(|table| listeners(&table, address.port())).collect();
+    let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .flat_map(|table| listeners(&table, address.port()))
+        .collect();
     if inodes.is_empty() {
         return None;
     }

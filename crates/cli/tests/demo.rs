@@ -52,7 +52,8 @@ fn the_whole_demo_refuses_every_attack_and_leaves_nothing() {
     let documents = documents(&ran.stdout);
     assert!(documents.iter().all(|document| document["v"] == 1));
     let attacks: Vec<&Value> = documents.iter().filter(|document| document.get("attack").is_some()).collect();
-    let names: Vec<String> = attacks.iter().map(|attack| format!("{}-{}", attack["part"].as_str().unwrap(), attack["attack"].as_str().unwrap())).collect();
+    let names: Vec<String> =
+        attacks.iter().map(|attack| format!("{}-{}", attack["part"].as_str().unwrap(), attack["attack"].as_str().unwrap())).collect();
     assert_eq!(names, ["passthrough-a", "passthrough-b", "passthrough-c", "session-a", "session-b", "session-c"]);
     for attack in &attacks {
         assert_eq!(attack["refused"], true, "{attack}");
@@ -93,10 +94,13 @@ fn shape(value: &Value, depth: usize) -> String {
     match value {
         Value::Object(members) if depth < 1 => {
             let fixed = ["part", "step", "attack"];
-            let members: Vec<String> = members
-                .iter()
-                .map(|(key, value)| if fixed.contains(&key.as_str()) { format!("{key}={value}") } else { format!("{key}:{}", shape(value, depth + 1)) })
-                .collect();
+            let members: Vec<String> =
+                members
+                    .iter()
+                    .map(|(key, value)| {
+                        if fixed.contains(&key.as_str()) { format!("{key}={value}") } else { format!("{key}:{}", shape(value, depth + 1)) }
+                    })
+                    .collect();
             members.join(" ")
         }
         Value::Object(_) => "object".to_owned(),
@@ -149,6 +153,11 @@ fn d1_it_obeys_no_configuration() {
     let room = Room::new("own");
     let ran = room.command(&["demo", "--json", "--state", "/nonexistent/state"]).output().expect("ran");
     assert_eq!(ran.status.code(), Some(2));
-    let ran = room.command(&["demo", "--json", "--only", "audit"]).env("DOORWARD_LISTEN__ADDRESS", "0.0.0.0:1").env("DOORWARD_NONSENSE", "x").output().expect("ran");
+    let ran = room
+        .command(&["demo", "--json", "--only", "audit"])
+        .env("DOORWARD_LISTEN__ADDRESS", "0.0.0.0:1")
+        .env("DOORWARD_NONSENSE", "x")
+        .output()
+        .expect("ran");
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stdout));
 }

@@ -102,11 +102,9 @@ impl State {
                 None => written(Answer::error(StatusCode::BAD_REQUEST, None, PARSE, "This is not JSON.")),
             },
             Method::GET => self.stream(&parts.headers, session),
-            Method::DELETE => bare(if session.is_some_and(|id| held(&self.sessions).end(id)) {
-                StatusCode::NO_CONTENT
-            } else {
-                StatusCode::NOT_FOUND
-            }),
+            Method::DELETE => {
+                bare(if session.is_some_and(|id| held(&self.sessions).end(id)) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND })
+            }
             _ => {
                 let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
@@ -151,7 +149,11 @@ impl State {
         let Some(method) = message.get("method").and_then(Value::as_str) else {
             // Answers to questions: this server asks none that are answered so.
             let known = message.get("result").or_else(|| message.get("error")).is_some();
-            return if known { Answer::accepted() } else { Answer::error(StatusCode::BAD_REQUEST, None, INVALID_REQUEST, "Not a message.") };
+            return if known {
+                Answer::accepted()
+            } else {
+                Answer::error(StatusCode::BAD_REQUEST, None, INVALID_REQUEST, "Not a message.")
+            };
         };
         let Some(id) = id else { return Answer::accepted() };
         let params = message.get("params").unwrap_or(&Value::Null);
@@ -190,10 +192,13 @@ impl State {
             "tools/list" => Answer::result(id, json!({"tools": self.definitions()})),
             "tools/call" => match self.call(params, Round::default()) {
                 Ok((tool, done)) => {
-                    held(&self.sessions).tell(session, &json!({
-                        "jsonrpc": "2.0", "method": "notifications/message",
-                        "params": {"level": "info", "logger": self.cast.name, "data": format!("{} was called", tool.name())},
-                    }));
+                    held(&self.sessions).tell(
+                        session,
+                        &json!({
+                            "jsonrpc": "2.0", "method": "notifications/message",
+                            "params": {"level": "info", "logger": self.cast.name, "data": format!("{} was called", tool.name())},
+                        }),
+                    );
                     Answer::result(id, finished(done))
                 }
                 Err(text) => Answer::error(StatusCode::OK, Some(id), INVALID_PARAMS, &text),

@@ -54,7 +54,11 @@ pub(super) async fn once_through(stage: &Stage, show: &mut Show<'_>) -> Result<(
     let knocked = Ask::initialize(NOTES).send(to).await?;
     let challenged = knocked.field("www-authenticate").is_some_and(|value| value.starts_with("Bearer"));
     expect("without a key there is a 401", knocked.status == StatusCode::UNAUTHORIZED && challenged, &knocked)?;
-    expect("and the server hears nothing", stage.notes.visits().iter().all(|visit| visit.method != "initialize" || by_gateway(visit)), &knocked)?;
+    expect(
+        "and the server hears nothing",
+        stage.notes.visits().iter().all(|visit| visit.method != "initialize" || by_gateway(visit)),
+        &knocked,
+    )?;
     show.step("knock", "without a key", "401", &json!({"status": 401}));
 
     let session = session(stage, key).await?;
@@ -83,13 +87,21 @@ pub(super) async fn once_through(stage: &Stage, show: &mut Show<'_>) -> Result<(
     let before = stage.notes.count();
     let refused = ask("tools/call", &json!({"name": "delete_note", "arguments": {"id": "1"}})).send(to).await?;
     let said = refused.error().or_else(|| refused.text()).unwrap_or_default();
-    let is_refused = refused.error().is_some() || refused.message().is_some_and(|message| message.pointer("/result/isError") == Some(&true.into()));
+    let is_refused =
+        refused.error().is_some() || refused.message().is_some_and(|message| message.pointer("/result/isError") == Some(&true.into()));
     expect("deleting is refused and the server hears nothing", is_refused && stage.notes.count() == before, &refused)?;
     let said = said.split(" (audit").next().unwrap_or_default().to_owned();
-    show.step("", "notes__delete_note {\"id\":\"1\"} -> notes is not called", "refused", &json!({"tool": "notes__delete_note", "said": said}));
+    show.step(
+        "",
+        "notes__delete_note {\"id\":\"1\"} -> notes is not called",
+        "refused",
+        &json!({"tool": "notes__delete_note", "said": said}),
+    );
 
     let question = call(NOTES, "share_note", &json!({"id": "1"})).with_key(key).send(to).await?;
-    let asked = question.message().and_then(|message| Some(message.pointer("/result/inputRequests/recipient/params/message")?.as_str()?.to_owned()));
+    let asked = question
+        .message()
+        .and_then(|message| Some(message.pointer("/result/inputRequests/recipient/params/message")?.as_str()?.to_owned()));
     expect("share_note asks", asked.is_some(), &question)?;
     let asked = asked.unwrap_or_default();
     let shared = answered(&question, "bob").with_key(key).send(to).await?;

@@ -87,7 +87,8 @@ pub(super) type Kept = (Record<'static>, [u8; 32]);
 impl Directory {
     pub(super) fn new() -> Result<Self, Failure> {
         let failed = |why: String| {
-            Failure::new(Exit::Unreachable, "demo.directory", "no temporary directory can be made", "check TMPDIR and its disk").because(why)
+            Failure::new(Exit::Unreachable, "demo.directory", "no temporary directory can be made", "check TMPDIR and its disk")
+                .because(why)
         };
         let random: [u8; 8] = Env::system().bytes().map_err(|error| failed(error.to_string()))?;
         let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
