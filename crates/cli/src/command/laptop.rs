@@ -41,7 +41,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// # Errors
 /// [`Failure`] when it cannot start.
 pub fn run(port: Option<u16>, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let options = || port.map(|port| listen_on(port)).into_iter().collect::<Vec<Given>>();
+    let options = || port.map(listen_on).into_iter().collect::<Vec<Given>>();
     let settings = settings::read(global, options())?;
     let directory = state::directory(global)?;
     if let Some(other) = running::other(&directory) {

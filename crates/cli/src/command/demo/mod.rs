@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long)]
     pub keep: bool,
     /// With --keep: the port of the gateway [default: 8417 if it is free]
-    #[arg(long = "at-port", value_name = "PORT", requires = "keep", alias = "port")]
+    #[arg(long, value_name = "PORT", requires = "keep")]
     pub port: Option<u16>,
 }
 
@@ -147,12 +147,12 @@ async fn play(stage: &Stage, show: &mut Show<'_>, only: Option<Part>) -> Verdict
         show.attacks("session", "Session hijack", &made);
         attempts.extend(made);
     }
-    let chain = stage.verify();
     if wants(Part::Audit) {
         let noticed = attacks::altered(stage).await;
         good &= noticed.is_ok();
         show.altered(&noticed);
     }
+    let chain = stage.verify();
     good &= attempts.iter().all(attacks::Attempt::holds);
     show.ending(&attempts, &chain, good, begun.elapsed());
     match (chain, good) {
