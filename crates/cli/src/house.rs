@@ -163,6 +163,7 @@ pub fn failed(error: SetupError) -> Failure {
         SetupError::Audit(_) | SetupError::AuditKey(_) => {
             (Exit::Integrity, "setup.audit", "another doorward may be running on this state directory; else see doorward audit verify")
         }
+        SetupError::Launcher(_) => (Exit::Unreachable, "setup.launcher", "another doorward may be running on this state directory"),
         SetupError::Listen { .. } => (Exit::Unreachable, "setup.listen", "stop what listens there, or choose another listen.address"),
         SetupError::Target { .. } | SetupError::Tls(_) | SetupError::File { .. } | SetupError::Egress(_) => {
             (Exit::Configuration, "setup.configuration", "see doorward config check")

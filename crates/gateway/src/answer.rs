@@ -4,16 +4,17 @@
 
 use crate::Gateway;
 use crate::listen::body::Body;
+use crate::listen::metrics::OutcomeClass;
 use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Said};
-use crate::upstream::station::{Reply, Streaming, Waits};
+use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Outcome};
-use doorward_core::blame::{Presence, Refusal, Retry, Wire};
+use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
@@ -90,7 +91,7 @@ impl Gateway {
             }
         };
         let outcome = Outcome { principal: Some(principal), ..outcome };
-        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         match self.audit.settle(intent, &outcome, now).await {
             Ok(receipt) => Answer::new(response).release(receipt),
             Err(unrecorded) => unrecorded.response(),
@@ -99,7 +100,7 @@ impl Gateway {
 
     fn whole(&self, end: Final, session: Option<&str>, walk: &Walk) -> Response<Body> {
         let body = end.body.into_content();
-        let mut response = if walk.accept == doorward_core::mcp::headers::Accept::Events && end.status == 200 {
+        let mut response = if walk.accept.prefers_events() && end.status == 200 {
             let (send, receive) = mpsc::channel(1);
             send.try_send(sse::frame(None, &body)).ok();
             events(Body::stream(receive))
@@ -158,11 +159,10 @@ impl Gateway {
         match opened {
             Ok((receipt, ongoing)) => {
                 let gateway = Arc::clone(self);
-                self.metrics.stream_opened();
+                let open = self.metrics.stream();
                 self.tasks.spawn(async move {
-                    let _seat = seat;
-                    Arc::clone(&gateway).pump(streaming, sink, ongoing, walk, principal).await;
-                    gateway.metrics.stream_closed();
+                    let (_seat, _open) = (seat, open);
+                    gateway.pump(streaming, sink, ongoing, walk, principal).await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }
@@ -184,7 +184,7 @@ impl Gateway {
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
         outcome.reason = ended.reason;
         outcome.private = ended.cause;
-        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
@@ -192,10 +192,14 @@ impl Gateway {
 
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
         let timeout = self.timeout_of(ongoing);
-        if let Some(said) = streaming.first.take() {
-            if let Some(ended) = self.say(said, sink, ongoing, walk).await {
-                return ended;
+        match std::mem::replace(&mut streaming.first, First::Nothing) {
+            First::Nothing => {}
+            First::Said(said) => {
+                if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                    return ended;
+                }
             }
+            First::Paused => sink.part(),
         }
         let begun = Instant::now();
         let mut epoch = self.epoch.subscribe();
@@ -228,9 +232,7 @@ impl Gateway {
                 Ok(Some(Item::Message(incoming))) => streaming.relay.take(incoming).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
-                    if let Sink::Kept(replay) = sink {
-                        replay.part();
-                    }
+                    sink.part();
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
@@ -369,6 +371,13 @@ impl Sink {
         }
     }
 
+    /// Lets a legacy client poll: it is sent away and comes back with its last event.
+    fn part(&self) {
+        if let Self::Kept(replay) = self {
+            replay.part();
+        }
+    }
+
     /// Resolves when the client of a modern stream is gone; a legacy client may come back.
     async fn closed(&self) {
         match self {
@@ -390,6 +399,15 @@ async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
     match cancel {
         Some(cancel) => cancel.notified().await,
         None => std::future::pending().await,
+    }
+}
+
+fn metric_class(outcome: &Outcome) -> OutcomeClass {
+    match outcome.blame {
+        None => OutcomeClass::Served,
+        Some(Blame::Caller) => OutcomeClass::Caller,
+        Some(Blame::Upstream) => OutcomeClass::Upstream,
+        Some(Blame::Us) => OutcomeClass::Us,
     }
 }
 

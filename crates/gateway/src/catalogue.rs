@@ -203,7 +203,7 @@ impl Gateway {
             Some(kept) => (Arc::clone(&kept.listing), kept.read),
             None => {
                 let approved = self.approved_launch(&upstream).await;
-                let read = read(&upstream, &self.tasks, self.secret_of(server), approved, family).await?;
+                let read = read(&upstream, &self.processes, self.secret_of(server), approved, family).await?;
                 self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
                 (Arc::new(read), Instant::now())
             }

@@ -32,7 +32,8 @@ impl Gateway {
         known.method = Some(call.method().as_str().to_owned());
         known.name = call.target().map(str::to_owned);
         known.rpc_id = call.rpc_id();
-        if let Err(wait) = self.rates.take(bound.caller().user()) {
+        let tool = call.target().filter(|_| call.method() == Method::ToolsCall);
+        if let Err(wait) = self.rates.take(bound.caller(), bound.server(), tool) {
             let seconds = wait.as_secs().saturating_add(1);
             let refusal = Refusal::new(Station::Policy, "rate_limited", Blame::Caller, Wire::Http(429), "Too many requests. Slow down.");
             return Err(refusal.retry(Retry::After(Duration::from_secs(seconds))).knowing(known));

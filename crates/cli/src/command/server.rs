@@ -20,6 +20,7 @@ use doorward_gateway::upstream::fault::Fault;
 use doorward_gateway::upstream::{Reached, Upstream};
 use doorward_store::{Pin, Store};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ struct Opened {
     upstream: Upstream,
     secret: Option<Arc<UpstreamSecret>>,
     tasks: Tasks,
+    scratch: PathBuf,
     built_in: Option<example::Running>,
 }
 
@@ -94,12 +96,14 @@ async fn open(house: House, name: &str) -> Result<Opened, Failure> {
     let built_in = house.serve_built_in()?;
     let tasks = Tasks::new();
     let store = house.store().await?;
-    let servers = setup::servers(house.config(), &house.state, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    // Apart from a gateway that may be running on the same state directory.
+    let scratch = house.state.join(format!("once-{}", std::process::id()));
+    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
     let (upstream, secret) = found.ok_or_else(|| {
         Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
     })?;
-    Ok(Opened { house, store, upstream, secret, tasks, built_in })
+    Ok(Opened { house, store, upstream, secret, tasks, scratch, built_in })
 }
 
 async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
@@ -140,8 +144,12 @@ impl Opened {
     }
 
     async fn close(self) {
+        if let Reached::Stdio(stdio) = &self.upstream.reach {
+            stdio.launcher.stop(Duration::from_secs(10)).await;
+        }
         drop(self.built_in);
         self.tasks.stop(Duration::from_secs(5)).await;
+        std::fs::remove_dir_all(&self.scratch).ok();
         self.store.close().await;
     }
 }
@@ -177,13 +185,15 @@ async fn definitions(
 /// [`Failure`] when one cannot be read, or the store takes nothing.
 pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str) -> Result<(), Failure> {
     let tasks = Tasks::new();
-    let servers = setup::servers(house.config(), &house.state, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    let scratch = house.state.join(format!("once-{}", std::process::id()));
+    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
         let found = definitions(upstream, secret.as_ref(), &tasks).await?;
         let pins = pins(&found, by, house.env.now(), |_| true);
         store.approve(&upstream.config.name, &pins).await.map_err(|error| unavailable(&error))?;
     }
     tasks.stop(Duration::from_secs(5)).await;
+    std::fs::remove_dir_all(&scratch).ok();
     Ok(())
 }
 

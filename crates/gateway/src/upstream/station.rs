@@ -52,11 +52,22 @@ pub struct Streaming {
     /// How they are translated.
     pub relay: Relay,
     /// What came already.
-    pub first: Option<Said>,
+    pub first: First,
     /// Told when the client cancels.
     pub cancel: Option<Arc<tokio::sync::Notify>>,
     /// Without limits of silence: a stream that waits for changes.
     pub waits: Waits,
+}
+
+/// What came before the stream was opened.
+#[derive(Debug)]
+pub enum First {
+    /// Nothing.
+    Nothing,
+    /// A message.
+    Said(Said),
+    /// The upstream closed its stream and wants to be asked again.
+    Paused,
 }
 
 /// Whether silence on a stream means anything.
@@ -192,16 +203,16 @@ impl Gateway {
             let said = match item {
                 Ok(item) => match item? {
                     Some(Item::Message(incoming)) => relay.take(incoming).await?,
-                    Some(Item::Paused(_)) if events => return Ok(stream(exchange, relay, None, guard.take(), waits)),
+                    Some(Item::Paused(_)) if events => return Ok(stream(exchange, relay, First::Paused, guard.take(), waits)),
                     Some(Item::Paused(_)) => continue,
                     None => return Err(Fault::Incomplete),
                 },
-                Err(_) if events => return Ok(stream(exchange, relay, None, guard.take(), waits)),
+                Err(_) if events => return Ok(stream(exchange, relay, First::Nothing, guard.take(), waits)),
                 Err(_) => return Err(Fault::Silent),
             };
             match said {
                 Said::Final(end) => return Ok(Reply::Whole(end, None)),
-                Said::Event(_) if events => return Ok(stream(exchange, relay, Some(said), guard.take(), waits)),
+                Said::Event(_) if events => return Ok(stream(exchange, relay, First::Said(said), guard.take(), waits)),
                 Said::Event(_) | Said::Nothing => {}
             }
             if begun.elapsed() > self.limits.call_timeout {
@@ -228,7 +239,7 @@ impl Gateway {
         let caller = bound.caller();
         let key = PipeKey { owner: Some((caller.user().clone(), caller.client().clone())) };
         let approved = self.approved_launch(upstream).await;
-        let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.tasks, approved).await?;
+        let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.processes, approved).await?;
         upstream.ensure_modern(&way).await?;
         Ok((way, Era::Modern))
     }
@@ -255,7 +266,7 @@ impl Gateway {
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
         let way = match &upstream.reach {
             Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.tasks, self.approved_launch(upstream).await).await?),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await).await?),
         };
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
         let opened = match upstream.open_session(way, version, &capabilities).await? {
@@ -428,7 +439,7 @@ impl Gateway {
         )
         .with_secret(outgoing.secret())
         .in_session(session);
-        Ok(stream(exchange, relay, None, None, Waits::Changes))
+        Ok(stream(exchange, relay, First::Nothing, None, Waits::Changes))
     }
 
     async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
@@ -491,7 +502,7 @@ impl Drop for Entered {
     }
 }
 
-fn stream(exchange: Exchange, relay: Relay, first: Option<Said>, guard: Option<Entered>, waits: Waits) -> Reply {
+fn stream(exchange: Exchange, relay: Relay, first: First, guard: Option<Entered>, waits: Waits) -> Reply {
     let cancel = guard.map(|mut guard| {
         guard.kept = true; // the stream ends it
         Arc::clone(&guard.cancel)
