@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, completions, config, serve, server, version};
+use crate::command::{apikey, audit, bridge, completions, config, policy, serve, server, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -57,12 +57,17 @@ pub enum Color {
 pub enum Command {
     /// Run the gateway with its configuration
     Serve(serve::Arguments),
-    /// Servers behind the gateway: list, test, approve
+    /// Connect a client that only speaks stdio to a server behind a gateway
+    Bridge(bridge::Arguments),
+    /// Servers behind the gateway: add, list, test, approve
     #[command(subcommand)]
     Server(server::Command),
     /// Static keys: create, list, revoke
     #[command(subcommand)]
     Apikey(apikey::Command),
+    /// Check, show, test and explain the rules
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Check, show and describe the configuration
     #[command(subcommand)]
     Config(config::Command),

@@ -40,6 +40,12 @@ impl Failure {
         Self { problems, ..Self::new(Exit::Configuration, "config.unusable", format!("{name} is not usable"), help) }
     }
 
+    /// Files that are not usable for reasons that are shown with their lines.
+    #[must_use]
+    pub fn several(id: &'static str, message: impl Into<String>, problems: Vec<Problem>) -> Self {
+        Self { problems, ..Self::new(Exit::Configuration, id, message, "") }
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, why: impl Display) -> Self {

@@ -9,6 +9,7 @@ pub mod console;
 pub mod exit;
 pub mod failure;
 pub mod house;
+pub mod policies;
 pub mod settings;
 pub mod state;
 

@@ -2,9 +2,11 @@
 
 pub mod apikey;
 pub mod audit;
+pub mod bridge;
 pub mod completions;
 pub mod config;
 pub mod man;
+pub mod policy;
 pub mod serve;
 pub mod server;
 pub mod version;
@@ -23,6 +25,8 @@ pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<E
         Command::Serve(arguments) => serve::run(&arguments, global, console),
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),
+        Command::Bridge(arguments) => bridge::run(&arguments, console),
+        Command::Policy(command) => policy::run(&command, global, console),
         Command::Config(command) => config::run(command, global, console),
         Command::Audit(command) => audit::run(command, global, console),
         Command::Completions(arguments) => completions::run(&arguments, console),
