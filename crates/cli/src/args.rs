@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, bridge, completions, config, policy, serve, server, version};
+use crate::command::{apikey, audit, bridge, completions, config, keys, policy, serve, server, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -74,6 +74,9 @@ pub enum Command {
     /// Read, check and export the record
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Signing and encryption keys: list, rotate
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print completions for a shell
     Completions(completions::Arguments),
     /// Print the manual page

@@ -131,7 +131,7 @@ async fn a_session_over_stdio_with_a_question_on_the_way() {
     assert_eq!(progress, 30);
     client.finish().await;
     let record = house.record();
-    assert!(record.contains("session/end"), "the session is ended at the gateway: {record}");
+    assert!(record.contains("<end-session>"), "the session is ended at the gateway: {record}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bridge;
 pub mod completions;
 pub mod config;
+pub mod keys;
 pub mod man;
 pub mod policy;
 pub mod serve;
@@ -27,6 +28,7 @@ pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<E
         Command::Apikey(command) => apikey::run(&command, global, console),
         Command::Bridge(arguments) => bridge::run(&arguments, console),
         Command::Policy(command) => policy::run(&command, global, console),
+        Command::Keys(command) => keys::run(&command, global, console),
         Command::Config(command) => config::run(command, global, console),
         Command::Audit(command) => audit::run(command, global, console),
         Command::Completions(arguments) => completions::run(&arguments, console),

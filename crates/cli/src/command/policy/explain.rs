@@ -233,7 +233,7 @@ pub(super) fn lines(explanation: &Explanation, width: usize) -> Vec<String> {
         });
     }
     let mut add = |text: String| lines.extend(wrapped(&text, width.saturating_sub(2)).into_iter().map(|line| format!("  {line}")));
-    if let Some(why) = explanation.denied.filter(|_| !explanation.rules.is_empty()) {
+    if let Some(why) = explanation.denied.filter(|why| !explanation.rules.is_empty() && *why != Why::Policy) {
         add(format!("because {}", meaning(why)));
     }
     for rule in &explanation.otherwise {
