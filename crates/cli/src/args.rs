@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, bridge, completions, config, keys, policy, serve, server, version};
+use crate::command::{apikey, audit, bridge, completions, config, doctor, keys, policy, serve, server, status, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -77,6 +77,10 @@ pub enum Command {
     /// Signing and encryption keys: list, rotate
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Say how the running gateway is
+    Status(status::Arguments),
+    /// Check the whole installation, one line for each check
+    Doctor(doctor::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
     /// Print the manual page

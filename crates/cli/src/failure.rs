@@ -53,6 +53,16 @@ impl Failure {
         self
     }
 
+    /// What went wrong in one line, for a list of checks.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match (self.problems.len(), &self.why) {
+            (0, None) => self.message.clone(),
+            (0, Some(why)) => format!("{}: {why}", self.message),
+            (count, _) => format!("{}: {}", self.message, counted(u64::try_from(count).unwrap_or(u64::MAX), "problem")),
+        }
+    }
+
     /// Says it, and gives the way the program ends.
     pub fn tell(self, console: &mut Console) -> Exit {
         if console.form() == Form::Json {

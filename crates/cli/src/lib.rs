@@ -10,6 +10,8 @@ pub mod exit;
 pub mod failure;
 pub mod house;
 pub mod policies;
+pub mod record;
+pub mod running;
 pub mod settings;
 pub mod state;
 

@@ -5,11 +5,13 @@ pub mod audit;
 pub mod bridge;
 pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod keys;
 pub mod man;
 pub mod policy;
 pub mod serve;
 pub mod server;
+pub mod status;
 pub mod version;
 
 use crate::args::{Command, Global};
@@ -29,6 +31,8 @@ pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<E
         Command::Bridge(arguments) => bridge::run(&arguments, console),
         Command::Policy(command) => policy::run(&command, global, console),
         Command::Keys(command) => keys::run(&command, global, console),
+        Command::Status(arguments) => status::run(&arguments, global, console),
+        Command::Doctor(arguments) => doctor::run(&arguments, global, console),
         Command::Config(command) => config::run(command, global, console),
         Command::Audit(command) => audit::run(command, global, console),
         Command::Completions(arguments) => completions::run(&arguments, console),
