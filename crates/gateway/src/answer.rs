@@ -295,8 +295,8 @@ impl Gateway {
         if bound.caller().expires() <= now {
             return Some("expired_credential");
         }
-        if !self.is_still_good(bound.caller(), bound.server(), now).await {
-            return Some("revoked_credential");
+        if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
+            return Some(reason);
         }
         (!self.still_permits(ongoing.intent().permit(), walk).await).then_some("no_longer_permitted")
     }

@@ -199,7 +199,7 @@ async fn rs_06_scopes_and_arguments_are_enforced_for_each_tool() {
     let rules = r#"
         @id("use") permit (principal, action == Action::"use", resource);
         @id("echo-in-acme") permit (principal, action == Action::"call", resource == Tool::"alpha__echo")
-        when { context.args has text && context.args.text like "acme/*" };
+        when { context.arguments has text && context.arguments.text like "acme/*" };
         @id("others") permit (principal, action == Action::"call", resource in Risk::"destructive");
     "#;
     let more = "tools = { read = [\"echo\"], destructive = [\"reflect\"] }";
