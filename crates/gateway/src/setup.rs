@@ -280,6 +280,12 @@ impl Gateway {
         &self.store
     }
 
+    /// The revocation epoch as this process knows it.
+    #[must_use]
+    pub const fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
     /// Ends what is over: idle sessions and their processes, expired rows.
     async fn keep_house(self: Arc<Self>) {
         loop {

@@ -27,6 +27,7 @@ use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
 use doorward_core::session::{Stored, UpstreamSessionId};
+use doorward_store::{Refused, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -285,8 +286,11 @@ impl Gateway {
             used: now,
         };
         if let Err(error) = self.store.open_session(&stored, self.limits.sessions_per_user.get()).await {
-            tracing::warn!(%error, "a session was not opened");
             upstream.close(&way, spoken).await;
+            if matches!(error, StoreError::Refused(Refused::TooMany)) {
+                return Err(Fault::TooManySessions);
+            }
+            tracing::warn!(%error, "a session was not opened");
             return Err(Fault::Overloaded(Some(60)));
         }
         let live = self.live.session(&stored.digest);
