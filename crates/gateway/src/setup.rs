@@ -2,7 +2,7 @@
 
 use crate::Gateway;
 use crate::audit::key;
-use crate::audit::recorder::{Durability, OpenError, Options, Recorder};
+use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
 use crate::egress::target::{BadTarget, Reach, Target};
@@ -27,6 +27,7 @@ use crate::upstream::relay::Desk;
 use crate::upstream::{Reached, StdioServer, Upstream, Upstreams};
 use arc_swap::ArcSwap;
 use doorward_core::audit::chain::{DigestKey, Digests, WriterId};
+use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
 use doorward_core::credential::UpstreamSecret;
@@ -190,6 +191,7 @@ impl Gateway {
             metrics: Metrics::new(),
         });
         tasks.spawn(Arc::clone(&gateway).keep_house());
+        tasks.spawn(Arc::clone(&gateway).keep_recording());
         Ok(gateway)
     }
 
@@ -250,6 +252,19 @@ impl Gateway {
         &self.store
     }
 
+    /// Tries again while the record takes nothing: a gateway that is not ready gets no calls that could find out (AUD-02).
+    async fn keep_recording(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RECOVER) => {}
+                () = self.tasks.stopping() => return,
+            }
+            if self.audit.fault() == Some(Cause::Write) {
+                self.note(&Notice { reason: "record_recovered", ..Notice::default() }).await;
+            }
+        }
+    }
+
     /// Ends what is over: idle sessions and their processes, expired rows.
     async fn keep_house(self: Arc<Self>) {
         loop {
@@ -269,6 +284,9 @@ impl Gateway {
         }
     }
 }
+
+/// How often a record that took nothing is tried again.
+const RECOVER: Duration = Duration::from_secs(1);
 
 /// The corridor behind the listener.
 #[derive(Debug)]

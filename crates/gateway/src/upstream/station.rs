@@ -27,6 +27,7 @@ use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
 use doorward_core::session::{Stored, UpstreamSessionId};
+use doorward_store::{Refused, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -288,7 +289,10 @@ impl Gateway {
         if let Err(error) = self.store.open_session(&stored, self.limits.sessions_per_user.get()).await {
             tracing::warn!(%error, "a session was not opened");
             upstream.close(&way, spoken).await;
-            return Err(Fault::Overloaded(Some(60)));
+            return Err(match error {
+                StoreError::Refused(Refused::TooMany) => Fault::TooManySessions,
+                _ => Fault::Store,
+            });
         }
         let live = self.live.session(&stored.digest);
         if let Way::Pipe(pipe) = &way {
@@ -452,8 +456,7 @@ impl Gateway {
 
     async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
         let owner = Owner::of(outgoing.bound());
-        let tasks =
-            self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Overloaded(None))?;
+        let tasks = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Store)?;
         let entries: Vec<RawJson> = tasks
             .iter()
             .map(|task| {
