@@ -208,7 +208,7 @@ impl Gateway {
                 (Arc::new(read), Instant::now())
             }
         };
-        let pins = self.store.pins(server).await.map_err(|_| Fault::Overloaded(None))?;
+        let pins = self.store.pins(server).await.map_err(|_| Fault::Store)?;
         let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
         *kept = Some(Kept { listing: Arc::clone(&listing), view: Arc::clone(&view), read, epoch, generation });
         Ok((listing, view))

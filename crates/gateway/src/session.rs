@@ -69,17 +69,22 @@ impl Gateway {
             }
         };
         let owner = match &claim {
-            Claim::Existing(Some(stored)) => Some(format!("the session belongs to {} through {}", stored.user, stored.client)),
+            Claim::Existing(Some(stored)) => Some((stored.user.clone(), stored.client.clone(), stored.is_alive(LIFETIMES, now))),
             _ => None,
         };
         let (user, asked) = (caller.user().clone(), digest);
-        let bound = open(caller, server, claim, LIFETIMES, now).map_err(|unknown| {
-            let refusal = unknown.refusal();
-            match &owner {
-                Some(owner) => refusal.because(owner.clone()),
-                None => refusal,
+        let bound = match open(caller, server, claim, LIFETIMES, now) {
+            Ok(bound) => bound,
+            Err(unknown) => {
+                let refusal = unknown.refusal();
+                let Some((owner, client, is_alive)) = owner else { return Err(refusal) };
+                if let Some(digest) = digest.filter(|_| !is_alive) {
+                    // Over is over: a clock that steps back does not bring it back (FLT-07).
+                    self.forget(&digest, &owner).await;
+                }
+                return Err(refusal.because(format!("the session belongs to {owner} through {client}")));
             }
-        })?;
+        };
         if let (Some(stored), Some(digest)) = (bound.session(), asked) {
             let live = self.live.session(&digest);
             if live.record().is_none() {

@@ -2,7 +2,7 @@
 
 use crate::Gateway;
 use crate::audit::key;
-use crate::audit::recorder::{Durability, OpenError, Options, Recorder};
+use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
 use crate::egress::target::{BadTarget, Reach, Target};
@@ -210,6 +210,7 @@ impl Gateway {
             turned: Turnings::default(),
         });
         tasks.essential(Arc::clone(&gateway).keep_house());
+        tasks.essential(Arc::clone(&gateway).keep_recording());
         Ok(gateway)
     }
 
@@ -286,6 +287,19 @@ impl Gateway {
         &self.epoch
     }
 
+    /// Tries again while the record takes nothing: a gateway that is not ready gets no calls that could find out (AUD-02).
+    async fn keep_recording(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(RECOVER) => {}
+                () = self.tasks.stopping() => return,
+            }
+            if self.audit.fault() == Some(Cause::Write) {
+                self.note(&Notice { reason: "record_recovered", ..Notice::default() }).await;
+            }
+        }
+    }
+
     /// Ends what is over: idle sessions and their processes, expired rows.
     async fn keep_house(self: Arc<Self>) {
         loop {
@@ -334,6 +348,9 @@ pub struct Rotated {
     /// It signs from here on.
     pub new: PublicKey,
 }
+
+/// How often a record that took nothing is tried again.
+const RECOVER: Duration = Duration::from_secs(1);
 
 /// The corridor behind the listener.
 #[derive(Debug)]

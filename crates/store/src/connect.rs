@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use doorward_core::secret::Secret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ pub(crate) async fn connected(url: &StoreUrl, password: Option<Secret<String>>, 
                 .acquire_timeout(PATIENCE)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                .after_release(|connection, _| Box::pin(is_outside(connection)))
                 .connect_with(file(path).journal_mode(SqliteJournalMode::Wal))
                 .await
                 .map_err(|error| StoreError::of(&error))?;
@@ -50,6 +51,13 @@ pub(crate) async fn connected(url: &StoreUrl, password: Option<Secret<String>>, 
                 .map_err(|error| StoreError::of(&error))
         }
     }
+}
+
+/// False for a connection that still counts a transaction once its roll-back has run. A full disk makes SQLite end a
+/// transaction by itself, which the driver does not notice: it would refuse every further one on this connection (FLT-02).
+async fn is_outside(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Puts connections that cannot write beside the writer of SQLite.
@@ -183,6 +191,26 @@ mod tests {
         {
             assert!(!holds_password(good) && !refused(good), "{good}");
         }
+    }
+
+    #[tokio::test]
+    async fn flt_02_a_full_database_takes_transactions_again_once_there_is_room() {
+        let directory = std::env::temp_dir().join(format!("doorward-full-{}", std::process::id()));
+        let url = StoreUrl::Sqlite(directory.join("full.db"));
+        let db = connected(&url, None, 1).await.expect("opened");
+        db.execute("CREATE TABLE heap (lump BLOB)", &[]).await.expect("table");
+        // As a full disk: no page more than there are. The limit belongs to the connection, as the failed transaction does.
+        db.execute("PRAGMA max_page_count = 1", &[]).await.expect("limit");
+        let mut tx = db.begin().await.expect("begun");
+        let lump = vec![7; 1 << 20];
+        let refused = tx.execute("INSERT INTO heap VALUES (?1)", &[crate::db::Value::bytes(&lump)]).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+        drop(tx);
+        let mut tx = db.begin().await.expect("a transaction after the failed one");
+        tx.execute("INSERT INTO heap VALUES (?1)", &[crate::db::Value::bytes(&lump)]).await.expect("room");
+        tx.commit().await.expect("kept");
+        db.close().await;
+        std::fs::remove_dir_all(directory).expect("removed");
     }
 
     #[test]

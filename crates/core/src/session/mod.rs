@@ -91,7 +91,7 @@ pub fn open(caller: Caller, server: &ServerName, claim: Claim, lifetimes: Lifeti
     match claim {
         Claim::PerRequest => Ok(Bound { caller, server, era: Era::Modern, session: None }),
         Claim::New(version) => Ok(Bound { caller, server, era: Era::Legacy(version), session: None }),
-        Claim::Existing(Some(stored)) if is_theirs(&stored, &caller, &server) && is_alive(&stored, lifetimes, now) => {
+        Claim::Existing(Some(stored)) if is_theirs(&stored, &caller, &server) && stored.is_alive(lifetimes, now) => {
             Ok(Bound { caller, server, era: Era::Legacy(stored.version), session: Some(stored) })
         }
         Claim::Existing(_) => Err(UnknownSession { known: Known { server: Some(server), ..caller.known() } }),
@@ -105,8 +105,13 @@ fn is_theirs(stored: &Stored, caller: &Caller, server: &ServerName) -> bool {
         && stored.server == *server
 }
 
-fn is_alive(stored: &Stored, lifetimes: Lifetimes, now: Timestamp) -> bool {
-    now.since(stored.used) < lifetimes.idle && now.since(stored.created) < lifetimes.absolute
+impl Stored {
+    /// True while neither limit has passed. What is not alive any more is to be ended, so that no step of the clock brings it
+    /// back (FLT-07).
+    #[must_use]
+    pub fn is_alive(&self, lifetimes: Lifetimes, now: Timestamp) -> bool {
+        now.since(self.used) < lifetimes.idle && now.since(self.created) < lifetimes.absolute
+    }
 }
 
 // === impl Bound ===

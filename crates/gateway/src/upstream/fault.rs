@@ -29,6 +29,10 @@ pub enum Fault {
     SessionLost,
     /// The upstream is overloaded.
     Overloaded(Option<u64>),
+    /// Doorward's own store takes or gives nothing: no fault of the upstream.
+    Store,
+    /// The caller has as many sessions as they may.
+    TooManySessions,
     /// A status without meaning here.
     Status(u16),
     /// Client and server share no era.
@@ -39,8 +43,6 @@ pub enum Fault {
     TooLong,
     /// More messages than a client takes.
     Flood,
-    /// The caller has as many sessions as are allowed (SES-07).
-    TooManySessions,
 }
 
 /// Whether the upstream may have acted.
@@ -69,9 +71,10 @@ impl Fault {
             Self::Credential => "upstream_credential",
             Self::SessionLost => "upstream_session_lost",
             Self::Overloaded(_) => "upstream_overloaded",
+            Self::Store => "store_unavailable",
+            Self::TooManySessions => "too_many_sessions",
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
-            Self::TooManySessions => "too_many_sessions",
         }
     }
 
@@ -80,7 +83,13 @@ impl Fault {
     pub const fn effect(&self) -> Effect {
         match self {
             Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
-            Self::NotApproved | Self::SessionLost | Self::NoEra(_) | Self::Credential | Self::Overloaded(_) | Self::TooManySessions => Effect::None,
+            Self::NotApproved
+            | Self::SessionLost
+            | Self::NoEra(_)
+            | Self::Credential
+            | Self::Overloaded(_)
+            | Self::Store
+            | Self::TooManySessions => Effect::None,
             _ => Effect::Unknown,
         }
     }
@@ -102,12 +111,14 @@ impl Fault {
                 format!("{server} did not answer in time. Your other tools work.")
             }
             Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
-            Self::TooManySessions => "Too many open sessions. End one, or wait until one is over.".to_owned(),
+            Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
+            Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
         let wire = match self {
+            Self::Store => Wire::Http(503),
             Self::TooManySessions => Wire::Http(429),
             Self::NoEra(supported) => {
                 let supported: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
@@ -125,12 +136,13 @@ impl Fault {
         };
         let retry = match self {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
+            Self::Store => Retry::After(Duration::from_secs(5)),
             Self::TooManySessions => Retry::After(Duration::from_secs(60)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
         };
         let blame = match self {
-            Self::NotApproved => Blame::Us,
+            Self::NotApproved | Self::Store => Blame::Us,
             Self::NoEra(_) | Self::TooManySessions => Blame::Caller,
             _ => Blame::Upstream,
         };

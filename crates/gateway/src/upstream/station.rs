@@ -287,11 +287,10 @@ impl Gateway {
         };
         if let Err(error) = self.store.open_session(&stored, self.limits.sessions_per_user.get()).await {
             upstream.close(&way, spoken).await;
-            if matches!(error, StoreError::Refused(Refused::TooMany)) {
-                return Err(Fault::TooManySessions);
-            }
-            tracing::warn!(%error, "a session was not opened");
-            return Err(Fault::Overloaded(Some(60)));
+            return Err(match error {
+                StoreError::Refused(Refused::TooMany) => Fault::TooManySessions,
+                _ => Fault::Store,
+            });
         }
         let live = self.live.session(&stored.digest);
         if let Way::Pipe(pipe) = &way {
@@ -449,8 +448,7 @@ impl Gateway {
 
     async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
         let owner = Owner::of(outgoing.bound());
-        let tasks =
-            self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Overloaded(None))?;
+        let tasks = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Store)?;
         let entries: Vec<RawJson> = tasks
             .iter()
             .map(|task| {
