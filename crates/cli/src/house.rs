@@ -173,6 +173,7 @@ pub fn failed(error: SetupError) -> Failure {
     Failure::new(exit, id, "the gateway cannot be set up", help).because(error)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the errors end here")]
 fn unusable(errors: Vec<PolicyError>) -> Failure {
     let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
     Failure::new(Exit::Configuration, "policy.unusable", "the policies are not usable", "see doorward policy check")

@@ -16,6 +16,7 @@ pub mod port;
 pub mod running;
 pub mod settings;
 pub mod state;
+pub mod stop;
 
 use args::Cli;
 use clap::Parser as _;

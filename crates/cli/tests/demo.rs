@@ -129,7 +129,7 @@ fn for_people_it_fits_80_columns_and_has_no_colour_without_a_terminal() {
 #[test]
 fn interrupted_it_removes_everything_too() {
     let room = Room::new("interrupted");
-    let mut child = room.command(&["demo", "--json", "--keep", "--at-port", "0"]).stdout(Stdio::piped()).spawn().expect("started");
+    let mut child = room.command(&["demo", "--json", "--keep", "--port", "0"]).stdout(Stdio::piped()).spawn().expect("started");
     let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
     let kept = lines.map(|line| line.expect("line")).find(|line| line.contains("\"part\":\"kept\"")).expect("it stays");
     let kept: Value = serde_json::from_str(&kept).expect("json");

@@ -2,6 +2,7 @@
 //! takes what the one before made, by value. See `ARCHITECTURE.md`.
 
 use crate::Gateway;
+use crate::batch::Batch;
 use crate::listen::body::Body;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
@@ -64,7 +65,7 @@ impl Gateway {
         let mut walk = Walk::new(&inbound, gone);
         let entered = match self.enter(&mut inbound, &mut walk).await {
             Ok(Entered { asked: Asked::Batch(elements), caller, server, claimed }) => {
-                return self.serve_batch(&inbound, caller, server, claimed, elements, walk).await;
+                return self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk).await;
             }
             Ok(entered) => entered,
             Err(refusal) => return self.refuse(refusal, &walk).await,

@@ -390,17 +390,14 @@ impl Random for FromEnv {
     }
 }
 
+/// A server that was set up, and the secret that Doorward holds for it.
+pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
+
 /// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn servers(
-    config: &Config,
-    state: &Path,
-    sources: &Sources,
-    env: &Env,
-    tasks: &Tasks,
-) -> Result<Vec<(Upstream, Option<Arc<UpstreamSecret>>)>, SetupError> {
+pub fn servers(config: &Config, state: &Path, sources: &Sources, env: &Env, tasks: &Tasks) -> Result<Vec<Configured>, SetupError> {
     let egress = door_out(config, tasks)?;
     let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
     let launcher = match stdio {
@@ -426,7 +423,7 @@ fn upstream(
     config: &Config,
     launcher: Option<&Launcher>,
     env: &Env,
-) -> Result<(Upstream, Option<Arc<UpstreamSecret>>), SetupError> {
+) -> Result<Configured, SetupError> {
     match &server.target {
         config::Target::Http { url } => {
             let bad = |cause| SetupError::Target { server: server.name.to_string(), cause };

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, DEMO, House};
 use crate::running::{self, Notice};
+use crate::stop::Stop;
 use crate::{settings, state};
 use doorward_core::config::load::Given;
 use doorward_core::config::{Config, KeptArguments, Target};
@@ -27,7 +28,6 @@ use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// In whose name the built-in definitions are approved.
 const BUILT_IN: &str = "built in";
@@ -41,7 +41,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// # Errors
 /// [`Failure`] when it cannot start.
 pub fn run(port: Option<u16>, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let options = || port.map(|port| listen_on(port)).into_iter().collect::<Vec<Given>>();
+    let options = || port.map(listen_on).into_iter().collect::<Vec<Given>>();
     let settings = settings::read(global, options())?;
     let directory = state::directory(global)?;
     if let Some(other) = running::other(&directory) {
@@ -66,6 +66,7 @@ fn listen_on(port: u16) -> Given {
 }
 
 async fn start(mut house: House, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    let mut stop = Stop::new()?;
     let mut claim = serve::claim(&house.state)?;
     let is_new = !house.state.join("doorward.db").exists();
     let built_in = house.serve_built_in()?;
@@ -88,7 +89,7 @@ async fn start(mut house: House, global: &Global, console: &mut Console) -> Resu
         Err(failure) => Err(failure),
     };
     let ended = match shown {
-        Ok(calls) => until_stopped(calls, console).await,
+        Ok(calls) => until_stopped(calls, &mut stop, console).await,
         Err(failure) => Err(failure),
     };
     let clean = gateway.stop().await;
@@ -107,20 +108,17 @@ async fn approve_built_in(house: &House, store: &Store, is_new: bool) -> Result<
 }
 
 /// Passes on what is recorded until the terminal or the system says stop.
-async fn until_stopped(mut calls: Calls, console: &mut Console) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::new(Exit::Internal, "signal", "signals cannot be heard", "try again").because(error);
-    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
+async fn until_stopped(mut calls: Calls, stop: &mut Stop, console: &mut Console) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => break,
+            () = stop.said() => break,
             _ = tick.tick() => match calls.news(console) {
                 Ok(lines) => lines.iter().for_each(|line| console.say(line)),
-                Err(error) => console.fail(format_args!("the record cannot be read: {}", settings::reason(&error))),
+                Err(error) => {
+                    let message = "the record cannot be read any more";
+                    return Err(Failure::new(Exit::Unreachable, "audit.unreadable", message, "check the disk").because(settings::reason(&error)));
+                }
             },
         }
     }

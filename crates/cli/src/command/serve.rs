@@ -37,6 +37,10 @@ pub fn run(_arguments: &Arguments, global: &Global, console: &mut Console) -> Re
 }
 
 async fn serve(house: House, console: &mut Console) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::Internal, "signal", "signals cannot be heard", "try again").because(error);
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
     let config = house.config().clone();
     let env = house.env.clone();
     let mut claim = claim(&house.state)?;
@@ -44,10 +48,6 @@ async fn serve(house: House, console: &mut Console) -> Result<Exit, Failure> {
     let serving = gateway.listen(&config).await.map_err(taken)?;
     announce(&mut claim, serving.address, &env);
     console.say(format_args!("ready  http{}://{}", if serving.tls.is_some() { "s" } else { "" }, serving.address));
-    let failed = |error: std::io::Error| Failure::new(Exit::Internal, "signal", "signals cannot be heard", "try again").because(error);
-    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
     loop {
         tokio::select! {
             _ = term.recv() => break,

@@ -183,13 +183,13 @@ impl State {
         held(&self.sessions).begin(session.clone());
         let info = json!({"name": self.cast.name, "version": env!("CARGO_PKG_VERSION")});
         let result = json!({"protocolVersion": version, "capabilities": {"tools": {}, "logging": {}}, "serverInfo": info});
-        Answer { session: Some(session), ..Answer::result(id, result) }
+        Answer { session: Some(session), ..Answer::result(id, &result) }
     }
 
     fn legacy(&self, id: &Value, method: &str, params: &Value, session: &str) -> Answer {
         match method {
-            "ping" | "logging/setLevel" => Answer::result(id, json!({})),
-            "tools/list" => Answer::result(id, json!({"tools": self.definitions()})),
+            "ping" | "logging/setLevel" => Answer::result(id, &json!({})),
+            "tools/list" => Answer::result(id, &json!({"tools": self.definitions()})),
             "tools/call" => match self.call(params, Round::default()) {
                 Ok((tool, done)) => {
                     held(&self.sessions).tell(
@@ -199,7 +199,7 @@ impl State {
                             "params": {"level": "info", "logger": self.cast.name, "data": format!("{} was called", tool.name())},
                         }),
                     );
-                    Answer::result(id, finished(done))
+                    Answer::result(id, &finished(done))
                 }
                 Err(text) => Answer::error(StatusCode::OK, Some(id), INVALID_PARAMS, &text),
             },
@@ -229,7 +229,7 @@ impl State {
         if let Value::Object(members) = &mut result {
             members.entry("resultType").or_insert_with(|| "complete".into());
         }
-        Answer::result(id, result)
+        Answer::result(id, &result)
     }
 
     fn definitions(&self) -> Vec<Value> {
@@ -299,7 +299,7 @@ impl Answer {
         Self { status: StatusCode::ACCEPTED, body: None, session: None }
     }
 
-    fn result(id: &Value, result: Value) -> Self {
+    fn result(id: &Value, result: &Value) -> Self {
         Self { status: StatusCode::OK, body: Some(json!({"jsonrpc": "2.0", "id": id, "result": result})), session: None }
     }
 

@@ -252,19 +252,19 @@ async fn replayed(stage: &Stage) -> Result<Attempt, Trouble> {
 }
 
 /// One byte of a copy of the record is changed: who did it.
-pub(super) fn altered(stage: &Stage) -> Result<Noticed, String> {
+pub(super) async fn altered(stage: &Stage) -> Result<Noticed, String> {
+    // Something that somebody would like to undo: the last attempt of mallory, whatever it was.
+    let attempt = Ask::new(Method::DELETE, NOTES).with_key(stage.mallory.key.reveal()).in_session(MADE_UP);
+    attempt.send(stage.address).await.map_err(|error| error.to_string())?;
     let text = std::fs::read_to_string(stage.record()).map_err(|error| error.to_string())?;
     let records = stage.records();
     let guilty =
         |(record, _): &&Kept| record.kind == Kind::Refused && record.user.as_ref().is_some_and(|user| user.sub == stage.mallory.name);
-    let (record, _) = records.iter().rfind(guilty).or_else(|| records.get(1)).ok_or("the record is empty")?;
+    let (record, _) = records.iter().rfind(guilty).ok_or("the attempt is not on the record")?;
     let position = usize::try_from(record.seq).unwrap_or(usize::MAX);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let line = position.checked_sub(1).and_then(|at| lines.get_mut(at)).ok_or("the record has no such line")?;
-    let changed = match line.contains("\"sub\":\"mallory\"") {
-        true => line.replacen("\"sub\":\"mallory\"", "\"sub\":\"nallory\"", 1),
-        false => line.replacen("\"writer\":\"w", "\"writer\":\"v", 1),
-    };
+    let changed = line.replacen("\"sub\":\"mallory\"", "\"sub\":\"nallory\"", 1);
     if changed == *line {
         return Err("nothing was altered".to_owned());
     }

@@ -13,11 +13,11 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house;
+use crate::stop::Stop;
 use clap::{Args, ValueEnum};
 use show::Show;
 use stage::{Directory, Stage};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Options of `demo`.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long)]
     pub keep: bool,
     /// With --keep: the port of the gateway [default: 8417 if it is free]
-    #[arg(long = "at-port", value_name = "PORT", requires = "keep", alias = "port")]
+    #[arg(long, value_name = "PORT", requires = "keep")]
     pub port: Option<u16>,
 }
 
@@ -75,32 +75,6 @@ pub fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Res
     runtime.shutdown_timeout(Duration::from_secs(1));
     directory.remove()?;
     ended
-}
-
-/// Resolves when the terminal or the system says stop.
-struct Stop {
-    int: Signal,
-    term: Signal,
-    hup: Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::new(Exit::Internal, "signal", "signals cannot be heard", "try again").because(error);
-        Ok(Self {
-            int: signal(SignalKind::interrupt()).map_err(failed)?,
-            term: signal(SignalKind::terminate()).map_err(failed)?,
-            hup: signal(SignalKind::hangup()).map_err(failed)?,
-        })
-    }
-
-    async fn said(&mut self) {
-        tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
-            _ = self.hup.recv() => {}
-        }
-    }
 }
 
 async fn perform(arguments: &Arguments, verbose: bool, directory: &Directory, console: &mut Console) -> Result<Exit, Failure> {
@@ -173,12 +147,12 @@ async fn play(stage: &Stage, show: &mut Show<'_>, only: Option<Part>) -> Verdict
         show.attacks("session", "Session hijack", &made);
         attempts.extend(made);
     }
-    let chain = stage.verify();
     if wants(Part::Audit) {
-        let noticed = attacks::altered(stage);
+        let noticed = attacks::altered(stage).await;
         good &= noticed.is_ok();
         show.altered(&noticed);
     }
+    let chain = stage.verify();
     good &= attempts.iter().all(attacks::Attempt::holds);
     show.ending(&attempts, &chain, good, begun.elapsed());
     match (chain, good) {

@@ -149,7 +149,7 @@ impl<'a> Show<'a> {
         match noticed {
             Ok(noticed) => {
                 self.heading("An altered record (in a copy)", Some((Paint::Good, "NOTICED".to_owned())));
-                self.console.line(format_args!("   one byte of record #{:06} is changed", noticed.seq));
+                self.console.line(format_args!("   one byte of record #{:06} is changed: mallory becomes nallory", noticed.seq));
                 self.console.line(format_args!("   audit verify: record #{:06} {}", noticed.seq, noticed.why));
             }
             Err(why) => {
