@@ -14,7 +14,7 @@ use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Outcome};
-use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
+use doorward_core::blame::{Blame, Presence, Refusal, Retry, Station, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
@@ -126,14 +126,8 @@ impl Gateway {
         let era = intent.permit().call().era();
         let session = intent.permit().bound().session().map(|stored| self.live.session(&stored.digest));
         let user = intent.permit().bound().caller().user().clone();
-        let Some(seat) = self.streams.take(&user) else {
-            let refusal = Refusal::new(
-                doorward_core::blame::Station::Upstream,
-                "too_many_streams",
-                doorward_core::blame::Blame::Caller,
-                Wire::Http(429),
-                "Too many open streams.",
-            );
+        let (Some(seat), Ok(random)) = (self.streams.take(&user), self.env.bytes()) else {
+            let refusal = Refusal::new(Station::Upstream, "too_many_streams", Blame::Caller, Wire::Http(429), "Too many open streams.");
             let refusal = Refusal { known: known(&intent), ..refusal }.retry(Retry::After(Duration::from_secs(5)));
             let outcome = Outcome::refused(&refusal, Some(principal), walk.latency());
             let response = self.refusal(&refusal, &walk, Some(era));
@@ -145,7 +139,6 @@ impl Gateway {
         let (send, receive) = mpsc::channel(WAITING);
         let sink = match (&session, era) {
             (Some(session), Era::Legacy(version)) => {
-                let Ok(random) = self.env.bytes() else { return bare(503) };
                 let replay = Arc::new(Replay::new(random));
                 if version >= Version::V2025_11_25 {
                     replay.push(|id| sse::priming(id, Some(RETRY)));

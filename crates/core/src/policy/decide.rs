@@ -322,7 +322,7 @@ impl Denied {
         let and = |default: &str| self.message.clone().unwrap_or_else(|| default.to_owned());
         match self.why {
             Why::Quarantined => {
-                format!("Tool {tool} of {} changed since it was approved. An administrator has been told.", self.server)
+                format!("Tool {tool} of {} changed since it was approved. An administrator has to look at it.", self.server)
             }
             Why::NotGranted => {
                 let scope = self.missing.as_deref().unwrap_or_default();
@@ -335,7 +335,7 @@ impl Denied {
             Why::ObligationUnavailable => {
                 format!("Not allowed: {rule} – {}", and("The rule asks for a check that is not available here."))
             }
-            Why::Fault => "Not allowed: the rules could not be evaluated. An administrator has been told.".to_owned(),
+            Why::Fault => "Not allowed: the rules could not be evaluated. An administrator has to look at it.".to_owned(),
             _ => format!("Not allowed: {rule} – {}", and("The rules do not allow this call with these arguments.")),
         }
     }

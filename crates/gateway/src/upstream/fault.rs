@@ -103,9 +103,9 @@ impl Fault {
         };
         let public = match self {
             Self::Credential => {
-                format!("{server} does not accept the credential that Doorward holds for it. An administrator has been told.")
+                format!("{server} does not accept the credential that Doorward holds for it. An administrator has to look at it.")
             }
-            Self::NotApproved => format!("The command of {server} is not approved. An administrator has been told."),
+            Self::NotApproved => format!("The command of {server} is not approved. An administrator has to look at it."),
             Self::NoEra(_) => format!("{server} does not speak this version of the protocol."),
             Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => {
                 format!("{server} did not answer in time. Your other tools work.")

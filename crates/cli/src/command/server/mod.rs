@@ -166,7 +166,16 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 
 impl Opened {
     async fn definitions(&self) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
-        definitions(&self.upstream, self.secret.as_ref(), &self.tasks).await
+        let name = &self.upstream.config.name;
+        let approved = match &self.upstream.reach {
+            Reached::Http(_) => None,
+            // Only what was approved runs, also to be looked at (I9).
+            Reached::Stdio(stdio) => match stdio.digest(name) {
+                Some(digest) if matches!(self.store.launch_approved(name, &digest).await, Ok(true)) => Some(digest),
+                _ => None,
+            },
+        };
+        definitions(&self.upstream, self.secret.as_ref(), &self.tasks, approved).await
     }
 
     async fn close(self) {
@@ -185,12 +194,9 @@ async fn definitions(
     upstream: &Upstream,
     secret: Option<&Arc<UpstreamSecret>>,
     tasks: &Tasks,
+    approved: Option<[u8; 32]>,
 ) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
     let name = &upstream.config.name;
-    let approved = match &upstream.reach {
-        Reached::Http(_) => None,
-        Reached::Stdio(stdio) => stdio.digest(name),
-    };
     let mut found = Vec::new();
     let mut last = None;
     for family in [Family::Modern, Family::Legacy] {
@@ -214,7 +220,7 @@ pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str)
     let scratch = house.state.join(format!("once-{}", std::process::id()));
     let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
-        let found = definitions(upstream, secret.as_ref(), &tasks).await?;
+        let found = definitions(upstream, secret.as_ref(), &tasks, None).await?;
         let pins = pins(&found, by, house.env.now(), |_| true);
         store.approve(&upstream.config.name, &pins).await.map_err(|error| unavailable(&error))?;
     }

@@ -212,7 +212,7 @@ fn pol_02_a_changed_definition_is_not_callable_and_not_listed() {
     assert_eq!(denied.why(), Why::Quarantined);
     let refusal = denied.refusal();
     assert_eq!(refusal.wire, Wire::ToolResult);
-    assert_eq!(refusal.public, "Tool get_issue of github changed since it was approved. An administrator has been told.");
+    assert_eq!(refusal.public, "Tool get_issue of github changed since it was approved. An administrator has to look at it.");
     // Who could not call it anyway learns nothing.
     changed.class = RiskClass::Write;
     let denied = decide(&rules, &facts(Some(changed)), bound(&[], &["github:write"]), call("get_issue")).expect_err("hidden");
