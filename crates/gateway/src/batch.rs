@@ -44,13 +44,17 @@ impl Gateway {
             Err(refusal) => return self.refuse(refusal.informed(&known, &server), &walk).await,
         };
         let mut answers = Vec::new();
-        for message in messages {
+        for (at, message) in messages.into_iter().enumerate() {
             // A caller is proved anew for each: what one element does may end the right of the next.
             let (hang_up, gone) = HangUp::pair();
             let mut own = Walk::new(inbound, gone);
             own.id = self.env.correlation();
             own.accept = Accept::Json;
-            let response = match self.identify(inbound).await {
+            let caller = self.identify(inbound).await.map_err(|refusal| refusal.informed(&known, &server));
+            // The first was counted with the request that brought them all.
+            let counted =
+                caller.and_then(|caller| if at == 0 { Ok(caller) } else { self.within_rate(&caller, Some(&server)).map(|()| caller) });
+            let response = match counted {
                 Ok(caller) => {
                     let asked = Asked::Message(Box::new(message), Box::default());
                     self.walk(Entered { caller, server: server.clone(), claimed: claimed.clone(), asked }, own).await

@@ -48,17 +48,20 @@ pub enum Family {
     Modern,
 }
 
+type Slot = tokio::sync::Mutex<Held>;
+
 #[derive(Debug, Default)]
-struct Slot {
-    kept: tokio::sync::Mutex<Option<Kept>>,
+struct Held {
+    kept: Option<Kept>,
+    view: Option<(Arc<View>, u64)>,
+    /// Why and when the last reading failed: whoever waited for it shares its end instead of trying again in turn (FLT-04).
+    failed: Option<(Fault, Instant)>,
 }
 
 #[derive(Debug)]
 struct Kept {
     listing: Arc<Listing>,
-    view: Arc<View>,
     read: Instant,
-    epoch: u64,
     generation: u64,
 }
 
@@ -115,6 +118,8 @@ pub struct Found {
 const OLDEST: Duration = Duration::from_secs(60);
 /// Entries of one page towards clients.
 const PAGE: usize = 100;
+/// All lists together may take as long as a call of the server, and at least this long.
+const LEAST_READING: Duration = Duration::from_secs(10);
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
 
 impl Family {
@@ -190,27 +195,41 @@ impl Gateway {
     pub async fn catalogue_of(&self, server: &ServerName, family: Family) -> Result<(Arc<Listing>, Arc<View>), Fault> {
         let upstream = self.upstreams.find(server).cloned().ok_or(Fault::Incomplete)?;
         let slot = self.catalogue.slot(server, family);
-        let mut kept = slot.kept.lock().await;
+        let asked = Instant::now();
+        let mut held = slot.lock_owned().await;
+        if let Some((fault, _)) = held.failed.as_ref().filter(|(_, at)| *at >= asked) {
+            return Err(fault.clone());
+        }
         let epoch = self.epoch.current();
         // Noted before reading: a change during the reading counts for the next use.
         let generation = upstream.generation.load(Ordering::Acquire);
         let stdio = matches!(upstream.reach, Reached::Stdio(_));
-        let fresh = kept.as_ref().filter(|kept| kept.generation == generation && (stdio || kept.read.elapsed() < OLDEST));
-        if let Some(kept) = fresh.filter(|kept| kept.epoch == epoch) {
-            return Ok((Arc::clone(&kept.listing), Arc::clone(&kept.view)));
+        let is_fresh = |kept: &&Kept| kept.generation == generation && (stdio || kept.read.elapsed() < OLDEST);
+        let mut fresh = held.kept.as_ref().filter(is_fresh).map(|kept| Arc::clone(&kept.listing));
+        if fresh.is_none() {
+            let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await);
+            let of = Arc::clone(&upstream);
+            // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
+            let reading = self.tasks.run(async move {
+                held.view = None;
+                let read = read(&of, &tasks, secret, approved, family).await.map(Arc::new);
+                match &read {
+                    Ok(listing) => held.kept = Some(Kept { listing: Arc::clone(listing), read: Instant::now(), generation }),
+                    Err(fault) => held.failed = Some((fault.clone(), Instant::now())),
+                }
+                (held, read)
+            });
+            let (back, read) = reading.await.map_err(|_| Fault::Incomplete)?;
+            (held, fresh) = (back, Some(read?));
+            self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
         }
-        let (listing, read) = match fresh {
-            Some(kept) => (Arc::clone(&kept.listing), kept.read),
-            None => {
-                let approved = self.approved_launch(&upstream).await;
-                let read = read(&upstream, &self.processes, self.secret_of(server), approved, family).await?;
-                self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
-                (Arc::new(read), Instant::now())
-            }
-        };
+        let listing = fresh.ok_or(Fault::Incomplete)?;
+        if let Some((view, _)) = held.view.as_ref().filter(|(_, of)| *of == epoch) {
+            return Ok((listing, Arc::clone(view)));
+        }
         let pins = self.store.pins(server).await.map_err(|_| Fault::Store)?;
         let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
-        *kept = Some(Kept { listing: Arc::clone(&listing), view: Arc::clone(&view), read, epoch, generation });
+        held.view = Some((Arc::clone(&view), epoch));
         Ok((listing, view))
     }
 
@@ -324,7 +343,8 @@ pub async fn read(
         },
     };
     let era = if version.is_modern() { Era::Modern } else { Era::Legacy(version) };
-    let listing = read_lists(upstream, &way, era).await;
+    let limit = upstream.config.timeout.max(LEAST_READING);
+    let listing = tokio::time::timeout(limit, read_lists(upstream, &way, era)).await.unwrap_or(Err(Fault::Silent));
     upstream.close(&way, version).await;
     listing
 }

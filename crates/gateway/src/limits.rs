@@ -61,11 +61,11 @@ impl Rates {
         }
     }
 
-    /// Counts one request of a caller; `tool` is what it calls, if it calls one.
+    /// Counts one request of a caller.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn take(&self, caller: &Caller, server: &ServerName, tool: Option<&str>) -> Result<(), Duration> {
+    pub fn take(&self, caller: &Caller) -> Result<(), Duration> {
         let (user, client) = (caller.user(), caller.client());
         if self.by_user.len() > MOST_USERS {
             self.by_user.retain_recent();
@@ -77,7 +77,15 @@ impl Rates {
             }
             self.check(by_client, client)?;
         }
-        let Some(tool) = tool else { return Ok(()) };
+        Ok(())
+    }
+
+    /// Counts one call of a tool.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take_tool(&self, caller: &Caller, server: &ServerName, tool: &str) -> Result<(), Duration> {
+        let user = caller.user();
         let meant = |of: &ServerName, name: &Option<ToolName>| of == server && name.as_ref().is_none_or(|name| name.as_str() == tool);
         self.by_tool.iter().filter(|(of, name, _)| meant(of, name)).try_for_each(|(_, _, limiter)| self.check(limiter, user))
     }

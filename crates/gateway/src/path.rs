@@ -92,6 +92,7 @@ impl Gateway {
         let caller = self.identify(inbound).await;
         let caller = caller.map_err(|refusal| refusal.knowing(Known { server: inbound.route.server.clone(), ..Known::default() }))?;
         let known = caller.known();
+        self.within_rate(&caller, inbound.route.server.as_ref())?;
         let server = self.addressed(inbound, &caller)?;
         let asked = self.read(inbound, walk).await;
         let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;

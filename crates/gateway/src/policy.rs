@@ -6,7 +6,7 @@ use crate::Gateway;
 use crate::catalogue::View;
 use crate::path::Walk;
 use crate::upstream::relay::Final;
-use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
+use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -28,17 +28,15 @@ impl Gateway {
     /// Whether this caller may make exactly this call now.
     ///
     /// # Errors
-    /// The denial, 429 beyond the caller's rate, or that the server's definitions cannot be read.
+    /// The denial, or that the server's definitions cannot be read.
     pub(crate) async fn policy(&self, bound: Bound, call: Call, walk: &mut Walk) -> Result<Permit, Refusal> {
         let mut known = bound.known();
         known.method = Some(call.method().as_str().to_owned());
         known.name = call.target().map(str::to_owned);
         known.rpc_id = call.rpc_id();
-        let tool = call.target().filter(|_| call.method() == Method::ToolsCall);
-        if let Err(wait) = self.rates.take(bound.caller(), bound.server(), tool) {
-            let seconds = wait.as_secs().saturating_add(1);
-            let refusal = Refusal::new(Station::Policy, "rate_limited", Blame::Caller, Wire::Http(429), "Too many requests. Slow down.");
-            return Err(refusal.retry(Retry::After(Duration::from_secs(seconds))).knowing(known));
+        if call.method() == Method::ToolsCall {
+            let taken = self.rates.take_tool(bound.caller(), bound.server(), call.target().unwrap_or_default());
+            taken.map_err(|wait| too_many(wait).knowing(known.clone()))?;
         }
         let mut tool = None;
         if call.method() == Method::ToolsCall {
@@ -48,7 +46,8 @@ impl Gateway {
                 .await
                 .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
             if let Some(found) = found {
-                if call.era() == Era::Modern {
+                // Of a definition that nobody approved not even the names of its headers are told (I9).
+                if call.era() == Era::Modern && found.facts.approved {
                     headers::check(&found.mirrors, call.arguments(), call.param_headers()).map_err(|mismatch| {
                         wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known.clone())
                     })?;
@@ -79,6 +78,16 @@ impl Gateway {
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>) -> Facts {
         let visible = self.is_visible(bound.server(), bound.caller());
         Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now() }
+    }
+
+    /// Counts a request against the budget of its user, before anything of it is read: what is malformed costs as much as
+    /// what is not.
+    ///
+    /// # Errors
+    /// 429 beyond the caller's rate.
+    pub(crate) fn within_rate(&self, caller: &Caller, server: Option<&ServerName>) -> Result<(), Refusal> {
+        let known = || Known { server: server.cloned(), ..caller.known() };
+        self.rates.take(caller).map_err(|wait| too_many(wait).knowing(known()))
     }
 
     /// Whether the server is there for this caller.
@@ -137,6 +146,12 @@ impl Gateway {
         let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
         Final { body: screen::own(body), ..end }
     }
+}
+
+fn too_many(wait: Duration) -> Refusal {
+    let seconds = wait.as_secs().saturating_add(1);
+    let refusal = Refusal::new(Station::Policy, "rate_limited", Blame::Caller, Wire::Http(429), "Too many requests. Slow down.");
+    refusal.retry(Retry::After(Duration::from_secs(seconds)))
 }
 
 /// URIs of one subscription (SES-12).

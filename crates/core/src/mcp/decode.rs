@@ -320,9 +320,13 @@ impl Draft {
             self.call.input_responses = self.responses()?;
         }
         self.rest = std::mem::take(&mut self.params);
-        let reserved: &[&str] =
-            if self.era == Era::Modern { &["_meta", "cursor", "requestState", "inputResponses"] } else { &["_meta", "cursor"] };
-        self.rest.retain(|(key, _)| !reserved.contains(&key.as_str()));
+        // What belongs to another era or revision has no meaning here and must not get one at a server that believes it (T4).
+        let tasks = has_legacy_tasks(self.era);
+        self.rest.retain(|(key, _)| match key.as_str() {
+            "_meta" | "cursor" | "requestState" | "inputResponses" => false,
+            "task" => tasks,
+            _ => true,
+        });
         Ok(())
     }
 

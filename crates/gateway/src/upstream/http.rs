@@ -20,6 +20,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RET
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// One HTTP server behind the gateway.
 #[derive(Debug)]
@@ -91,13 +92,15 @@ impl HttpServer {
     ) -> Result<Posted, Fault> {
         let mut headers = self.head(line, mcp, "application/json, text/event-stream")?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // What is not a stream is there whole within the time limit of the server, however slowly it trickles (FLT-04).
+        let end = Instant::now() + self.patience;
         let response = self.send(line, Method::POST, headers, body).await?;
         let (parts, body) = response.into_parts();
         let session = session_id(&parts.headers);
         let kind = Kind::of(&parts.headers);
         let exchange = match (parts.status, kind) {
             (StatusCode::OK, Kind::Json) => match id {
-                Some(_) => Exchange::Whole(Some(reply::read(&body.whole().await?, DEPTH)?)),
+                Some(_) => Exchange::Whole(Some(reply::read(&whole(body, end).await?, DEPTH)?)),
                 None => Exchange::Whole(None),
             },
             (StatusCode::OK, Kind::Events) => {
@@ -108,7 +111,7 @@ impl HttpServer {
                 Exchange::Events(Box::new(Events::new(body, self.limit, resume)))
             }
             (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if id.is_none() => Exchange::Whole(None),
-            (status, kind) => Exchange::Whole(Some(failed(status, kind, &parts.headers, line, id, body).await?)),
+            (status, kind) => Exchange::Whole(Some(failed(status, kind, &parts.headers, line, id, (body, end)).await?)),
         };
         Ok(Posted { exchange, session })
     }
@@ -216,7 +219,7 @@ async fn failed(
     headers: &HeaderMap,
     line: &Line,
     id: Option<i64>,
-    body: ReplyBody,
+    (body, end): (ReplyBody, Instant),
 ) -> Result<Incoming, Fault> {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
@@ -228,13 +231,17 @@ async fn failed(
         _ => {}
     }
     let Some(id) = id.filter(|_| kind == Kind::Json && status.is_client_error()) else { return Err(Fault::Status(status.as_u16())) };
-    let bytes = body.whole().await?;
+    let bytes = whole(body, end).await?;
     match reply::read(&bytes, DEPTH) {
         Ok(incoming @ Incoming::Response { body: Answer::Error(_), .. }) => Ok(incoming),
         _ => reply::read_bare_error(&bytes, DEPTH)
             .map(|error| Incoming::Response { id: RpcId::Number(id), body: Answer::Error(error) })
             .ok_or(Fault::Status(status.as_u16())),
     }
+}
+
+async fn whole(body: ReplyBody, end: Instant) -> Result<Bytes, Fault> {
+    Ok(tokio::time::timeout_at(end, body.whole()).await.map_err(|_| Fault::Silent)??)
 }
 
 fn session_id(headers: &HeaderMap) -> Option<UpstreamSessionId> {

@@ -104,9 +104,8 @@ async fn rpc_01_a_message_has_one_reading_or_none() {
         call("\"name\":\"echo\",\"\u{ff4e}ame\":\"reflect\",\"arguments\":{\"__proto__\":{\"name\":\"reflect\"},\"name\":\"reflect\"},");
     let reply = house.ask(raw_modern(&alice, odd)).await;
     assert!(text(&reply).contains("reflect"), "echo answers its arguments: {}", reply.text());
-    for heard in lax.seen() {
+    for heard in lax.seen_method("tools/call") {
         assert_eq!(heard.json()["params"]["name"], "echo");
-        assert_eq!(heard.body.iter().filter(|byte| **byte == b'{').count(), heard.body.iter().filter(|byte| **byte == b'}').count());
     }
     house.close(&[&alice.text]).await;
 }

@@ -266,7 +266,7 @@ async fn ses_05_event_ids_open_nothing_of_others() {
         let reply = house.flow(resume(&alice, &session, &id)).await;
         assert_eq!(reply.status, 400, "{id:.40}");
     }
-    assert_eq!(house.ask(resume(&alice, &session, &"A".repeat(20_000))).await.status, 431);
+    assert_eq!(house.ask(resume(&alice, &session, &"A".repeat(40_000))).await.status, 431);
     let twice = resume(&alice, &session, &last).field("Last-Event-ID", &last);
     assert_eq!(house.ask(twice).await.status, 400);
     // Her own event opens her own stream behind it.
