@@ -80,7 +80,8 @@ fn legacy(id: Value, method: &str, params: Value) -> Value {
 }
 
 async fn initialize(client: &mut Client) {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "test", "version": "1"}});
+    let params =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "test", "version": "1"}});
     client.send(legacy(json!("first"), "initialize", params)).await;
     let (answer, _) = client.answer(json!("first")).await;
     assert_eq!(answer["result"]["protocolVersion"], "2025-11-25", "{answer}");
@@ -114,7 +115,9 @@ async fn a_session_over_stdio_with_a_question_on_the_way() {
     assert!(text(&done).contains("accept"), "{done}");
     // Ids stay what they are, and many calls share the one way.
     for n in 10..20 {
-        client.send(legacy(json!(n.to_string()), "tools/call", json!({"name": "test_tool_with_progress", "_meta": {"progressToken": n}}))).await;
+        client
+            .send(legacy(json!(n.to_string()), "tools/call", json!({"name": "test_tool_with_progress", "_meta": {"progressToken": n}})))
+            .await;
     }
     let mut answers = Vec::new();
     let mut progress = 0;

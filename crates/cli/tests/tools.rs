@@ -70,7 +70,10 @@ fn rules_are_checked_tested_and_explained() {
 #[test]
 fn every_fault_of_the_rules_is_shown_with_its_line() {
     let house = ruled();
-    house.file("rules/b.cedar", "permit (principal, action, resource);\n\n@id(\"no-merge\")\npermit (principal, action == Action::\"cal\", resource);\n");
+    house.file(
+        "rules/b.cedar",
+        "permit (principal, action, resource);\n\n@id(\"no-merge\")\npermit (principal, action == Action::\"cal\", resource);\n",
+    );
     insta::assert_snapshot!(house.run(&["policy", "check"]));
     let said = house.run(&["policy", "check", "--json"]);
     assert!(said.exit == 3 && said.out.contains("\"line\":1") && said.err.is_empty(), "{said}");
@@ -214,7 +217,7 @@ fn what_is_wrong_has_a_line_each() {
     house.run(&["keys", "rotate"]);
     fs::set_permissions(house.path("state"), fs::Permissions::from_mode(0o755)).expect("mode");
     let said = house.run(&["doctor"]);
-    assert!(said.exit == 1 && said.out.contains("open to others"), "{said}");
+    assert!(said.exit == 1 && said.out.contains("✗ state directory"), "{said}");
     house.file("doorward.toml", "nam = 1\n");
     let said = house.run(&["doctor", "--json"]);
     assert!(said.exit == 1 && said.out.contains("\"check\":\"configuration\",\"help\":"), "{said}");

@@ -79,9 +79,10 @@ pub fn run(_arguments: &Arguments, global: &Global, console: &mut Console) -> Re
         console.document(super::config::object(document));
         return Ok(exit);
     }
-    let process = found.process.as_ref().map_or_else(String::new, |notice| {
-        format!(", process {}, since {}", notice.pid, notice.since.get(..19).unwrap_or(&notice.since))
-    });
+    let process = found
+        .process
+        .as_ref()
+        .map_or_else(String::new, |notice| format!(", process {}, since {}", notice.pid, notice.since.get(..19).unwrap_or(&notice.since)));
     let (sign, words) = match &found.said {
         Said::Ready => (Sign::Good, "ready".to_owned()),
         Said::NotReady => (Sign::Bad, "there, but not ready: its record takes nothing, or it is stopping".to_owned()),

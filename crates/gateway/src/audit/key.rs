@@ -111,7 +111,8 @@ fn create(directory: &Path, name: &str) -> Result<(), KeyError> {
     let document = Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8v1()).map_err(|_| KeyError::Made)?;
     let draft = directory.join(draft(name)?);
     let mut file = open(OpenOptions::new().write(true).create_new(true).mode(0o600), &draft)?;
-    let linked = file.write_all(document.as_ref()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, directory.join(name)));
+    let linked =
+        file.write_all(document.as_ref()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, directory.join(name)));
     fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),

@@ -63,14 +63,17 @@ impl Far {
         if let Some(path) = ca {
             settings.extra_ca = std::fs::read(path).map_err(|error| {
                 let message = format!("{} cannot be read", path.display());
-                Failure::new(Exit::Configuration, "bridge.ca", message, "--ca FILE with certificates in PEM").because(crate::settings::reason(&error))
+                Failure::new(Exit::Configuration, "bridge.ca", message, "--ca FILE with certificates in PEM")
+                    .because(crate::settings::reason(&error))
             })?;
         }
-        let egress = Egress::new(settings)
-            .map_err(|cause| Failure::new(Exit::Configuration, "bridge.ca", "the certificate authorities cannot be used", "--ca FILE in PEM").because(cause))?;
+        let egress = Egress::new(settings).map_err(|cause| {
+            Failure::new(Exit::Configuration, "bridge.ca", "the certificate authorities cannot be used", "--ca FILE in PEM").because(cause)
+        })?;
         let bearer = Secret::new(format!("Bearer {}", key.expose()));
-        let mut authorization = HeaderValue::from_str(bearer.expose())
-            .map_err(|_| Failure::new(Exit::SignIn, "bridge.key", "the key holds characters that no key has", "make one: doorward apikey create"))?;
+        let mut authorization = HeaderValue::from_str(bearer.expose()).map_err(|_| {
+            Failure::new(Exit::SignIn, "bridge.key", "the key holds characters that no key has", "make one: doorward apikey create")
+        })?;
         authorization.set_sensitive(true);
         let pool = PoolKey { server: server.clone(), user: None, credential: None, version: 0 };
         Ok(Self { egress, target, pool, authorization })

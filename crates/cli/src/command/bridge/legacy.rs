@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn every_message_of_a_session_names_it() {
-        let session = Session { id: Some(HeaderValue::from_static("abc")), version: HeaderValue::from_static("2025-11-25"), over: Notify::new() };
+        let session =
+            Session { id: Some(HeaderValue::from_static("abc")), version: HeaderValue::from_static("2025-11-25"), over: Notify::new() };
         let headers = session.headers();
         assert_eq!(headers.get("mcp-session-id").and_then(|value| value.to_str().ok()), Some("abc"));
         assert_eq!(headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok()), Some("2025-11-25"));

@@ -96,7 +96,12 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// [`Failure`] when it cannot start.
 pub fn run(arguments: &Arguments, console: &mut Console) -> Result<Exit, Failure> {
     let name = ServerName::new(&arguments.server).map_err(|_| {
-        Failure::new(Exit::Usage, "bridge.server", format!("\"{}\" is no name of a server", inert(&arguments.server)), "see doorward server list")
+        Failure::new(
+            Exit::Usage,
+            "bridge.server",
+            format!("\"{}\" is no name of a server", inert(&arguments.server)),
+            "see doorward server list",
+        )
     })?;
     let reference = Reference::parse(&arguments.key).map_err(|bad| {
         // The text is not repeated: it may be the key itself.

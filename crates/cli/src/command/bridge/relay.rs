@@ -123,7 +123,14 @@ pub(super) struct Following {
 
 impl Following {
     pub(super) fn new(body: ReplyBody) -> Self {
-        Self { body, reader: Reader::new(LARGEST), queue: std::collections::VecDeque::new(), last_id: None, retry: Duration::from_secs(1), tries: 0 }
+        Self {
+            body,
+            reader: Reader::new(LARGEST),
+            queue: std::collections::VecDeque::new(),
+            last_id: None,
+            retry: Duration::from_secs(1),
+            tries: 0,
+        }
     }
 
     /// The next message; `None` when the stream ends or breaks.
@@ -185,7 +192,12 @@ impl Following {
 }
 
 /// A whole body as a message; `None` where there is nothing to say.
-pub(super) async fn whole(status: StatusCode, headers: &HeaderMap, body: ReplyBody, session: Option<&Session>) -> Result<Option<RawJson>, Trouble> {
+pub(super) async fn whole(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: ReplyBody,
+    session: Option<&Session>,
+) -> Result<Option<RawJson>, Trouble> {
     match status {
         StatusCode::UNAUTHORIZED => return Err(Trouble::Key),
         StatusCode::NOT_FOUND if session.is_some() => return Err(Trouble::SessionLost),
@@ -218,7 +230,9 @@ fn is_answer_to(message: &RawJson, id: &RpcId) -> bool {
 fn with_id(message: &RawJson, id: &RpcId) -> Option<RawJson> {
     let bare = message.member("error").is_some_and(|error| error.is_object()) && message.member("id").is_none_or(|id| id.is_null());
     bare.then(|| {
-        let edit = |key: &str, _: &RawJson| if key == "id" { doorward_core::json::write::Edit::Drop } else { doorward_core::json::write::Edit::Keep };
+        let edit = |key: &str, _: &RawJson| {
+            if key == "id" { doorward_core::json::write::Edit::Drop } else { doorward_core::json::write::Edit::Keep }
+        };
         message.edited(edit, &[("id", id.to_raw())])
     })
 }

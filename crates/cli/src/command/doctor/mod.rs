@@ -128,7 +128,9 @@ fn rules(config: &doorward_core::config::Config) -> Check {
         Err(failure) => Check::bad("rules", failure.summary(), "doorward policy check"),
         Ok(policies) => match policies.rules() {
             Err(errors) => Check::bad("rules", counted(number(errors.len()), "problem"), "doorward policy check"),
-            Ok(rules) if rules.is_empty() => Check::note("rules", "none, so everything is refused", "write some and name them in [policy] files"),
+            Ok(rules) if rules.is_empty() => {
+                Check::note("rules", "none, so everything is refused", "write some and name them in [policy] files")
+            }
             Ok(rules) => Check::good("rules", format!("{}, version {}", counted(number(rules.len()), "rule"), rules.version())),
         },
     }

@@ -54,7 +54,11 @@ async fn one(
             None => false,
         };
         if !may {
-            return Check::bad(title, "its command is not approved, or is another than it was", format!("doorward server approve {name} --command"));
+            return Check::bad(
+                title,
+                "its command is not approved, or is another than it was",
+                format!("doorward server approve {name} --command"),
+            );
         }
     }
     let mut eras = Vec::new();

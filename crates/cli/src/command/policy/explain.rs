@@ -118,7 +118,8 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
 async fn addressed(arguments: &Arguments, house: &House) -> Result<(std::sync::Arc<Server>, Subject, Vec<String>), Failure> {
     let named = match (&arguments.tool, &arguments.server) {
         (Some(tool), server) => {
-            let (name, rest) = tool.split_once("__").ok_or_else(|| bad("--tool is SERVER__TOOL", "for example github__merge_pull_request"))?;
+            let (name, rest) =
+                tool.split_once("__").ok_or_else(|| bad("--tool is SERVER__TOOL", "for example github__merge_pull_request"))?;
             if server.as_ref().is_some_and(|server| server != name) {
                 return Err(bad("--server and --tool name two servers", "leave --server out"));
             }
@@ -138,7 +139,11 @@ async fn addressed(arguments: &Arguments, house: &House) -> Result<(std::sync::A
     Ok((server, subject, Vec::new()))
 }
 
-async fn tool_of(server: std::sync::Arc<Server>, name: String, house: &House) -> Result<(std::sync::Arc<Server>, Subject, Vec<String>), Failure> {
+async fn tool_of(
+    server: std::sync::Arc<Server>,
+    name: String,
+    house: &House,
+) -> Result<(std::sync::Arc<Server>, Subject, Vec<String>), Failure> {
     let store = house.store().await?;
     let pins = store.pins(&server.name).await.map_err(|error| unavailable(&error))?;
     store.close().await;
@@ -194,12 +199,17 @@ fn question(arguments: &Arguments, server: &ServerName, subject: Subject, house:
 
 fn granted(grants: &[String], server: &ServerName) -> Result<BTreeSet<String>, Failure> {
     if grants.is_empty() {
-        return Ok([RiskClass::Read, RiskClass::Write, RiskClass::Destructive].iter().map(|class| format!("{server}:{}", class.as_str())).collect());
+        return Ok([RiskClass::Read, RiskClass::Write, RiskClass::Destructive]
+            .iter()
+            .map(|class| format!("{server}:{}", class.as_str()))
+            .collect());
     }
     let one = |grant: &String| {
         let (of, class) = grant.split_once(':').unwrap_or((server.as_str(), grant));
         let known = RiskClass::parse(class).is_some() && (of == "*" || ServerName::new(of).is_ok());
-        known.then(|| format!("{of}:{class}")).ok_or_else(|| bad(&format!("\"{}\" is no grant", inert(grant)), "read, write, destructive, or github:write"))
+        known
+            .then(|| format!("{of}:{class}"))
+            .ok_or_else(|| bad(&format!("\"{}\" is no grant", inert(grant)), "read, write, destructive, or github:write"))
     };
     grants.iter().map(one).collect()
 }
@@ -222,21 +232,27 @@ fn bad(what: &str, help: &str) -> Failure {
 pub(super) fn lines(explanation: &Explanation, width: usize) -> Vec<String> {
     let word = if explanation.denied.is_some() { "DENY " } else { "ALLOW" };
     let mut lines = Vec::new();
-    for rule in &explanation.rules {
+    // Where the rules allow and something else denies, the rules are not what decided.
+    let beside =
+        matches!(explanation.denied, Some(Why::NotGranted | Why::Quarantined | Why::ApprovalUnavailable | Why::ObligationUnavailable));
+    let (deciding, allowing): (&[Cited], &[Cited]) =
+        if beside { (&[], &explanation.rules) } else { (&explanation.rules, &explanation.otherwise) };
+    for rule in deciding {
         lines.push(format!("{word}  {}", place(rule)));
-        lines.extend(rule.message.iter().flat_map(|message| wrapped(&format!("\"{}\"", inert(message)), width.saturating_sub(7))).map(|line| format!("       {line}")));
+        let message = rule.message.as_ref().map(|message| wrapped(&format!("\"{}\"", inert(message)), width.saturating_sub(7)));
+        lines.extend(message.into_iter().flatten().map(|line| format!("       {line}")));
     }
-    if explanation.rules.is_empty() {
+    if deciding.is_empty() {
         lines.push(match explanation.denied {
             Some(why) => format!("{word}  {}", meaning(why)),
             None => word.trim_end().to_owned(),
         });
     }
     let mut add = |text: String| lines.extend(wrapped(&text, width.saturating_sub(2)).into_iter().map(|line| format!("  {line}")));
-    if let Some(why) = explanation.denied.filter(|why| !explanation.rules.is_empty() && *why != Why::Policy) {
+    if let Some(why) = explanation.denied.filter(|why| !deciding.is_empty() && *why != Why::Policy) {
         add(format!("because {}", meaning(why)));
     }
-    for rule in &explanation.otherwise {
+    for rule in allowing {
         add(format!("would otherwise be allowed by {} ({}:{})", rule.id, short(&rule.file), rule.line));
     }
     if let Some(scope) = &explanation.missing {

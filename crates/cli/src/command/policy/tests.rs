@@ -82,8 +82,13 @@ fn one(path: &std::path::Path, rules: &Rules) -> Result<Vec<Ran>, Failure> {
     let source = source(path)?;
     let cases = TestCase::read(&source.text, Env::system().now()).map_err(|bad| {
         let message = format!("{} is not a file of tests", short(&source.name));
-        Failure::new(Exit::Configuration, "policy.bad_test", message, "what a test holds: given (user, groups, client, tool, class, arguments, granted) and expect (decision, rule, obligations)")
-            .because(bad.to_string().trim_end().replace('\n', "; "))
+        Failure::new(
+            Exit::Configuration,
+            "policy.bad_test",
+            message,
+            "what a test holds: given (user, groups, client, tool, class, arguments, granted) and expect (decision, rule, obligations)",
+        )
+        .because(bad.to_string().trim_end().replace('\n', "; "))
     })?;
     Ok(cases.iter().map(|case| Ran { file: source.name.clone(), result: case.run(rules) }).collect())
 }

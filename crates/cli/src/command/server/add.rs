@@ -108,7 +108,8 @@ pub(super) fn credential(name: &str, reference: &str) -> InlineTable {
 
 /// A command with its program where it is now: the configuration names no program by search path.
 pub(super) fn command(argv: &[String]) -> Result<Array, Failure> {
-    let (program, rest) = argv.split_first().ok_or_else(|| Failure::new(Exit::Usage, "server.command", "there is no command", "-- COMMAND..."))?;
+    let (program, rest) =
+        argv.split_first().ok_or_else(|| Failure::new(Exit::Usage, "server.command", "there is no command", "-- COMMAND..."))?;
     let path = if program.contains('/') { std::path::absolute(program).ok() } else { found(program) };
     let path = path.filter(|path| path.is_file()).ok_or_else(|| {
         let message = format!("there is no program \"{}\"", inert(program));
@@ -124,7 +125,10 @@ fn found(program: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let path = std::env::var_os("PATH")?;
     let runs = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
-    std::env::split_paths(&path).filter(|directory| directory.is_absolute()).map(|directory| directory.join(program)).find(|path| runs(path))
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(program))
+        .find(|path| runs(path))
 }
 
 /// Writes a server into the configuration, connects to it and asks what of it is approved.
@@ -200,7 +204,9 @@ async fn look(opened: Opened, steps: &Steps, console: &mut Console) -> Result<Ex
 
 /// The command of a stdio server, shown exactly as it would run, and approved by option or person.
 async fn launch(opened: &Opened, steps: &Steps, console: &mut Console) -> Result<Answer, Failure> {
-    let (Target::Stdio(stdio), Reached::Stdio(reached)) = (&opened.upstream.config.target, &opened.upstream.reach) else { return Ok(Answer::Yes) };
+    let (Target::Stdio(stdio), Reached::Stdio(reached)) = (&opened.upstream.config.target, &opened.upstream.reach) else {
+        return Ok(Answer::Yes);
+    };
     let name = &opened.upstream.config.name;
     console.say(format_args!("  {name} runs this program on this machine, with your rights:"));
     for (at, argument) in stdio.argv.iter().enumerate() {
@@ -227,12 +233,15 @@ pub(super) fn remove(arguments: &RemoveArguments, global: &Global, console: &mut
     let name = &arguments.name;
     let settings = crate::settings::read(global, Vec::new())?;
     let server = ServerName::new(name).ok().filter(|server| settings.loaded.config.servers.contains_key(server));
-    let server = server
-        .ok_or_else(|| Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list"))?;
+    let server = server.ok_or_else(|| {
+        Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
+    })?;
     let mut draft = Draft::open(global)?;
     if !draft.remove(name) {
         let place = settings.loaded.origin(&["server", name]).or_else(|| settings.loaded.origin(&["server", name, "url"]));
-        let place = place.or_else(|| settings.loaded.origin(&["server", name, "command"])).map_or_else(|| "elsewhere".to_owned(), |place| place.to_string());
+        let place = place
+            .or_else(|| settings.loaded.origin(&["server", name, "command"]))
+            .map_or_else(|| "elsewhere".to_owned(), |place| place.to_string());
         let message = format!("{server} is not defined in {}", draft.path().display());
         return Err(Failure::new(Exit::Configuration, "server.elsewhere", message, format!("it comes from {place}: change it there")));
     }

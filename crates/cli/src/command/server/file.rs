@@ -37,7 +37,12 @@ impl Draft {
         let path = fs::canonicalize(&named).unwrap_or(named);
         if path.extension().is_some_and(|ending| ending == "json") {
             let help = "change it by hand, or name a TOML file: --config FILE";
-            return Err(Failure::new(Exit::Configuration, "config.not_toml", format!("{} is JSON and is not changed here", path.display()), help));
+            return Err(Failure::new(
+                Exit::Configuration,
+                "config.not_toml",
+                format!("{} is JSON and is not changed here", path.display()),
+                help,
+            ));
         }
         let before = match fs::read_to_string(&path) {
             Ok(text) => Some(text),
@@ -49,7 +54,8 @@ impl Draft {
             settings::read(global, Vec::new())?;
         }
         let document = before.as_deref().unwrap_or_default().parse().map_err(|error: toml_edit::TomlError| {
-            Failure::new(Exit::Configuration, "config.unusable", format!("{} is not TOML", path.display()), "see doorward config check").because(error)
+            Failure::new(Exit::Configuration, "config.unusable", format!("{} is not TOML", path.display()), "see doorward config check")
+                .because(error)
         })?;
         Ok(Self { path, before, document })
     }
@@ -66,7 +72,9 @@ impl Draft {
             table.set_implicit(true);
             Item::Table(table)
         });
-        let servers = servers.as_table_like_mut().ok_or_else(|| Failure::new(Exit::Configuration, "config.unusable", "\"server\" is no table", "see doorward config check"))?;
+        let servers = servers
+            .as_table_like_mut()
+            .ok_or_else(|| Failure::new(Exit::Configuration, "config.unusable", "\"server\" is no table", "see doorward config check"))?;
         servers.insert(name, Item::Table(server));
         Ok(())
     }
@@ -125,8 +133,13 @@ impl Draft {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Configuration, "config.unwritable", format!("{} cannot be changed", path.display()), "name another file: --config FILE")
-        .because(settings::reason(error))
+    Failure::new(
+        Exit::Configuration,
+        "config.unwritable",
+        format!("{} cannot be changed", path.display()),
+        "name another file: --config FILE",
+    )
+    .because(settings::reason(error))
 }
 
 /// The lines that differ, with one line around them.

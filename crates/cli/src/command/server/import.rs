@@ -113,7 +113,9 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
     let name = arguments.name.clone().unwrap_or_else(|| short(&entry.name));
     let mut given = BTreeMap::new();
     for pair in &arguments.set {
-        let (key, text) = pair.split_once('=').ok_or_else(|| Failure::new(Exit::Usage, "import.set", "--set is NAME=VALUE", "for example --set tenant=acme"))?;
+        let (key, text) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::new(Exit::Usage, "import.set", "--set is NAME=VALUE", "for example --set tenant=acme"))?;
         given.insert(key.to_owned(), text.to_owned());
     }
     let mut values = Values { given, missing: Vec::new() };
@@ -144,14 +146,18 @@ fn read(path: &std::path::Path) -> Result<Entry, Failure> {
     let mut text = String::new();
     let file = std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
     file.map_err(|error| {
-        Failure::new(Exit::Unreachable, "import.unreadable", format!("{shown} cannot be read"), "name a server.json").because(settings::reason(&error))
+        Failure::new(Exit::Unreachable, "import.unreadable", format!("{shown} cannot be read"), "name a server.json")
+            .because(settings::reason(&error))
     })?;
     // A registry's answer wraps what an author writes.
-    let parsed: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| Failure::new(Exit::Configuration, "import.bad", format!("{shown} is not JSON"), "name a server.json").because(error))?;
+    let parsed: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+        Failure::new(Exit::Configuration, "import.bad", format!("{shown} is not JSON"), "name a server.json").because(error)
+    })?;
     let inner = parsed.get("server").filter(|inner| inner.is_object()).unwrap_or(&parsed).clone();
-    serde_json::from_value(inner)
-        .map_err(|error| Failure::new(Exit::Configuration, "import.bad", format!("{shown} is not a server.json"), "see the MCP registry for its form").because(error))
+    serde_json::from_value(inner).map_err(|error| {
+        Failure::new(Exit::Configuration, "import.bad", format!("{shown} is not a server.json"), "see the MCP registry for its form")
+            .because(error)
+    })
 }
 
 /// `io.github.someone/Some_Server` becomes `some-server`.
@@ -164,7 +170,8 @@ fn short(name: &str) -> String {
 
 /// `github` and `API_KEY` become `GITHUB_API_KEY`: the variable that a secret is expected in.
 fn variable(server: &str, name: &str) -> String {
-    let plain = |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect() };
+    let plain =
+        |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect() };
     let (server, name) = (plain(server), plain(name));
     let joined = if name.starts_with(&server) { name } else { format!("{server}_{name}") };
     if joined.starts_with(|c: char| c.is_ascii_digit()) { format!("_{joined}") } else { joined }
@@ -214,7 +221,8 @@ fn over_stdio(entry: &Entry, server: &str, values: &mut Values, notes: &mut Vec<
     let mut env = InlineTable::new();
     for input in &package.environment_variables {
         let Some(name) = input.name.as_deref() else { continue };
-        let fixed = values.given.get(name).cloned().or_else(|| input.value.clone()).or_else(|| input.default.clone()).filter(|_| !input.is_secret);
+        let fixed =
+            values.given.get(name).cloned().or_else(|| input.value.clone()).or_else(|| input.default.clone()).filter(|_| !input.is_secret);
         match fixed {
             Some(text) => {
                 env.insert(name, Value::from(format!("plain:{text}")));
@@ -234,7 +242,8 @@ fn over_stdio(entry: &Entry, server: &str, values: &mut Values, notes: &mut Vec<
         _ => {
             let passed = names.iter().flat_map(|name| ["-e".to_owned(), (*name).to_owned()]);
             let start = ["docker", "run", "-i", "--rm"].into_iter().map(str::to_owned);
-            let image = if package.identifier.contains('@') || package.identifier.rsplit('/').next().is_some_and(|last| last.contains(':')) {
+            let image = if package.identifier.contains('@') || package.identifier.rsplit('/').next().is_some_and(|last| last.contains(':'))
+            {
                 package.identifier.clone()
             } else {
                 at(":")

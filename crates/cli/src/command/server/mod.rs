@@ -296,10 +296,10 @@ async fn withdraw(opened: Opened, console: &mut Console) -> Result<Exit, Failure
     let now = opened.house.env.now();
     let name = opened.upstream.config.name.clone();
     let gone = opened.store.withdraw(&name, None, now).await.map_err(|error| unavailable(&error))?;
-    if let Reached::Stdio(stdio) = &opened.upstream.reach {
-        if let Some(digest) = stdio.digest(&name) {
-            opened.store.withdraw_launch(&name, &digest, now).await.map_err(|error| unavailable(&error))?;
-        }
+    if let Reached::Stdio(stdio) = &opened.upstream.reach
+        && let Some(digest) = stdio.digest(&name)
+    {
+        opened.store.withdraw_launch(&name, &digest, now).await.map_err(|error| unavailable(&error))?;
     }
     let good = console.sign(Sign::Good);
     console.line(format_args!("{good} {gone} approvals of {name} taken back"));

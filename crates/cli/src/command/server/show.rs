@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 /// [`Failure`] if there is no such server.
 pub(super) async fn run(house: &House, name: &str, console: &mut Console) -> Result<Exit, Failure> {
     let known = ServerName::new(name).ok().filter(|name| house.config().servers.contains_key(name));
-    let name = known
-        .ok_or_else(|| Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list"))?;
+    let name = known.ok_or_else(|| {
+        Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
+    })?;
     let store = house.store().await?;
     let mut pins = store.pins(&name).await.map_err(|error| unavailable(&error))?;
     store.close().await;
