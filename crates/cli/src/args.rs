@@ -1,19 +1,24 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, bridge, completions, config, doctor, keys, policy, serve, server, status, version};
+use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, serve, server, status, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// The security gateway for the Model Context Protocol.
+///
+/// Without a command it starts a gateway for this computer alone, with nothing to configure; where one is running already, it says so.
 #[derive(Debug, Parser)]
-#[command(name = "doorward", version, about, arg_required_else_help = true, subcommand_required = true, max_term_width = 80)]
+#[command(name = "doorward", version, about, max_term_width = 80)]
 pub struct Cli {
+    /// Port of 127.0.0.1 for the start without a command; 0 takes a free one [default: 8417]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
     /// For every command.
     #[command(flatten)]
     pub global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// Options of every command.
@@ -57,6 +62,8 @@ pub enum Color {
 pub enum Command {
     /// Run the gateway with its configuration
     Serve(serve::Arguments),
+    /// See in seconds what Doorward is for: invented people, real attacks
+    Demo(demo::Arguments),
     /// Connect a client that only speaks stdio to a server behind a gateway
     Bridge(bridge::Arguments),
     /// Servers behind the gateway: add, list, test, approve

@@ -43,6 +43,21 @@ pub enum Sign {
     Note,
 }
 
+/// How a piece of text may look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// Good news.
+    Good,
+    /// Bad news.
+    Bad,
+    /// Worth a look.
+    Note,
+    /// A heading.
+    Strong,
+    /// Beside the point.
+    Dim,
+}
+
 const WIDTH: usize = 80;
 
 // === impl Console ===
@@ -154,6 +169,23 @@ impl Console {
             return text.to_owned();
         }
         let style = anstyle::Style::new().fg_color(Some(color.into())).bold();
+        format!("{style}{text}{style:#}")
+    }
+
+    /// A text in colour, where colours are wanted.
+    #[must_use]
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let plain = anstyle::Style::new();
+        let style = match paint {
+            Paint::Good => plain.fg_color(Some(anstyle::AnsiColor::Green.into())),
+            Paint::Bad => plain.fg_color(Some(anstyle::AnsiColor::Red.into())),
+            Paint::Note => plain.fg_color(Some(anstyle::AnsiColor::Yellow.into())),
+            Paint::Strong => plain.bold(),
+            Paint::Dim => plain.dimmed(),
+        };
         format!("{style}{text}{style:#}")
     }
 }

@@ -1,18 +1,21 @@
 //! What commands that need a gateway or its store begin with: configuration, rules, secrets, state directory, runtime.
 
 use crate::args::Global;
+use crate::example::{self, BUILT_IN, Cast};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::policies::Policies;
 use crate::settings::{self, Settings};
 use crate::state;
 use doorward_core::config::Config;
+use doorward_core::config::load::{Form, Given, Text};
 use doorward_core::policy::rules::Rules;
 use doorward_gateway::env::Env;
 use doorward_gateway::setup::{self, Parts, SetupError};
 use doorward_gateway::sources::Sources;
 use doorward_gateway::sources::env::Variables;
 use doorward_store::Store;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 /// Everything that was read from outside.
@@ -26,19 +29,60 @@ pub struct House {
     pub sources: Sources,
     /// Clock and randomness.
     pub env: Env,
+    /// The socket of the built-in server, where nothing is configured.
+    pub built_in: Option<TcpListener>,
 }
 
+/// Name of the built-in server.
+pub const DEMO: &str = "demo";
+
 impl House {
-    /// Reads the configuration and makes the state directory.
+    /// Reads the configuration and makes the state directory. Where there is no configuration file, laptop mode has the
+    /// built-in server `demo` (L12).
     ///
     /// # Errors
     /// [`Failure`].
     pub fn open(global: &Global) -> Result<Self, Failure> {
-        let settings = settings::read(global, Vec::new())?;
+        Self::open_with(global, Vec::new)
+    }
+
+    /// The same, with options of the command line that set values.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn open_with(global: &Global, options: impl Fn() -> Vec<Given>) -> Result<Self, Failure> {
+        let mut settings = settings::read(global, options())?;
+        let mut built_in = None;
+        if settings.file.is_none() && settings.loaded.config.public_url.is_none() {
+            let no_port = |error: std::io::Error| {
+                Failure::new(Exit::Unreachable, "demo.socket", "no port is free on 127.0.0.1", "try again")
+                    .because(settings::reason(&error))
+            };
+            let listener = example::bind().map_err(no_port)?;
+            let url = format!("http://{}/mcp", listener.local_addr().map_err(no_port)?);
+            let text = format!("[server.{DEMO}]\nurl = \"{url}\"\ntitle = \"Built in, to try a client with\"\n");
+            let text = Text { name: "built in".to_owned(), form: Form::Toml, bytes: text.into_bytes(), base: PathBuf::from("/") };
+            settings = settings::read_else(global, options(), vec![text])?;
+            built_in = Some(listener);
+        }
         let state = state::directory(global)?;
         state::prepare(&state)?;
         let sources = Sources::new(Variables::new(std::env::vars_os()));
-        Ok(Self { settings, state, sources, env: Env::system() })
+        Ok(Self { settings, state, sources, env: Env::system(), built_in })
+    }
+
+    /// Serves the built-in server, if there is one, until what is returned is dropped. Needs a runtime.
+    ///
+    /// # Errors
+    /// [`Failure`] when its socket is of no use.
+    pub fn serve_built_in(&mut self) -> Result<Option<example::Running>, Failure> {
+        let Some(listener) = self.built_in.take() else { return Ok(None) };
+        let cast = Cast { name: "doorward-demo", tools: &BUILT_IN, wants: None, remembers: 0 };
+        let running = example::Running::start(listener, cast, self.env.clone());
+        running.map(Some).map_err(|error| {
+            Failure::new(Exit::Internal, "demo.socket", "the built-in server cannot be served", "try again")
+                .because(settings::reason(&error))
+        })
     }
 
     /// The configuration.
@@ -94,6 +138,7 @@ pub fn failed(error: SetupError) -> Failure {
         SetupError::Audit(_) | SetupError::AuditKey(_) => {
             (Exit::Integrity, "setup.audit", "another doorward may be running on this state directory; else see doorward audit verify")
         }
+        SetupError::Launcher(_) => (Exit::Unreachable, "setup.launcher", "another doorward may be running on this state directory"),
         SetupError::Listen { .. } => (Exit::Unreachable, "setup.listen", "stop what listens there, or choose another listen.address"),
         SetupError::Target { .. } | SetupError::Tls(_) | SetupError::File { .. } | SetupError::Egress(_) => {
             (Exit::Configuration, "setup.configuration", "see doorward config check")

@@ -4,16 +4,21 @@
 //! what they mean is decided in `doorward-core`.
 
 pub mod args;
+pub mod calls;
+pub mod client;
 pub mod command;
 pub mod console;
+pub mod example;
 pub mod exit;
 pub mod failure;
 pub mod house;
 pub mod policies;
+pub mod port;
 pub mod record;
 pub mod running;
 pub mod settings;
 pub mod state;
+pub mod stop;
 
 use args::Cli;
 use clap::Parser as _;
@@ -29,7 +34,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => {
             let mut console = Console::of(&cli.global);
-            match command::run(cli.command, &cli.global, &mut console) {
+            match command::run(cli, &mut console) {
                 Ok(exit) => exit,
                 Err(failure) => failure.tell(&mut console),
             }

@@ -54,7 +54,6 @@ pub fn claim(state: &Path) -> io::Result<State> {
 
 /// Who runs on a state directory, without taking it. The outer `None`: nobody.
 #[must_use]
-#[expect(clippy::option_option, reason = "outer: does one run; inner: has it said where")]
 pub fn other(state: &Path) -> Option<Option<Notice>> {
     let file = File::open(state.join(FILE)).ok()?;
     match file.try_lock_shared() {

@@ -31,10 +31,18 @@ pub struct Settings {
 /// # Errors
 /// [`Failure`] with every problem of the configuration, or the file that cannot be read.
 pub fn read(global: &Global, options: Vec<Given>) -> Result<Settings, Failure> {
+    read_else(global, options, Vec::new())
+}
+
+/// Reads the configuration that this command line means, and `instead` where there is no file at all.
+///
+/// # Errors
+/// [`Failure`] with every problem of the configuration, or the file that cannot be read.
+pub fn read_else(global: &Global, options: Vec<Given>, instead: Vec<Text>) -> Result<Settings, Failure> {
     let file = find(global)?;
     let files = match &file {
         Some(file) => gather(file)?,
-        None => Vec::new(),
+        None => instead,
     };
     let name = file.as_ref().map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
     let inputs = Inputs { files, environment: environment()?, options, default_name: host_name() };

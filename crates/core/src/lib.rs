@@ -4,6 +4,7 @@
 //! Must not know sockets, SQL, clocks, random sources or an async runtime: whoever calls a maker
 //! hands it the facts, the time and the randomness. See `ARCHITECTURE.md`, "The corridor".
 
+pub mod abuses;
 pub mod audit;
 pub mod blame;
 pub mod config;

@@ -4,16 +4,17 @@
 
 use crate::Gateway;
 use crate::listen::body::Body;
+use crate::listen::metrics::OutcomeClass;
 use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Said};
-use crate::upstream::station::{Reply, Streaming, Waits};
+use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Outcome};
-use doorward_core::blame::{Presence, Refusal, Retry, Wire};
+use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
@@ -22,11 +23,12 @@ use doorward_core::mcp::error;
 use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::secret::sha256;
+use doorward_core::time::Timestamp;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// Where the messages of a stream go.
@@ -36,6 +38,13 @@ enum Sink {
     Direct(mpsc::Sender<Bytes>),
     /// Kept for a client that comes back.
     Kept(Arc<Replay>),
+}
+
+/// When the rights of an open stream are looked at again.
+struct Guard {
+    epoch: watch::Receiver<u64>,
+    at: Instant,
+    expires: Timestamp,
 }
 
 /// How a stream ended.
@@ -90,7 +99,7 @@ impl Gateway {
             }
         };
         let outcome = Outcome { principal: Some(principal), ..outcome };
-        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         match self.audit.settle(intent, &outcome, now).await {
             Ok(receipt) => Answer::new(response).release(receipt),
             Err(unrecorded) => unrecorded.response(),
@@ -99,7 +108,7 @@ impl Gateway {
 
     fn whole(&self, end: Final, session: Option<&str>, walk: &Walk) -> Response<Body> {
         let body = end.body.into_content();
-        let mut response = if walk.accept == doorward_core::mcp::headers::Accept::Events && end.status == 200 {
+        let mut response = if walk.accept.prefers_events() && end.status == 200 {
             let (send, receive) = mpsc::channel(1);
             send.try_send(sse::frame(None, &body)).ok();
             events(Body::stream(receive))
@@ -158,11 +167,10 @@ impl Gateway {
         match opened {
             Ok((receipt, ongoing)) => {
                 let gateway = Arc::clone(self);
-                self.metrics.stream_opened();
+                let open = self.metrics.stream();
                 self.tasks.spawn(async move {
-                    let _seat = seat;
-                    Arc::clone(&gateway).pump(streaming, sink, ongoing, walk, principal).await;
-                    gateway.metrics.stream_closed();
+                    let (_seat, _open) = (seat, open);
+                    gateway.pump(streaming, sink, ongoing, walk, principal).await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }
@@ -184,7 +192,7 @@ impl Gateway {
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
         outcome.reason = ended.reason;
         outcome.private = ended.cause;
-        self.metrics.outcome(outcome.class.as_str(), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
@@ -192,13 +200,17 @@ impl Gateway {
 
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
         let timeout = self.timeout_of(ongoing);
-        if let Some(said) = streaming.first.take() {
-            if let Some(ended) = self.say(said, sink, ongoing, walk).await {
-                return ended;
+        match std::mem::replace(&mut streaming.first, First::Nothing) {
+            First::Nothing => {}
+            First::Said(said) => {
+                if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                    return ended;
+                }
             }
+            First::Paused => sink.part(),
         }
         let begun = Instant::now();
-        let mut epoch = self.epoch.subscribe();
+        let mut guard = Guard::new(self.epoch.subscribe(), ongoing.intent().permit().bound().caller().expires());
         let mut heard = Instant::now();
         loop {
             let item = {
@@ -211,10 +223,10 @@ impl Gateway {
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
                         () = notified(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
                         () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
-                        _ = epoch.changed() => {}
-                        () = tokio::time::sleep(CHECK) => {}
+                        () = guard.due() => {}
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }
+                    guard.looked();
                     if let Some(reason) = self.must_end(ongoing, walk).await {
                         return Ended::of(Class::Refused, Some(reason));
                     }
@@ -224,13 +236,19 @@ impl Gateway {
                 }
             };
             heard = Instant::now();
-            let said = match item {
+            // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
+            if guard.is_due(self.env.now()) {
+                guard.looked();
+                if let Some(reason) = self.must_end(ongoing, walk).await {
+                    return Ended::of(Class::Refused, Some(reason));
+                }
+            }
+            let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
+            let said = match if too_long { Err(Fault::TooLong) } else { item } {
                 Ok(Some(Item::Message(incoming))) => streaming.relay.take(incoming).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
-                    if let Sink::Kept(replay) = sink {
-                        replay.part();
-                    }
+                    sink.part();
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
@@ -293,8 +311,8 @@ impl Gateway {
         if bound.caller().expires() <= now {
             return Some("expired_credential");
         }
-        if !self.is_still_good(bound.caller(), bound.server(), now).await {
-            return Some("revoked_credential");
+        if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
+            return Some(reason);
         }
         (!self.still_permits(ongoing.intent().permit(), walk).await).then_some("no_longer_permitted")
     }
@@ -369,12 +387,44 @@ impl Sink {
         }
     }
 
+    /// Lets a legacy client poll: it is sent away and comes back with its last event.
+    fn part(&self) {
+        if let Self::Kept(replay) = self {
+            replay.part();
+        }
+    }
+
     /// Resolves when the client of a modern stream is gone; a legacy client may come back.
     async fn closed(&self) {
         match self {
             Self::Direct(frames) => frames.closed().await,
             Self::Kept(_) => std::future::pending().await,
         }
+    }
+}
+
+// === impl Guard ===
+
+impl Guard {
+    fn new(epoch: watch::Receiver<u64>, expires: Timestamp) -> Self {
+        Self { epoch, at: Instant::now() + CHECK, expires }
+    }
+
+    /// Resolves when something was revoked, and after a while in any case.
+    async fn due(&mut self) {
+        tokio::select! {
+            _ = self.epoch.changed() => {}
+            () = tokio::time::sleep_until(self.at) => {}
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.epoch.has_changed().unwrap_or(true) || Instant::now() >= self.at || self.expires <= now
+    }
+
+    fn looked(&mut self) {
+        self.epoch.mark_unchanged();
+        self.at = Instant::now() + CHECK;
     }
 }
 
@@ -390,6 +440,15 @@ async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
     match cancel {
         Some(cancel) => cancel.notified().await,
         None => std::future::pending().await,
+    }
+}
+
+fn metric_class(outcome: &Outcome) -> OutcomeClass {
+    match outcome.blame {
+        None => OutcomeClass::Served,
+        Some(Blame::Caller) => OutcomeClass::Caller,
+        Some(Blame::Upstream) => OutcomeClass::Upstream,
+        Some(Blame::Us) => OutcomeClass::Us,
     }
 }
 

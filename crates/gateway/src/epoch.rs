@@ -3,6 +3,7 @@
 use crate::tasks::Tasks;
 use doorward_store::Store;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub struct Epoch {
     current: Arc<watch::Sender<u64>>,
+    answered: Arc<AtomicBool>,
 }
 
 /// How often the store is asked. Streams and caches of this process hear of a revocation within this time, wherever it
@@ -20,16 +22,18 @@ impl Epoch {
     /// Starts from what the store says now and keeps asking.
     #[must_use]
     pub fn watch(first: u64, store: Store, tasks: &Tasks) -> Self {
-        let epoch = Self { current: Arc::new(watch::Sender::new(first)) };
-        let (current, stopping) = (Arc::clone(&epoch.current), tasks.clone());
-        tasks.spawn(async move {
+        let epoch = Self { current: Arc::new(watch::Sender::new(first)), answered: Arc::new(AtomicBool::new(true)) };
+        let (current, answered, stopping) = (Arc::clone(&epoch.current), Arc::clone(&epoch.answered), tasks.clone());
+        tasks.essential(async move {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(ASK) => {}
                     () = stopping.stopping() => return,
                 }
                 // A store that does not answer is noticed where records are read; caches age out by themselves.
-                if let Ok(now) = store.epoch().await {
+                let said = store.epoch().await;
+                answered.store(said.is_ok(), Ordering::Relaxed);
+                if let Ok(now) = said {
                     current.send_if_modified(|known| {
                         let newer = now != *known;
                         *known = now;
@@ -45,6 +49,12 @@ impl Epoch {
     #[must_use]
     pub fn current(&self) -> u64 {
         *self.current.borrow()
+    }
+
+    /// False while the store does not answer: then nobody can be identified.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Hears of each change.

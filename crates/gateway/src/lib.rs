@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod audit;
+mod batch;
 pub mod catalogue;
 mod credential;
 pub mod egress;
@@ -11,7 +12,6 @@ pub mod identify;
 pub mod limits;
 pub mod listen;
 pub mod live;
-pub mod metrics;
 pub mod path;
 mod policy;
 pub mod session;
@@ -32,9 +32,10 @@ use doorward_store::Store;
 use env::Env;
 use epoch::Epoch;
 use identify::Records;
-use limits::{Rates, Streams};
+use limits::{Rates, Streams, Turnings};
+use listen::metrics::Metrics;
+use listen::rate::AddressLimit;
 use live::Live;
-use metrics::Metrics;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tasks::Tasks;
@@ -46,6 +47,8 @@ use upstream::{Reached, Upstream, Upstreams};
 pub struct Gateway {
     pub(crate) env: Env,
     pub(crate) tasks: Tasks,
+    /// Tasks that live as long as child processes; they end after the calls.
+    pub(crate) processes: Tasks,
     pub(crate) audit: Recorder,
     pub(crate) store: Store,
     pub(crate) epoch: Epoch,
@@ -60,6 +63,8 @@ pub struct Gateway {
     pub(crate) desk: Arc<Desk>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    pub(crate) strangers: Arc<AddressLimit>,
+    pub(crate) turned: Turnings,
     pub(crate) root: String,
     pub(crate) max_body: usize,
 }

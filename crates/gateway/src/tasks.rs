@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -17,6 +17,7 @@ struct Inner {
     running: AtomicUsize,
     idle: Notify,
     stop: watch::Sender<bool>,
+    lost: AtomicBool,
 }
 
 /// The task panicked or the runtime ended: that request fails alone.
@@ -26,11 +27,21 @@ pub struct Lost;
 
 struct Count(Arc<Inner>);
 
+/// Blows when its task ends, by a panic too.
+struct Fuse(Tasks);
+
 impl Tasks {
     /// No tasks yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { inner: Arc::new(Inner { running: AtomicUsize::new(0), idle: Notify::new(), stop: watch::Sender::new(false) }) }
+        Self {
+            inner: Arc::new(Inner {
+                running: AtomicUsize::new(0),
+                idle: Notify::new(),
+                stop: watch::Sender::new(false),
+                lost: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// Runs `work` to its end whoever stops waiting for it.
@@ -53,6 +64,21 @@ impl Tasks {
             let _count = count;
             work.await;
         });
+    }
+
+    /// Runs `work` in the background for as long as the process serves: should it end before shutdown, nothing is ready any more.
+    pub fn essential(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let fuse = Fuse(self.clone());
+        self.spawn(async move {
+            let _fuse = fuse;
+            work.await;
+        });
+    }
+
+    /// False once an essential task ended before shutdown.
+    #[must_use]
+    pub fn are_well(&self) -> bool {
+        !self.inner.lost.load(Ordering::Relaxed)
     }
 
     /// Resolves once shutdown has begun.
@@ -96,10 +122,40 @@ impl Default for Tasks {
     }
 }
 
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        if !self.0.is_stopping() {
+            self.0.inner.lost.store(true, Ordering::Relaxed);
+            tracing::error!("an essential task ended");
+        }
+    }
+}
+
 impl Drop for Count {
     fn drop(&mut self) {
         if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_essential_task_that_panics_is_noticed_and_an_ordinary_one_fails_alone() {
+        let tasks = Tasks::new();
+        assert!(tasks.run(async { panic!("on purpose") }).await.is_err());
+        assert!(tasks.are_well());
+        tasks.essential(async { panic!("on purpose") });
+        assert_eq!(tasks.stop(Duration::from_secs(5)).await, 0);
+        assert!(!tasks.are_well() || tasks.is_stopping());
+        let tasks = Tasks::new();
+        tasks.essential(async {});
+        while tasks.running() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!tasks.are_well());
     }
 }

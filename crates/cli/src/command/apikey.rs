@@ -6,12 +6,13 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
-use doorward_core::config::units;
+use doorward_core::config::{Config, units};
 use doorward_core::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::secret::{ApiKey, PlainToken};
-use doorward_store::{NewApiKey, StoreError};
+use doorward_gateway::env::Env;
+use doorward_store::{NewApiKey, Store, StoreError};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -81,13 +82,18 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
 ///
 /// # Errors
 /// [`Failure`] for what does not fit, or when the store takes nothing.
-pub async fn make(house: &House, arguments: &CreateArguments) -> Result<(PlainToken<ApiKey>, CredentialId), Failure> {
+pub async fn make(
+    config: &Config,
+    env: &Env,
+    store: &Store,
+    arguments: &CreateArguments,
+) -> Result<(PlainToken<ApiKey>, CredentialId), Failure> {
     let bad = |what: &str, help: &str| Failure::new(Exit::Usage, "apikey.bad", what.to_owned(), help.to_owned());
     let life = units::duration(&arguments.ttl).filter(|life| *life <= LONGEST && !life.is_zero());
     let life = life.ok_or_else(|| bad("--ttl is not a time of at most 365d", "for example --ttl 30d"))?;
     let mut servers = BTreeSet::new();
     for name in &arguments.servers {
-        let server = ServerName::new(name).ok().filter(|server| house.config().servers.contains_key(server));
+        let server = ServerName::new(name).ok().filter(|server| config.servers.contains_key(server));
         servers.insert(server.ok_or_else(|| bad(&format!("there is no server \"{name}\""), "see doorward server list"))?);
     }
     let mut granted = BTreeSet::new();
@@ -99,9 +105,9 @@ pub async fn make(house: &House, arguments: &CreateArguments) -> Result<(PlainTo
         granted.extend(servers.iter().map(|server| format!("{server}:{}", class.as_str())));
     }
     let no_random = |_| Failure::new(Exit::Internal, "random", "the system gives no random bytes", "try again");
-    let token = PlainToken::<ApiKey>::mint(&house.env.bytes::<32>().map_err(no_random)?);
-    let id: String = house.env.bytes::<8>().map_err(no_random)?.iter().map(|byte| format!("{byte:02x}")).collect();
-    let now = house.env.now();
+    let token = PlainToken::<ApiKey>::mint(&env.bytes::<32>().map_err(no_random)?);
+    let id: String = env.bytes::<8>().map_err(no_random)?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let now = env.now();
     let groups: Result<Vec<GroupName>, _> = arguments.groups.iter().map(|group| GroupName::new(group)).collect();
     let unfit = |_| bad("a name is empty, too long or holds control characters", "choose another name");
     let user = UserId::new("local", &arguments.user).map_err(unfit)?;
@@ -119,7 +125,6 @@ pub async fn make(house: &House, arguments: &CreateArguments) -> Result<(PlainTo
         revoked: None,
         user_disabled: false,
     };
-    let store = house.store().await?;
     let credential = record.credential.clone();
     if !groups.is_empty() {
         store.put_user(&user, &groups, now).await.map_err(|error| unavailable(&error))?;
@@ -130,7 +135,9 @@ pub async fn make(house: &House, arguments: &CreateArguments) -> Result<(PlainTo
 }
 
 async fn create(house: &House, arguments: &CreateArguments, console: &mut Console) -> Result<Exit, Failure> {
-    let (token, id) = make(house, arguments).await?;
+    let store = house.store().await?;
+    let (token, id) = make(house.config(), &house.env, &store, arguments).await?;
+    store.close().await;
     if console.form() == Form::Json {
         console.document(super::config::object(json!({"id": id.as_str(), "key": token.reveal()})));
     } else {

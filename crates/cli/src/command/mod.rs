@@ -5,8 +5,10 @@ pub mod audit;
 pub mod bridge;
 pub mod completions;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod keys;
+pub mod laptop;
 pub mod man;
 pub mod policy;
 pub mod serve;
@@ -14,7 +16,7 @@ pub mod server;
 pub mod status;
 pub mod version;
 
-use crate::args::{Command, Global};
+use crate::args::{Cli, Command};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,8 +25,16 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// [`Failure`] if it could not do what was asked.
-pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
+    let Cli { port, global, command } = cli;
+    let global = &global;
+    let Some(command) = command else { return laptop::run(port, global, console) };
+    if port.is_some() {
+        let help = "set listen.address in the configuration, or leave the command away";
+        return Err(Failure::new(Exit::Usage, "usage", "--port before a command has no meaning", help));
+    }
     match command {
+        Command::Demo(arguments) => demo::run(&arguments, global, console),
         Command::Serve(arguments) => serve::run(&arguments, global, console),
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),

@@ -453,8 +453,8 @@ impl Call {
         Self { arguments: Some(arguments), ..self }
     }
 
-    /// This call with other params.
-    pub(crate) fn with_params(self, params: RawJson) -> Self {
-        Self { params: Some(params), ..self }
+    /// This call as a completion of `reference`.
+    pub(crate) fn completing(self, reference: Option<Reference>) -> Self {
+        Self { reference, ..self }
     }
 }

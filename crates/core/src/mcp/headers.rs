@@ -44,6 +44,8 @@ pub enum Accept {
     /// Both, or nothing was said.
     #[default]
     Both,
+    /// Both, an event stream named first.
+    EventsFirst,
     /// Only JSON: no streaming.
     Json,
     /// Only an event stream.
@@ -160,15 +162,17 @@ impl Single {
 
 impl Accept {
     fn of(headers: &HeaderMap) -> Self {
-        let mut said = false;
+        let (mut said, mut first) = (false, false);
         let (mut json, mut events) = (false, false);
         for part in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
             let media = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
             said |= !media.is_empty();
+            first |= !json && media == "text/event-stream";
             json |= matches!(media.as_str(), "*/*" | "application/*" | "application/json");
             events |= matches!(media.as_str(), "*/*" | "text/*" | "text/event-stream");
         }
         match (said, json, events) {
+            (_, true, true) if first => Self::EventsFirst,
             (false, ..) | (_, true, true) => Self::Both,
             (_, true, false) => Self::Json,
             (_, false, true) => Self::Events,
@@ -179,7 +183,13 @@ impl Accept {
     /// Whether an event stream may be sent.
     #[must_use]
     pub const fn takes_events(self) -> bool {
-        matches!(self, Self::Both | Self::Events)
+        matches!(self, Self::Both | Self::EventsFirst | Self::Events)
+    }
+
+    /// Whether even a single answer is sent as an event stream: nothing else is taken, or it was named before JSON.
+    #[must_use]
+    pub const fn prefers_events(self) -> bool {
+        matches!(self, Self::EventsFirst | Self::Events)
     }
 }
 

@@ -87,6 +87,22 @@ pub fn decide(headers: &McpHeaders, message: &Message) -> Result<Claimed, Refusa
     }
 }
 
+/// Decides the session of an array of messages: only a legacy session can have one (D18).
+///
+/// # Errors
+/// 400 in the modern era and without a session.
+pub fn decide_batch(headers: &McpHeaders) -> Result<Claimed, Refusal> {
+    let refuse = |public: &str| wrong(Station::Session, "batch", 400, INVALID_REQUEST, public);
+    if headers.version.once().is_some_and(is_modern_dated) || headers.version == Single::Unusable {
+        return Err(refuse("Batches are served in 2025-03-26 only."));
+    }
+    headers
+        .session
+        .once()
+        .map(|id| Claimed::Session(id.to_owned()))
+        .ok_or_else(|| refuse("Batches are served in sessions of 2025-03-26 only."))
+}
+
 /// Decides the session of a `GET` or `DELETE` (protocol 3.5).
 ///
 /// # Errors

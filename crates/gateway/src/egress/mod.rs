@@ -11,6 +11,8 @@ mod live;
 pub mod pool;
 pub mod reply;
 pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod trust;
 
 use crate::tasks::Tasks;

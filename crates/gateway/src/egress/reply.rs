@@ -4,7 +4,9 @@ use super::error::EgressError;
 use super::live::{HEADER_BYTES, HEADER_FIELDS, Live, Shared};
 use super::pool::Pool;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use http::{StatusCode, response};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -65,6 +67,14 @@ pub(super) fn check(head: &response::Parts) -> Result<(), EgressError> {
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         return Err(EgressError::BadResponse("two lengths"));
     }
+    // A list of equal lengths is legal for a lenient reader (RFC 9110 section 8.6); here a length is one number.
+    let digits = |value: &HeaderValue| (1..=18).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_digit);
+    if headers.get(CONTENT_LENGTH).is_some_and(|value| !digits(value)) {
+        return Err(EgressError::BadResponse("a length that is not a number"));
+    }
+    if headers.get(TRANSFER_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(EgressError::BadResponse("a transfer coding that was not asked for"));
+    }
     if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(EgressError::BadResponse("a content encoding that was not asked for"));
     }
@@ -98,9 +108,8 @@ impl ReplyBody {
     /// and further calls give `None`.
     pub async fn frame(&mut self) -> Option<Result<Bytes, EgressError>> {
         while !self.done {
-            let next = match tokio::time::timeout(self.idle, self.body.frame()).await {
-                Ok(next) => next,
-                Err(_) => return Some(Err(self.fail(EgressError::Timeout { sent: true }))),
+            let Ok(next) = tokio::time::timeout(self.idle, self.body.frame()).await else {
+                return Some(Err(self.fail(EgressError::Timeout { sent: true })));
             };
             match next {
                 None => self.settle(),

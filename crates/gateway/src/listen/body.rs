@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,17 +11,29 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 
 /// The body of an answer.
+pub struct Body {
+    content: Content,
+    /// Held until the body is sent or given up.
+    held: Option<Box<dyn std::any::Any + Send>>,
+}
+
 #[derive(Debug)]
-pub enum Body {
+enum Content {
     /// Known as a whole.
     Whole(Option<Bytes>),
     /// Server-sent events.
     Stream(Events),
 }
 
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.content.fmt(f)
+    }
+}
+
 /// Frames of an event stream, with a comment line whenever nothing was sent for a while.
 #[derive(Debug)]
-pub struct Events {
+struct Events {
     frames: mpsc::Receiver<Bytes>,
     silence: Pin<Box<Sleep>>,
 }
@@ -32,19 +45,25 @@ impl Body {
     /// No content.
     #[must_use]
     pub const fn empty() -> Self {
-        Self::Whole(None)
+        Self { content: Content::Whole(None), held: None }
     }
 
     /// These bytes.
     #[must_use]
     pub const fn whole(bytes: Bytes) -> Self {
-        Self::Whole(Some(bytes))
+        Self { content: Content::Whole(Some(bytes)), held: None }
     }
 
     /// Frames as they come.
     #[must_use]
     pub fn stream(frames: mpsc::Receiver<Bytes>) -> Self {
-        Self::Stream(Events { frames, silence: Box::pin(tokio::time::sleep(KEEP_ALIVE)) })
+        let events = Events { frames, silence: Box::pin(tokio::time::sleep(KEEP_ALIVE)) };
+        Self { content: Content::Stream(events), held: None }
+    }
+
+    /// Holds `guard` until the body is sent or given up.
+    pub(super) fn while_sent(&mut self, guard: Box<dyn std::any::Any + Send>) {
+        self.held = Some(guard);
     }
 }
 
@@ -59,20 +78,20 @@ impl http_body::Body for Body {
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(events) => events.poll(cx),
+        match &mut self.get_mut().content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Stream(events) => events.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        matches!(self.content, Content::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Stream(_) => SizeHint::default(),
         }
     }
 }

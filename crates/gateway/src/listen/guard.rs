@@ -12,13 +12,42 @@ pub struct Guard {
     proxies: Vec<IpNet>,
 }
 
-/// Why a request was turned away before anything was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a request or connection was turned away before anything was done for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Turned {
     /// `Host` missing, repeated, not on the list, or different from `:authority`.
     Host,
     /// `Origin` present and not on the list.
     Origin,
+    /// Headers too large or too many.
+    Headers,
+    /// The body's end or nature, or the method, could be read in two ways.
+    Ambiguous,
+    /// No such route.
+    Path,
+    /// Too many requests without a valid credential from this address.
+    Rate,
+    /// As many connections are open as are allowed.
+    Connections,
+    /// Plain HTTP from a peer that is not one of the proxies that end TLS.
+    Peer,
+}
+
+impl Turned {
+    /// The stable id in audit records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Headers => "headers_too_large",
+            Self::Ambiguous => "ambiguous_request",
+            Self::Peer => "untrusted_peer",
+            Self::Path => "unknown_path",
+            Self::Rate => "address_rate",
+            Self::Connections => "connections",
+        }
+    }
 }
 
 impl Guard {

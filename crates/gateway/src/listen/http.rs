@@ -1,23 +1,32 @@
 //! The accept loop and the life of a connection. Nothing here knows what a request means.
 
-use super::Inbound;
+use super::activity::{Activity, Noticed};
 use super::body::Body;
+use super::fields::{self, HEADER_BYTES, HEADER_FIELDS};
 use super::guard::{Guard, Turned};
+use super::metrics::Metrics;
+use super::rate::AddressLimit;
 use super::route::{Route, Verb};
+use super::stall::Stall;
 use super::tls::Tls;
+use super::{Inbound, cors};
 use crate::env::Env;
 use crate::tasks::Tasks;
-use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use ::http::{Request, Response, StatusCode};
+use ::http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use ::http::{Request, Response, StatusCode, Version};
 use bytes::Bytes;
 use doorward_core::identity::presented::Presented;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use ipnet::IpNet;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,10 +35,12 @@ use tokio::sync::Semaphore;
 
 /// Who serves what comes in.
 pub trait Serve: Send + Sync + 'static {
-    /// An MCP request: the corridor.
+    /// An MCP request: the corridor. Dropped when the client closes its connection or resets the stream.
     fn mcp(self: Arc<Self>, inbound: Inbound) -> impl Future<Output = Response<Body>> + Send;
     /// Whether calls would be served now.
     fn is_ready(&self) -> bool;
+    /// A request or connection was turned away at the door. Called for each one: the corridor limits how many it records.
+    fn turned_away(&self, what: Turned, peer: IpAddr);
 }
 
 /// What a listener needs besides its socket.
@@ -37,139 +48,269 @@ pub trait Serve: Send + Sync + 'static {
 pub struct Settings {
     /// Host, Origin, proxies.
     pub guard: Guard,
-    /// Certificates; `None` only on loopback or behind a configured proxy.
+    /// Certificates; `None` only on loopback or behind a configured proxy. Without TLS only HTTP/1.1 is spoken.
     pub tls: Option<Tls>,
-    /// Open connections at most.
+    /// Behind a proxy that ends TLS: the only peers that may connect. What comes from elsewhere never had TLS.
+    pub only_from: Option<Vec<IpNet>>,
+    /// Open connections at most; further ones are answered 503 (closed at once with TLS).
     pub connections: usize,
+    /// How long a client may take.
+    pub patience: Patience,
+    /// Requests without a credential from one address. The corridor counts refused credentials on the same table.
+    pub strangers: Arc<AddressLimit>,
+    /// Counters.
+    pub metrics: Metrics,
     /// Clock and randomness.
     pub env: Env,
     /// Owner of the connection tasks.
     pub tasks: Tasks,
 }
 
-/// Size of all headers together, number of fields (protocol S2).
-const HEADER_BYTES: usize = 32 * 1024;
-const HEADER_FIELDS: usize = 100;
-/// Time for a TLS handshake and for the headers of a request.
-const HEADER_PATIENCE: Duration = Duration::from_secs(10);
-/// After shutdown began, open requests have this long.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long a client may take for each step.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a TLS handshake.
+    pub handshake: Duration,
+    /// For the headers of a request, and from the handshake to the first request.
+    pub head: Duration,
+    /// For a whole body.
+    pub body: Duration,
+    /// Bytes a second that a body must keep up with after five seconds.
+    pub body_rate: u32,
+    /// For a write that makes no progress.
+    pub write: Duration,
+    /// For an open connection without a request.
+    pub idle: Duration,
+    /// For open requests after shutdown began.
+    pub drain: Duration,
+}
+
+impl Default for Patience {
+    /// 10 s for handshake and head, 30 s for a body at 500 bytes a second, 30 s for a stalled write, 75 s idle, 8 s to drain.
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            body_rate: 500,
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n\
+X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nContent-Length: 26\r\nConnection: close\r\n\r\nToo many open connections.";
 
 /// Accepts until shutdown begins.
 pub async fn accept<S: Serve>(listener: TcpListener, settings: Settings, serve: Arc<S>) {
     let seats = Arc::new(Semaphore::new(settings.connections));
     let settings = Arc::new(settings);
     loop {
-        let seat = tokio::select! {
-            () = settings.tasks.stopping() => return,
-            seat = Arc::clone(&seats).acquire_owned() => seat,
-        };
         let accepted = tokio::select! {
             () = settings.tasks.stopping() => return,
             accepted = listener.accept() => accepted,
         };
-        match (seat, accepted) {
-            (Ok(seat), Ok((stream, peer))) => {
-                let (settings, serve) = (Arc::clone(&settings), Arc::clone(&serve));
-                let tasks = settings.tasks.clone();
-                tasks.spawn(async move {
-                    connection(stream, peer, settings, serve).await;
-                    drop(seat);
-                });
+        match accepted {
+            Ok((_, peer)) if settings.only_from.as_ref().is_some_and(|nets| !nets.iter().any(|net| net.contains(&peer.ip()))) => {
+                turn_away(&settings, serve.as_ref(), Turned::Peer, peer.ip());
             }
-            (_, Err(error)) => {
+            Ok((stream, peer)) => match Arc::clone(&seats).try_acquire_owned() {
+                Ok(seat) => {
+                    let (settings, serve) = (Arc::clone(&settings), Arc::clone(&serve));
+                    let tasks = settings.tasks.clone();
+                    tasks.spawn(async move {
+                        let open = settings.metrics.connection();
+                        connection(stream, peer, settings, serve).await;
+                        drop((open, seat));
+                    });
+                }
+                Err(_) => {
+                    turn_away(&settings, serve.as_ref(), Turned::Connections, peer.ip());
+                    if settings.tls.is_none() {
+                        let _full = stream.try_write(TOO_MANY);
+                    }
+                }
+            },
+            Err(error) => {
                 // Out of descriptors: give others time to close theirs instead of spinning (HTTP-07).
                 tracing::warn!(%error, "cannot accept");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            (Err(_), _) => return,
         }
     }
 }
 
+fn turn_away<S: Serve>(settings: &Settings, serve: &S, what: Turned, peer: IpAddr) {
+    settings.metrics.turned_away(what);
+    serve.turned_away(what, peer);
+}
+
 async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>) {
-    let _nodelay = stream.set_nodelay(true);
+    let _slower = stream.set_nodelay(true);
+    let stream = Stall::new(stream, settings.patience.write);
     match &settings.tls {
-        None => speak(TokioIo::new(stream), peer, settings, serve).await,
-        Some(tls) => match tokio::time::timeout(HEADER_PATIENCE, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => speak(TokioIo::new(stream), peer, settings, serve).await,
+        None => http_1(stream, peer, settings, serve).await,
+        Some(tls) => match tokio::time::timeout(settings.patience.handshake, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                http_2(stream, peer, settings, serve).await;
+            }
+            Ok(Ok(stream)) => http_1(stream, peer, settings, serve).await,
             Ok(Err(error)) => tracing::debug!(%error, "handshake"),
             Err(_) => tracing::debug!("handshake timed out"),
         },
     }
 }
 
-async fn speak<S: Serve, T>(io: TokioIo<T>, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
+async fn http_1<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = http1::Builder::new();
+    // A client that closes its side has cancelled: no half-closed connections.
     builder
-        .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_PATIENCE)
+        .header_read_timeout(settings.patience.head.max(settings.patience.idle))
         .max_headers(HEADER_FIELDS)
+        .max_header_size(HEADER_BYTES)
         .max_buf_size(HEADER_BYTES * 2)
-        .half_close(true);
+        .auto_date_header(false)
+        .half_close(false);
+    let activity = Activity::new();
+    let io = TokioIo::new(Noticed::new(io, Arc::clone(&activity)));
+    let connection = builder.serve_connection(io, service(peer, &settings, &serve, &activity));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
+        () = activity.idle(&settings.patience) => tracing::debug!("no request"),
+        () = settings.tasks.stopping() => {
+            connection.as_mut().graceful_shutdown();
+            let _late = tokio::time::timeout(settings.patience.drain, connection).await;
+        }
+    }
+}
+
+async fn http_2<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
         .max_concurrent_streams(128)
         .max_pending_accept_reset_streams(32)
+        .max_local_error_reset_streams(128)
         .max_send_buf_size(256 * 1024)
+        .auto_date_header(false)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
-    let tasks = settings.tasks.clone();
-    let service = service_fn(move |request| {
-        let (settings, serve) = (Arc::clone(&settings), Arc::clone(&serve));
-        async move { Ok::<_, Infallible>(route(request, peer, &settings, serve).await) }
-    });
-    let connection = builder.serve_connection(io, service);
-    tokio::pin!(connection);
+    let activity = Activity::new();
+    let connection = builder.serve_connection(TokioIo::new(io), service(peer, &settings, &serve, &activity));
+    let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
-        () = tasks.stopping() => {
+        () = activity.idle(&settings.patience) => tracing::debug!("no request"),
+        () = settings.tasks.stopping() => {
             connection.as_mut().graceful_shutdown();
-            let _late = tokio::time::timeout(DRAIN, connection).await;
+            let _late = tokio::time::timeout(settings.patience.drain, connection).await;
         }
     }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+fn service<S: Serve>(
+    peer: SocketAddr,
+    settings: &Arc<Settings>,
+    serve: &Arc<S>,
+    activity: &Arc<Activity>,
+) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering> + use<S> {
+    let (settings, serve, activity) = (Arc::clone(settings), Arc::clone(serve), Arc::clone(activity));
+    service_fn(move |request| -> Answering {
+        let (settings, serve, serving) = (Arc::clone(&settings), Arc::clone(&serve), activity.serve());
+        Box::pin(async move {
+            let mut response = route(request, peer, &settings, serve).await;
+            constant_headers(&mut response, &settings);
+            response.body_mut().while_sent(Box::new(serving));
+            Ok(response)
+        })
+    })
 }
 
 async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings: &Settings, serve: Arc<S>) -> Response<Body> {
+    use http_body::Body as _;
     let (mut parts, body) = request.into_parts();
-    let authority = parts.uri.authority().map(|authority| authority.as_str().to_owned());
-    if let Err(turned) = settings.guard.check(authority.as_deref(), &parts.headers) {
-        return plain(
-            StatusCode::FORBIDDEN,
-            match turned {
-                Turned::Host => "This address is not served here.",
-                Turned::Origin => "Requests from this origin are not served here.",
-            },
-        );
+    let client = settings.guard.client(peer.ip(), &parts.headers);
+    let route = Route::of(parts.uri.path());
+    let kind = route.kind();
+    let refuse = |what: Turned, status: StatusCode, text: &'static str| {
+        turn_away(settings, serve.as_ref(), what, client);
+        settings.metrics.answered(kind, status);
+        closing(plain(status, text), parts.version)
+    };
+    let authority = parts.uri.authority().map(::http::uri::Authority::as_str);
+    match settings.guard.check(authority, &parts.headers) {
+        Ok(()) => {}
+        Err(Turned::Origin) => return refuse(Turned::Origin, StatusCode::FORBIDDEN, "Requests from this origin are not served here."),
+        Err(_) => return refuse(Turned::Host, StatusCode::FORBIDDEN, "This address is not served here."),
     }
-    if oversized(&parts.headers) {
-        return plain(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.");
+    if fields::oversized(&parts.headers) {
+        return refuse(Turned::Headers, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.");
     }
-    let presented = Presented::take(&mut parts.headers, parts.uri.query());
-    match Route::of(parts.uri.path()) {
+    if fields::ambiguous(&parts.method, parts.version, &parts.headers, !body.is_end_stream()) {
+        return refuse(Turned::Ambiguous, StatusCode::BAD_REQUEST, "The request can be read in more than one way.");
+    }
+    let response = match route {
         Route::Health => plain(StatusCode::OK, "ok"),
         Route::Ready if serve.is_ready() && !settings.tasks.is_stopping() => plain(StatusCode::OK, "ready"),
         Route::Ready => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-        Route::Unknown => plain(StatusCode::NOT_FOUND, "There is nothing here."),
+        Route::Unknown => return refuse(Turned::Path, StatusCode::NOT_FOUND, "There is nothing here."),
         Route::Mcp(route) => {
-            let peer = settings.guard.client(peer.ip(), &parts.headers);
-            let id = settings.env.correlation();
-            serve.mcp(Inbound { route, verb: Verb::of(&parts.method), headers: parts.headers, presented, id, peer, body }).await
+            let asked = cors::is_preflight(&parts.method, &parts.headers);
+            let origin = parts.headers.get(ORIGIN).cloned();
+            let presented = Presented::take(&mut parts.headers, parts.uri.query());
+            if presented.is_absent()
+                && let Err(wait) = settings.strangers.check(client)
+            {
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests without a credential.");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+                turn_away(settings, serve.as_ref(), Turned::Rate, client);
+                settings.metrics.answered(kind, response.status());
+                return closing(response, parts.version);
+            }
+            let mut response = if asked {
+                cors::preflight(&parts.headers)
+            } else {
+                fields::remove_foreign(&mut parts.headers);
+                let (id, verb, patience) = (settings.env.correlation(), Verb::of(&parts.method), settings.patience);
+                serve.mcp(Inbound { route, verb, headers: parts.headers, presented, id, peer: client, body, patience }).await
+            };
+            cors::mark(response.headers_mut(), origin);
+            response
         }
+    };
+    settings.metrics.answered(kind, response.status());
+    response
+}
+
+/// What every answer carries, whoever made it.
+fn constant_headers(response: &mut Response<Body>, settings: &Settings) {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if settings.tls.is_some() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }
 
-/// Protocol S2: 8 KiB for each MCP header, 32 KiB and 100 fields in all, counted after decoding (HTTP-06).
-fn oversized(headers: &::http::HeaderMap) -> bool {
-    let all: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let one = headers.iter().any(|(name, value)| name.as_str().starts_with("mcp-") && value.len() > 8 * 1024);
-    all > HEADER_BYTES || headers.len() > HEADER_FIELDS || one
+/// The answer ends the connection: what may follow on it is not trusted.
+fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// A short text with the headers that every answer carries.

@@ -3,20 +3,28 @@
 //! Takes the credential out of the headers ([`Presented`]) so that nothing behind this room can read it. Must not know
 //! the store or any other station. House 8; protocol 3.2 steps S1, S2, S4 and S5.
 
+mod activity;
 pub mod body;
+mod cors;
+mod fields;
 pub mod guard;
 pub mod http;
+pub mod metrics;
+pub mod rate;
 pub mod route;
+mod stall;
 pub mod tls;
 
 use ::http::HeaderMap;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use doorward_core::id::CorrelationId;
 use doorward_core::identity::presented::Presented;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// One MCP request at the door: bounded, vetted for Host and Origin, with its credential set apart and its body unread.
 #[derive(Debug)]
@@ -34,7 +42,11 @@ pub struct Inbound {
     /// The client's address, through configured proxies only.
     pub peer: IpAddr,
     body: Incoming,
+    patience: http::Patience,
 }
+
+/// Before the minimum rate of a body counts.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a body was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,24 +57,44 @@ pub enum BadBody {
     Broken,
 }
 
-/// A body must arrive whole within this time, whatever its size.
-const BODY_PATIENCE: Duration = Duration::from_secs(30);
-
 impl Inbound {
-    /// Reads the body. Called only once the caller is known (RPC-03).
+    /// Reads the body. Called only once the caller is known (RPC-03). It must arrive within the body patience of the
+    /// listener, and after a grace of five seconds at its minimum rate.
     ///
     /// # Errors
     /// [`BadBody`].
     pub async fn read(&mut self, limit: usize) -> Result<Bytes, BadBody> {
-        use http_body::Body as _;
         if self.body.size_hint().lower() > limit as u64 {
             return Err(BadBody::TooLarge);
         }
-        let whole = Limited::new(&mut self.body, limit).collect();
-        match tokio::time::timeout(BODY_PATIENCE, whole).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(BadBody::TooLarge),
-            Ok(Err(_)) | Err(_) => Err(BadBody::Broken),
+        let begun = Instant::now();
+        let mut first: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        loop {
+            let got = first.as_ref().map_or(0, Bytes::len) + rest.len();
+            let slowest = GRACE + Duration::from_secs(got as u64 / u64::from(self.patience.body_rate.max(1)));
+            let until = begun + slowest.min(self.patience.body);
+            let frame = match timeout_at(until, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => break,
+                Ok(Some(Err(_))) | Err(_) => return Err(BadBody::Broken),
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            if got + data.len() > limit {
+                return Err(BadBody::TooLarge);
+            }
+            match &first {
+                None => first = Some(data),
+                Some(_) => rest.extend_from_slice(&data),
+            }
         }
+        let first = first.unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&rest);
+        Ok(whole.freeze())
     }
 }

@@ -1,5 +1,6 @@
 //! Routes as types. The table is complete: what is not here answers 404.
 
+use super::metrics::RouteKind;
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Door;
 use http::Method;
@@ -57,6 +58,17 @@ impl Route {
             (Some("s"), Some(server), Some("mcp"), None) => Self::mcp(Door::OAuth, server),
             (Some("k"), Some(server), Some("mcp"), None) => Self::mcp(Door::Key, server),
             _ => Self::Unknown,
+        }
+    }
+
+    /// Its label in metrics.
+    #[must_use]
+    pub const fn kind(&self) -> RouteKind {
+        match self {
+            Self::Mcp(McpRoute { door: Door::Key, .. }) => RouteKind::Key,
+            Self::Mcp(_) => RouteKind::Oauth,
+            Self::Health | Self::Ready => RouteKind::Probe,
+            Self::Unknown => RouteKind::Unknown,
         }
     }
 

@@ -24,8 +24,9 @@ struct State {
     last: u64,
     size: usize,
     ended: Option<Instant>,
-    /// Raised to make readers leave; a reader of an older turn leaves at once.
+    /// Raised to make readers leave; a reader of an older turn leaves once it has what there was then.
     turn: u64,
+    parted: u64,
     reading: bool,
 }
 
@@ -102,6 +103,7 @@ impl Replay {
     pub fn part(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.turn = state.turn.saturating_add(1);
+        state.parted = state.last;
         state.reading = false;
         drop(state);
         self.wake.notify_waiters();
@@ -167,7 +169,8 @@ impl Reading {
     fn next_events(&self) -> Option<(Vec<(u64, Bytes)>, bool)> {
         let state = self.replay.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.turn != self.turn {
-            return None;
+            let rest = state.events.iter().filter(|(number, _)| *number > self.after && *number <= state.parted);
+            return Some((rest.cloned().collect(), false));
         }
         let first = state.events.front().map_or(state.last.saturating_add(1), |(number, _)| *number);
         if self.after.saturating_add(1) < first {
@@ -210,11 +213,29 @@ mod tests {
         replay.end();
         assert!(receive.recv().await.is_none());
         run.await.expect("ended");
-        let (stream, number) = Replay::split(&format!("{}-1", replay.id())).expect("id");
+        let event = format!("{}-1", replay.id());
+        let (stream, number) = Replay::split(&event).expect("id");
         assert_eq!((stream, number), (replay.id(), 1));
         let (send, mut receive) = mpsc::channel(4);
         replay.read(1).expect("resumable").run(send).await;
         assert!(receive.recv().await.expect("second again").ends_with(b":2"));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_sent_away_takes_along_what_there_was() {
+        let replay = Arc::new(Replay::new([1; 16]));
+        text(&replay, 1);
+        let reading = replay.read(0).expect("free");
+        replay.part();
+        text(&replay, 2);
+        let (send, mut receive) = mpsc::channel(4);
+        reading.run(send).await;
+        assert!(receive.recv().await.expect("first").ends_with(b":1"));
+        assert!(receive.recv().await.is_none());
+        let (send, mut receive) = mpsc::channel(4);
+        replay.end();
+        replay.read(1).expect("free again").run(send).await;
+        assert!(receive.recv().await.expect("second").ends_with(b":2"));
     }
 
     #[test]

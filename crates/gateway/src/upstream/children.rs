@@ -1,25 +1,119 @@
-//! Child processes as servers: approved, started, and their lines joined to a [`Pipe`].
+//! Child processes as servers: approved, started within their budget, and their lines joined to a [`Pipe`].
 
 use super::fault::Fault;
 use super::pipe::Pipe;
-use super::{StdioServer, Upstream};
+use super::stdio::ending::Ending;
+use super::stdio::household::LaunchError;
+use super::stdio::profile::{LaunchProfile, Limits, Variable, approve};
+use super::stdio::restart::{Rate, RestartBudget, Verdict};
+use super::{PipeKey, StdioServer, Upstream};
 use crate::tasks::Tasks;
+use bytes::Bytes;
+use doorward_core::config::{ProcessLimits, Stdio};
 use doorward_core::id::ServerName;
-use std::sync::Arc;
+use doorward_core::secret::Secret;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// Lines that wait for a child.
+const WAITING: usize = 16;
 
 impl StdioServer {
-    /// Digest of the command, for its approval.
+    /// Digest of the command, for its approval; `None` for one that can never run.
     #[must_use]
-    pub fn digest(&self, _server: &ServerName) -> Option<[u8; 32]> {
-        None
+    pub fn digest(&self, server: &ServerName) -> Option<[u8; 32]> {
+        self.profile(server).map(|profile| profile.digest())
     }
 
     /// Starts a process. The approval is that of exactly this command (I9).
     ///
     /// # Errors
     /// [`Fault::NotApproved`], [`Fault::Child`].
-    #[expect(clippy::unused_async, reason = "joined with the launcher")]
-    pub async fn launch(&self, _upstream: &Upstream, _tasks: &Tasks, _approved: Option<[u8; 32]>) -> Result<Arc<Pipe>, Fault> {
-        Err(Fault::NotApproved)
+    pub async fn launch(&self, upstream: &Upstream, tasks: &Tasks, approved: Option<[u8; 32]>) -> Result<Arc<Pipe>, Fault> {
+        let profile = self.profile(&upstream.config.name).ok_or(Fault::Child("the command cannot be run"))?;
+        let approved = approve(profile, approved.as_ref()).map_err(|_| Fault::NotApproved)?;
+        let mut child = self.launcher.launch(approved).await.map_err(|error| {
+            tracing::warn!(server = %upstream.config.name, %error, "a process did not start");
+            Fault::Child(match error {
+                LaunchError::Full => "too many processes",
+                LaunchError::Stopping => "the gateway is shutting down",
+                _ => "the process did not start",
+            })
+        })?;
+        let lines = child.take_lines().ok_or(Fault::Child("its output is taken"))?;
+        let (input, mut wanted) = mpsc::channel::<Bytes>(WAITING);
+        let (gone, ended) = watch::channel(false);
+        let pipe = Pipe::new(input, ended, Arc::clone(&upstream.generation));
+        tasks.spawn(Arc::clone(&pipe).read(lines));
+        let server = upstream.config.name.clone();
+        tasks.spawn(async move {
+            let mut exited = child.exited();
+            loop {
+                tokio::select! {
+                    line = wanted.recv() => match line {
+                        Some(line) => if child.send(line).await.is_err() { break },
+                        None => break,
+                    },
+                    () = ended_by_itself(&mut exited) => break,
+                }
+            }
+            let ending = child.close().await;
+            tracing::info!(%server, ?ending, "a process ended");
+            gone.send_replace(true);
+        });
+        Ok(pipe)
     }
+
+    fn profile(&self, server: &ServerName) -> Option<LaunchProfile> {
+        let env = self
+            .command
+            .env
+            .iter()
+            .filter_map(|(name, reference)| {
+                let (_, value) = self.secrets.iter().find(|(of, _)| of == name)?;
+                Some(Variable::new(name.clone(), reference.to_string(), Secret::new(value.expose().clone())))
+            })
+            .collect();
+        let Stdio { argv, cwd, limits, .. } = &self.command;
+        LaunchProfile::new(server.clone(), argv.clone(), env, cwd.clone(), process_limits(*limits)?)
+            .inspect_err(|error| tracing::warn!(%server, %error, "the command cannot be run"))
+            .ok()
+    }
+
+    /// Waits as long as a command that ended by itself has to before it is started again.
+    ///
+    /// # Errors
+    /// [`Fault::Child`] when it ends too often.
+    pub(super) async fn before_restart(&self, key: &PipeKey) -> Result<(), Fault> {
+        let Some(rate) = rate(self.command.limits) else { return Err(Fault::Child("the command cannot be run")) };
+        let verdict = {
+            let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+            budgets.entry(key.clone()).or_insert_with(|| RestartBudget::new(rate)).ask(self.since.elapsed())
+        };
+        match verdict {
+            Verdict::After(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            Verdict::Exhausted(_) => Err(Fault::Child("the process ends too often")),
+        }
+    }
+}
+
+async fn ended_by_itself(exited: &mut watch::Receiver<Option<Ending>>) {
+    let _ending = exited.wait_for(Option::is_some).await;
+}
+
+fn process_limits(limits: ProcessLimits) -> Option<Limits> {
+    let cpu = limits.cpu_millis.get().div_ceil(1000);
+    Some(Limits {
+        memory: u64::try_from(limits.memory.as_usize()).ok()?,
+        cpu: u16::try_from(cpu).ok()?,
+        processes: limits.processes.get(),
+        restart: rate(limits)?,
+    })
+}
+
+fn rate(limits: ProcessLimits) -> Option<Rate> {
+    Rate::new(limits.restart.count.get(), limits.restart.per).ok()
 }

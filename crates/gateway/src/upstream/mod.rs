@@ -24,10 +24,11 @@ use doorward_core::mcp::encode::{Questions, Setting};
 use doorward_core::mcp::version::{LEGACY, Version};
 use pipe::Pipe;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use stdio::household::Launcher;
+use stdio::restart::RestartBudget;
 use tokio::time::Instant;
 
 /// Every server of the configuration.
@@ -65,8 +66,10 @@ pub struct StdioServer {
     pub command: Stdio,
     /// Values of its environment, resolved at start.
     pub secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
-    /// Where private directories of processes are made.
-    pub state: PathBuf,
+    /// Who starts it.
+    pub launcher: Launcher,
+    since: Instant,
+    budgets: Mutex<HashMap<PipeKey, RestartBudget>>,
     shared: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
 }
 
@@ -107,6 +110,32 @@ impl Upstreams {
     /// Every server.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.servers.values()
+    }
+
+    /// Ends shared processes that nobody has used for their server's `idle` time.
+    pub async fn end_idle(&self) {
+        for server in self.servers.values() {
+            let Reached::Stdio(stdio) = &server.reach else { continue };
+            let idle: Vec<Arc<Pipe>> = {
+                let mut shared = stdio.shared.lock().await;
+                let (ended, kept) = shared.drain().partition::<HashMap<_, _>, _>(|(_, pipe)| pipe.is_idle(server.config.idle));
+                *shared = kept;
+                ended.into_values().collect()
+            };
+            for pipe in idle {
+                pipe.close().await;
+            }
+        }
+    }
+
+    /// Ends whatever process is left; gives how many tasks did not end in time.
+    pub async fn stop_launcher(&self, patience: Duration) -> usize {
+        for server in self.servers.values() {
+            if let Reached::Stdio(stdio) = &server.reach {
+                return stdio.launcher.stop(patience).await; // all servers share one
+            }
+        }
+        0
     }
 
     /// Ends every shared process.
@@ -177,8 +206,8 @@ impl Upstream {
 impl StdioServer {
     /// A server of this command.
     #[must_use]
-    pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, state: PathBuf) -> Self {
-        Self { command, secrets, state, shared: tokio::sync::Mutex::default() }
+    pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, launcher: Launcher) -> Self {
+        Self { command, secrets, launcher, since: Instant::now(), budgets: Mutex::default(), shared: tokio::sync::Mutex::default() }
     }
 }
 

@@ -68,9 +68,13 @@ impl Upstream {
             Reached::Stdio(stdio) => {
                 let key = if stdio.command.share == Share::All { PipeKey { owner: None } } else { key };
                 let mut shared = stdio.shared.lock().await;
+                let ended = shared.get(&key).is_some_and(|pipe| pipe.is_gone());
                 shared.retain(|_, pipe| !pipe.is_gone());
                 if let Some(pipe) = shared.get(&key) {
                     return Ok(Way::Pipe(Arc::clone(pipe)));
+                }
+                if ended {
+                    stdio.before_restart(&key).await?;
                 }
                 let pipe = stdio.launch(self, tasks, approved).await?;
                 shared.insert(key, Arc::clone(&pipe));

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// The pipes of one child process.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Pipe {
     ended: watch::Receiver<bool>,
     routes: Mutex<Routes>,
     generation: Arc<AtomicU64>,
+    used: Mutex<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +54,7 @@ impl Pipe {
     /// `generation` is raised when the child says that a list changed. The caller spawns [`Pipe::read`] with its lines.
     #[must_use]
     pub fn new(input: mpsc::Sender<Bytes>, ended: watch::Receiver<bool>, generation: Arc<AtomicU64>) -> Arc<Self> {
-        Arc::new(Self { input: Mutex::new(Some(input)), ended, routes: Mutex::default(), generation })
+        Arc::new(Self { input: Mutex::new(Some(input)), ended, routes: Mutex::default(), generation, used: Mutex::new(Instant::now()) })
     }
 
     /// Reads what the child says until it ends.
@@ -76,6 +78,7 @@ impl Pipe {
     /// [`Fault::Child`].
     pub async fn call(self: &Arc<Self>, id: i64, line: Bytes) -> Result<PipeCall, Fault> {
         let (send, messages) = mpsc::channel(WAITING);
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         {
             let mut routes = self.lock();
             if routes.gone {
@@ -113,6 +116,12 @@ impl Pipe {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.lock().gone
+    }
+
+    /// True when nothing runs on it and nothing has for `idle`.
+    #[must_use]
+    pub fn is_idle(&self, idle: Duration) -> bool {
+        self.lock().calls.is_empty() && self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= idle
     }
 
     /// Ends the child and everything that it started, and waits until it is gone.

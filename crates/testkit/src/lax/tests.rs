@@ -1,3 +1,5 @@
+//! The hostile server does what it is told to, byte for byte: what these tests show is the attacker, not the defence.
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

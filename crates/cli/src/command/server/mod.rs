@@ -10,6 +10,7 @@ mod show;
 use crate::args::Global;
 use crate::command::apikey::unavailable;
 use crate::console::{Console, Form, Sign, counted, inert};
+use crate::example;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
@@ -18,6 +19,7 @@ use doorward_core::config::Target;
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
 use doorward_core::policy::facts::RiskClass;
+use doorward_core::time::Timestamp;
 use doorward_gateway::catalogue::{self, Definition, Family};
 use doorward_gateway::setup;
 use doorward_gateway::tasks::Tasks;
@@ -25,6 +27,7 @@ use doorward_gateway::upstream::fault::Fault;
 use doorward_gateway::upstream::{Reached, Upstream};
 use doorward_store::{Pin, Store};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +88,8 @@ struct Opened {
     upstream: Upstream,
     secret: Option<Arc<UpstreamSecret>>,
     tasks: Tasks,
+    scratch: PathBuf,
+    built_in: Option<example::Running>,
 }
 
 /// Runs a subcommand.
@@ -113,14 +118,18 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
 }
 
 async fn open(house: House, name: &str) -> Result<Opened, Failure> {
+    let mut house = house;
+    let built_in = house.serve_built_in()?;
     let tasks = Tasks::new();
     let store = house.store().await?;
-    let servers = setup::servers(house.config(), &house.state, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    // Apart from a gateway that may be running on the same state directory.
+    let scratch = house.state.join(format!("once-{}", std::process::id()));
+    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
     let (upstream, secret) = found.ok_or_else(|| {
         Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
     })?;
-    Ok(Opened { house, store, upstream, secret, tasks })
+    Ok(Opened { house, store, upstream, secret, tasks, scratch, built_in })
 }
 
 async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
@@ -156,31 +165,73 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 impl Opened {
-    /// Definitions in each era that the server speaks.
     async fn definitions(&self) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
-        let name = &self.upstream.config.name;
-        let approved = match &self.upstream.reach {
-            Reached::Http(_) => None,
-            Reached::Stdio(stdio) => stdio.digest(name),
-        };
-        let mut found = Vec::new();
-        let mut last = None;
-        for family in [Family::Modern, Family::Legacy] {
-            match catalogue::read(&self.upstream, &self.tasks, self.secret.clone(), approved, family).await {
-                Ok(listing) => found.push((family, listing)),
-                Err(fault) => last = Some(fault),
-            }
-        }
-        match last {
-            Some(fault) if found.is_empty() => Err(unreachable(name, &fault)),
-            _ => Ok(found),
-        }
+        definitions(&self.upstream, self.secret.as_ref(), &self.tasks).await
     }
 
     async fn close(self) {
+        if let Reached::Stdio(stdio) = &self.upstream.reach {
+            stdio.launcher.stop(Duration::from_secs(10)).await;
+        }
+        drop(self.built_in);
         self.tasks.stop(Duration::from_secs(5)).await;
+        std::fs::remove_dir_all(&self.scratch).ok();
         self.store.close().await;
     }
+}
+
+/// Definitions in each era that the server speaks.
+async fn definitions(
+    upstream: &Upstream,
+    secret: Option<&Arc<UpstreamSecret>>,
+    tasks: &Tasks,
+) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
+    let name = &upstream.config.name;
+    let approved = match &upstream.reach {
+        Reached::Http(_) => None,
+        Reached::Stdio(stdio) => stdio.digest(name),
+    };
+    let mut found = Vec::new();
+    let mut last = None;
+    for family in [Family::Modern, Family::Legacy] {
+        match catalogue::read(upstream, tasks, secret.cloned(), approved, family).await {
+            Ok(listing) => found.push((family, listing)),
+            Err(fault) => last = Some(fault),
+        }
+    }
+    match last {
+        Some(fault) if found.is_empty() => Err(unreachable(name, &fault)),
+        _ => Ok(found),
+    }
+}
+
+/// Approves every tool of the named servers as it is now, in the name of `by`: for servers whose definitions are our own.
+///
+/// # Errors
+/// [`Failure`] when one cannot be read, or the store takes nothing.
+pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str) -> Result<(), Failure> {
+    let tasks = Tasks::new();
+    let scratch = house.state.join(format!("once-{}", std::process::id()));
+    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
+        let found = definitions(upstream, secret.as_ref(), &tasks).await?;
+        let pins = pins(&found, by, house.env.now(), |_| true);
+        store.approve(&upstream.config.name, &pins).await.map_err(|error| unavailable(&error))?;
+    }
+    tasks.stop(Duration::from_secs(5)).await;
+    std::fs::remove_dir_all(&scratch).ok();
+    Ok(())
+}
+
+/// Approvals of the definitions that are wanted, each once.
+fn pins(found: &[(Family, catalogue::Listing)], by: &str, at: Timestamp, wanted: impl Fn(&Definition) -> bool) -> Vec<Pin> {
+    let mut pins: Vec<Pin> = Vec::new();
+    for tool in found.iter().flat_map(|(_, listing)| listing.tools()).filter(|tool| wanted(tool)) {
+        if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
+            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: by.to_owned(), at });
+        }
+    }
+    pins
 }
 
 async fn test(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {

@@ -1,3 +1,5 @@
+//! Cases of a policy test file: what they expect against what the decision says.
+
 use super::*;
 use crate::policy::rules::Source;
 

@@ -5,6 +5,7 @@ use crate::id::{ClientId, CredentialId, GroupName, ServerName, ToolName, UserId}
 use crate::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, verify};
 use crate::identity::presented::Presented;
 use crate::json::RawJson;
+use crate::mcp::call::Reference;
 use crate::mcp::version::Version;
 use crate::policy::facts::{RiskClass, ToolFacts};
 use crate::policy::filter;
@@ -413,7 +414,7 @@ fn rs_05_every_method_is_decided() {
         M::EndSession,
     ];
     let resource = [M::ResourcesRead, M::ResourcesSubscribe, M::ResourcesUnsubscribe];
-    let completion = |kind: &str| other(M::Complete, "x").with_params(json(&serde_json::json!({"ref": {"type": kind}, "argument": {}})));
+    let completion = |kind| other(M::Complete, "x").completing(kind);
     let only = |action: &str| rules(&format!("@id(\"only\") permit (principal, action == Action::\"{action}\", resource);"));
     let ask = |rules: &Rules, call| decide(rules, &facts(Some(tool("x", RiskClass::Read))), bound(&[], &["github:read"]), call);
     for action in ["call", "read", "prompt", "use"] {
@@ -426,9 +427,9 @@ fn rs_05_every_method_is_decided() {
         }
         assert_eq!(ask(&rules, other(M::ToolsCall, "x")).is_ok(), action == "call");
         assert_eq!(ask(&rules, other(M::PromptsGet, "x")).is_ok(), action == "prompt");
-        assert_eq!(ask(&rules, completion("ref/prompt")).is_ok(), action == "prompt");
-        assert_eq!(ask(&rules, completion("ref/resource")).is_ok(), action == "read");
-        assert!(ask(&rules, completion("ref/tool")).is_err());
+        assert_eq!(ask(&rules, completion(Some(Reference::Prompt))).is_ok(), action == "prompt");
+        assert_eq!(ask(&rules, completion(Some(Reference::Template))).is_ok(), action == "read");
+        assert!(ask(&rules, completion(None)).is_err());
         assert!(ask(&rules, other(M::Complete, "x")).is_err());
     }
     let refused = only("prompt");

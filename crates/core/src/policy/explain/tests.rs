@@ -1,3 +1,5 @@
+//! The explanation of a decision names the rules that made it.
+
 use super::*;
 use crate::policy::rules::Source;
 use std::net::Ipv4Addr;

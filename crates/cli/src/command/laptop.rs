@@ -1,0 +1,271 @@
+//! `doorward` without a command: laptop mode. A gateway for this computer alone with nothing to configure, or, where one is
+//! running, what it is doing (product 1.3, 1.4).
+//!
+//! Until the sign-in pages exist the first API key stands in for the first sign-in: printed once, to a terminal only.
+
+use super::apikey::{CreateArguments, make, unavailable};
+use super::{serve, server};
+use crate::args::Global;
+use crate::calls::Calls;
+use crate::client::Ask;
+use crate::console::{Console, Form, Paint, Sign, counted, inert};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::house::{self, DEMO, House};
+use crate::running::{self, Notice};
+use crate::stop::Stop;
+use crate::{settings, state};
+use doorward_core::config::load::Given;
+use doorward_core::config::{Config, KeptArguments, Target};
+use doorward_core::policy::facts::RiskClass;
+use doorward_gateway::Gateway;
+use doorward_gateway::env::Env;
+use doorward_store::Store;
+use http::{Method, StatusCode};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// In whose name the built-in definitions are approved.
+const BUILT_IN: &str = "built in";
+/// How long the first key lives, and the reach of the key.
+const FIRST_LIFE: &str = "90d";
+/// How often the record is looked at for new calls.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Starts laptop mode, or prints the status of the gateway that runs.
+///
+/// # Errors
+/// [`Failure`] when it cannot start.
+pub fn run(port: Option<u16>, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    let options = || port.map(listen_on).into_iter().collect::<Vec<Given>>();
+    let settings = settings::read(global, options())?;
+    let directory = state::directory(global)?;
+    if let Some(other) = running::other(&directory) {
+        return house::runtime()?.block_on(status(other, &directory, console));
+    }
+    if settings.loaded.config.public_url.is_some() {
+        let help = "start it with: doorward serve";
+        return Err(Failure::new(Exit::Configuration, "laptop.public", "this configuration is for a public address", help));
+    }
+    if settings.file.is_none() && !io::stdin().is_terminal() {
+        let help = "write a configuration and use: doorward serve --config FILE";
+        let message = "there is no configuration, and no terminal to start laptop mode in";
+        return Err(Failure::new(Exit::Configuration, "laptop.no_terminal", message, help));
+    }
+    let house = House::open_with(global, options)?;
+    serve::logs(&house.config().telemetry, global.verbose);
+    house::runtime()?.block_on(start(house, global, console))
+}
+
+fn listen_on(port: u16) -> Given {
+    Given { option: "--port", path: &["listen", "address"], text: format!("127.0.0.1:{port}"), base: PathBuf::from("/") }
+}
+
+async fn start(mut house: House, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    let mut stop = Stop::new()?;
+    let mut claim = serve::claim(&house.state)?;
+    let is_new = !house.state.join("doorward.db").exists();
+    let built_in = house.serve_built_in()?;
+    let store = house.store().await?;
+    if built_in.is_some() {
+        approve_built_in(&house, &store, is_new).await?;
+    }
+    store.close().await;
+    let (config, env, directory) = (house.config().clone(), house.env.clone(), house.state.clone());
+    let gateway = Gateway::build(house.parts()?).await.map_err(house::failed)?;
+    let serving = gateway.listen(&config).await.map_err(serve::taken)?;
+    serve::announce(&mut claim, serving.address, &env);
+    let record = config.audit.file.clone().unwrap_or_else(|| directory.join(super::audit::FILE));
+    let calls = Calls::from_now(&record).map_err(|error| {
+        Failure::new(Exit::Unreachable, "audit.unreadable", "the record cannot be read", "check the disk").because(settings::reason(&error))
+    });
+    let screen = Screen { config: &config, address: serving.address, directory: &directory, global };
+    let shown = match calls {
+        Ok(calls) => screen.show(&gateway, &env, console).await.map(|()| calls),
+        Err(failure) => Err(failure),
+    };
+    let ended = match shown {
+        Ok(calls) => until_stopped(calls, &mut stop, console).await,
+        Err(failure) => Err(failure),
+    };
+    let clean = gateway.stop().await;
+    drop((built_in, claim));
+    ended.map(|()| if clean { Exit::Fine } else { Exit::Findings })
+}
+
+/// Our own definitions are approved as they are in this version. Where somebody took the approvals back, they stay taken.
+async fn approve_built_in(house: &House, store: &Store, is_new: bool) -> Result<(), Failure> {
+    let Some(name) = house.config().servers.keys().find(|name| name.as_str() == DEMO) else { return Ok(()) };
+    let pins = store.pins(name).await.map_err(|error| unavailable(&error))?;
+    if is_new || !pins.is_empty() {
+        server::approve_own(house, store, &[DEMO], BUILT_IN).await?;
+    }
+    Ok(())
+}
+
+/// Passes on what is recorded until the terminal or the system says stop.
+async fn until_stopped(mut calls: Calls, stop: &mut Stop, console: &mut Console) -> Result<(), Failure> {
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            () = stop.said() => break,
+            _ = tick.tick() => match calls.news(console) {
+                Ok(lines) => lines.iter().for_each(|line| console.say(line)),
+                Err(error) => {
+                    let message = "the record cannot be read any more";
+                    return Err(Failure::new(Exit::Unreachable, "audit.unreadable", message, "check the disk").because(settings::reason(&error)));
+                }
+            },
+        }
+    }
+    console.say("  stopping");
+    Ok(())
+}
+
+/// What the first screen is made of.
+struct Screen<'a> {
+    config: &'a Config,
+    address: SocketAddr,
+    directory: &'a Path,
+    global: &'a Global,
+}
+
+impl Screen<'_> {
+    async fn show(&self, gateway: &Gateway, env: &Env, console: &mut Console) -> Result<(), Failure> {
+        let version = env!("CARGO_PKG_VERSION");
+        if console.form() == Form::Json {
+            console.document(super::config::object(json!({"ready": true, "version": version, "address": self.address.to_string()})));
+            return Ok(());
+        }
+        let title = format!("doorward {version} - MCP security gateway");
+        console.say(format_args!("{}{:>width$}", console.paint(Paint::Strong, &title), "laptop mode", width = 80 - title.len()));
+        console.say("");
+        console.say(format_args!("  Gateway    http://{:<32} this computer only", self.address));
+        console.say(format_args!("  State      {}", inert(&tilde(self.directory))));
+        self.servers(gateway.store(), console).await?;
+        let policy = if self.config.policy.files.is_some() {
+            "the rules of the configuration"
+        } else {
+            "reading allowed; writing and deleting only with a key made for it"
+        };
+        console.say(format_args!("  Policy     {policy}"));
+        let kept = if self.config.audit.arguments == KeptArguments::None { "" } else { ", arguments as digests" };
+        console.say(format_args!("  Record     every call and refusal{kept}: doorward audit tail"));
+        console.say("");
+        let first = self.config.servers.values().find(|server| server.enabled).map(|server| server.name.clone());
+        let keys = gateway.store().list_api_keys(None).await.map_err(|error| unavailable(&error))?;
+        match first {
+            Some(name) if keys.is_empty() => self.first_key(name.as_str(), gateway, env, console).await?,
+            Some(name) => {
+                console.say("  Keys       made with doorward apikey create, listed with doorward apikey list");
+                console.say(format_args!("  Address    http://{}/k/{name}/mcp   with the header Authorization: Bearer KEY", self.address));
+            }
+            None => console.say("  There is no server yet: add [server.NAME] to the configuration"),
+        }
+        console.say("");
+        console.say("  ready - Ctrl-C stops - doorward --help");
+        Ok(())
+    }
+
+    /// Name, approved tools by class, and what is in the way.
+    async fn servers(&self, store: &Store, console: &mut Console) -> Result<(), Failure> {
+        let mut heading = "Servers";
+        for server in self.config.servers.values() {
+            let pins = store.pins(&server.name).await.map_err(|error| unavailable(&error))?;
+            // A tool that reads the same in both eras is approved once for each.
+            let tools: BTreeMap<&str, RiskClass> = pins.iter().map(|pin| (pin.tool.as_str(), pin.class)).collect();
+            let of = |class: RiskClass| tools.values().filter(|found| **found == class).count();
+            let classes: Vec<String> = [(RiskClass::Read, "read"), (RiskClass::Write, "write"), (RiskClass::Destructive, "destructive")]
+                .into_iter()
+                .filter(|(class, _)| of(*class) > 0)
+                .map(|(class, word)| format!("{} {word}", of(class)))
+                .collect();
+            let what = match (&server.target, tools.is_empty()) {
+                _ if !server.enabled => "switched off".to_owned(),
+                (_, true) => format!("nothing approved: doorward server approve {}", server.name),
+                (Target::Http { .. } | Target::Stdio(_), false) => classes.join(", "),
+            };
+            let names = tools.keys().copied().collect::<Vec<_>>().join(", ");
+            let names = if names.len() <= 46 && !names.is_empty() { format!("   ({})", inert(&names)) } else { String::new() };
+            console.say(format_args!("  {heading:<9}  {:<6} {what}{names}", server.name.as_str()));
+            heading = "";
+        }
+        Ok(())
+    }
+
+    async fn first_key(&self, server: &str, gateway: &Gateway, env: &Env, console: &mut Console) -> Result<(), Failure> {
+        // Never into a file or a pipe: a log would keep what is meant to be seen once (L4).
+        if !io::stderr().is_terminal() || self.global.quiet {
+            console.say("  Keys       none yet: doorward apikey create prints one");
+            return Ok(());
+        }
+        let arguments = CreateArguments {
+            label: "first key".to_owned(),
+            user: "admin".to_owned(),
+            groups: Vec::new(),
+            agent: None,
+            servers: Vec::new(),
+            grant: vec!["read".to_owned()],
+            ttl: FIRST_LIFE.to_owned(),
+        };
+        let (token, id) = make(self.config, env, gateway.store(), &arguments).await?;
+        let url = format!("http://{}/k/{server}/mcp", self.address);
+        console.say(console.paint(Paint::Strong, "  First key: shown this once, kept here as a digest only"));
+        console.say("");
+        console.say(format_args!("export DOORWARD_KEY={}", token.reveal()));
+        console.say("");
+        console.say(format_args!("  It reads, and lives {FIRST_LIFE} (doorward apikey revoke {id} ends it). Then, in the same shell:"));
+        console.say("");
+        console.say(format_args!("claude mcp add --transport http doorward {url} \\"));
+        console.say("  --header \"Authorization: Bearer $DOORWARD_KEY\"");
+        console.say("");
+        console.say(format_args!("codex mcp add doorward --url {url} \\"));
+        console.say("  --bearer-token-env-var DOORWARD_KEY");
+        console.say("");
+        console.say("  VS Code, .vscode/mcp.json:");
+        console.say(format_args!("{{\"servers\": {{\"doorward\": {{\"type\": \"http\", \"url\": \"{url}\","));
+        console.say("  \"headers\": {\"Authorization\": \"Bearer ${input:doorward}\"}}},");
+        console.say(" \"inputs\": [{\"id\": \"doorward\", \"type\": \"promptString\", \"password\": true,");
+        console.say("  \"description\": \"Key for Doorward\"}]}");
+        Ok(())
+    }
+}
+
+/// What the gateway that runs on this state directory is doing.
+async fn status(other: Option<Notice>, directory: &Path, console: &mut Console) -> Result<Exit, Failure> {
+    let Some(notice) = other else {
+        console.say("a doorward is just starting here");
+        return Ok(Exit::Fine);
+    };
+    let ready = Ask::new(Method::GET, "/readyz").send(notice.address).await.is_ok_and(|reply| reply.status == StatusCode::OK);
+    if console.form() == Form::Json {
+        console.document(super::config::object(json!({
+            "running": true, "ready": ready, "pid": notice.pid, "address": notice.address.to_string(), "since": notice.since,
+            "state": directory.display().to_string(),
+        })));
+        return Ok(Exit::Fine);
+    }
+    let (sign, word) = if ready { (Sign::Good, "ready") } else { (Sign::Note, "not ready") };
+    console.line(format_args!("{} doorward is running and {word}", console.sign(sign)));
+    console.line(format_args!("  Gateway    http://{}", notice.address));
+    console.line(format_args!("  Process    {}, since {}", notice.pid, inert(&notice.since)));
+    console.line(format_args!("  State      {}", inert(&tilde(directory))));
+    let record = directory.join(super::audit::FILE);
+    if let Ok(found) = std::fs::metadata(&record) {
+        console.line(format_args!("  Record     {}: doorward audit tail", counted(found.len() / 1024, "KiB").replace("KiBs", "KiB")));
+    }
+    Ok(Exit::Fine)
+}
+
+/// A path as people write it.
+fn tilde(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
+        Some(rest) => format!("~/{}", rest.display()),
+        None => path.display().to_string(),
+    }
+}

@@ -1,1 +1,0 @@
-//! Child processes that speak MCP over their standard input and output.
