@@ -1,7 +1,8 @@
 //! What lies on this machine: files and their modes, secrets that references name, keys, record, store, the running gateway.
 
-use super::Check;
+use super::{Check, number};
 use crate::command::status::{self, Said};
+use crate::console::counted;
 use crate::failure::Failure;
 use crate::record::{self, Tail};
 use doorward_core::audit::checkpoint::PublicKey;
@@ -37,7 +38,7 @@ pub(super) fn files(config: &Config) -> Vec<Check> {
     }
     let mut checks: Vec<Check> = named.iter().filter_map(|(key, path)| missing(key, path)).collect();
     if !named.is_empty() && checks.is_empty() {
-        checks.push(Check::good("files", format!("{} named, all there", named.len())));
+        checks.push(Check::good("files", format!("{}, all there", counted(number(named.len()), "file"))));
     }
     checks
 }
@@ -77,7 +78,7 @@ pub(super) fn secrets(config: &Config) -> Vec<Check> {
         }
     }
     if !named.is_empty() && checks.is_empty() {
-        checks.push(Check::good("secrets", format!("{} references, all lead to something", named.len())));
+        checks.push(Check::good("secrets", format!("{}, all lead to something", counted(number(named.len()), "reference"))));
     }
     checks
 }
@@ -97,7 +98,7 @@ fn follow(reference: &SecretRef, sources: &Sources) -> Result<(), String> {
 pub(super) fn keys(state: &Path) -> Vec<Check> {
     let own = rustix::process::geteuid().as_raw();
     let mut checks = Vec::new();
-    let mut there = 0_u32;
+    let mut there = 0_u64;
     for name in [KEY_FILE, key::PRIVATE, key::NEXT] {
         let path = state.join(name);
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
@@ -118,7 +119,7 @@ pub(super) fn keys(state: &Path) -> Vec<Check> {
     if checks.is_empty() {
         checks.push(match there {
             0 => Check::note("key files", "none yet", "the first doorward serve makes them"),
-            _ => Check::good("key files", format!("{there}, readable for you alone")),
+            _ => Check::good("key files", format!("{}, readable for you alone", counted(there, "file"))),
         });
     }
     checks
@@ -154,8 +155,8 @@ pub(super) fn record(config: &Config, state: &Path) -> Vec<Check> {
     let found = check(&path, &key).or_else(|bad| if bad.why == Why::Torn { check(&path, &key) } else { Err(bad) });
     checks.push(match found {
         Ok(summary) => {
-            let seals = format!("{} records, {} seals, the chain is whole", summary.records, summary.seals);
-            Check::good("record", format!("{seals}; key {}", summary.key.id()))
+            let (records, seals) = (counted(summary.records, "record"), counted(summary.seals, "seal"));
+            Check::good("record", format!("{records}, {seals}, the chain is whole; key {}", summary.key.id()))
         }
         Err(bad) if bad.why == Why::Torn => Check::note("record", "its last line is cut", "the next start repairs it"),
         Err(bad) => Check::bad("record", format!("line {}: {}", bad.line, bad.why), "doorward audit verify"),

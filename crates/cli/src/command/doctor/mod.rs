@@ -5,7 +5,7 @@ mod installation;
 mod servers;
 
 use crate::args::Global;
-use crate::console::{Console, Form, Sign, inert, wrapped};
+use crate::console::{Console, Form, Sign, counted, inert, wrapped};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::policies::Policies;
@@ -127,13 +127,17 @@ fn rules(config: &doorward_core::config::Config) -> Check {
     match Policies::read(config) {
         Err(failure) => Check::bad("rules", failure.summary(), "doorward policy check"),
         Ok(policies) => match policies.rules() {
-            Err(errors) => Check::bad("rules", format!("{} problems", errors.len()), "doorward policy check"),
+            Err(errors) => Check::bad("rules", counted(number(errors.len()), "problem"), "doorward policy check"),
             Ok(rules) if rules.is_empty() => {
                 Check::note("rules", "none, so everything is refused", "write some and name them in [policy] files")
             }
-            Ok(rules) => Check::good("rules", format!("{} rules, version {}", rules.len(), rules.version())),
+            Ok(rules) => Check::good("rules", format!("{}, version {}", counted(number(rules.len()), "rule"), rules.version())),
         },
     }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 const fn word(sign: Sign) -> &'static str {

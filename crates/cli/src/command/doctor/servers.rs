@@ -1,6 +1,7 @@
 //! Each server: whether it answers, in which eras, and how its tools stand to what was approved.
 
 use super::Check;
+use crate::console::counted;
 use crate::house::{self, House};
 use doorward_core::config::Target;
 use doorward_gateway::catalogue::{self, Family};
@@ -96,7 +97,8 @@ async fn one(
     if eras.is_empty() {
         return Check::bad(title, format!("does not answer: {why}"), format!("doorward server test {name}"));
     }
-    let text = format!("{}: {} tools approved, {} new, {} changed", eras.join(" and "), same.len(), new.len(), changed.len());
+    let tools = counted(u64::try_from(same.len()).unwrap_or(u64::MAX), "tool");
+    let text = format!("{}: {tools} approved, {} new, {} changed", eras.join(" and "), new.len(), changed.len());
     if !changed.is_empty() {
         return Check::bad(title, text, format!("doorward server diff {name}"));
     }

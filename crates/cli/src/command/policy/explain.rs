@@ -232,26 +232,27 @@ fn bad(what: &str, help: &str) -> Failure {
 pub(super) fn lines(explanation: &Explanation, width: usize) -> Vec<String> {
     let word = if explanation.denied.is_some() { "DENY " } else { "ALLOW" };
     let mut lines = Vec::new();
-    for rule in &explanation.rules {
+    // Where the rules allow and something else denies, the rules are not what decided.
+    let beside =
+        matches!(explanation.denied, Some(Why::NotGranted | Why::Quarantined | Why::ApprovalUnavailable | Why::ObligationUnavailable));
+    let (deciding, allowing): (&[Cited], &[Cited]) =
+        if beside { (&[], &explanation.rules) } else { (&explanation.rules, &explanation.otherwise) };
+    for rule in deciding {
         lines.push(format!("{word}  {}", place(rule)));
-        lines.extend(
-            rule.message
-                .iter()
-                .flat_map(|message| wrapped(&format!("\"{}\"", inert(message)), width.saturating_sub(7)))
-                .map(|line| format!("       {line}")),
-        );
+        let message = rule.message.as_ref().map(|message| wrapped(&format!("\"{}\"", inert(message)), width.saturating_sub(7)));
+        lines.extend(message.into_iter().flatten().map(|line| format!("       {line}")));
     }
-    if explanation.rules.is_empty() {
+    if deciding.is_empty() {
         lines.push(match explanation.denied {
             Some(why) => format!("{word}  {}", meaning(why)),
             None => word.trim_end().to_owned(),
         });
     }
     let mut add = |text: String| lines.extend(wrapped(&text, width.saturating_sub(2)).into_iter().map(|line| format!("  {line}")));
-    if let Some(why) = explanation.denied.filter(|why| !explanation.rules.is_empty() && *why != Why::Policy) {
+    if let Some(why) = explanation.denied.filter(|why| !deciding.is_empty() && *why != Why::Policy) {
         add(format!("because {}", meaning(why)));
     }
-    for rule in &explanation.otherwise {
+    for rule in allowing {
         add(format!("would otherwise be allowed by {} ({}:{})", rule.id, short(&rule.file), rule.line));
     }
     if let Some(scope) = &explanation.missing {

@@ -156,7 +156,7 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
     }
     for (name, place, tools, enabled) in &rows {
         let off = if *enabled { "" } else { "  (disabled)" };
-        console.line(format_args!("{name:<16} {tools:>4} approved  {}{off}", inert(place)));
+        console.line(format_args!("{:<16} {tools:>4} approved  {}{off}", name.as_str(), inert(place)));
     }
     if rows.is_empty() {
         console.say("no servers yet: doorward server add NAME URL");
@@ -335,7 +335,7 @@ fn approved(name: &ServerName, pins: &[Pin], console: &mut Console) {
         console.document(super::config::object(json!({"server": name.as_str(), "approved": names})));
     } else {
         let tools = counted(u64::try_from(names.len()).unwrap_or(u64::MAX), "tool");
-        console.line(format_args!("{good} {tools} of {name} approved as they are now"));
+        console.line(format_args!("{good} approved of {name}, as it defines them now: {tools}"));
         let mut shown: Vec<&Pin> = Vec::new();
         for pin in pins {
             if !shown.iter().any(|other| other.tool == pin.tool) {

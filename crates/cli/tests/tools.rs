@@ -1,0 +1,242 @@
+//! Commands around a gateway: rules, keys, servers, status and doctor, as people see them.
+
+#[path = "it/house.rs"]
+mod house;
+
+use doorward_testkit::fixture::Era;
+use doorward_testkit::fixture::door::Running;
+use house::{House, Said};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+const RULES: &str = r#"// Writing to the fixture.
+@id("writers-write")
+permit (principal in Group::"writers", action == Action::"call", resource in Server::"fixture")
+when { context.granted.contains("fixture:write") };
+
+@id("no-merge")
+@message("Merging is for people. Open the pull request by hand and ask somebody who may merge it.")
+forbid (principal, action == Action::"call", resource == Tool::"fixture__merge");
+"#;
+
+const TESTS: &str = r#"[[test]]
+name = "nobody merges"
+given = { user = "local/bob", groups = ["writers"], tool = "fixture__merge", class = "write", granted = ["fixture:write"] }
+expect = { decision = "deny", rule = "no-merge" }
+
+[[test]]
+name = "writers write"
+given = { user = "local/bob", groups = ["writers"], tool = "fixture__open", class = "write", granted = ["fixture:write"] }
+expect = { decision = "allow", rule = "writers-write" }
+"#;
+
+fn ruled() -> House {
+    let house = House::empty();
+    house.file("doorward.toml", "[policy]\nfiles = [\"rules/*.cedar\"]\n\n[server.fixture]\nurl = \"http://127.0.0.1:9/mcp\"\n");
+    house.file("rules/a.cedar", RULES);
+    house.file("rules/tests/a.toml", TESTS);
+    house
+}
+
+/// Times and versions are another each time.
+fn plain(said: &Said) -> String {
+    let text = said.to_string();
+    text.lines().map(|line| line.find(" at 20").map_or(line, |at| &line[..at])).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn rules_are_checked_tested_and_explained() {
+    let house = ruled();
+    let said = house.run(&["policy", "check"]);
+    assert!(said.exit == 0 && said.out.contains("2 rules, 1 file, version "), "{said}");
+    let said = house.run(&["policy", "test"]);
+    assert!(said.exit == 0 && said.out.contains("2 passed, 0 failed (1 file)"), "{said}");
+    let explain = ["policy", "explain", "--user", "bob", "--group", "writers", "--client", "cursor", "--grant", "write", "--tool"];
+    insta::assert_snapshot!(plain(&house.run(&[&explain[..], &["fixture__merge"]].concat())));
+    insta::assert_snapshot!(plain(&house.run(&[&explain[..], &["fixture__open"]].concat())));
+    let said = house.run(&[&explain[..], &["fixture__open", "--json"]].concat());
+    assert!(said.exit == 1 && said.out.contains("\"reason\":\"not_granted\""), "nothing approved is destructive: {said}");
+    for (bad, words) in [
+        (vec!["--tool", "merge"], "--tool is SERVER__TOOL"),
+        (vec!["--tool", "other__merge"], "there is no server \"other\""),
+        (vec!["--tool", "fixture__merge", "--args", "[1]"], "not a JSON object"),
+        (vec!["--tool", "fixture__merge", "--grant", "everything"], "is no grant"),
+    ] {
+        let said = house.run(&[&["policy", "explain", "--user", "bob"][..], &bad].concat());
+        assert!(said.exit == 2 && said.err.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn every_fault_of_the_rules_is_shown_with_its_line() {
+    let house = ruled();
+    house.file(
+        "rules/b.cedar",
+        "permit (principal, action, resource);\n\n@id(\"no-merge\")\npermit (principal, action == Action::\"cal\", resource);\n",
+    );
+    insta::assert_snapshot!(house.run(&["policy", "check"]));
+    let said = house.run(&["policy", "check", "--json"]);
+    assert!(said.exit == 3 && said.out.contains("\"line\":1") && said.err.is_empty(), "{said}");
+    // One file alone.
+    let said = house.run(&["policy", "check", "rules/a.cedar"]);
+    assert_eq!(said.exit, 0, "{said}");
+}
+
+#[test]
+fn a_failed_test_says_what_was_decided_instead() {
+    let house = ruled();
+    house.file("rules/tests/a.toml", &TESTS.replace("\"allow\", rule = \"writers-write\"", "\"deny\""));
+    insta::assert_snapshot!(plain(&house.run(&["policy", "test"])));
+    house.file("rules/tests/a.toml", "[[test]]\nname = \"x\"\n");
+    let said = house.run(&["policy", "test"]);
+    assert!(said.exit == 3 && said.err.contains("missing field `given`"), "{said}");
+}
+
+#[test]
+fn the_built_in_rules_are_shown_with_their_explanations() {
+    let house = House::empty();
+    let said = house.run(&["policy", "show"]);
+    assert!(said.exit == 0 && said.out.contains("laptop-read-tools") && said.err.contains("built in for one person"), "{said}");
+    let said = house.run(&["policy", "show", "--schema"]);
+    assert!(said.exit == 0 && said.out.contains("entity"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_signing_key_is_rotated_and_a_running_gateway_keeps_its_own() {
+    let fixture = Running::start(Era::Dual, 0).await.expect("a fixture");
+    let house = House::new(&fixture.url());
+    let gateway = house.listen();
+    let said = house.run(&["keys", "rotate"]);
+    assert!(said.exit == 4 && said.err.contains("a gateway writes this record"), "{said}");
+    gateway.stop();
+    let first = fs::read_to_string(house.path("state/audit-key.pub")).expect("a key");
+    assert_eq!(house.run(&["keys", "rotate"]).exit, 0);
+    let second = fs::read_to_string(house.path("state/audit-key.pub")).expect("a key");
+    assert_ne!(first, second);
+    let said = house.run(&["keys", "list"]);
+    assert!(said.out.contains("retired") && said.out.contains("active") && said.out.contains("store-key"), "{said}");
+    assert!(said.out.lines().all(|line| line.chars().count() <= 80), "{said}");
+    for key in [first.trim(), second.trim()] {
+        let said = house.run(&["audit", "verify", "--key", key]);
+        assert!(said.exit == 0 && said.out.contains("the chain is whole"), "{said}");
+    }
+    house.listen().stop();
+    assert_eq!(house.run(&["audit", "verify"]).exit, 0);
+    let said = house.run(&["keys", "rotate", "store"]);
+    assert!(said.exit == 2 && said.err.contains("cannot be rotated"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_added_looked_at_and_removed_and_the_rest_of_the_file_stays() {
+    let fixture = Running::start(Era::Dual, 0).await.expect("a fixture");
+    let house = House::empty();
+    let before = "# mine\nname = \"Acme\"   # ours\n\n[listen]\naddress = '127.0.0.1:0'\n";
+    house.file("doorward.toml", before);
+    let said = house.run(&["server", "add", "fixture", &fixture.url(), "--dry-run"]);
+    assert!(said.exit == 0 && said.err.contains("+ [server.fixture]"), "{said}");
+    assert_eq!(fs::read_to_string(house.path("doorward.toml")).expect("there"), before);
+    // Without a terminal and without an option nothing is approved.
+    let said = house.run(&["server", "add", "fixture", &fixture.url()]);
+    assert!(said.exit == 0 && said.err.contains("nothing is approved"), "{said}");
+    let after = fs::read_to_string(house.path("doorward.toml")).expect("there");
+    assert!(after.starts_with(before) && after.contains("[server.fixture]"), "{after}");
+    let mode = fs::metadata(house.path("doorward.toml")).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let said = house.run(&["server", "add", "fixture", "http://127.0.0.1:1/mcp"]);
+    assert!(said.exit == 2 && said.err.contains("already"), "{said}");
+    let said = house.run(&["server", "add", "other", "http://mcp.example.com/mcp"]);
+    assert!(said.exit == 3, "http over a network does not load, so it is not written: {said}");
+    assert_eq!(fs::read_to_string(house.path("doorward.toml")).expect("there"), after);
+    assert_eq!(house.run(&["server", "approve", "fixture", "--read-only"]).exit, 0);
+    let said = house.run(&["server", "show", "fixture"]);
+    assert!(said.out.contains("read         test_simple_text"), "{said}");
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 0 && said.out.contains("server fixture") && said.out.contains("1 tool approved"), "{said}");
+    assert!(said.out.lines().all(|line| line.chars().count() <= 80), "{said}");
+    assert_eq!(house.run(&["server", "remove", "fixture"]).exit, 0);
+    assert_eq!(fs::read_to_string(house.path("doorward.toml")).expect("there").trim_end(), before.trim_end());
+    // Added again it has to be looked at again.
+    assert_eq!(house.run(&["server", "add", "fixture", &fixture.url()]).exit, 0);
+    let said = house.run(&["server", "show", "fixture"]);
+    assert!(said.out.contains("nothing") && !said.out.contains("test_simple_text"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_02_a_changed_definition_is_shown_beside_the_approved_one() {
+    let fixture = Running::start(Era::Modern, 0).await.expect("a fixture");
+    let house = House::new(&fixture.url());
+    assert_eq!(house.run(&["server", "approve", "fixture", "--all"]).exit, 0);
+    let said = house.run(&["server", "diff", "fixture"]);
+    assert!(said.exit == 0 && said.out.contains("0 not"), "{said}");
+    // Another server takes its place: of one tool less, and with one tool more.
+    let other = Running::start(Era::Modern, 100).await.expect("a fixture");
+    house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n\n[server.fixture]\nurl = \"{}\"\n", other.url()));
+    let said = house.run(&["server", "diff", "fixture"]);
+    assert!(said.exit == 1 && said.out.contains("new      pad_0000"), "{said}");
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 0 && said.out.contains("! server fixture"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_gateway_is_found_where_it_is_configured() {
+    let fixture = Running::start(Era::Dual, 0).await.expect("a fixture");
+    let house = House::new(&fixture.url());
+    let said = house.run(&["status"]);
+    assert!(said.exit == 4 && said.out.contains("no answer"), "{said}");
+    let gateway = house.listen();
+    let address = gateway.url.trim_start_matches("http://").to_owned();
+    let text = fs::read_to_string(house.path("doorward.toml")).expect("there").replace("127.0.0.1:0", &address);
+    house.file("doorward.toml", &text);
+    let said = house.run(&["status"]);
+    assert!(said.exit == 0 && said.out.contains("ready") && said.out.contains("follow one another"), "{said}");
+    let said = house.run(&["status", "--json"]);
+    assert!(said.exit == 0 && said.out.contains("\"state\":\"ready\""), "{said}");
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 0 && said.out.contains("is ready"), "{said}");
+    gateway.stop();
+    // One byte of the record is another one.
+    let mut bytes = fs::read(house.path("state/audit.jsonl")).expect("a record");
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(house.path("state/audit.jsonl"), bytes).expect("altered");
+    assert_eq!(house.run(&["status"]).exit, 6);
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 1 && said.out.contains("✗ record"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_has_a_line_each() {
+    let house = House::empty();
+    house.file(
+        "doorward.toml",
+        "[egress]\nca = \"missing.pem\"\n\n[server.a]\nurl = \"http://127.0.0.1:9/mcp\"\ncredential = { kind = \"header\", name = \"X-Key\", value = \"env:NOT_SET\" }\n",
+    );
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 1 && said.out.contains("missing.pem") && said.out.contains("env:NOT_SET"), "{said}");
+    assert!(said.err.contains("2 problems"), "{said}");
+    house.run(&["keys", "rotate"]);
+    fs::set_permissions(house.path("state"), fs::Permissions::from_mode(0o755)).expect("mode");
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 1 && said.out.contains("✗ state directory"), "{said}");
+    house.file("doorward.toml", "nam = 1\n");
+    let said = house.run(&["doctor", "--json"]);
+    assert!(said.exit == 1 && said.out.contains("\"check\":\"configuration\",\"help\":"), "{said}");
+}
+
+#[test]
+fn a_registry_entry_becomes_a_server_and_secrets_become_references() {
+    let house = House::empty();
+    let entry = r#"{"name":"io.github.acme/Weather_Plus","title":"Weather","description":"Forecasts","version":"1.4.2",
+        "remotes":[{"type":"streamable-http","url":"https://{tenant}.weather.example/mcp",
+        "headers":[{"name":"Authorization","value":"Bearer {token}","isRequired":true,"isSecret":true},{"name":"X-Region","default":"eu"}]}]}"#;
+    let file = house.file("server.json", entry).display().to_string();
+    let said = house.run(&["server", "import", &file, "--dry-run"]);
+    assert!(said.exit == 2 && said.err.contains("--set tenant="), "{said}");
+    insta::assert_snapshot!(house.run(&["server", "import", &file, "--set", "tenant=acme", "--dry-run"]));
+    assert!(!house.path("doorward.toml").exists());
+    for (text, words) in [("[]", "not a server.json"), ("{", "is not JSON"), ("{\"name\":\"a/b\"}", "offers neither")] {
+        let file = house.file("server.json", text).display().to_string();
+        let said = house.run(&["server", "import", &file]);
+        assert!(said.exit == 3 && said.err.contains(words), "{said}");
+    }
+}
