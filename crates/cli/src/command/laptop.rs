@@ -145,7 +145,7 @@ impl Screen<'_> {
         console.say(format_args!("{}{:>width$}", console.paint(Paint::Strong, &title), "laptop mode", width = 80 - title.len()));
         console.say("");
         console.say(format_args!("  Gateway    http://{:<32} this computer only", self.address));
-        console.say(format_args!("  State      {}", inert(&tilde(self.directory))));
+        console.say(format_args!("  State      {}", inert(&state::tilde(self.directory))));
         self.servers(gateway.store(), console).await?;
         let policy = if self.config.policy.files.is_some() {
             "the rules of the configuration"
@@ -253,19 +253,10 @@ async fn status(other: Option<Notice>, directory: &Path, console: &mut Console) 
     console.line(format_args!("{} doorward is running and {word}", console.sign(sign)));
     console.line(format_args!("  Gateway    http://{}", notice.address));
     console.line(format_args!("  Process    {}, since {}", notice.pid, inert(&notice.since)));
-    console.line(format_args!("  State      {}", inert(&tilde(directory))));
+    console.line(format_args!("  State      {}", inert(&state::tilde(directory))));
     let record = directory.join(super::audit::FILE);
     if let Ok(found) = std::fs::metadata(&record) {
         console.line(format_args!("  Record     {}: doorward audit tail", counted(found.len() / 1024, "KiB").replace("KiBs", "KiB")));
     }
     Ok(Exit::Fine)
-}
-
-/// A path as people write it.
-fn tilde(path: &Path) -> String {
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
-        Some(rest) => format!("~/{}", rest.display()),
-        None => path.display().to_string(),
-    }
 }
