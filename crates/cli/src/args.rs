@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, completions, config, demo, serve, server, version};
+use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, serve, server, status, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -64,18 +64,30 @@ pub enum Command {
     Serve(serve::Arguments),
     /// See in seconds what Doorward is for: invented people, real attacks
     Demo(demo::Arguments),
-    /// Servers behind the gateway: list, test, approve
+    /// Connect a client that only speaks stdio to a server behind a gateway
+    Bridge(bridge::Arguments),
+    /// Servers behind the gateway: add, list, test, approve
     #[command(subcommand)]
     Server(server::Command),
     /// Static keys: create, list, revoke
     #[command(subcommand)]
     Apikey(apikey::Command),
+    /// Check, show, test and explain the rules
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Check, show and describe the configuration
     #[command(subcommand)]
     Config(config::Command),
     /// Read, check and export the record
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Signing and encryption keys: list, rotate
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Say how the running gateway is
+    Status(status::Arguments),
+    /// Check the whole installation, one line for each check
+    Doctor(doctor::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),
     /// Print the manual page

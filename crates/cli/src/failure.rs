@@ -40,11 +40,27 @@ impl Failure {
         Self { problems, ..Self::new(Exit::Configuration, "config.unusable", format!("{name} is not usable"), help) }
     }
 
+    /// Files that are not usable for reasons that are shown with their lines.
+    #[must_use]
+    pub fn several(id: &'static str, message: impl Into<String>, problems: Vec<Problem>) -> Self {
+        Self { problems, ..Self::new(Exit::Configuration, id, message, "") }
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, why: impl Display) -> Self {
         self.why = Some(why.to_string());
         self
+    }
+
+    /// What went wrong in one line, for a list of checks.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match (self.problems.len(), &self.why) {
+            (0, None) => self.message.clone(),
+            (0, Some(why)) => format!("{}: {why}", self.message),
+            (count, _) => format!("{}: {}", self.message, counted(u64::try_from(count).unwrap_or(u64::MAX), "problem")),
+        }
     }
 
     /// Says it, and gives the way the program ends.

@@ -4,11 +4,12 @@ use crate::args::Global;
 use crate::example::{self, BUILT_IN, Cast};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::policies::Policies;
 use crate::settings::{self, Settings};
 use crate::state;
 use doorward_core::config::Config;
 use doorward_core::config::load::{Form, Given, Text};
-use doorward_core::policy::rules::{PolicyError, Rules, Source};
+use doorward_core::policy::rules::Rules;
 use doorward_gateway::env::Env;
 use doorward_gateway::setup::{self, Parts, SetupError};
 use doorward_gateway::sources::Sources;
@@ -95,33 +96,7 @@ impl House {
     /// # Errors
     /// [`Failure`] with every problem of every file.
     pub fn rules(&self) -> Result<Rules, Failure> {
-        let policy = &self.config().policy;
-        let Some(globs) = &policy.files else {
-            return if self.config().public_url.is_none() {
-                Rules::laptop().map_err(unusable)
-            } else {
-                Rules::load(&[], None).map_err(unusable)
-            };
-        };
-        let mut sources = Vec::new();
-        for glob in globs {
-            let listing = std::fs::read_dir(&glob.directory).map_err(|error| unreadable(&glob.directory.display().to_string(), &error))?;
-            let mut paths: Vec<PathBuf> = listing
-                .filter_map(Result::ok)
-                .map(|entry| entry.path())
-                .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| glob.names.matches(name)))
-                .collect();
-            paths.sort();
-            for path in paths {
-                let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path.display().to_string(), &error))?;
-                sources.push(Source { name: path.display().to_string(), text });
-            }
-        }
-        let schema = match &policy.schema {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| unreadable(&path.display().to_string(), &error))?),
-            None => None,
-        };
-        Rules::load(&sources, schema.as_deref()).map_err(unusable)
+        Policies::read(self.config())?.usable()
     }
 
     /// The store of this installation.
@@ -171,15 +146,4 @@ pub fn failed(error: SetupError) -> Failure {
         SetupError::Random(_) | SetupError::Other(_) => (Exit::Internal, "setup", "try again"),
     };
     Failure::new(exit, id, "the gateway cannot be set up", help).because(error)
-}
-
-fn unusable(errors: Vec<PolicyError>) -> Failure {
-    let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    Failure::new(Exit::Configuration, "policy.unusable", "the policies are not usable", "see doorward policy check")
-        .because(text.join("\n  "))
-}
-
-fn unreadable(path: &str, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Configuration, "policy.unreadable", format!("{path} cannot be read"), "check [policy] files")
-        .because(settings::reason(error))
 }

@@ -52,6 +52,29 @@ pub fn read_else(global: &Global, options: Vec<Given>, instead: Vec<Text>) -> Re
     }
 }
 
+/// The file that this command line means, or where the first one would be made.
+///
+/// # Errors
+/// [`Failure`] if nothing says where.
+pub fn place(global: &Global) -> Result<PathBuf, Failure> {
+    find(global)?.or_else(|| places().into_iter().next()).ok_or_else(|| {
+        Failure::new(Exit::Usage, "config.nowhere", "there is no home directory for a configuration", "say where: --config FILE")
+    })
+}
+
+/// What the configuration would be if the file `main` held `text`.
+///
+/// # Errors
+/// [`Failure`] with every problem that it would have.
+pub fn preview(main: &Path, text: &str) -> Result<Loaded, Failure> {
+    let base = main.parent().unwrap_or(Path::new("/")).to_owned();
+    let first = Text { name: main.display().to_string(), form: Form::Toml, bytes: text.as_bytes().to_vec(), base };
+    let mut files = vec![first];
+    files.extend(beside(main)?);
+    let inputs = Inputs { files, environment: environment()?, options: Vec::new(), default_name: host_name() };
+    load(inputs).map_err(|problems| Failure::configuration(&main.display().to_string(), problems))
+}
+
 /// Where configuration files are looked for, in order, when none is named. Never the working directory (L10).
 #[must_use]
 pub fn places() -> Vec<PathBuf> {
@@ -91,6 +114,13 @@ pub(crate) fn chosen(variable: &str) -> Option<Result<PathBuf, Failure>> {
 
 fn gather(main: &Path) -> Result<Vec<Text>, Failure> {
     let mut texts = vec![text(main)?];
+    texts.extend(beside(main)?);
+    Ok(texts)
+}
+
+/// The files of `config.d`.
+fn beside(main: &Path) -> Result<Vec<Text>, Failure> {
+    let mut texts = Vec::new();
     let directory = main.with_file_name("config.d");
     let listing = match std::fs::read_dir(&directory) {
         Ok(listing) => listing,

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_single_character_change_is_noticed() {
+    fn rs_09_every_single_character_change_is_noticed() {
         let token = PlainToken::<ApiKey>::mint(&[9; 32]);
         for at in 4..token.reveal().len() {
             let mut bytes = token.reveal().as_bytes().to_vec();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_do_not_mix() {
+    fn rs_09_kinds_do_not_mix() {
         let key = PlainToken::<ApiKey>::mint(&[1; 32]);
         assert_eq!(TokenHash::<AccessToken>::of(key.reveal()).err(), Some(NotAToken::OtherPrefix));
     }

@@ -23,11 +23,12 @@ use doorward_core::mcp::error;
 use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::secret::sha256;
+use doorward_core::time::Timestamp;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// Where the messages of a stream go.
@@ -37,6 +38,13 @@ enum Sink {
     Direct(mpsc::Sender<Bytes>),
     /// Kept for a client that comes back.
     Kept(Arc<Replay>),
+}
+
+/// When the rights of an open stream are looked at again.
+struct Guard {
+    epoch: watch::Receiver<u64>,
+    at: Instant,
+    expires: Timestamp,
 }
 
 /// How a stream ended.
@@ -202,7 +210,7 @@ impl Gateway {
             First::Paused => sink.part(),
         }
         let begun = Instant::now();
-        let mut epoch = self.epoch.subscribe();
+        let mut guard = Guard::new(self.epoch.subscribe(), ongoing.intent().permit().bound().caller().expires());
         let mut heard = Instant::now();
         loop {
             let item = {
@@ -215,10 +223,10 @@ impl Gateway {
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
                         () = notified(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
                         () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
-                        _ = epoch.changed() => {}
-                        () = tokio::time::sleep(CHECK) => {}
+                        () = guard.due() => {}
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }
+                    guard.looked();
                     if let Some(reason) = self.must_end(ongoing, walk).await {
                         return Ended::of(Class::Refused, Some(reason));
                     }
@@ -228,7 +236,15 @@ impl Gateway {
                 }
             };
             heard = Instant::now();
-            let said = match item {
+            // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
+            if guard.is_due(self.env.now()) {
+                guard.looked();
+                if let Some(reason) = self.must_end(ongoing, walk).await {
+                    return Ended::of(Class::Refused, Some(reason));
+                }
+            }
+            let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
+            let said = match if too_long { Err(Fault::TooLong) } else { item } {
                 Ok(Some(Item::Message(incoming))) => streaming.relay.take(incoming).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
@@ -295,8 +311,8 @@ impl Gateway {
         if bound.caller().expires() <= now {
             return Some("expired_credential");
         }
-        if !self.is_still_good(bound.caller(), bound.server(), now).await {
-            return Some("revoked_credential");
+        if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
+            return Some(reason);
         }
         (!self.still_permits(ongoing.intent().permit(), walk).await).then_some("no_longer_permitted")
     }
@@ -384,6 +400,31 @@ impl Sink {
             Self::Direct(frames) => frames.closed().await,
             Self::Kept(_) => std::future::pending().await,
         }
+    }
+}
+
+// === impl Guard ===
+
+impl Guard {
+    fn new(epoch: watch::Receiver<u64>, expires: Timestamp) -> Self {
+        Self { epoch, at: Instant::now() + CHECK, expires }
+    }
+
+    /// Resolves when something was revoked, and after a while in any case.
+    async fn due(&mut self) {
+        tokio::select! {
+            _ = self.epoch.changed() => {}
+            () = tokio::time::sleep_until(self.at) => {}
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.epoch.has_changed().unwrap_or(true) || Instant::now() >= self.at || self.expires <= now
+    }
+
+    fn looked(&mut self) {
+        self.epoch.mark_unchanged();
+        self.at = Instant::now() + CHECK;
     }
 }
 

@@ -13,7 +13,7 @@ use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
 use doorward_core::mcp::decode::{self, Shape};
 use doorward_core::mcp::error::{INVALID_REQUEST, wrong};
-use doorward_core::mcp::headers::{Accept, McpHeaders};
+use doorward_core::mcp::headers::Accept;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::session::era::Claimed;
 use http::Response;
@@ -22,20 +22,22 @@ use http_body_util::BodyExt as _;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// A verified caller at a server, with an array in hand.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) caller: Caller,
+    pub(crate) server: ServerName,
+    pub(crate) claimed: Claimed,
+    pub(crate) elements: Vec<RawJson>,
+}
+
 /// Elements of one batch.
 const MOST: usize = 20;
 
 impl Gateway {
     /// Serves a batch in a session of 2025-03-26.
-    pub(crate) async fn serve_batch(
-        self: &Arc<Self>,
-        inbound: &Inbound,
-        caller: Caller,
-        server: ServerName,
-        claimed: Claimed,
-        elements: Vec<RawJson>,
-        walk: Walk,
-    ) -> Response<Body> {
+    pub(crate) async fn serve_batch(self: &Arc<Self>, inbound: &Inbound, batch: Batch, walk: Walk) -> Response<Body> {
+        let Batch { caller, server, claimed, elements } = batch;
         let known = caller.known();
         let messages = match self.batch(caller, &server, &claimed, &elements).await {
             Ok(messages) => messages,
@@ -50,7 +52,7 @@ impl Gateway {
             own.accept = Accept::Json;
             let response = match self.identify(inbound).await {
                 Ok(caller) => {
-                    let asked = Asked::Message(Box::new(message), Box::new(McpHeaders::default()));
+                    let asked = Asked::Message(Box::new(message), Box::default());
                     self.walk(Entered { caller, server: server.clone(), claimed: claimed.clone(), asked }, own).await
                 }
                 Err(refusal) => self.refuse(refusal, &own).await,
@@ -87,10 +89,10 @@ impl Gateway {
             if message.method() == Some("initialize") {
                 return Err(refuse("initialize does not belong in a batch."));
             }
-            if let Shape::Request { id, .. } = message.shape() {
-                if !ids.insert(id.clone()) {
-                    return Err(refuse("Two requests of the batch have one id."));
-                }
+            if let Shape::Request { id, .. } = message.shape()
+                && !ids.insert(id.clone())
+            {
+                return Err(refuse("Two requests of the batch have one id."));
             }
             messages.push(message);
         }

@@ -272,7 +272,7 @@ impl Gateway {
         let random = |_| Fault::Overloaded(None);
         let fresh = Fresh { nonce: self.env.bytes().map_err(random)?, jti: self.env.bytes().map_err(random)? };
         let binding = owner.binding(outgoing.call().method().as_str(), &[0; 32]);
-        self.desk.sealing.seal(Purpose::Cursor, binding, position, fresh, self.env.now(), CURSOR_LIFE).map_err(|_| Fault::Incomplete)
+        self.desk.sealing.seal(Purpose::Cursor, binding, position, fresh, self.env.now().after(CURSOR_LIFE)).map_err(|_| Fault::Incomplete)
     }
 }
 
@@ -349,10 +349,10 @@ async fn read_lists(upstream: &Upstream, way: &Way, era: Era) -> Result<Listing,
         }
         tools.dedup_by(|a, b| a.name == b.name);
     }
-    if let Offered::Entries(prompts) = &mut prompts {
-        if prompts.len() > PAGE {
-            prompts.sort_by(|a, b| a.0.cmp(&b.0));
-        }
+    if let Offered::Entries(prompts) = &mut prompts
+        && prompts.len() > PAGE
+    {
+        prompts.sort_by(|a, b| a.0.cmp(&b.0));
     }
     Ok(Listing { tools, prompts, templates })
 }

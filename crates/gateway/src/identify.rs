@@ -48,8 +48,12 @@ impl Gateway {
     /// 401 or 400 for what is no good, 503 when the store cannot say.
     pub(crate) async fn identify(&self, inbound: &Inbound) -> Result<Caller, Refusal> {
         let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
-        for foreign in inbound.presented.foreign() {
-            let cause = format!("a credential of {} came in a header and was dropped", foreign.as_str());
+        // One record for a request, whatever it carries: nobody can fill the disk by repeating a header.
+        let mut kinds: Vec<&str> = inbound.presented.foreign().iter().map(|kind| kind.as_str()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if !kinds.is_empty() {
+            let cause = format!("credentials of others came in headers and were dropped: {}", kinds.join(", "));
             self.note(&Notice { reason: "foreign_credential", id: Some(inbound.id), server, cause: Some(&cause), ..Notice::default() })
                 .await;
         }
@@ -73,15 +77,24 @@ impl Gateway {
         }
     }
 
-    /// Whether the credential of a caller is still good, asked anew: for streams that live longer than one look-up.
-    pub(crate) async fn is_still_good(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> bool {
-        let Some((digest, door)) = self.records.digests.get(caller.credential()) else { return false };
-        let Ok(Some(record)) = self.record(door, digest).await else { return false };
+    /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
+    ///
+    /// Whoever lost or won a group or a grant is another caller: the stream ends, and its client comes back as who it is now.
+    pub(crate) async fn has_changed(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> Option<&'static str> {
+        let Some((digest, door)) = self.records.digests.get(caller.credential()) else { return Some("revoked_credential") };
+        let Ok(Some(record)) = self.record(door, digest).await else { return Some("revoked_credential") };
         let audience = match &record.audience {
             Audience::Every => true,
             Audience::Only(servers) => servers.contains(server),
         };
-        audience && record.revoked.is_none() && !record.user_disabled && record.expires > now && record.user == *caller.user()
+        if !audience || record.revoked.is_some() || record.expires <= now || record.user != *caller.user() {
+            return Some("revoked_credential");
+        }
+        if record.user_disabled {
+            return Some("user_disabled");
+        }
+        let same = record.groups == caller.groups() && record.granted == *caller.granted() && record.agent.as_ref() == caller.agent();
+        (!same).then_some("caller_changed")
     }
 
     async fn record(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, Refusal> {

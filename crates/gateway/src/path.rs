@@ -2,13 +2,14 @@
 //! takes what the one before made, by value. See `ARCHITECTURE.md`.
 
 use crate::Gateway;
+use crate::batch::Batch;
 use crate::listen::body::Body;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
 use crate::session::Opened;
 use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
-use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{CorrelationId, ServerName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -64,7 +65,7 @@ impl Gateway {
         let mut walk = Walk::new(&inbound, gone);
         let entered = match self.enter(&mut inbound, &mut walk).await {
             Ok(Entered { asked: Asked::Batch(elements), caller, server, claimed }) => {
-                return self.serve_batch(&inbound, caller, server, claimed, elements, walk).await;
+                return self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk).await;
             }
             Ok(entered) => entered,
             Err(refusal) => return self.refuse(refusal, &walk).await,
@@ -88,9 +89,10 @@ impl Gateway {
 
     /// Who, at which server, with what in hand.
     async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Refusal> {
-        let caller = self.identify(inbound).await?;
+        let caller = self.identify(inbound).await;
+        let caller = caller.map_err(|refusal| refusal.knowing(Known { server: inbound.route.server.clone(), ..Known::default() }))?;
         let known = caller.known();
-        let server = self.addressed(inbound).map_err(|refusal| refusal.knowing(known.clone()))?;
+        let server = self.addressed(inbound, &caller)?;
         let asked = self.read(inbound, walk).await;
         let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;
         Ok(Entered { caller, server, claimed, asked })
@@ -135,12 +137,16 @@ impl Gateway {
         }
     }
 
-    /// The server of the route. Whether it may be known is for policy to say; both answers are 404.
-    fn addressed(&self, inbound: &Inbound) -> Result<ServerName, Refusal> {
-        let server = inbound.route.server.as_ref().filter(|server| self.upstreams.find(server).is_some());
-        server
-            .cloned()
-            .ok_or_else(|| Refusal::new(Station::Listen, "unknown_server", Blame::Caller, Wire::Http(404), "There is nothing here."))
+    /// The server of the route. One that the caller may not know of is answered like one that is not there, before
+    /// anything of the request is read: no status or error tells the two apart (RS-05).
+    fn addressed(&self, inbound: &Inbound, caller: &Caller) -> Result<ServerName, Refusal> {
+        let reason = match &inbound.route.server {
+            Some(server) if self.is_visible(server, caller) => return Ok(server.clone()),
+            Some(server) if self.upstreams.find(server).is_some() => "server_not_visible",
+            _ => "unknown_server",
+        };
+        let refusal = Refusal::new(Station::Policy, reason, Blame::Caller, Wire::Http(404), "There is nothing here.");
+        Err(refusal.knowing(Known { server: inbound.route.server.clone(), ..caller.known() }))
     }
 
     /// Reads what is asked, strictly and only now that the caller is known (protocol 3.2 S4 to S8, 3.3, 3.5).

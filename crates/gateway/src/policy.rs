@@ -7,6 +7,8 @@ use crate::catalogue::View;
 use crate::path::Walk;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
+use doorward_core::id::ServerName;
+use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::Edit;
 use doorward_core::mcp::call::{Call, Method};
@@ -75,8 +77,13 @@ impl Gateway {
     }
 
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>) -> Facts {
-        let visible = self.upstreams.find(bound.server()).is_some_and(|upstream| is_visible(&upstream.config.visible_to, bound));
+        let visible = self.is_visible(bound.server(), bound.caller());
         Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now() }
+    }
+
+    /// Whether the server is there for this caller.
+    pub(crate) fn is_visible(&self, server: &ServerName, caller: &Caller) -> bool {
+        self.upstreams.find(server).is_some_and(|upstream| is_visible(&upstream.config.visible_to, caller))
     }
 
     /// Which tools of a listing the caller may see.
@@ -135,9 +142,8 @@ impl Gateway {
 /// URIs of one subscription (SES-12).
 const MOST_SUBSCRIPTIONS: usize = 1000;
 
-fn is_visible(selectors: &[doorward_core::config::Selector], bound: &Bound) -> bool {
+fn is_visible(selectors: &[doorward_core::config::Selector], caller: &Caller) -> bool {
     use doorward_core::config::Selector;
-    let caller = bound.caller();
     selectors.is_empty()
         || selectors.iter().any(|selector| match selector {
             Selector::User(user) => user == caller.user(),

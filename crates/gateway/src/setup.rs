@@ -31,6 +31,7 @@ use crate::upstream::stdio::household::{Launcher, StartError};
 use crate::upstream::{Reached, StdioServer, Upstream, Upstreams};
 use arc_swap::ArcSwap;
 use doorward_core::audit::chain::{DigestKey, Digests, WriterId};
+use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
@@ -171,7 +172,11 @@ impl Gateway {
         let tasks = Tasks::new();
         let keys = Keys::load(&config, &state, &sources, &env)?;
         let store = keys.store(&config, &state, &sources, &env).await?;
-        let audit = keys.recorder(&config, &state, &env)?;
+        let durability = match config.audit.durability {
+            AuditDurability::Write => Durability::Write,
+            AuditDurability::Fsync => Durability::Fsync,
+        };
+        let audit = keys.recorder(&config, &state, &env, durability)?;
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
         for (upstream, secret) in self::servers(&config, &state, &sources, &env, &tasks)? {
@@ -275,6 +280,12 @@ impl Gateway {
         &self.store
     }
 
+    /// The revocation epoch as this process knows it.
+    #[must_use]
+    pub const fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
     /// Ends what is over: idle sessions and their processes, expired rows.
     async fn keep_house(self: Arc<Self>) {
         loop {
@@ -295,6 +306,33 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Hands the record over to a new signing key, inside its chain; no gateway may be running. A crash on the way leaves
+/// either the old key or the new one in force, never none: the next start finishes or drops what was begun.
+///
+/// # Errors
+/// [`SetupError`]; [`OpenError::Locked`] while a gateway writes the record.
+pub async fn rotate_audit_key(config: &Config, state: &Path, sources: &Sources, env: &Env) -> Result<Rotated, SetupError> {
+    let keys = Keys::load(config, state, sources, env)?;
+    let recorder = keys.recorder(config, state, env, Durability::Fsync)?;
+    let unrecorded = |error| SetupError::Audit(OpenError::Unrecorded(error));
+    let old = recorder.public_key().ok_or(SetupError::Audit(OpenError::NoKey))?;
+    let next = key::prepare(state)?;
+    let new = next.public();
+    recorder.rotate(next, env.now()).await.map_err(unrecorded)?;
+    key::settle(state, new)?;
+    recorder.checkpoint(env.now()).await.map_err(unrecorded)?;
+    Ok(Rotated { old, new })
+}
+
+/// One key after another.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotated {
+    /// It signed until now; auditors who hold it can still check the whole record.
+    pub old: PublicKey,
+    /// It signs from here on.
+    pub new: PublicKey,
 }
 
 /// The corridor behind the listener.
@@ -358,7 +396,7 @@ impl Keys {
         Ok(Store::open(&url, password, config.store.pool.get(), sealer).await?)
     }
 
-    fn recorder(&self, config: &Config, state: &Path, env: &Env) -> Result<Recorder, SetupError> {
+    fn recorder(&self, config: &Config, state: &Path, env: &Env, durability: Durability) -> Result<Recorder, SetupError> {
         let digests = match config.audit.arguments {
             KeptArguments::None => Digests::None,
             KeptArguments::Hash => Digests::Keyed(DigestKey::new(&doorward_core::secret::sha256(
@@ -369,15 +407,17 @@ impl Keys {
         let writer = WriterId::new(&format!("w{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
         let options = Options {
             path: config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl")),
-            durability: match config.audit.durability {
-                AuditDurability::Write => Durability::Write,
-                AuditDurability::Fsync => Durability::Fsync,
-            },
+            durability,
             seal_every: SEAL_EVERY,
             writer: writer.map_err(|error| SetupError::Other(error.to_string()))?,
             digests,
         };
-        Ok(Recorder::open(options, key::load_or_create(state)?, env.now())?)
+        let recorder = Recorder::open_with(options, key::load_all(state)?, env.now())?;
+        // Opening synced the file: what it says of its key will not be taken back.
+        if let Some(chain) = recorder.public_key() {
+            key::settle(state, chain)?;
+        }
+        Ok(recorder)
     }
 }
 
@@ -390,17 +430,14 @@ impl Random for FromEnv {
     }
 }
 
+/// A server that was set up, and the secret that Doorward holds for it.
+pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
+
 /// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn servers(
-    config: &Config,
-    state: &Path,
-    sources: &Sources,
-    env: &Env,
-    tasks: &Tasks,
-) -> Result<Vec<(Upstream, Option<Arc<UpstreamSecret>>)>, SetupError> {
+pub fn servers(config: &Config, state: &Path, sources: &Sources, env: &Env, tasks: &Tasks) -> Result<Vec<Configured>, SetupError> {
     let egress = door_out(config, tasks)?;
     let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
     let launcher = match stdio {
@@ -426,7 +463,7 @@ fn upstream(
     config: &Config,
     launcher: Option<&Launcher>,
     env: &Env,
-) -> Result<(Upstream, Option<Arc<UpstreamSecret>>), SetupError> {
+) -> Result<Configured, SetupError> {
     match &server.target {
         config::Target::Http { url } => {
             let bad = |cause| SetupError::Target { server: server.name.to_string(), cause };
@@ -471,7 +508,10 @@ fn secret(reference: &SecretRef, sources: &Sources) -> Result<Secret<String>, Se
 
 /// Whole under another name first, so that no crash leaves half a key; of two racing makers one wins.
 fn create_key(path: &Path, key: &[u8; 32]) -> io::Result<()> {
-    let draft = path.with_extension(format!("{}", std::process::id()));
+    // Not by process id, which comes again: the draft of a killed maker must not stand in the way.
+    let mut random = [0_u8; 8];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
+    let draft = path.with_extension(format!("{:016x}", u64::from_be_bytes(random)));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let linked = file.write_all(key).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;

@@ -2,13 +2,18 @@
 
 pub mod apikey;
 pub mod audit;
+pub mod bridge;
 pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod doctor;
+pub mod keys;
 pub mod laptop;
 pub mod man;
+pub mod policy;
 pub mod serve;
 pub mod server;
+pub mod status;
 pub mod version;
 
 use crate::args::{Cli, Command};
@@ -33,6 +38,11 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Serve(arguments) => serve::run(&arguments, global, console),
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),
+        Command::Bridge(arguments) => bridge::run(&arguments, console),
+        Command::Policy(command) => policy::run(&command, global, console),
+        Command::Keys(command) => keys::run(&command, global, console),
+        Command::Status(arguments) => status::run(&arguments, global, console),
+        Command::Doctor(arguments) => doctor::run(&arguments, global, console),
         Command::Config(command) => config::run(command, global, console),
         Command::Audit(command) => audit::run(command, global, console),
         Command::Completions(arguments) => completions::run(&arguments, console),

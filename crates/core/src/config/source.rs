@@ -45,6 +45,13 @@ impl Source {
         Self { name, kind, text, base, shown: OnceLock::new() }
     }
 
+    /// Says that the text holds no secrets, as rules do not: it is shown as it is.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        self.shown.set(self.text.clone()).ok();
+        self
+    }
+
     /// Its name for people: a path, a variable, an option.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_the_owner_by_prefix() {
+    fn pt_02_names_the_owner_by_prefix() {
         for (text, kind) in [
             ("ghp_012345678901234567890123456789012345", ForeignKind::GitHub),
             ("xoxb-1234567890-abcdef", ForeignKind::Slack),

@@ -132,13 +132,16 @@ fn bearer(value: &[u8]) -> Result<Secret<String>, Fault> {
     Ok(Secret::new(token.to_owned()))
 }
 
+/// Names are compared and values recognised as any parser would read them: percent-encoding undone, `;` a separator too.
 fn query_has_credential(query: &str) -> bool {
     let mut hit = false;
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let mut name = name.to_ascii_lowercase();
-        hit |= CREDENTIAL_PARAMETERS.contains(&name.as_str()) || foreign::is_ours(value) || foreign::recognise(value).is_some();
+    for (name, value) in query.split(['&', ';']).flat_map(|pair| url::form_urlencoded::parse(pair.as_bytes())) {
+        let (mut name, mut value) = (name.into_owned(), value.into_owned());
+        name.make_ascii_lowercase();
+        hit |= CREDENTIAL_PARAMETERS.contains(&name.as_str());
+        hit |= [&name, &value].into_iter().any(|text| foreign::is_ours(text) || foreign::recognise(text).is_some());
         name.zeroize();
+        value.zeroize();
     }
     hit
 }
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn query_credentials_are_noticed_under_any_name() {
-        for query in ["access_token=x", "a=1&API_KEY=x", "q=ghp_012345678901234567890123456789012345", "z=dwk_x"] {
+        for query in ["access_token=x", "a=1&API_KEY=x", "q=ghp_012345678901234567890123456789012345", "z=dwk_x", "z=%64wk_x", "dwk_x", "access%5Ftoken=x", "a=1;token=x"] {
             assert_eq!(Presented::take(&mut HeaderMap::new(), Some(query)).fault(), Some(Fault::InQuery), "{query}");
         }
         assert!(Presented::take(&mut HeaderMap::new(), Some("a=1&b=2")).is_absent());

@@ -11,7 +11,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::time::Duration;
 
 /// What a blob is for; each purpose has a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,19 +117,11 @@ impl SealingKeys {
         Ok(Self { kid: URL_SAFE_NO_PAD.encode(id), state: key(Purpose::State)?, cursor: key(Purpose::Cursor)? })
     }
 
-    /// Seals `inner` for `binding` until `now + life`.
+    /// Seals `inner` for `binding` until `expires`.
     ///
     /// # Errors
     /// [`BadSeal`] only if the cipher fails.
-    pub fn seal(
-        &self,
-        purpose: Purpose,
-        binding: Binding<'_>,
-        inner: &str,
-        fresh: Fresh,
-        now: Timestamp,
-        life: Duration,
-    ) -> Result<String, BadSeal> {
+    pub fn seal(&self, purpose: Purpose, binding: Binding<'_>, inner: &str, fresh: Fresh, expires: Timestamp) -> Result<String, BadSeal> {
         let payload = Payload {
             i: inner,
             u: [binding.user.issuer(), binding.user.subject()],
@@ -138,7 +129,7 @@ impl SealingKeys {
             s: binding.server.as_str(),
             m: binding.method,
             d: URL_SAFE_NO_PAD.encode(binding.digest),
-            e: now.after(life).as_millis(),
+            e: expires.as_millis(),
             j: URL_SAFE_NO_PAD.encode(fresh.jti),
         };
         let mut text = serde_json::to_vec(&payload).map_err(|_| BadSeal)?;
@@ -226,6 +217,7 @@ impl KeyType for Short {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     const LIFE: Duration = Duration::from_secs(600);
@@ -257,7 +249,7 @@ mod tests {
     fn ses_10_a_state_opens_for_its_own_request_only() {
         let (mine, digest) = (parts(), [7; 32]);
         let keys = keys(1);
-        let blob = keys.seal(Purpose::State, binding(&mine, &digest), "inner \"state\"", FRESH, NOW, LIFE).expect("sealed");
+        let blob = keys.seal(Purpose::State, binding(&mine, &digest), "inner \"state\"", FRESH, NOW.after(LIFE)).expect("sealed");
         assert!(!blob.contains("inner") && !blob.contains("alice"));
         assert_eq!(keys.open(Purpose::State, binding(&mine, &digest), &blob, NOW).expect("own").inner, "inner \"state\"");
         let others = [
@@ -281,14 +273,20 @@ mod tests {
     fn ses_10_every_change_of_a_blob_is_noticed() {
         let (mine, digest) = (parts(), [7; 32]);
         let keys = keys(1);
-        let blob = keys.seal(Purpose::State, binding(&mine, &digest), "state", FRESH, NOW, LIFE).expect("sealed");
+        let blob = keys.seal(Purpose::State, binding(&mine, &digest), "state", FRESH, NOW.after(LIFE)).expect("sealed");
         for at in 0..blob.len() {
             let mut bytes = blob.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("ascii");
             assert_eq!(keys.open(Purpose::State, binding(&mine, &digest), &changed, NOW), Err(BadSeal), "at {at}");
         }
-        for changed in [format!("{blob}x"), format!("{blob} "), format!("{blob}="), blob[..blob.len() - 1].to_owned(), String::new()] {
+        for changed in [
+            format!("{blob}x"),
+            format!("{blob} "),
+            format!("{blob}="),
+            blob.get(..blob.len() - 1).unwrap_or_default().to_owned(),
+            String::new(),
+        ] {
             assert_eq!(keys.open(Purpose::State, binding(&mine, &digest), &changed, NOW), Err(BadSeal), "{changed}");
         }
     }

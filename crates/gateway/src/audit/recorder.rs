@@ -98,6 +98,9 @@ pub enum OpenError {
     /// It goes on with another key.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// There is no key to sign with.
+    #[error("there is no key to sign the record with")]
+    NoKey,
     /// The first records could not be written.
     #[error(transparent)]
     Unrecorded(#[from] Unrecorded),
@@ -145,6 +148,14 @@ impl Recorder {
     /// # Errors
     /// [`OpenError`]; nothing may be served then.
     pub fn open(options: Options, signer: Signer, now: Timestamp) -> Result<Self, OpenError> {
+        Self::open_with(options, vec![signer], now)
+    }
+
+    /// As [`Recorder::open`], with the one of `signers` that the record names; the first begins a new record.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_with(options: Options, signers: Vec<Signer>, now: Timestamp) -> Result<Self, OpenError> {
         let file = medium::open(&options.path).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,
             _ => OpenError::Io(error),
@@ -153,12 +164,13 @@ impl Recorder {
         let desk = match Chain::resume(BufReader::new(&file), options.digests)? {
             Found::Nothing { digests, .. } => {
                 file.set_len(0)?;
+                let signer = signers.into_iter().next().ok_or(OpenError::NoKey)?;
                 let (chain, line) = Chain::begin(options.writer, digests, &signer, now)?;
                 let mut desk = Desk::new(chain, signer, Box::new(file), 0, options.seal_every);
                 desk.put(&line)?;
                 desk
             }
-            Found::Chain(found) => continued(*found, signer, file, options.seal_every, now)?,
+            Found::Chain(found) => continued(*found, signers, file, options.seal_every, now)?,
         };
         syncing.sync_data()?;
         Ok(Self::start(desk, options.durability, move || syncing.sync_data())?)
@@ -305,10 +317,11 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
-fn continued(found: Resumed, signer: Signer, file: File, seal_every: u64, now: Timestamp) -> Result<Desk, OpenError> {
-    if signer.public() != found.chain.key() {
-        return Err(SealError::OtherKey { chain: found.chain.key(), signer: signer.public() }.into());
-    }
+fn continued(found: Resumed, signers: Vec<Signer>, file: File, seal_every: u64, now: Timestamp) -> Result<Desk, OpenError> {
+    let chain = found.chain.key();
+    let offered = signers.first().map(Signer::public).ok_or(OpenError::NoKey)?;
+    let named = signers.into_iter().find(|signer| signer.public() == chain);
+    let signer = named.ok_or(SealError::OtherKey { chain, signer: offered })?;
     file.set_len(found.good)?;
     let mut desk = Desk::new(found.chain, signer, Box::new(file), found.good, seal_every);
     let cause = format!("{} open intents, {} bytes of a torn line cut", found.open.len(), found.torn);

@@ -258,6 +258,66 @@ async fn a_rotated_key_goes_on_and_the_first_key_still_proves_the_chain() {
     assert_eq!(directory.verify().unsealed, 0);
 }
 
+/// As a gateway starts.
+fn start(directory: &Directory) -> Recorder {
+    let writer = WriterId::new("node-1").expect("id");
+    let options = Options { path: directory.file(), durability: Durability::Fsync, seal_every: 10, writer, digests: Digests::Plain };
+    let recorder = Recorder::open_with(options, key::load_all(&directory.0).expect("keys"), NOW).expect("open");
+    key::settle(&directory.0, recorder.public_key().expect("a key")).expect("settled");
+    recorder
+}
+
+#[tokio::test]
+async fn aud_03_a_rotation_killed_at_any_step_leaves_a_record_that_goes_on() {
+    // How far a rotation came before it was killed, and whether the new key is then in force.
+    for (steps, rotated) in [(1, false), (2, true), (3, true)] {
+        let directory = Directory::new();
+        let recorder = start(&directory);
+        let first = recorder.public_key().expect("a key");
+        recorder.refused(&refusal(), id(1), NOW).await.expect("recorded");
+        let next = key::prepare(&directory.0).expect("prepared");
+        let second = next.public();
+        assert_ne!(first, second);
+        if steps >= 2 {
+            recorder.rotate(next, NOW).await.expect("rotated");
+        }
+        if steps >= 3 {
+            // The new key has its name; the public one beside it is still the old one.
+            fs::rename(directory.0.join(key::NEXT), directory.0.join(key::PRIVATE)).expect("renamed");
+        }
+        drop(recorder);
+        let recorder = start(&directory);
+        let expected = if rotated { second } else { first };
+        assert_eq!(recorder.public_key(), Some(expected), "{steps}");
+        recorder.refused(&refusal(), id(2), NOW).await.expect("recorded");
+        recorder.checkpoint(NOW).await.expect("sealed");
+        drop(recorder);
+        assert!(!directory.0.join(key::NEXT).exists(), "{steps}");
+        assert_eq!(fs::read_to_string(directory.0.join(key::PUBLIC)).expect("public").parse(), Ok(expected), "{steps}");
+        let bytes = fs::read(directory.file()).expect("file");
+        for trusted in [first, expected] {
+            assert_eq!(whole(&bytes, &trusted).unsealed, 0, "{steps}");
+        }
+        drop(start(&directory));
+    }
+}
+
+#[tokio::test]
+async fn aud_03_a_rotation_whose_record_was_torn_is_dropped() {
+    let directory = Directory::new();
+    let recorder = start(&directory);
+    let first = recorder.public_key();
+    let before = fs::metadata(directory.file()).expect("file").len();
+    recorder.rotate(key::prepare(&directory.0).expect("prepared"), NOW).await.expect("rotated");
+    drop(recorder);
+    let full = fs::read(directory.file()).expect("file");
+    let torn = usize::try_from(before).expect("small") + 40;
+    fs::write(directory.file(), &full[..torn]).expect("cut");
+    let recorder = start(&directory);
+    assert_eq!(recorder.public_key(), first);
+    assert!(!directory.0.join(key::NEXT).exists());
+}
+
 #[test]
 fn the_signing_key_is_made_once_kept_private_and_published() {
     let directory = Directory::new();

@@ -39,6 +39,8 @@ pub enum Fault {
     TooLong,
     /// More messages than a client takes.
     Flood,
+    /// The caller has as many sessions as are allowed (SES-07).
+    TooManySessions,
 }
 
 /// Whether the upstream may have acted.
@@ -69,6 +71,7 @@ impl Fault {
             Self::Overloaded(_) => "upstream_overloaded",
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
+            Self::TooManySessions => "too_many_sessions",
         }
     }
 
@@ -77,7 +80,7 @@ impl Fault {
     pub const fn effect(&self) -> Effect {
         match self {
             Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
-            Self::NotApproved | Self::SessionLost | Self::NoEra(_) | Self::Credential | Self::Overloaded(_) => Effect::None,
+            Self::NotApproved | Self::SessionLost | Self::NoEra(_) | Self::Credential | Self::Overloaded(_) | Self::TooManySessions => Effect::None,
             _ => Effect::Unknown,
         }
     }
@@ -99,11 +102,13 @@ impl Fault {
                 format!("{server} did not answer in time. Your other tools work.")
             }
             Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
+            Self::TooManySessions => "Too many open sessions. End one, or wait until one is over.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
         let wire = match self {
+            Self::TooManySessions => Wire::Http(429),
             Self::NoEra(supported) => {
                 let supported: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
                 Wire::Rpc {
@@ -120,12 +125,13 @@ impl Fault {
         };
         let retry = match self {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
+            Self::TooManySessions => Retry::After(Duration::from_secs(60)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
         };
         let blame = match self {
             Self::NotApproved => Blame::Us,
-            Self::NoEra(_) => Blame::Caller,
+            Self::NoEra(_) | Self::TooManySessions => Blame::Caller,
             _ => Blame::Upstream,
         };
         Refusal::new(Station::Upstream, self.reason(), blame, wire, public).retry(retry).because(self.cause())

@@ -141,15 +141,7 @@ impl Owner {
 impl Relay {
     /// A relay for `call` of `owner`, which went to the upstream as request `upstream_id` with these capabilities.
     #[must_use]
-    pub fn new(
-        desk: Arc<Desk>,
-        owner: Owner,
-        call: &Call,
-        upstream: &Upstream,
-        upstream_id: i64,
-        capabilities: RawJson,
-        back: Back,
-    ) -> Self {
+    pub fn new(desk: Arc<Desk>, owner: Owner, call: &Call, upstream_id: i64, capabilities: RawJson, back: Back) -> Self {
         let client_id = match call.form() {
             Form::Request(id) => Some(id.clone()),
             _ => None,
@@ -169,9 +161,16 @@ impl Relay {
             secret: None,
             back,
             tasks: HashMap::new(),
-            generation: Arc::clone(&upstream.generation),
+            generation: Arc::default(),
             heard: Heard { since: Instant::now(), count: 0 },
         }
+    }
+
+    /// Comes from this server, whose lists are read again when it says that they changed.
+    #[must_use]
+    pub fn of(mut self, upstream: &Upstream) -> Self {
+        self.generation = Arc::clone(&upstream.generation);
+        self
     }
 
     /// Belongs to this legacy session.
@@ -338,25 +337,24 @@ impl Relay {
                 added.push(("ttlMs", RawJson::integer(0)));
             }
         }
-        if self.method == Method::TasksGet {
-            if let Some(requests) = edited.member("inputRequests") {
-                if let Err(refusal) = self.declared(&requests) {
-                    return Ok(Err(refusal));
-                }
-            }
+        if self.method == Method::TasksGet
+            && let Some(requests) = edited.member("inputRequests")
+            && let Err(refusal) = self.declared(&requests)
+        {
+            return Ok(Err(refusal));
         }
         Ok(Ok(edited.edited(|_, _| Edit::Keep, &added)))
     }
 
     async fn legacy_result(&mut self, result: RawJson) -> Result<RawJson, Fault> {
         let mut result = result;
-        if self.method == Method::ToolsCall {
-            if let Some(task) = result.member("task").filter(RawJson::is_object) {
-                let Some(upstream) = text(&task, "taskId") else { return Err(Fault::Incomplete) };
-                let gateway = RawJson::string(&self.mint_task(upstream).await?);
-                let task = task.edited(|key, _| if key == "taskId" { Edit::Replace(gateway.clone()) } else { Edit::Keep }, &[]);
-                result = result.edited(|key, _| if key == "task" { Edit::Replace(task.clone()) } else { Edit::Keep }, &[]);
-            }
+        if self.method == Method::ToolsCall
+            && let Some(task) = result.member("task").filter(RawJson::is_object)
+        {
+            let Some(upstream) = text(&task, "taskId") else { return Err(Fault::Incomplete) };
+            let gateway = RawJson::string(&self.mint_task(upstream).await?);
+            let task = task.edited(|key, _| if key == "taskId" { Edit::Replace(gateway.clone()) } else { Edit::Keep }, &[]);
+            result = result.edited(|key, _| if key == "task" { Edit::Replace(task.clone()) } else { Edit::Keep }, &[]);
         }
         let task = self.own_task();
         let seal = self.sealed_cursor(&result)?;
@@ -373,10 +371,10 @@ impl Relay {
 
     /// SES-11 and protocol 12: only declared questions pass, and the state comes back sealed to this request.
     fn input_required(&self, result: &RawJson) -> Result<Result<RawJson, Refusal>, Fault> {
-        if let Some(requests) = result.member("inputRequests") {
-            if let Err(refusal) = self.declared(&requests) {
-                return Ok(Err(refusal));
-            }
+        if let Some(requests) = result.member("inputRequests")
+            && let Err(refusal) = self.declared(&requests)
+        {
+            return Ok(Err(refusal));
         }
         let state = match result.member("requestState") {
             None => None,
@@ -553,7 +551,7 @@ impl Relay {
         let random = |_| Fault::Incomplete;
         let fresh = Fresh { nonce: self.desk.env.bytes().map_err(random)?, jti: self.desk.env.bytes().map_err(random)? };
         let binding = self.owner.binding(self.method.as_str(), digest);
-        self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now(), life).map_err(|_| Fault::Incomplete)
+        self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now().after(life)).map_err(|_| Fault::Incomplete)
     }
 
     /// A4O: the task is durable under its own unguessable id before the client hears of it.

@@ -27,6 +27,7 @@ use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
 use doorward_core::session::{Stored, UpstreamSessionId};
+use doorward_store::{Refused, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -98,7 +99,7 @@ impl Gateway {
             Form::EndSession => Ok(self.end_session(&upstream, &outgoing).await),
             Form::Request(_) => match call.method() {
                 Method::Initialize => self.initialize(&upstream, &outgoing).await,
-                Method::Ping => Ok(Self::own_answer(call, RawJson::empty_object())),
+                Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
                 Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, walk).await,
                 Method::TasksList => self.own_tasks(&outgoing).await,
                 _ => self.forward(&upstream, &outgoing, walk).await,
@@ -155,40 +156,33 @@ impl Gateway {
             replaced: std::mem::take(&mut walk.opened.replaced),
         };
         let body = encode::request(call, &wire).bytes().clone();
-        let headers = encode::mcp_headers(call, &wire, &walk.mirrors);
-        let mut sent = self.send(upstream, &way, &headers, era, id, body.clone()).await;
+        let request = Request { headers: encode::mcp_headers(call, &wire, &walk.mirrors), era, id, body };
+        let mut sent = self.send(upstream, &way, &request).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
             way = self.restore(upstream, outgoing, &way).await?;
-            sent = self.send(upstream, &way, &headers, era, id, body).await;
+            sent = self.send(upstream, &way, &request).await;
         }
         let exchange = sent?;
-        let mut relay =
-            Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, upstream, id, capabilities, back(upstream, &way, era))
-                .with_secret(outgoing.secret())
-                .about_tasks(std::mem::take(&mut walk.opened.tasks));
+        let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
+            .of(upstream)
+            .with_secret(outgoing.secret())
+            .about_tasks(std::mem::take(&mut walk.opened.tasks));
         if let Some(session) = session {
             relay = relay.in_session(session);
         }
-        let reply = self.first(upstream, exchange, relay, guard, walk, call.method()).await;
-        if call.method() == Method::SetLevel {
-            if let (Some(stored), Some(level)) = (outgoing.bound().session(), call.log_level()) {
-                self.store.set_log_level(&stored.digest, outgoing.bound().caller().user(), Some(level.as_str())).await.ok();
-            }
+        let reply = self.first(upstream, Sent { exchange, relay, guard }, walk, call.method()).await;
+        if call.method() == Method::SetLevel
+            && let (Some(stored), Some(level)) = (outgoing.bound().session(), call.log_level())
+        {
+            self.store.set_log_level(&stored.digest, outgoing.bound().caller().user(), Some(level.as_str())).await.ok();
         }
         reply
     }
 
     /// Waits for the first message that the client gets.
-    async fn first(
-        &self,
-        upstream: &Upstream,
-        mut exchange: Exchange,
-        mut relay: Relay,
-        mut guard: Option<Entered>,
-        walk: &Walk,
-        method: Method,
-    ) -> Result<Reply, Fault> {
+    async fn first(&self, upstream: &Upstream, sent: Sent, walk: &Walk, method: Method) -> Result<Reply, Fault> {
+        let Sent { mut exchange, mut relay, mut guard } = sent;
         let waits = if method == Method::Listen { Waits::Changes } else { Waits::Answer };
         let events = walk.accept.takes_events();
         let begun = Instant::now();
@@ -244,18 +238,13 @@ impl Gateway {
         Ok((way, Era::Modern))
     }
 
-    async fn send(
-        &self,
-        upstream: &Upstream,
-        way: &Way,
-        headers: &[(String, String)],
-        era: Era,
-        id: i64,
-        body: bytes::Bytes,
-    ) -> Result<Exchange, Fault> {
+    async fn send(&self, upstream: &Upstream, way: &Way, request: &Request) -> Result<Exchange, Fault> {
+        let Request { headers, era, id, body } = request;
         match (way, &upstream.reach) {
-            (Way::Http(line), Reached::Http(server)) => server.post(line, headers, era, Some(id), body).await.map(|posted| posted.exchange),
-            (Way::Pipe(pipe), _) => pipe.call(id, body).await.map(Exchange::Pipe),
+            (Way::Http(line), Reached::Http(server)) => {
+                server.post(line, headers, *era, Some(*id), body.clone()).await.map(|posted| posted.exchange)
+            }
+            (Way::Pipe(pipe), _) => pipe.call(*id, body.clone()).await.map(Exchange::Pipe),
             (Way::Http(_), Reached::Stdio(_)) => Err(Fault::Incomplete),
         }
     }
@@ -297,8 +286,11 @@ impl Gateway {
             used: now,
         };
         if let Err(error) = self.store.open_session(&stored, self.limits.sessions_per_user.get()).await {
-            tracing::warn!(%error, "a session was not opened");
             upstream.close(&way, spoken).await;
+            if matches!(error, StoreError::Refused(Refused::TooMany)) {
+                return Err(Fault::TooManySessions);
+            }
+            tracing::warn!(%error, "a session was not opened");
             return Err(Fault::Overloaded(Some(60)));
         }
         let live = self.live.session(&stored.digest);
@@ -428,17 +420,11 @@ impl Gateway {
             (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete.refusal(&name)),
         };
         let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).unwrap_or_else(|_| RawJson::empty_object());
-        let relay = Relay::new(
-            Arc::clone(&self.desk),
-            Owner::of(outgoing.bound()),
-            outgoing.call(),
-            upstream,
-            0,
-            capabilities,
-            back(upstream, &way, era),
-        )
-        .with_secret(outgoing.secret())
-        .in_session(session);
+        let relay =
+            Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(upstream, &way, era))
+                .of(upstream)
+                .with_secret(outgoing.secret())
+                .in_session(session);
         Ok(stream(exchange, relay, First::Nothing, None, Waits::Changes))
     }
 
@@ -476,13 +462,28 @@ impl Gateway {
             .collect();
         let mut result = ObjectWriter::with_capacity(64);
         result.raw("tasks", &RawJson::array(&entries));
-        Ok(Self::own_answer(outgoing.call(), result.finish()))
+        Ok(Self::own_answer(outgoing.call(), &result.finish()))
     }
 
-    fn own_answer(call: &Call, result: RawJson) -> Reply {
-        let body = error::result(&call.rpc_id().unwrap_or_default(), &result);
+    fn own_answer(call: &Call, result: &RawJson) -> Reply {
+        let body = error::result(&call.rpc_id().unwrap_or_default(), result);
         Reply::Whole(whole(body, Class::Completed, None), None)
     }
+}
+
+/// A request as it is sent, once or, where it certainly did not run, twice.
+struct Request {
+    headers: Vec<(String, String)>,
+    era: Era,
+    id: i64,
+    body: bytes::Bytes,
+}
+
+/// A request that was sent.
+struct Sent {
+    exchange: Exchange,
+    relay: Relay,
+    guard: Option<Entered>,
 }
 
 /// A call that stands in the table of its session until it is over.

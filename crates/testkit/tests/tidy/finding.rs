@@ -62,7 +62,7 @@ pub(crate) fn exceptions(text: &str) -> Vec<Exception> {
 }
 
 /// What remains of `findings` of one rule after its exceptions, and exceptions that excuse nothing.
-pub(crate) fn excused(rule: &'static str, findings: Vec<Finding>, exceptions: &[Exception]) -> Vec<Finding> {
+pub(crate) fn excused(rule: &'static str, findings: &[Finding], exceptions: &[Exception]) -> Vec<Finding> {
     let mine: Vec<&Exception> = exceptions.iter().filter(|exception| exception.rule == rule).collect();
     let covers = |exception: &Exception, finding: &Finding| finding.path == exception.path && finding.advice.contains(&exception.about);
     let mut left: Vec<Finding> =

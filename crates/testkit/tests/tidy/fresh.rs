@@ -174,3 +174,21 @@ pub(crate) fn routes_of(tree: &Tree, table: &str) -> Vec<(usize, String, bool)> 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// T8: versions that `deny.toml` lets stand beside a newer one are there. One that is gone from the lock is let stand no more.
+pub(crate) fn doubles(tree: &Tree) -> Vec<Finding> {
+    let paper = "deny.toml";
+    let lock: toml::Table = tree.text("Cargo.lock").parse().unwrap_or_default();
+    let packages = lock.get("package").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let is_there = |name: &str, version: &str| {
+        let is = |package: &toml::Value, key: &str, text: &str| package.get(key).and_then(toml::Value::as_str) == Some(text);
+        packages.iter().any(|package| is(package, "name", name) && is(package, "version", version))
+    };
+    let deny: toml::Table = tree.text(paper).parse().unwrap_or_default();
+    let skipped = deny.get("bans").and_then(|bans| bans.get("skip")).and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let named = skipped.iter().filter_map(|entry| entry.get("crate")?.as_str()?.split_once('@'));
+    named
+        .filter(|(name, version)| !is_there(name, version))
+        .map(|(name, version)| Finding::whole(paper, "T8", format!("{name} {version} is not in Cargo.lock any more: remove the entry")))
+        .collect()
+}

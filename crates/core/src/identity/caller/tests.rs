@@ -55,7 +55,7 @@ fn a_good_key_is_verified_with_the_facts_of_its_record() {
 }
 
 #[test]
-fn each_defect_of_a_record_has_its_own_reason() {
+fn rs_01_each_defect_of_a_record_has_its_own_reason() {
     assert_eq!(why(judged(|r| r.revoked = Some(NOW))), Why::Revoked);
     assert_eq!(why(judged(|r| r.expires = NOW)), Why::Expired);
     assert_eq!(why(judged(|r| r.user_disabled = true)), Why::UserDisabled);
@@ -65,13 +65,13 @@ fn each_defect_of_a_record_has_its_own_reason() {
 }
 
 #[test]
-fn nothing_presented_is_never_an_identity() {
+fn rs_04_nothing_presented_is_never_an_identity() {
     let none = Presented::take(&mut http::HeaderMap::new(), None);
     assert!(matches!(verify(&none, Door::Key, None, Some(Arc::new(record())), NOW), Verdict::NotMine));
 }
 
 #[test]
-fn an_unknown_key_a_typo_and_the_other_doors_token_are_told_apart() {
+fn rs_09_an_unknown_key_a_typo_and_the_other_doors_token_are_told_apart() {
     let token = presented(PlainToken::<AccessToken>::mint(&[2; 32]).reveal());
     assert_eq!(why(verify(&key(), Door::Key, None, None, NOW)), Why::Unknown);
     assert_eq!(why(verify(&presented("dwk_short"), Door::Key, None, None, NOW)), Why::Mistyped);
@@ -80,7 +80,7 @@ fn an_unknown_key_a_typo_and_the_other_doors_token_are_told_apart() {
 }
 
 #[test]
-fn foreign_tokens_are_named_and_stay_foreign_even_beside_a_record() {
+fn pt_02_foreign_tokens_are_named_and_stay_foreign_even_beside_a_record() {
     let github = presented("ghp_012345678901234567890123456789012345");
     let verdict = verify(&github, Door::Key, None, Some(Arc::new(record())), NOW);
     assert_eq!(why(verdict), Why::Foreign(ForeignKind::GitHub));
@@ -88,7 +88,7 @@ fn foreign_tokens_are_named_and_stay_foreign_even_beside_a_record() {
 }
 
 #[test]
-fn several_credentials_are_400_and_the_rest_401() {
+fn rs_04_several_credentials_are_400_and_the_rest_401() {
     assert_eq!(Why::Fault(Fault::Several).refusal().wire, Wire::Http(400));
     assert_eq!(Why::Revoked.refusal().wire, Wire::Challenge { presented: Presence::Presented });
     assert_eq!(Why::Absent.refusal().wire, Wire::Challenge { presented: Presence::Absent });

@@ -1,8 +1,15 @@
 //! `doorward server`: the servers behind the gateway, their tool definitions and the approvals of both (I9).
 
+mod add;
+mod definitions;
+mod diff;
+mod file;
+mod import;
+mod show;
+
 use crate::args::Global;
 use crate::command::apikey::unavailable;
-use crate::console::{Console, Form, Sign, inert};
+use crate::console::{Console, Form, Sign, counted, inert};
 use crate::example;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,8 +34,18 @@ use std::time::Duration;
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a server into the configuration, look at it and approve its tools
+    Add(add::Arguments),
+    /// Write the server of a registry's server.json into the configuration
+    Import(import::Arguments),
+    /// Take a server out of the configuration, and back what was approved of it
+    Remove(add::RemoveArguments),
     /// List the configured servers and what is approved of them
     List,
+    /// Print the configuration of a server and what is approved of it
+    Show(NameArguments),
+    /// Connect to a server and show what changed since it was approved
+    Diff(NameArguments),
     /// Connect to a server and show what it offers; approves nothing
     Test(NameArguments),
     /// Approve the command and the tool definitions of a server as they are now
@@ -80,9 +97,18 @@ struct Opened {
 /// # Errors
 /// [`Failure`].
 pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    match command {
+        Command::Add(arguments) => return add::run(arguments, global, console),
+        Command::Import(arguments) => return import::run(arguments, global, console),
+        Command::Remove(arguments) => return add::remove(arguments, global, console),
+        _ => {}
+    }
     let house = House::open(global)?;
     house::runtime()?.block_on(async {
         match command {
+            Command::Add(_) | Command::Import(_) | Command::Remove(_) => Ok(Exit::Fine),
+            Command::Show(arguments) => show::run(&house, &arguments.name, console).await,
+            Command::Diff(arguments) => diff::run(open(house, &arguments.name).await?, console).await,
             Command::List => list(&house, console).await,
             Command::Test(arguments) => test(open(house, &arguments.name).await?, console).await,
             Command::Approve(arguments) => approve(open(house, &arguments.name).await?, arguments, console).await,
@@ -133,7 +159,7 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
         console.line(format_args!("{name:<16} {tools:>4} approved  {}{off}", inert(place)));
     }
     if rows.is_empty() {
-        console.say("no servers yet: add [server.NAME] to the configuration");
+        console.say("no servers yet: doorward server add NAME URL");
     }
     Ok(Exit::Fine)
 }
@@ -237,7 +263,6 @@ async fn test(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {
 async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Console) -> Result<Exit, Failure> {
     let now = opened.house.env.now();
     let name = opened.upstream.config.name.clone();
-    let by = "command line";
     if let (Target::Stdio(command), Reached::Stdio(stdio)) = (&opened.upstream.config.target, &opened.upstream.reach) {
         let digest = stdio
             .digest(&name)
@@ -247,16 +272,55 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
             let help = format!("look at it, then: doorward server approve {name} --command --read-only");
             return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));
         }
-        opened.store.approve_launch(&name, digest, by, now).await.map_err(|error| unavailable(&error))?;
+        opened.store.approve_launch(&name, digest, BY, now).await.map_err(|error| unavailable(&error))?;
     }
     let found = opened.definitions().await?;
-    let wanted = |tool: &Definition| {
-        arguments.all
-            || (arguments.read_only && tool.claimed == RiskClass::Read)
-            || arguments.tools.iter().any(|wanted| wanted == tool.name.as_str())
+    let choice = match (arguments.all, arguments.read_only) {
+        (true, _) => Choice::All,
+        (false, true) => Choice::Read,
+        (false, false) => Choice::Named(&arguments.tools),
     };
-    let pins = pins(&found, by, now, wanted);
-    opened.store.approve(&name, &pins).await.map_err(|error| unavailable(&error))?;
+    let pins = pin(&opened, &found, &choice).await?;
+    approved(&name, &pins, console);
+    opened.close().await;
+    Ok(Exit::Fine)
+}
+
+/// Which tools are approved.
+#[derive(Debug)]
+enum Choice<'a> {
+    All,
+    Read,
+    Named(&'a [String]),
+}
+
+/// Approves the tools that were chosen, as the server defines them now, and keeps the text of their definitions.
+async fn pin(opened: &Opened, found: &[(Family, catalogue::Listing)], choice: &Choice<'_>) -> Result<Vec<Pin>, Failure> {
+    let now = opened.house.env.now();
+    let name = &opened.upstream.config.name;
+    let wanted = |tool: &Definition| match choice {
+        Choice::All => true,
+        Choice::Read => tool.claimed == RiskClass::Read,
+        Choice::Named(names) => names.iter().any(|wanted| wanted == tool.name.as_str()),
+    };
+    let mut pins: Vec<Pin> = Vec::new();
+    for tool in found.iter().flat_map(|(_, listing)| listing.tools()).filter(|tool| wanted(tool)) {
+        if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
+            definitions::keep(&opened.house.state, name, &tool.digest, &tool.json).map_err(|error| {
+                Failure::new(Exit::Unreachable, "server.definitions", "the definitions cannot be kept", "check the state directory")
+                    .because(crate::settings::reason(&error))
+            })?;
+            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: BY.to_owned(), at: now });
+        }
+    }
+    opened.store.approve(name, &pins).await.map_err(|error| unavailable(&error))?;
+    Ok(pins)
+}
+
+/// Who approves here.
+const BY: &str = "command line";
+
+fn approved(name: &ServerName, pins: &[Pin], console: &mut Console) {
     let mut names: Vec<&str> = pins.iter().map(|pin| pin.tool.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -264,26 +328,29 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
     if console.form() == Form::Json {
         console.document(super::config::object(json!({"server": name.as_str(), "approved": names})));
     } else {
-        console.line(format_args!("{good} {} tools of {name} approved as they are now", names.len()));
-        for pin in &pins {
-            console.say(format_args!("    {:<12} {}", pin.class.as_str(), inert(pin.tool.as_str())));
+        let tools = counted(u64::try_from(names.len()).unwrap_or(u64::MAX), "tool");
+        console.line(format_args!("{good} {tools} of {name} approved as they are now"));
+        let mut shown: Vec<&Pin> = Vec::new();
+        for pin in pins {
+            if !shown.iter().any(|other| other.tool == pin.tool) {
+                console.say(format_args!("    {:<12} {}", pin.class.as_str(), inert(pin.tool.as_str())));
+                shown.push(pin);
+            }
         }
     }
     if names.is_empty() {
-        console.say("nothing was chosen: --all, --read-only or --tool NAME");
+        console.say(format_args!("  nothing was chosen: doorward server approve {name} --all, --read-only or --tool NAME"));
     }
-    opened.close().await;
-    Ok(Exit::Fine)
 }
 
 async fn withdraw(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {
     let now = opened.house.env.now();
     let name = opened.upstream.config.name.clone();
     let gone = opened.store.withdraw(&name, None, now).await.map_err(|error| unavailable(&error))?;
-    if let Reached::Stdio(stdio) = &opened.upstream.reach {
-        if let Some(digest) = stdio.digest(&name) {
-            opened.store.withdraw_launch(&name, &digest, now).await.map_err(|error| unavailable(&error))?;
-        }
+    if let Reached::Stdio(stdio) = &opened.upstream.reach
+        && let Some(digest) = stdio.digest(&name)
+    {
+        opened.store.withdraw_launch(&name, &digest, now).await.map_err(|error| unavailable(&error))?;
     }
     let good = console.sign(Sign::Good);
     console.line(format_args!("{good} {gone} approvals of {name} taken back"));

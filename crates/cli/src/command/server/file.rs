@@ -1,0 +1,200 @@
+//! Changes of the configuration file: everything else in it stays as it was written, and nothing is written that would not load.
+
+use crate::args::Global;
+use crate::console::{Console, inert};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::settings;
+use similar::{ChangeTag, TextDiff};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use toml_edit::{DocumentMut, Item, Table};
+
+/// A change that was not written yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    path: PathBuf,
+    before: Option<String>,
+    document: DocumentMut,
+}
+
+/// What a person answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No,
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// The file as it is; empty where there is none.
+    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+        let named = settings::place(global)?;
+        // A link stays a link: what it leads to is changed.
+        let path = fs::canonicalize(&named).unwrap_or(named);
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let help = "change it by hand, or name a TOML file: --config FILE";
+            return Err(Failure::new(
+                Exit::Configuration,
+                "config.not_toml",
+                format!("{} is JSON and is not changed here", path.display()),
+                help,
+            ));
+        }
+        let before = match fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unwritable(&path, &error)),
+        };
+        if before.is_some() {
+            // Modes, owners and every problem it may have already.
+            settings::read(global, Vec::new())?;
+        }
+        let document = before.as_deref().unwrap_or_default().parse().map_err(|error: toml_edit::TomlError| {
+            Failure::new(Exit::Configuration, "config.unusable", format!("{} is not TOML", path.display()), "see doorward config check")
+                .because(error)
+        })?;
+        Ok(Self { path, before, document })
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds `[server.NAME]`.
+    pub(super) fn add(&mut self, name: &str, server: Table) -> Result<(), Failure> {
+        let servers = self.document.entry("server").or_insert_with(|| {
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        let servers = servers
+            .as_table_like_mut()
+            .ok_or_else(|| Failure::new(Exit::Configuration, "config.unusable", "\"server\" is no table", "see doorward config check"))?;
+        servers.insert(name, Item::Table(server));
+        Ok(())
+    }
+
+    /// Takes `[server.NAME]` out. True if it was there.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        let Some(servers) = self.document.get_mut("server").and_then(Item::as_table_like_mut) else { return false };
+        let gone = servers.remove(name).is_some();
+        if servers.is_empty() {
+            self.document.remove("server");
+        }
+        gone
+    }
+
+    /// Shows what would change, and checks that the result loads.
+    pub(super) fn show(&self, console: &mut Console) -> Result<(), Failure> {
+        let after = self.document.to_string();
+        settings::preview(&self.path, &after)?;
+        console.say(format_args!(" {}", self.path.display()));
+        for line in difference(self.before.as_deref().unwrap_or_default(), &after) {
+            console.say(line);
+        }
+        Ok(())
+    }
+
+    /// Writes it, whole or not at all.
+    pub(super) fn write(self) -> Result<PathBuf, Failure> {
+        let failed = |error: io::Error| unwritable(&self.path, &error);
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        let now = match fs::read_to_string(&self.path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if now != self.before {
+            let message = format!("{} was changed meanwhile", self.path.display());
+            return Err(Failure::new(Exit::Configuration, "config.changed", message, "nothing was written; try again"));
+        }
+        let mode = fs::metadata(&self.path).map_or(0o600, |found| found.mode() & 0o777);
+        let draft = self.path.with_extension(format!("toml.{}", std::process::id()));
+        drop(fs::remove_file(&draft));
+        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
+            file.write_all(self.document.to_string().as_bytes())?;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            file.sync_all()?;
+            fs::rename(&draft, &self.path)?;
+            File::open(directory)?.sync_all()
+        });
+        if let Err(error) = written {
+            drop(fs::remove_file(&draft));
+            return Err(failed(error));
+        }
+        Ok(self.path)
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Configuration,
+        "config.unwritable",
+        format!("{} cannot be changed", path.display()),
+        "name another file: --config FILE",
+    )
+    .because(settings::reason(error))
+}
+
+/// The lines that differ, with one line around them.
+pub(super) fn difference(before: &str, after: &str) -> Vec<String> {
+    let diff = TextDiff::from_lines(before, after);
+    let mut lines = Vec::new();
+    for (at, group) in diff.grouped_ops(1).iter().enumerate() {
+        if at > 0 {
+            lines.push("   ...".to_owned());
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            lines.push(format!(" {sign} {}", inert(change.value().trim_end_matches(['\n', '\r']))).trim_end().to_owned());
+        }
+    }
+    lines
+}
+
+/// Whether there is somebody who can be asked.
+pub(super) fn somebody() -> Answer {
+    if io::stdin().is_terminal() && io::stderr().is_terminal() { Answer::Yes } else { Answer::No }
+}
+
+/// Asks a person; the empty answer is the one in capitals. Only where [`somebody`] is there.
+pub(super) fn ask(question: &str) -> String {
+    let mut err = io::stderr().lock();
+    drop(write!(err, "? {question} "));
+    drop(err.flush());
+    let mut line = String::new();
+    drop(io::stdin().lock().read_line(&mut line));
+    line.trim().to_ascii_lowercase()
+}
+
+/// A question with yes or no, no by default. Without a terminal it is answered by the command line itself.
+pub(super) fn confirmed(question: &str, otherwise: Answer) -> Answer {
+    if somebody() == Answer::No {
+        return otherwise;
+    }
+    if matches!(ask(&format!("{question} [y/N]")).as_str(), "y" | "yes") { Answer::Yes } else { Answer::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_that_differ_are_shown() {
+        let before = "# mine\nname = \"a\"\n\n[listen]\naddress = \"127.0.0.1:1\"\n";
+        let after = format!("{before}\n[server.x]\nurl = \"https://x.example/mcp\"\n");
+        let lines = difference(before, &after);
+        assert_eq!(lines, ["   address = \"127.0.0.1:1\"", " +", " + [server.x]", " + url = \"https://x.example/mcp\""]);
+        assert!(difference("a\n", "a\u{1b}[2J\n").iter().all(|line| !line.contains('\u{1b}')));
+    }
+}

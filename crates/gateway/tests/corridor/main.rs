@@ -1,0 +1,20 @@
+#![cfg(test)]
+//! The whole corridor under attack, over real sockets, with a real store and a real record. One module per area of attacks.
+//!
+//! Vocabulary: a [`house::House`] is a gateway with its state directory and a second handle on its store; a [`house::Key`]
+//! is what a user holds; an [`wire::Ask`] is one HTTP request, byte by byte; a [`wire::Reply`] is everything that came
+//! back. Every case ends with [`house::House::close`], which verifies the record and looks for canaries where no secret
+//! belongs.
+
+mod eras;
+mod faults;
+mod house;
+mod identity;
+mod messages;
+mod passthrough;
+mod policy;
+mod property;
+mod record;
+mod sessions;
+mod speak;
+mod wire;

@@ -1,0 +1,600 @@
+//! SES and T16: sessions, streams, tasks and states belong to those who opened them.
+
+use super::house::{House, Key, canary, secretly, server, within};
+use super::speak::{MODERN, end, initialize, legacy, legacy_call, listen, modern, modern_as, modern_call, said, text};
+use super::wire::{Ask, Line};
+use doorward_testkit::fixture::Era;
+use doorward_testkit::fixture::door::Running;
+use doorward_testkit::lax::Lax;
+use doorward_testkit::lax::quirk::{Behaviour, Quirk};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::time::Duration;
+
+async fn lax(behaviour: Behaviour) -> (Lax, House) {
+    let lax = Lax::start(behaviour).await.unwrap();
+    let house = House::open(&server("alpha", &lax.url(), "")).await;
+    house.approve().await;
+    lax.forget();
+    (lax, house)
+}
+
+fn modern_lax() -> Behaviour {
+    Behaviour::plain().with(Quirk::Modern)
+}
+
+fn asks() -> Value {
+    json!({ "elicitation": {} })
+}
+
+fn count(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_01_ids_are_random_and_nowhere_kept() {
+    let lax = Lax::start(Behaviour::plain()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 20000\n";
+    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+    let users = [house.full("alice").await, house.full("bob").await];
+    let all = count("DOORWARD_TEST_SESSIONS", 1_000);
+    let mut working = Vec::new();
+    for worker in 0..4 {
+        let ask = initialize(&users[worker % 2], "alpha", "2025-11-25", json!({}));
+        let address = house.address;
+        working.push(tokio::spawn(async move {
+            let mut line = Line::open(address).await;
+            let mut ids = Vec::new();
+            for _ in 0..all / 4 {
+                ids.push(line.ask(&ask).await.field("mcp-session-id").expect("a session").to_owned());
+            }
+            ids
+        }));
+    }
+    let mut ids = Vec::new();
+    for work in working {
+        ids.push(work.await.unwrap());
+    }
+    let flat: Vec<&String> = ids.iter().flatten().collect();
+    assert_eq!(flat.iter().collect::<HashSet<_>>().len(), flat.len(), "no id comes twice");
+    use base64::Engine as _;
+    let decode = |id: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).expect("base64url");
+    let mut ones = [0_usize; 256];
+    for id in &flat {
+        assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
+        let bytes = decode(id);
+        assert_eq!(bytes.len(), 32, "256 bits");
+        for (at, one) in ones.iter_mut().enumerate() {
+            *one += usize::from(bytes[at / 8] >> (at % 8) & 1);
+        }
+    }
+    // Six standard deviations: one false alarm in a billion runs for each bit.
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    let (n, far) = (flat.len() as f64, |count: usize, n: f64| (count as f64 - n / 2.0).abs() > 6.0 * (n / 4.0).sqrt());
+    assert!(ones.iter().all(|one| !far(*one, n)), "each bit is as often set as not");
+    assert!(!far(ones.iter().sum(), n * 256.0), "and so are all together");
+    // Neighbours in time share nothing: their difference has half of its bits set, and no common beginning.
+    for row in &ids {
+        let bytes: Vec<Vec<u8>> = row.iter().map(|id| decode(id)).collect();
+        let differing: u32 = bytes.windows(2).flat_map(|pair| pair[0].iter().zip(&pair[1]).map(|(a, b)| (a ^ b).count_ones())).sum();
+        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+        let pairs = (row.len() - 1) as f64;
+        assert!(!far(differing as usize, pairs * 256.0), "{differing} of {pairs} pairs");
+        let rising = bytes.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        assert!(!far(rising, pairs), "ids do not rise with time");
+    }
+    let shown: Vec<&str> = flat.iter().take(50).map(|id| id.as_str()).collect();
+    assert!(shown.iter().all(|id| !lax.saw(id)), "an id of ours is not the upstream's business");
+    let last = (*shown.last().unwrap()).to_owned();
+    let mut canaries = shown;
+    canaries.push(&last);
+    house.close(&canaries).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_02_a_stolen_session_id_is_like_a_random_one() {
+    let one = Lax::start(modern_lax()).await.unwrap();
+    let house = House::open(&format!("{}{}", server("alpha", &one.url(), ""), server("beta", &one.url(), ""))).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let stolen = house.session_as(&alice, "alpha", asks()).await;
+    let mut stream = house.flow(listen(&alice, "alpha", &stolen)).await;
+    assert_eq!(stream.status, 200);
+    one.forget();
+    let thieves = [
+        (house.full("mallory").await, "alpha", 404),
+        (house.full("alice").await, "alpha", 404), // the same person with another credential
+        (alice.clone(), "beta", 404),
+    ];
+    for (thief, server, status) in &thieves {
+        let random = canary("x");
+        let pairs = |id: &str| {
+            vec![
+                legacy(thief, server, id, 1, "ping", json!({})),
+                legacy(thief, server, id, 1, "tools/list", json!({})),
+                legacy_call(thief, server, id, 1, "echo", json!({ "text": "x" })),
+                said(thief, server, id, &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } })),
+                said(thief, server, id, &json!({ "jsonrpc": "2.0", "id": "q-1", "result": {} })),
+                listen(thief, server, id),
+                listen(thief, server, id).field("Last-Event-ID", "x-1"),
+                end(thief, server, id),
+            ]
+        };
+        for (with, without) in pairs(&stolen).into_iter().zip(pairs(&random)) {
+            let (with, without) = (house.ask(with).await, house.ask(without).await);
+            assert_eq!(with.status, *status);
+            assert_eq!((with.status, with.text()), (without.status, without.text()), "no oracle");
+        }
+        let mismatch = house.records().into_iter().rfind(|record| record["cause"].to_string().contains("the session belongs to"));
+        let mismatch = mismatch.expect("the attempt names both");
+        assert_eq!(mismatch["reason"], "unknown_session");
+        assert!(mismatch["cause"].to_string().contains("alice"), "{mismatch}");
+    }
+    let nobody = listen(&alice, "alpha", &stolen).without("authorization");
+    assert_eq!(house.ask(nobody).await.status, 401);
+    assert!(one.seen().is_empty(), "{:?}", one.seen());
+    // Hers works on: the call, the stream, the session.
+    assert!(text(&house.ask(legacy_call(&alice, "alpha", &stolen, 1, "echo", json!({ "text": "mine" }))).await).contains("mine"));
+    one.push(json!({ "jsonrpc": "2.0", "method": "notifications/resources/list_changed" }));
+    assert_eq!(stream.message().await.unwrap()["method"], "notifications/resources/list_changed");
+    assert_eq!(house.ask(end(&alice, "alpha", &stolen)).await.status, 204);
+    assert_eq!(house.ask(legacy(&alice, "alpha", &stolen, 1, "ping", json!({}))).await.status, 404);
+    let texts: Vec<String> = thieves.iter().map(|(key, ..)| key.text.clone()).collect();
+    house.close(&[&stolen, &alice.text, &texts[0]]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_03_and_t16_only_the_asked_may_answer_and_only_once() {
+    let (lax, house) = lax(Behaviour::plain()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let session = house.session_as(&alice, "alpha", asks()).await;
+    let other = house.session_as(&alice, "alpha", asks()).await;
+    let foreign = house.session_as(&mallory, "alpha", asks()).await;
+    let mut flow = house.flow(legacy_call(&alice, "alpha", &session, 7, "ask", json!({}))).await;
+    let question = flow.message().await.expect("the question");
+    let id = question["id"].clone();
+    assert_ne!(id, "ask-1", "the upstream's predictable id is not shown");
+    let evil = |id: &Value| json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "accept", "content": { "name": "evil" } } });
+    lax.forget();
+    let answers = |message: &Value| {
+        vec![
+            (said(&mallory, "alpha", &foreign, message), 202), // into her own session
+            (said(&mallory, "alpha", &session, message), 404), // into alice's
+            (said(&mallory, "alpha", "", message), 404),
+            (said(&mallory, "alpha", &foreign, message).without("mcp-session-id"), 400), // never "the only active session"
+            (said(&alice, "alpha", &other, message), 202), // another session of hers
+        ]
+    };
+    for id in [id.clone(), json!("ask-1"), json!(1), json!("q-1")] {
+        for (ask, status) in answers(&evil(&id)) {
+            assert_eq!(house.ask(ask).await.status, status, "{id}");
+        }
+    }
+    let mut by_query = said(&mallory, "alpha", &foreign, &evil(&id)).without("mcp-session-id");
+    by_query.target = format!("{}?sessionId={session}", by_query.target);
+    assert_eq!(house.ask(by_query).await.status, 400);
+    for note in [
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 7, "progress": 1, "message": "evil" } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/tasks/status", "params": { "taskId": "task-1", "status": "evil" } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "error", "data": "evil" } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/elicitation/complete", "params": { "elicitationId": "evil" } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } }),
+    ] {
+        assert_eq!(house.ask(said(&mallory, "alpha", &foreign, &note)).await.status, 202);
+        assert_eq!(house.ask(said(&mallory, "alpha", &session, &note)).await.status, 404);
+    }
+    assert!(lax.seen().is_empty(), "nothing of it was passed on: {:?}", lax.seen());
+    let mine = json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "accept", "content": { "name": "alice" } } });
+    assert_eq!(house.ask(said(&alice, "alpha", &session, &mine)).await.status, 202);
+    let answer = flow.message().await.expect("the result");
+    assert_eq!(answer["id"], 7);
+    assert!(answer.to_string().contains("alice") && !answer.to_string().contains("evil"), "{answer}");
+    assert!(flow.message().await.is_none());
+    lax.forget();
+    assert_eq!(house.ask(said(&alice, "alpha", &session, &evil(&id))).await.status, 202, "a used id is dropped");
+    assert!(lax.seen().is_empty());
+    house.close(&[&alice.text, &mallory.text, &session]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_04_a_server_stream_is_not_taken_over() {
+    let (lax, house) = lax(Behaviour::plain()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let session = house.session(&alice, "alpha").await;
+    let mut first = house.flow(listen(&alice, "alpha", &session)).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(house.ask(listen(&mallory, "alpha", &session)).await.status, 404);
+    assert_eq!(house.ask(listen(&alice, "alpha", &session)).await.status, 409);
+    assert_eq!(house.ask(listen(&mallory, "alpha", "").without("mcp-session-id")).await.status, 400);
+    for number in 0..3 {
+        lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": number } }));
+    }
+    for number in 0..3 {
+        assert_eq!(first.message().await.unwrap()["params"]["data"], number, "each once and in order");
+    }
+    drop(first);
+    let again = within(Duration::from_secs(5), async || {
+        let flow = house.flow(listen(&alice, "alpha", &session)).await;
+        flow.status == 200
+    });
+    assert!(again.await, "after she left she may come back");
+    house.close(&[&alice.text, &mallory.text, &session]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_05_event_ids_open_nothing_of_others() {
+    let (lax, house) = lax(Behaviour::plain()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let session = house.session(&alice, "alpha").await;
+    let (other, foreign) = (house.session(&alice, "alpha").await, house.session(&mallory, "alpha").await);
+    let mut stream = house.flow(listen(&alice, "alpha", &session)).await;
+    let secret = canary("event-");
+    let mut ids = Vec::new();
+    while ids.len() < 5 {
+        lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": secret } }));
+        loop {
+            let event = stream.event().await.expect("an event");
+            if let Some(id) = event.id {
+                ids.push(id);
+            }
+            if event.data.is_some_and(|data| data.contains(&secret)) {
+                break;
+            }
+        }
+    }
+    drop(stream);
+    let last = ids.last().unwrap().clone();
+    let stem = last.rsplit_once('-').unwrap().0.to_owned();
+    let resume = |key: &Key, session: &str, id: &str| listen(key, "alpha", session).field("Last-Event-ID", id);
+    for id in ids.iter().chain(&[format!("{stem}-0"), format!("{stem}-1"), stem.clone(), "1".to_owned(), "0-1".to_owned()]) {
+        for (key, of, status) in [(&mallory, &foreign, 400), (&mallory, &session, 404), (&alice, &other, 400)] {
+            let reply = house.ask(resume(key, of, id)).await;
+            assert_eq!(reply.status, status, "{id}");
+            assert!(!reply.contains(&secret));
+        }
+    }
+    for id in [
+        format!("{stem}-999999"),
+        format!("{stem}-18446744073709551615"),
+        format!("{stem}-99999999999999999999999"),
+        format!("{stem}-+1"),
+        format!("{stem}--1"),
+        format!(" {stem}-1x"),
+        "A".repeat(300),
+        "A".repeat(8000),
+    ] {
+        let reply = house.flow(resume(&alice, &session, &id)).await;
+        assert_eq!(reply.status, 400, "{id:.40}");
+    }
+    assert_eq!(house.ask(resume(&alice, &session, &"A".repeat(20_000))).await.status, 431);
+    let twice = resume(&alice, &session, &last).field("Last-Event-ID", &last);
+    assert_eq!(house.ask(twice).await.status, 400);
+    // Her own event opens her own stream behind it.
+    let back = within(Duration::from_secs(5), async || {
+        let mut flow = house.flow(resume(&alice, &session, &ids[ids.len() - 2])).await;
+        flow.status == 200 && flow.message().await.is_some_and(|message| message["params"]["data"] == secret.as_str())
+    });
+    assert!(back.await);
+    house.close(&[&alice.text, &session, &secret]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_revocation_ends_every_kind_of_stream() {
+    let slow = Lax::start(modern_lax()).await.unwrap();
+    let fixture = Running::start(Era::Dual, 0).await.unwrap();
+    let house = House::open(&format!("{}{}", server("alpha", &slow.url(), ""), server("beta", &fixture.url(), ""))).await;
+    house.approve().await;
+    let steps = json!({ "count": 600, "ms": 100 });
+    let with_progress = json!({ "name": "slow", "arguments": steps, "_meta": { "progressToken": "p" } });
+    let heard = json!({ "notifications": { "toolsListChanged": true } });
+    for how in ["revoked", "disabled", "withdrawn", "expired"] {
+        let alice = house.key_until(how, &[], &["*:read", "*:write", "*:destructive"], Duration::from_secs(3600)).await;
+        let session = house.session(&alice, "alpha").await;
+        let mut get = house.flow(listen(&alice, "alpha", &session)).await;
+        let mut call = house.flow(legacy(&alice, "alpha", &session, 1, "tools/call", with_progress.clone())).await;
+        let mut modern_call = house.flow(modern(&alice, "alpha", 2, "tools/call", with_progress.clone())).await;
+        let mut subscription = house.flow(modern(&alice, "beta", 3, "subscriptions/listen", heard.clone())).await;
+        for (flow, what) in [(&get, "get"), (&call, "call"), (&modern_call, "modern call"), (&subscription, "subscription")] {
+            assert_eq!(flow.status, 200, "{what}");
+        }
+        assert_eq!(call.message().await.unwrap()["method"], "notifications/progress");
+        assert_eq!(modern_call.message().await.unwrap()["method"], "notifications/progress");
+        let now = house.env.now();
+        let name = doorward_core::id::ServerName::new("alpha").unwrap();
+        match how {
+            "revoked" => assert!(house.store.revoke_api_key(&alice.id, now).await.unwrap()),
+            "disabled" => house.store.disable_user(&alice.user, now).await.unwrap(),
+            "withdrawn" => assert!(house.store.withdraw(&name, None, now).await.unwrap() > 0),
+            _ => house.shift.by(3601),
+        }
+        let bound = Duration::from_secs(if how == "expired" { 12 } else { 5 });
+        for (flow, what) in [(&mut call, "call"), (&mut modern_call, "modern call")] {
+            tokio::time::timeout(bound, flow.rest()).await.unwrap_or_else(|_| panic!("{how}: {what} goes on"));
+        }
+        if how == "withdrawn" {
+            house.approve().await;
+            continue;
+        }
+        for (flow, what) in [(&mut get, "get"), (&mut subscription, "subscription")] {
+            tokio::time::timeout(bound, flow.rest()).await.unwrap_or_else(|_| panic!("{how}: {what} goes on"));
+        }
+        for ask in [listen(&alice, "alpha", &session), modern(&alice, "beta", 4, "subscriptions/listen", heard.clone())] {
+            assert_eq!(house.ask(ask).await.status, 401, "{how}: no way back");
+        }
+    }
+    let closed: Vec<Value> = house.records().into_iter().filter(|record| record["kind"] == "closed").collect();
+    for reason in ["revoked_credential", "user_disabled", "no_longer_permitted", "expired_credential"] {
+        assert!(closed.iter().any(|record| record["reason"] == reason), "{reason}: {closed:#?}");
+    }
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_07_sessions_have_a_cap_and_an_end() {
+    let lax = Lax::start(Behaviour::plain()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 5\nstreams_per_user = 2\n";
+    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    let mut sessions = Vec::new();
+    for _ in 0..5 {
+        sessions.push(house.session(&alice, "alpha").await);
+    }
+    // Another key of hers does not give her more.
+    let second = house.full("alice").await;
+    for key in [&alice, &second] {
+        for _ in 0..10 {
+            let reply = house.ask(initialize(key, "alpha", "2025-11-25", json!({}))).await;
+            assert_eq!(reply.status, 429, "{}", reply.text());
+            assert!(reply.field("mcp-session-id").is_none());
+            assert!(reply.field("retry-after").is_some());
+        }
+    }
+    let refused = house.records().into_iter().rfind(|record| record["reason"] == "too_many_sessions").expect("on the record");
+    assert_eq!(refused["blame"], "caller");
+    house.session(&bob, "alpha").await;
+    // What was opened upstream for a session that was refused is ended there.
+    let opened = lax.seen_method("initialize").len();
+    let ended = within(Duration::from_secs(5), async || {
+        lax.seen().iter().filter(|heard| heard.method == "DELETE").count() >= opened - 6
+    });
+    assert!(ended.await, "upstream sessions are released");
+    // Streams too.
+    let (one, two) = (house.flow(listen(&alice, "alpha", &sessions[0])).await, house.flow(listen(&alice, "alpha", &sessions[1])).await);
+    assert_eq!((one.status, two.status), (200, 200));
+    assert_eq!(house.ask(listen(&alice, "alpha", &sessions[2])).await.status, 429);
+    drop((one, two));
+    // An ended session makes room; an idle one is over.
+    assert_eq!(house.ask(end(&alice, "alpha", &sessions[0])).await.status, 204);
+    house.session(&alice, "alpha").await;
+    house.shift.by(3601);
+    assert_eq!(house.ask(legacy(&alice, "alpha", &sessions[1], 1, "ping", json!({}))).await.status, 404);
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_08_the_modern_era_knows_no_sessions() {
+    let (lax, house) = lax(modern_lax()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let session = house.session(&alice, "alpha").await;
+    lax.forget();
+    for id in [session.as_str(), "made-up", ""] {
+        let ask = modern_call(&mallory, "alpha", 1, "echo", json!({ "text": "x" }));
+        let reply = house.ask(ask.field("Mcp-Session-Id", id).field("Last-Event-ID", "a-1")).await;
+        assert_eq!(reply.status, 200, "{id}: {}", reply.text());
+        assert!(reply.field("mcp-session-id").is_none(), "none is minted or echoed");
+    }
+    assert!(lax.seen().iter().all(|heard| heard.field("mcp-session-id").is_none() && heard.field("last-event-id").is_none()));
+    let intent = house.records().into_iter().rfind(|record| record["kind"] == "intent").unwrap();
+    assert_eq!((&intent["user"]["sub"], &intent["session"]), (&json!("mallory"), &Value::Null), "identity comes from the key alone");
+    for ask in [listen(&alice, "alpha", &session), end(&alice, "alpha", &session)] {
+        let reply = house.ask(ask.field("MCP-Protocol-Version", MODERN)).await;
+        assert_eq!((reply.status, reply.field("allow")), (405, Some("POST")));
+    }
+    assert_eq!(house.ask(legacy(&alice, "alpha", &session, 1, "ping", json!({}))).await.status, 200, "it was not ended");
+    house.close(&[&session]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_09_tasks_belong_to_who_started_them() {
+    let (lax, house) = lax(modern_lax()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let another = house.full("alice").await;
+    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let start = |key: &Key| modern_as(key, "alpha", 1, "tools/call", json!({ "name": "task", "arguments": {} }), able.clone());
+    let task = house.ask(start(&alice)).await.result()["taskId"].as_str().expect("a task").to_owned();
+    assert!(task.starts_with("t-") && task.len() >= 40 && !task.contains("task-"), "{task}");
+    let about = |key: &Key, method: &str, id: &str| modern_as(key, "alpha", 2, method, json!({ "taskId": id, "inputResponses": {} }), able.clone());
+    lax.forget();
+    let unknown = house.ask(about(&mallory, "tasks/get", "t-unknown")).await;
+    for key in [&mallory, &another] {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            for id in [task.as_str(), "task-1", "task-2", ""] {
+                let reply = house.ask(about(key, method, id)).await;
+                assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method} {id}: no oracle");
+            }
+        }
+    }
+    for id in ["task-1", "task-2", "T-1"] {
+        assert_eq!(house.ask(about(&alice, "tasks/get", id)).await.text(), unknown.text(), "ids of the upstream mean nothing");
+    }
+    assert!(lax.seen().is_empty(), "{:?}", lax.seen());
+    let nobody = about(&alice, "tasks/get", &task).without("authorization");
+    assert_eq!(house.ask(nobody).await.status, 401);
+    let mine = house.ask(about(&alice, "tasks/get", &task)).await;
+    assert_eq!(mine.result()["taskId"], task.as_str());
+    assert!(!mine.contains("task-1"), "{}", mine.text());
+    assert_eq!(lax.seen_method("tasks/get")[0].json()["params"]["taskId"], "task-1");
+    // Not in a subscription either: what is not hers is left out of what the server hears.
+    let listen = json!({ "notifications": { "taskIds": [task, "task-1"] } });
+    house.ask(modern_as(&mallory, "alpha", 3, "subscriptions/listen", listen, able.clone())).await;
+    let heard = lax.seen_method("subscriptions/listen");
+    assert!(heard.iter().all(|heard| !heard.contains("task-1") && !heard.contains(&task)), "{heard:?}");
+    house.close(&[&alice.text, &mallory.text]).await;
+}
+
+/// A state for `text`, as alice got it.
+async fn state(house: &House, key: &Key, server: &str, message: &str) -> String {
+    let params = json!({ "name": "ask", "arguments": { "message": message } });
+    let reply = house.ask(modern_as(key, server, 1, "tools/call", params, asks())).await;
+    reply.result()["requestState"].as_str().expect("a state").to_owned()
+}
+
+fn retry(key: &Key, server: &str, id: impl Into<Value>, tool: &str, message: &str, state: &str) -> Ask {
+    let params = json!({
+        "name": tool, "arguments": { "message": message }, "requestState": state,
+        "inputResponses": { "name": { "action": "accept", "content": { "name": "alice" } } },
+    });
+    modern_as(key, server, id, "tools/call", params, asks())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_10_a_state_works_once_and_only_for_its_own_request() {
+    let secret = canary("upstream-secret-");
+    let one = Lax::start(modern_lax()).await.unwrap();
+    let two = Lax::start(modern_lax()).await.unwrap();
+    let house = House::open(&format!("{}{}", secretly("alpha", &one.url(), &secret), server("beta", &two.url(), ""))).await;
+    house.approve().await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    let (second, token) = (house.full("alice").await, house.token("alice", "client", &[], &["*:read", "*:destructive"], Duration::from_secs(3600)).await);
+    let sealed = state(&house, &alice, "alpha", "m").await;
+    assert!(!sealed.contains("user=") && !sealed.contains(&secret), "{sealed}");
+    let foreign = state(&house, &alice, "beta", "m").await;
+    one.forget();
+    two.forget();
+    let flipped = |at: usize| {
+        let mut bytes = sealed.clone().into_bytes();
+        let at = at.min(bytes.len() - 1);
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    };
+    let mut attempts = vec![
+        ("of beta", retry(&alice, "alpha", 2, "ask", "m", &foreign)),
+        ("at beta", retry(&alice, "beta", 2, "ask", "m", &sealed)),
+        ("bob", retry(&bob, "alpha", 2, "ask", "m", &sealed)),
+        ("her other key", retry(&second, "alpha", 2, "ask", "m", &sealed)),
+        ("her client", retry(&token, "alpha", 2, "ask", "m", &sealed)),
+        ("other arguments", retry(&alice, "alpha", 2, "ask", "M", &sealed)),
+        ("another tool", retry(&alice, "alpha", 2, "echo", "m", &sealed)),
+        ("in clear", retry(&alice, "alpha", 2, "ask", "m", "user=bob")),
+        ("empty", retry(&alice, "alpha", 2, "ask", "m", "")),
+        ("longer", retry(&alice, "alpha", 2, "ask", "m", &format!("{sealed}A"))),
+        ("doubled", retry(&alice, "alpha", 2, "ask", "m", &format!("{sealed}{sealed}"))),
+        ("a cursor", modern(&alice, "alpha", 2, "tools/list", json!({ "cursor": sealed }))),
+    ];
+    for at in [0, 3, 5, 10, 14, 30, 60, sealed.len() / 2, sealed.len() - 1] {
+        attempts.push(("flipped", retry(&alice, "alpha", 2, "ask", "m", &flipped(at))));
+        attempts.push(("cut", retry(&alice, "alpha", 2, "ask", "m", &sealed[..at])));
+    }
+    for (what, ask) in attempts {
+        let reply = house.ask(ask).await;
+        assert_eq!(reply.code().1, -32602, "{what}: {} {}", reply.status, reply.text());
+    }
+    assert!(one.seen().is_empty() && two.seen().is_empty(), "no upstream was asked");
+    // Now it is used: twenty at once, one wins.
+    let mut racing = tokio::task::JoinSet::new();
+    for id in 0..20 {
+        let (ask, address) = (retry(&alice, "alpha", id, "ask", "m", &sealed), house.address);
+        racing.spawn(async move { ask.at(address).await });
+    }
+    let replies = racing.join_all().await;
+    let won: Vec<_> = replies.iter().filter(|reply| reply.json().get("result").is_some()).collect();
+    assert_eq!(won.len(), 1, "exactly one");
+    // This upstream says in its answer what the state was: its own credential. The screen holds that back.
+    assert!(!won[0].contains(&secret), "{}", won[0].text());
+    assert!(replies.iter().filter(|reply| reply.code().1 == -32602).count() == 19);
+    let calls = one.seen_method("tools/call");
+    assert_eq!(calls.len(), 1, "exactly one upstream request");
+    assert_eq!(calls[0].json()["params"]["requestState"], format!("user=Bearer {secret}"), "byte for byte its own");
+    assert_eq!(house.ask(retry(&alice, "alpha", 3, "ask", "m", &sealed)).await.code().1, -32602, "and never again");
+    assert_eq!(house.last_reason(), "used_request_state");
+    // Too late.
+    let late = state(&house, &alice, "alpha", "m").await;
+    one.forget();
+    house.shift.by(601);
+    assert_eq!(house.ask(retry(&alice, "alpha", 4, "ask", "m", &late)).await.code().1, -32602);
+    assert!(one.seen().is_empty());
+    // Answers without a state are passed on as such; the server decides, and gets no state.
+    let params = json!({ "name": "ask", "arguments": { "message": "m" }, "inputResponses": { "name": { "action": "accept" } } });
+    house.ask(modern_as(&alice, "alpha", 5, "tools/call", params, asks())).await;
+    assert!(one.seen_method("tools/call").iter().all(|heard| heard.json()["params"].get("requestState").is_none()));
+    house.close(&[&alice.text, &secret, &sealed]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_11_undeclared_questions_end_at_the_gateway() {
+    let legacy_server = Lax::start(Behaviour::plain().with(Quirk::AsksUnasked)).await.unwrap();
+    let modern_server = Lax::start(modern_lax()).await.unwrap();
+    let by_request = Lax::start(modern_lax().with(Quirk::AsksByRequest)).await.unwrap();
+    let denied = Lax::start(Behaviour::plain().with(Quirk::AsksUnasked)).await.unwrap();
+    let house = House::open(&format!(
+        "{}{}{}{}",
+        server("alpha", &legacy_server.url(), ""),
+        server("beta", &modern_server.url(), ""),
+        server("gamma", &by_request.url(), "timeout = \"2s\""),
+        server("delta", &denied.url(), "elicitation = \"deny\"\nsampling = \"deny\"")
+    ))
+    .await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    // Nothing declared; and everything declared where the administrator denies it.
+    let declares = json!({ "elicitation": { "form": {}, "url": {} }, "sampling": {} });
+    for (name, lax, capabilities) in [("alpha", &legacy_server, json!({})), ("delta", &denied, declares)] {
+        let session = house.session_as(&alice, name, capabilities).await;
+        let mut get = house.flow(listen(&alice, name, &session)).await;
+        let reply = house.ask(legacy_call(&alice, name, &session, 1, "echo", json!({ "text": "x" }))).await;
+        assert!(text(&reply).contains('x'), "{}", reply.text());
+        for word in ["sampling/createMessage", "elicitation/create", "roots/list", "secrets", "password"] {
+            assert!(!reply.contains(word), "{name}: {word}");
+        }
+        // Each of the three questions, on both streams, was answered with an error by the gateway.
+        let refused = within(Duration::from_secs(5), async || {
+            lax.seen().iter().filter(|heard| heard.json().get("error").is_some()).count() >= 6
+        });
+        assert!(refused.await, "{name}: {:?}", lax.seen().iter().map(|heard| heard.json()).collect::<Vec<_>>());
+        lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "end" } }));
+        assert_eq!(get.message().await.unwrap()["params"]["data"], "end", "{name}: nothing came before");
+    }
+    let reply = house.ask(modern_call(&alice, "beta", 1, "ask", json!({}))).await;
+    assert_eq!(reply.code(), (400, -32021), "{}", reply.text());
+    assert!(!reply.contains("requestState") && !reply.contains("Your name"));
+    let outcome = house.records().into_iter().rfind(|record| record["kind"] == "outcome").unwrap();
+    assert_eq!(outcome["reason"], "undeclared_question", "{outcome}");
+    // A modern server must not ask by request, whatever was declared.
+    let params = json!({ "name": "ask", "arguments": {} });
+    let mut flow = house.flow(modern_as(&alice, "gamma", 1, "tools/call", params, asks())).await;
+    let rest = flow.rest().await;
+    assert!(!rest.contains("elicitation/create"), "{rest}");
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_12_subscriptions_only_for_what_may_be_read() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let rules = r#"
+        @id("use") permit (principal, action == Action::"use", resource);
+        @id("public") permit (principal, action == Action::"read", resource) when { resource.uri like "file:///public/*" };
+    "#;
+    let house = House::ruled(&server("alpha", &lax.url(), ""), rules).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let session = house.session(&alice, "alpha").await;
+    lax.forget();
+    for uri in ["file:///private/b", "file:///public/../private/b", "file:///public/%2e%2e/private/b", "FILE:///public/x"] {
+        for method in ["resources/subscribe", "resources/unsubscribe", "resources/read"] {
+            let reply = house.ask(legacy(&alice, "alpha", &session, 1, method, json!({ "uri": uri }))).await;
+            assert!(reply.json().get("result").is_none(), "{method} {uri}: {}", reply.text());
+        }
+    }
+    assert!(lax.seen().is_empty(), "{:?}", lax.seen());
+    let uris = ["file:///public/a", "file:///private/b", "file:///public/../private/c"];
+    let listens = json!({ "notifications": { "resourceSubscriptions": uris } });
+    house.ask(modern(&alice, "alpha", "sub", "subscriptions/listen", listens)).await;
+    let heard = lax.seen_method("subscriptions/listen");
+    assert_eq!(heard[0].json()["params"]["notifications"]["resourceSubscriptions"], json!(["file:///public/a"]));
+    lax.forget();
+    let many: Vec<String> = (0..5_000).map(|n| format!("file:///public/{n}")).collect();
+    house.ask(modern(&alice, "alpha", "sub", "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": many } }))).await;
+    let heard = lax.seen_method("subscriptions/listen");
+    assert!(heard[0].json()["params"]["notifications"]["resourceSubscriptions"].as_array().unwrap().len() <= 1_000);
+    house.close(&[&alice.text]).await;
+}
