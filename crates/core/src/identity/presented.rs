@@ -181,7 +181,16 @@ mod tests {
 
     #[test]
     fn query_credentials_are_noticed_under_any_name() {
-        for query in ["access_token=x", "a=1&API_KEY=x", "q=ghp_012345678901234567890123456789012345", "z=dwk_x", "z=%64wk_x", "dwk_x", "access%5Ftoken=x", "a=1;token=x"] {
+        for query in [
+            "access_token=x",
+            "a=1&API_KEY=x",
+            "q=ghp_012345678901234567890123456789012345",
+            "z=dwk_x",
+            "z=%64wk_x",
+            "dwk_x",
+            "access%5Ftoken=x",
+            "a=1;token=x",
+        ] {
             assert_eq!(Presented::take(&mut HeaderMap::new(), Some(query)).fault(), Some(Fault::InQuery), "{query}");
         }
         assert!(Presented::take(&mut HeaderMap::new(), Some("a=1&b=2")).is_absent());

@@ -80,7 +80,9 @@ impl Fault {
     pub const fn effect(&self) -> Effect {
         match self {
             Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
-            Self::NotApproved | Self::SessionLost | Self::NoEra(_) | Self::Credential | Self::Overloaded(_) | Self::TooManySessions => Effect::None,
+            Self::NotApproved | Self::SessionLost | Self::NoEra(_) | Self::Credential | Self::Overloaded(_) | Self::TooManySessions => {
+                Effect::None
+            }
             _ => Effect::Unknown,
         }
     }

@@ -13,8 +13,7 @@ use std::time::Duration;
 /// A request whose `_meta` and header name these versions.
 fn versions(key: &super::house::Key, meta: Option<&str>, header: Option<&str>, method: &str, mut params: Value) -> Ask {
     if let Some(version) = meta {
-        params["_meta"] =
-            json!({ "io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {} });
+        params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {} });
     }
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let mut ask = Ask::post(&key.path("alpha"), body.to_string()).bearer(&key.text).field("Mcp-Method", method);
@@ -69,7 +68,8 @@ async fn t4_each_row_of_the_desync_table_in_front_of_servers_of_every_era() {
         // One header, two values; and one value with a list in it.
         for ask in [
             versions(&alice, Some(MODERN), Some(MODERN), "tools/call", json!({ "name": "echo" })).field("mcp-protocol-version", MODERN),
-            versions(&alice, Some(MODERN), Some(MODERN), "tools/call", json!({ "name": "echo" })).field("mcp-protocol-version", "2025-11-25"),
+            versions(&alice, Some(MODERN), Some(MODERN), "tools/call", json!({ "name": "echo" }))
+                .field("mcp-protocol-version", "2025-11-25"),
             versions(&alice, Some(MODERN), Some("2026-07-28, 2025-11-25"), "tools/call", json!({ "name": "echo" })),
         ] {
             assert_eq!(house.ask(ask).await.code(), (400, -32020), "{what}");
@@ -212,7 +212,8 @@ async fn t12_a_server_that_changes_its_era_is_found_out_and_never_misunderstood(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t12_a_server_may_be_bound_to_one_era() {
     let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
-    let house = House::open(&format!("{}{}", server("alpha", &lax.url(), "era = \"2025\""), server("beta", &lax.url(), "era = \"2026\""))).await;
+    let house =
+        House::open(&format!("{}{}", server("alpha", &lax.url(), "era = \"2025\""), server("beta", &lax.url(), "era = \"2026\""))).await;
     house.approve().await;
     let alice = house.full("alice").await;
     let session = house.session(&alice, "alpha").await;

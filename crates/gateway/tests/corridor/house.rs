@@ -75,7 +75,11 @@ impl House {
     /// A gateway over an existing state directory.
     pub async fn over(state: Directory, toml: &str, rules: &str) -> Self {
         log();
-        let limits = if toml.contains("[limits]") { "" } else { "[limits]\nper_user = \"60000000/m\"\nstreams_per_user = 1000\nsessions_per_user = 1000\n" };
+        let limits = if toml.contains("[limits]") {
+            ""
+        } else {
+            "[limits]\nper_user = \"60000000/m\"\nstreams_per_user = 1000\nsessions_per_user = 1000\n"
+        };
         let text = format!("version = 1\nname = \"test\"\n{toml}\n{limits}[listen]\naddress = \"127.0.0.1:0\"\n");
         let file = Text { name: "doorward.toml".to_owned(), form: Form::Toml, bytes: text.into_bytes(), base: state.0.clone() };
         let loaded = load(Inputs { files: vec![file], default_name: "test".to_owned(), ..Inputs::default() });

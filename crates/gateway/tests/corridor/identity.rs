@@ -259,9 +259,8 @@ async fn rs_07_a_revocation_by_another_process_counts_within_five_seconds() {
     assert!(house.store.revoke_api_key(&key.id, house.env.now()).await.unwrap());
     assert!(house.store.revoke_access_token(&token.id, house.env.now()).await.unwrap());
     for key in [&key, &token] {
-        let denied = within(Duration::from_secs(5), async || {
-            house.ask(modern(key, "alpha", 1, "tools/list", json!({}))).await.status == 401
-        });
+        let denied =
+            within(Duration::from_secs(5), async || house.ask(modern(key, "alpha", 1, "tools/list", json!({}))).await.status == 401);
         assert!(denied.await, "denied within the bound");
         assert_eq!(house.last_reason(), "revoked_credential");
         for _ in 0..20 {
@@ -281,9 +280,7 @@ async fn rs_08_a_disabled_user_is_out_on_every_credential_and_comes_back() {
     assert_eq!(stream.status, 200);
     house.store.disable_user(&key.user, house.env.now()).await.unwrap();
     for key in [&key, &token] {
-        let out = within(Duration::from_secs(5), async || {
-            house.ask(modern(key, "alpha", 1, "tools/list", json!({}))).await.status == 401
-        });
+        let out = within(Duration::from_secs(5), async || house.ask(modern(key, "alpha", 1, "tools/list", json!({}))).await.status == 401);
         assert!(out.await);
         assert_eq!(house.last_reason(), "user_disabled");
     }
@@ -291,9 +288,7 @@ async fn rs_08_a_disabled_user_is_out_on_every_credential_and_comes_back() {
     tokio::time::timeout(Duration::from_secs(5), stream.rest()).await.expect("the stream ends within the bound");
     alpha.push(json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
     assert!(house.store.enable_user(&key.user, house.env.now()).await.unwrap());
-    let back = within(Duration::from_secs(5), async || {
-        house.ask(modern(&key, "alpha", 1, "tools/list", json!({}))).await.status == 200
-    });
+    let back = within(Duration::from_secs(5), async || house.ask(modern(&key, "alpha", 1, "tools/list", json!({}))).await.status == 200);
     assert!(back.await);
     house.close(&[&key.text, &token.text, &session]).await;
 }
@@ -312,9 +307,7 @@ async fn rs_08_a_group_taken_away_takes_the_server_with_it() {
     let subscribe = modern(&key, "alpha", 1, "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
     assert_eq!(get.status, 200);
     house.store.put_user(&key.user, &[], house.env.now()).await.unwrap();
-    let gone = within(Duration::from_secs(5), async || {
-        house.ask(modern(&key, "alpha", 1, "tools/list", json!({}))).await.status == 404
-    });
+    let gone = within(Duration::from_secs(5), async || house.ask(modern(&key, "alpha", 1, "tools/list", json!({}))).await.status == 404);
     assert!(gone.await, "the server is gone for her");
     tokio::time::timeout(Duration::from_secs(5), get.rest()).await.expect("and so is the stream");
     assert_eq!(house.ask(subscribe).await.status, 404);

@@ -100,7 +100,8 @@ async fn rpc_01_a_message_has_one_reading_or_none() {
     }
     assert!(lax.seen().is_empty(), "{:?}", lax.seen());
     // What only looks like a known key is no known key: it is passed as data or dropped, and `name` decides.
-    let odd = call("\"name\":\"echo\",\"\u{ff4e}ame\":\"reflect\",\"arguments\":{\"__proto__\":{\"name\":\"reflect\"},\"name\":\"reflect\"},");
+    let odd =
+        call("\"name\":\"echo\",\"\u{ff4e}ame\":\"reflect\",\"arguments\":{\"__proto__\":{\"name\":\"reflect\"},\"name\":\"reflect\"},");
     let reply = house.ask(raw_modern(&alice, odd)).await;
     assert!(text(&reply).contains("reflect"), "echo answers its arguments: {}", reply.text());
     for heard in lax.seen() {
@@ -160,8 +161,9 @@ async fn rpc_02_bytes_that_are_no_text_are_refused() {
 async fn rpc_03_size_depth_and_breadth_are_bounded_and_nobody_parses_for_strangers() {
     let (lax, house, alice, session) = only_echo().await;
     let deep = |open: &str, close: &str, n: usize| format!("{}{}{}", open.repeat(n), "1", close.repeat(n));
-    let in_arguments =
-        |value: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"a":{value}}},{META}}}}}"#);
+    let in_arguments = |value: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"a":{value}}},{META}}}}}"#)
+    };
     let wide = format!("{{{}}}", (0..200_000).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(","));
     let bodies = [
         ("[", deep("[", "]", 100_000)),
@@ -205,9 +207,11 @@ async fn rpc_03_size_depth_and_breadth_are_bounded_and_nobody_parses_for_strange
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rpc_04_batches_exist_in_one_revision_and_each_element_is_decided_alone() {
     let (lax, house, alice, session) = only_echo().await;
-    let call = |id: u32, tool: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool, "arguments": {} } });
+    let call =
+        |id: u32, tool: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool, "arguments": {} } });
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": 1 } });
-    let init = json!({ "jsonrpc": "2.0", "id": 9, "method": "initialize", "params": { "protocolVersion": "2025-03-26", "capabilities": {} } });
+    let init =
+        json!({ "jsonrpc": "2.0", "id": 9, "method": "initialize", "params": { "protocolVersion": "2025-03-26", "capabilities": {} } });
     let nested = json!([[call(1, "echo")]]);
     for body in [json!([call(1, "echo"), call(2, "echo")]), json!([]), json!([1]), json!([call(1, "echo")]), nested.clone()] {
         for ask in [raw_modern(&alice, body.to_string()), raw_legacy(&alice, &session, body.to_string())] {
@@ -605,7 +609,9 @@ async fn rpc_12_arguments_are_passed_as_they_are_and_checked_where_a_rule_reads_
     let alice = house.full("alice").await;
     lax.forget();
     let call = |arguments: Value| modern_call(&alice, "alpha", 1, "echo", arguments);
-    for arguments in [json!({ "n": 11 }), json!({ "n": "11" }), json!({ "n": [11] }), json!({ "n": 10.5 }), json!({ "n": null }), json!({ "n": true })] {
+    for arguments in
+        [json!({ "n": 11 }), json!({ "n": "11" }), json!({ "n": [11] }), json!({ "n": 10.5 }), json!({ "n": null }), json!({ "n": true })]
+    {
         let reply = house.ask(call(arguments.clone())).await;
         assert!(reply.json()["result"]["isError"] == true || reply.code().1 != 0, "{arguments}: {}", reply.text());
     }

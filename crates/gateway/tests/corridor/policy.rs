@@ -83,15 +83,9 @@ async fn pol_01_a_forbid_wins_in_any_order_and_no_rules_mean_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pol_02_a_changed_definition_is_refused_until_it_is_approved_again() {
-    for change in [
-        Change::Description,
-        Change::Schema,
-        Change::Annotations,
-        Change::Title,
-        Change::OutputSchema,
-        Change::Header,
-        Change::Invisible,
-    ] {
+    for change in
+        [Change::Description, Change::Schema, Change::Annotations, Change::Title, Change::OutputSchema, Change::Header, Change::Invisible]
+    {
         // Lists one and two are those of the approval (both eras), three and four those of the first use.
         let lax = Lax::start(modern_lax().with(Quirk::Rug(change, 5, None))).await.unwrap();
         let house = House::open(&server("alpha", &lax.url(), "")).await;

@@ -162,7 +162,7 @@ async fn ses_03_and_t16_only_the_asked_may_answer_and_only_once() {
             (said(&mallory, "alpha", &session, message), 404), // into alice's
             (said(&mallory, "alpha", "", message), 404),
             (said(&mallory, "alpha", &foreign, message).without("mcp-session-id"), 400), // never "the only active session"
-            (said(&alice, "alpha", &other, message), 202), // another session of hers
+            (said(&alice, "alpha", &other, message), 202),                               // another session of hers
         ]
     };
     for id in [id.clone(), json!("ask-1"), json!(1), json!("q-1")] {
@@ -354,9 +354,7 @@ async fn ses_07_sessions_have_a_cap_and_an_end() {
     house.session(&bob, "alpha").await;
     // What was opened upstream for a session that was refused is ended there.
     let opened = lax.seen_method("initialize").len();
-    let ended = within(Duration::from_secs(5), async || {
-        lax.seen().iter().filter(|heard| heard.method == "DELETE").count() >= opened - 6
-    });
+    let ended = within(Duration::from_secs(5), async || lax.seen().iter().filter(|heard| heard.method == "DELETE").count() >= opened - 6);
     assert!(ended.await, "upstream sessions are released");
     // Streams too.
     let (one, two) = (house.flow(listen(&alice, "alpha", &sessions[0])).await, house.flow(listen(&alice, "alpha", &sessions[1])).await);
@@ -403,7 +401,8 @@ async fn ses_09_tasks_belong_to_who_started_them() {
     let start = |key: &Key| modern_as(key, "alpha", 1, "tools/call", json!({ "name": "task", "arguments": {} }), able.clone());
     let task = house.ask(start(&alice)).await.result()["taskId"].as_str().expect("a task").to_owned();
     assert!(task.starts_with("t-") && task.len() >= 40 && !task.contains("task-"), "{task}");
-    let about = |key: &Key, method: &str, id: &str| modern_as(key, "alpha", 2, method, json!({ "taskId": id, "inputResponses": {} }), able.clone());
+    let about =
+        |key: &Key, method: &str, id: &str| modern_as(key, "alpha", 2, method, json!({ "taskId": id, "inputResponses": {} }), able.clone());
     lax.forget();
     let unknown = house.ask(about(&mallory, "tasks/get", "t-unknown")).await;
     for key in [&mallory, &another] {
@@ -455,7 +454,8 @@ async fn ses_10_a_state_works_once_and_only_for_its_own_request() {
     let house = House::open(&format!("{}{}", secretly("alpha", &one.url(), &secret), server("beta", &two.url(), ""))).await;
     house.approve().await;
     let (alice, bob) = (house.full("alice").await, house.full("bob").await);
-    let (second, token) = (house.full("alice").await, house.token("alice", "client", &[], &["*:read", "*:destructive"], Duration::from_secs(3600)).await);
+    let (second, token) =
+        (house.full("alice").await, house.token("alice", "client", &[], &["*:read", "*:destructive"], Duration::from_secs(3600)).await);
     let sealed = state(&house, &alice, "alpha", "m").await;
     assert!(!sealed.contains("user=") && !sealed.contains(&secret), "{sealed}");
     let foreign = state(&house, &alice, "beta", "m").await;
@@ -547,9 +547,8 @@ async fn ses_11_undeclared_questions_end_at_the_gateway() {
             assert!(!reply.contains(word), "{name}: {word}");
         }
         // Each of the three questions, on both streams, was answered with an error by the gateway.
-        let refused = within(Duration::from_secs(5), async || {
-            lax.seen().iter().filter(|heard| heard.json().get("error").is_some()).count() >= 6
-        });
+        let refused =
+            within(Duration::from_secs(5), async || lax.seen().iter().filter(|heard| heard.json().get("error").is_some()).count() >= 6);
         assert!(refused.await, "{name}: {:?}", lax.seen().iter().map(|heard| heard.json()).collect::<Vec<_>>());
         lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "end" } }));
         assert_eq!(get.message().await.unwrap()["params"]["data"], "end", "{name}: nothing came before");

@@ -197,7 +197,8 @@ impl Line {
         let size = loop {
             if let Some(end) = find(&self.ahead, b"\r\n") {
                 let line: Vec<u8> = self.ahead.drain(..end + 2).collect();
-                break usize::from_str_radix(String::from_utf8_lossy(&line).trim().split(';').next().unwrap_or_default(), 16).expect("size");
+                break usize::from_str_radix(String::from_utf8_lossy(&line).trim().split(';').next().unwrap_or_default(), 16)
+                    .expect("size");
             }
             if self.more().await == 0 {
                 return None;
