@@ -1,6 +1,7 @@
 //! A small MCP client of the command line: one request, one connection, to an address on this machine.
 
 use bytes::Bytes;
+use doorward_gateway::tasks::Tasks;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -169,9 +170,16 @@ impl Ask {
 
     async fn exchange(self, to: SocketAddr) -> Result<Response<Incoming>, Broken> {
         let broken = |error: &dyn std::fmt::Display| Broken(error.to_string());
+        // Keys are sent here without TLS: to this machine, and nowhere else.
+        if !to.ip().is_loopback() {
+            return Err(Broken("this is not an address of this machine".to_owned()));
+        }
         let stream = TcpStream::connect(to).await.map_err(|error| broken(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-        tokio::spawn(async move { connection.await.ok() });
+        Tasks::new().spawn(async move {
+            // It ends with the answer; what went wrong shows there.
+            connection.await.ok();
+        });
         let bytes = self.body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = Request::new(Full::new(bytes));
         *request.method_mut() = self.method;

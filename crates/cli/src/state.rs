@@ -55,6 +55,16 @@ pub fn prepare(directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A path as people write it: `~` for the home directory.
+#[must_use]
+pub fn tilde(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
+        Some(rest) => format!("~/{}", rest.display()),
+        None => path.display().to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,15 +4,14 @@
 //! Until the sign-in pages exist the first API key stands in for the first sign-in: printed once, to a terminal only.
 
 use super::apikey::{CreateArguments, make, unavailable};
-use super::{serve, server};
+use super::{serve, server, status};
 use crate::args::Global;
 use crate::calls::Calls;
-use crate::client::Ask;
-use crate::console::{Console, Form, Paint, Sign, counted, inert};
+use crate::console::{Console, Form, Paint, inert};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, DEMO, House};
-use crate::running::{self, Notice};
+use crate::running;
 use crate::stop::Stop;
 use crate::{settings, state};
 use doorward_core::config::load::Given;
@@ -21,7 +20,6 @@ use doorward_core::policy::facts::RiskClass;
 use doorward_gateway::Gateway;
 use doorward_gateway::env::Env;
 use doorward_store::Store;
-use http::{Method, StatusCode};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -44,8 +42,8 @@ pub fn run(port: Option<u16>, global: &Global, console: &mut Console) -> Result<
     let options = || port.map(listen_on).into_iter().collect::<Vec<Given>>();
     let settings = settings::read(global, options())?;
     let directory = state::directory(global)?;
-    if let Some(other) = running::other(&directory) {
-        return house::runtime()?.block_on(status(other, &directory, console));
+    if running::other(&directory).is_some() {
+        return status::run(&status::Arguments {}, global, console);
     }
     if settings.loaded.config.public_url.is_some() {
         let help = "start it with: doorward serve";
@@ -145,7 +143,7 @@ impl Screen<'_> {
         console.say(format_args!("{}{:>width$}", console.paint(Paint::Strong, &title), "laptop mode", width = 80 - title.len()));
         console.say("");
         console.say(format_args!("  Gateway    http://{:<32} this computer only", self.address));
-        console.say(format_args!("  State      {}", inert(&tilde(self.directory))));
+        console.say(format_args!("  State      {}", inert(&state::tilde(self.directory))));
         self.servers(gateway.store(), console).await?;
         let policy = if self.config.policy.files.is_some() {
             "the rules of the configuration"
@@ -232,40 +230,5 @@ impl Screen<'_> {
         console.say(" \"inputs\": [{\"id\": \"doorward\", \"type\": \"promptString\", \"password\": true,");
         console.say("  \"description\": \"Key for Doorward\"}]}");
         Ok(())
-    }
-}
-
-/// What the gateway that runs on this state directory is doing.
-async fn status(other: Option<Notice>, directory: &Path, console: &mut Console) -> Result<Exit, Failure> {
-    let Some(notice) = other else {
-        console.say("a doorward is just starting here");
-        return Ok(Exit::Fine);
-    };
-    let ready = Ask::new(Method::GET, "/readyz").send(notice.address).await.is_ok_and(|reply| reply.status == StatusCode::OK);
-    if console.form() == Form::Json {
-        console.document(super::config::object(json!({
-            "running": true, "ready": ready, "pid": notice.pid, "address": notice.address.to_string(), "since": notice.since,
-            "state": directory.display().to_string(),
-        })));
-        return Ok(Exit::Fine);
-    }
-    let (sign, word) = if ready { (Sign::Good, "ready") } else { (Sign::Note, "not ready") };
-    console.line(format_args!("{} doorward is running and {word}", console.sign(sign)));
-    console.line(format_args!("  Gateway    http://{}", notice.address));
-    console.line(format_args!("  Process    {}, since {}", notice.pid, inert(&notice.since)));
-    console.line(format_args!("  State      {}", inert(&tilde(directory))));
-    let record = directory.join(super::audit::FILE);
-    if let Ok(found) = std::fs::metadata(&record) {
-        console.line(format_args!("  Record     {}: doorward audit tail", counted(found.len() / 1024, "KiB").replace("KiBs", "KiB")));
-    }
-    Ok(Exit::Fine)
-}
-
-/// A path as people write it.
-fn tilde(path: &Path) -> String {
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
-        Some(rest) => format!("~/{}", rest.display()),
-        None => path.display().to_string(),
     }
 }

@@ -5,6 +5,7 @@ use super::{State, Tool, Visit, held};
 use bytes::Bytes;
 use doorward_core::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE, UNSUPPORTED_VERSION};
 use doorward_core::secret::Secret;
+use doorward_gateway::tasks::Tasks;
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -18,8 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Largest request body.
 const MOST_BYTES: usize = 256 * 1024;
@@ -51,29 +51,36 @@ struct Answer {
     session: Option<String>,
 }
 
-/// Serves until the task ends; connections end with it.
-pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
-    let mut connections = JoinSet::new();
+/// Serves until the server is gone.
+pub(super) async fn serve(listener: TcpListener, state: Arc<State>, tasks: Tasks, gone: watch::Receiver<()>) {
+    let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut end = gone.clone();
     loop {
-        while connections.len() >= MOST_CONNECTIONS {
-            connections.join_next().await;
-        }
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = end.changed() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors: give others time to close theirs.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        while connections.try_join_next().is_some() {}
-        let state = Arc::clone(&state);
-        connections.spawn(async move {
+        let (state, mut end) = (Arc::clone(&state), gone.clone());
+        tasks.spawn(async move {
             let service = service_fn(move |request| {
                 let state = Arc::clone(&state);
                 async move { Ok::<_, Infallible>(state.respond(request).await) }
             });
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
-            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-                tracing::debug!(%error, "example server");
+            tokio::select! {
+                ended = builder.serve_connection(TokioIo::new(stream), service) => if let Err(error) = ended {
+                    tracing::debug!(%error, "example server");
+                },
+                _ = end.changed() => {}
             }
+            drop(seat);
         });
     }
 }

@@ -8,14 +8,15 @@ mod tools;
 
 pub use tools::Tool;
 
-use doorward_core::secret::Secret;
+use doorward_core::secret::{Secret, sha256};
 use doorward_gateway::env::Env;
+use doorward_gateway::tasks::Tasks;
 use http::HeaderName;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
 /// What an example server is.
 #[derive(Debug)]
@@ -40,8 +41,7 @@ pub struct Visit {
     pub method: String,
     /// The tool of a call.
     pub tool: Option<String>,
-    /// Every header field.
-    pub fields: Vec<(String, Arc<Secret<String>>)>,
+    fields: Vec<(String, Arc<Secret<String>>)>,
 }
 
 /// An example server that serves; it ends when this is dropped.
@@ -49,7 +49,8 @@ pub struct Visit {
 pub struct Running {
     address: SocketAddr,
     state: Arc<State>,
-    serving: JoinHandle<()>,
+    /// Everything of this server ends when this is gone.
+    _there: watch::Sender<()>,
 }
 
 /// What its requests share.
@@ -61,6 +62,12 @@ struct State {
     notes: Mutex<BTreeMap<String, &'static str>>,
     sessions: Mutex<door::Sessions>,
     visits: Mutex<Vec<Visit>>,
+}
+
+/// Whether a port of 127.0.0.1 can be listened on at this moment.
+#[must_use]
+pub fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// A free port of 127.0.0.1, taken.
@@ -91,8 +98,10 @@ impl Running {
             sessions: Mutex::default(),
             visits: Mutex::default(),
         });
-        let serving = tokio::spawn(door::serve(listener, Arc::clone(&state)));
-        Ok(Self { address, state, serving })
+        let (there, gone) = watch::channel(());
+        let tasks = Tasks::new();
+        tasks.spawn(door::serve(listener, Arc::clone(&state), tasks.clone(), gone));
+        Ok(Self { address, state, _there: there })
     }
 
     /// Where it listens.
@@ -114,17 +123,24 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
 impl Visit {
-    /// The first value of a header field.
+    /// Whether it has a header field.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Secret<String>> {
-        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_ref())
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(field, _)| field == name)
+    }
+
+    /// Whether any header field holds a text.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        self.fields.iter().any(|(_, value)| value.expose().contains(text))
+    }
+
+    /// SHA-256 of the first value of a header field.
+    #[must_use]
+    pub fn digest(&self, name: &str) -> Option<[u8; 32]> {
+        let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
+        Some(sha256(value.expose().as_bytes()))
     }
 }
 

@@ -9,6 +9,7 @@ use super::stdio::restart::{Rate, RestartBudget, Verdict};
 use super::{PipeKey, StdioServer, Upstream};
 use crate::tasks::Tasks;
 use bytes::Bytes;
+use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{ProcessLimits, Stdio};
 use doorward_core::id::ServerName;
 use doorward_core::secret::Secret;
@@ -22,7 +23,7 @@ impl StdioServer {
     /// Digest of the command, for its approval; `None` for one that can never run.
     #[must_use]
     pub fn digest(&self, server: &ServerName) -> Option<[u8; 32]> {
-        self.profile(server).map(|profile| profile.digest())
+        digest(server, &self.command)
     }
 
     /// Starts a process. The approval is that of exactly this command (I9).
@@ -65,19 +66,8 @@ impl StdioServer {
     }
 
     fn profile(&self, server: &ServerName) -> Option<LaunchProfile> {
-        let env = self
-            .command
-            .env
-            .iter()
-            .filter_map(|(name, reference)| {
-                let (_, value) = self.secrets.iter().find(|(of, _)| of == name)?;
-                Some(Variable::new(name.clone(), reference.to_string(), Secret::new(value.expose().clone())))
-            })
-            .collect();
-        let Stdio { argv, cwd, limits, .. } = &self.command;
-        LaunchProfile::new(server.clone(), argv.clone(), env, cwd.clone(), process_limits(*limits)?)
-            .inspect_err(|error| tracing::warn!(%server, %error, "the command cannot be run"))
-            .ok()
+        let value = |of: &str| self.secrets.iter().find(|(name, _)| name == of).map(|(_, value)| Secret::new(value.expose().clone()));
+        profile(server, &self.command, value)
     }
 
     /// Waits as long as a command that ended by itself has to before it is started again.
@@ -98,6 +88,20 @@ impl StdioServer {
             Verdict::Exhausted(_) => Err(Fault::Child("the process ends too often")),
         }
     }
+}
+
+/// Digest of a command, for its approval; the values of its environment are not part of it. `None` for one that can never run.
+#[must_use]
+pub fn digest(server: &ServerName, command: &Stdio) -> Option<[u8; 32]> {
+    profile(server, command, |_| Some(Secret::new(String::new()))).map(|profile| profile.digest())
+}
+
+fn profile(server: &ServerName, command: &Stdio, value: impl Fn(&str) -> Option<Secret<String>>) -> Option<LaunchProfile> {
+    let variable = |(name, reference): (&String, &SecretRef)| Some(Variable::new(name.clone(), reference.to_string(), value(name)?));
+    let env = command.env.iter().map(variable).collect::<Option<Vec<_>>>()?;
+    LaunchProfile::new(server.clone(), command.argv.clone(), env, command.cwd.clone(), process_limits(command.limits)?)
+        .inspect_err(|error| tracing::warn!(%server, %error, "the command cannot be run"))
+        .ok()
 }
 
 async fn ended_by_itself(exited: &mut watch::Receiver<Option<Ending>>) {

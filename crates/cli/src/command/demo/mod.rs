@@ -101,8 +101,8 @@ async fn perform(arguments: &Arguments, verbose: bool, directory: &Directory, co
     };
     if arguments.keep {
         // A new key for a person instead of those of the script.
-        let key = stage.hand_over().await?;
-        show.kept(&stage, key.reveal());
+        let alice = stage.hand_over().await?;
+        show.kept(&stage, alice.key());
         stop.said().await;
     }
     stage.close().await;

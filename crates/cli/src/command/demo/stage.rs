@@ -53,8 +53,7 @@ pub(super) struct Directory {
 pub(super) struct Person {
     /// The name.
     pub(super) name: &'static str,
-    /// The key.
-    pub(super) key: PlainToken<ApiKey>,
+    key: PlainToken<ApiKey>,
     id: CredentialId,
 }
 
@@ -81,6 +80,15 @@ pub(super) struct Stage {
 
 /// A record with the hash that it stands under.
 pub(super) type Kept = (Record<'static>, [u8; 32]);
+
+// === impl Person ===
+
+impl Person {
+    /// The key, for the client of this person.
+    pub(super) fn key(&self) -> &str {
+        self.key.reveal()
+    }
+}
 
 // === impl Directory ===
 
@@ -132,7 +140,7 @@ impl Stage {
         let clock = Running::start(example::bind().map_err(socket)?, cast, env.clone()).map_err(socket)?;
         let port = match (port, keep) {
             (Some(port), _) => port,
-            (None, true) if std::net::TcpListener::bind(("127.0.0.1", USUAL_PORT)).is_ok() => USUAL_PORT,
+            (None, true) if example::is_free(USUAL_PORT) => USUAL_PORT,
             _ => 0,
         };
         let text = format!(
@@ -159,13 +167,12 @@ impl Stage {
     }
 
     /// The keys of the script end, and a person gets one.
-    pub(super) async fn hand_over(&self) -> Result<PlainToken<ApiKey>, Failure> {
+    pub(super) async fn hand_over(&self) -> Result<Person, Failure> {
         let store = self.gateway.store();
         for person in [&self.alice, &self.mallory, &self.narrow] {
             store.revoke_api_key(&person.id, self.env.now()).await.map_err(|error| unavailable(&error))?;
         }
-        let fresh = person("alice", &["notes", "clock"], "read,write", &self.config, &self.env, store).await?;
-        Ok(fresh.key)
+        person("alice", &["notes", "clock"], "read,write", &self.config, &self.env, store).await
     }
 
     /// Where the state is.
