@@ -341,5 +341,5 @@ fn framing(status: u16, fields: &[(String, String)]) -> Framing {
 }
 
 pub fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(hay, needle)
 }
