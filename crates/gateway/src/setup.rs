@@ -172,6 +172,7 @@ impl Gateway {
         let keys = Keys::load(&config, &state, &sources, &env)?;
         let store = keys.store(&config, &state, &sources, &env).await?;
         let audit = keys.recorder(&config, &state, &env)?;
+        audit.set_policy(Some(rules.version()));
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
         for (upstream, secret) in self::servers(&config, &state, &sources, &env, &tasks)? {
