@@ -25,7 +25,6 @@ use doorward_core::mcp::headers::{Mirrored, mirrored};
 use doorward_core::mcp::reply::RpcError;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
-use doorward_core::screen;
 use doorward_core::session::sealed::{Fresh, Purpose};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -238,10 +237,13 @@ impl Gateway {
         let (call, bound) = (outgoing.call(), outgoing.bound());
         let (listing, view) = self.catalogue_of(bound.server(), Family::of(call.era())).await?;
         let id = call.rpc_id().unwrap_or_default();
+        let secret = outgoing.secret();
+        // Pages are bounded by their number of entries and by what a catalogue may hold.
+        let rendered = |body, end| Final::screened(&id, body, end, secret.as_deref(), usize::MAX);
         let refused = |error: &RpcError| {
             let status = if call.era() == Era::Modern && error.code == i64::from(error::METHOD_NOT_FOUND) { 404 } else { 200 };
             let body = error::body(Some(&id), i32::try_from(error.code).unwrap_or(error::INTERNAL), &error.message, error.data.as_ref());
-            Final { status, ..rendered(body, Class::RpcError, Some("upstream_error")) }
+            Final { status, ..rendered(body, (Class::RpcError, Some("upstream_error"))) }
         };
         let after = walk.opened.cursor.as_deref();
         let (member, entries) = match call.method() {
@@ -283,7 +285,7 @@ impl Gateway {
         if call.era() == Era::Modern {
             result.text("resultType", "complete").integer("ttlMs", 0).text("cacheScope", "private");
         }
-        Ok(Reply::Whole(rendered(error::result(&id, &result.finish()), Class::Completed, None), None))
+        Ok(Reply::Whole(rendered(error::result(&id, &result.finish()), (Class::Completed, None)), None))
     }
 
     fn sealed_position(&self, outgoing: &Outgoing<'_>, position: &str) -> Result<String, Fault> {
@@ -405,8 +407,4 @@ fn shaped(json: &RawJson, era: Era) -> RawJson {
         }
         _ => json.clone(),
     }
-}
-
-fn rendered(body: RawJson, class: Class, reason: Option<&'static str>) -> Final {
-    Final { status: 200, body: screen::own(body), class, reason }
 }

@@ -177,6 +177,7 @@ impl Gateway {
             AuditDurability::Fsync => Durability::Fsync,
         };
         let audit = keys.recorder(&config, &state, &env, durability)?;
+        audit.set_policy(Some(rules.version()));
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
         for (upstream, secret) in self::servers(&config, &state, &sources, &env, &tasks)? {
@@ -310,9 +311,7 @@ impl Gateway {
             self.metrics.sessions(self.live.len());
             self.upstreams.end_idle().await;
             for digest in self.live.idle(LIFETIMES.idle) {
-                if let Some(child) = self.live.end(&digest) {
-                    child.close().await;
-                }
+                self.end_idle(&digest).await;
             }
             match self.store.sweep(self.env.now(), LIFETIMES).await {
                 Ok(swept) => tracing::debug!(?swept, "swept"),

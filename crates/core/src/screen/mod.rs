@@ -31,9 +31,48 @@ pub fn apply(secret: Option<&UpstreamSecret>, limit: usize, content: RawJson) ->
         return Err(Blocked::TooLarge);
     }
     match secret {
-        Some(secret) if secret.occurs_in(content.as_bytes()) => Err(Blocked::OwnCredential),
+        Some(secret)
+            if secret.occurs_in(content.as_bytes()) || unescaped(content.as_bytes()).is_some_and(|text| secret.occurs_in(&text)) =>
+        {
+            Err(Blocked::OwnCredential)
+        }
         _ => Ok(Screened { content }),
     }
+}
+
+/// The text as a reader of the JSON gets it, if any character in it is escaped: an escape hides nothing from the screen.
+fn unescaped(json: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'\\', json)?;
+    let mut out = Vec::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((before, after)) = memchr::memchr(b'\\', rest).and_then(|at| rest.split_at_checked(at)) {
+        out.extend_from_slice(before);
+        let Some((kind, more)) = after.get(1..).and_then(<[u8]>::split_first) else { break };
+        rest = more;
+        match kind {
+            b'u' => {
+                let (high, more) = unit(rest);
+                let low = more.strip_prefix(b"\\u").map(unit).filter(|_| (0xd800..0xdc00).contains(&high));
+                rest = low.map_or(more, |(_, more)| more);
+                let units = std::iter::once(high).chain(low.map(|(low, _)| low));
+                out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().bytes());
+            }
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b't' => out.push(b'\t'),
+            b'b' => out.push(8),
+            b'f' => out.push(12),
+            other => out.push(*other),
+        }
+    }
+    out.extend_from_slice(rest);
+    Some(out)
+}
+
+/// The four hex digits behind `\\u`, and what follows.
+fn unit(text: &[u8]) -> (u16, &[u8]) {
+    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, &[]));
+    (std::str::from_utf8(digits).ok().and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0), rest)
 }
 
 /// Content of Doorward's own making: nothing of an upstream's words is in it but what was screened or approved before.
@@ -102,6 +141,11 @@ mod tests {
         ] {
             let content = RawJson::of(&serde_json::json!({"content": [{"type": "text", "text": format!("before {spelled} after")}]}));
             assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{spelled}");
+        }
+        let escaped: String = bare.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+        for text in [format!("{{\"a\":\"{escaped}\"}}"), format!("{{\"a\":\"\\ud83d\\ude00\\n{}\"}}", escaped.replace("\\u003d", "="))] {
+            let content = RawJson::parse(&bytes::Bytes::from(text.clone()), 8).expect("json");
+            assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{text}");
         }
         let innocent = RawJson::of(&serde_json::json!({"text": "Bearer of good news"}));
         assert!(apply(Some(&secret), 10_000, innocent).is_ok());

@@ -128,6 +128,12 @@ impl Session {
         table.record.as_ref().filter(|(_, read)| read.elapsed() < FRESH).map(|(record, _)| record.clone())
     }
 
+    /// The record as it was last read, however long ago: enough to say goodbye to the upstream.
+    #[must_use]
+    pub fn last_record(&self) -> Option<Stored> {
+        self.lock().record.as_ref().map(|(record, _)| record.clone())
+    }
+
     /// Keeps a record that was just read or written.
     pub fn keep(&self, record: Stored) {
         self.lock().record = Some((record, Instant::now()));

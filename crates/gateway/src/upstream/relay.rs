@@ -118,6 +118,20 @@ const MOST_TASKS: u32 = 1000;
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
+impl Final {
+    /// An answer with words of an upstream in it, outside any relay: screened like all others, or an error in its place.
+    #[must_use]
+    pub fn screened(id: &str, body: RawJson, end: (Class, Option<&'static str>), secret: Option<&UpstreamSecret>, limit: usize) -> Self {
+        match screen::apply(secret, limit, body) {
+            Ok(body) => Self { status: 200, body, class: end.0, reason: end.1 },
+            Err(blocked) => {
+                let body = error::body(Some(id), INTERNAL, &format!("The result was kept back: {blocked}."), None);
+                Self { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()) }
+            }
+        }
+    }
+}
+
 impl Owner {
     /// The owner of what a bound call makes.
     #[must_use]

@@ -257,17 +257,33 @@ impl Gateway {
             Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
             Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await).await?),
         };
+        let secret = outgoing.secret();
+        let screened = |id: &str, body, end| Final::screened(id, body, end, secret.as_deref(), self.desk.result_bytes);
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
         let opened = match upstream.open_session(way, version, &capabilities).await? {
             Ok(opened) => opened,
             Err(rpc) => {
                 let id = call.rpc_id().unwrap_or_default();
                 let body = error::body(Some(&id), i32::try_from(rpc.code).unwrap_or(error::INTERNAL), &rpc.message, rpc.data.as_ref());
-                return Ok(Reply::Whole(whole(body, Class::RpcError, Some("upstream_error")), None));
+                return Ok(Reply::Whole(screened(&id, body, (Class::RpcError, Some("upstream_error"))), None));
             }
         };
         let OpenedSession { way, version: spoken, result } = opened;
         let told = if LEGACY.contains(&spoken) { spoken } else { Version::V2025_03_26 };
+        let result = result.edited(
+            |key, value| match key {
+                "protocolVersion" => doorward_core::json::write::Edit::Replace(RawJson::string(told.as_str())),
+                "capabilities" => doorward_core::json::write::Edit::Replace(encode::server_capabilities(value)),
+                _ => doorward_core::json::write::Edit::Keep,
+            },
+            &[],
+        );
+        let rpc_id = call.rpc_id().unwrap_or_default();
+        let end = screened(&rpc_id, error::result(&rpc_id, &result), (Class::Completed, None));
+        if end.class == Class::Blocked {
+            upstream.close(&way, spoken).await;
+            return Ok(Reply::Whole(end, None));
+        }
         let id = self.new_session_id()?;
         let now = self.env.now();
         let caller = bound.caller();
@@ -297,16 +313,7 @@ impl Gateway {
             live.set_child(Arc::clone(pipe));
         }
         live.keep(stored);
-        let result = result.edited(
-            |key, value| match key {
-                "protocolVersion" => doorward_core::json::write::Edit::Replace(RawJson::string(told.as_str())),
-                "capabilities" => doorward_core::json::write::Edit::Replace(encode::server_capabilities(value)),
-                _ => doorward_core::json::write::Edit::Keep,
-            },
-            &[],
-        );
-        let body = error::result(&call.rpc_id().unwrap_or_default(), &result);
-        Ok(Reply::Whole(whole(body, Class::Completed, None), Some(id)))
+        Ok(Reply::Whole(end, Some(id)))
     }
 
     fn new_session_id(&self) -> Result<String, Fault> {
@@ -434,6 +441,28 @@ impl Gateway {
         }
         self.forget(&stored.digest, outgoing.bound().caller().user()).await;
         Reply::Status(204)
+    }
+
+    /// Ends a session that its client left behind, towards its server too.
+    pub(crate) async fn end_idle(&self, digest: &[u8; 32]) {
+        let stored = self.live.find(digest).and_then(|session| session.last_record());
+        if let Some(child) = self.live.end(digest) {
+            child.close().await;
+        }
+        let Some(stored) = stored else { return };
+        let upstream = self.upstreams.find(&stored.server).cloned();
+        if let Some(Reached::Http(server)) = upstream.as_ref().map(|upstream| &upstream.reach)
+            && stored.upstream_id.is_some()
+        {
+            let pool = PoolKey {
+                server: stored.server.clone(),
+                user: Some(stored.user.clone()),
+                credential: Some(stored.credential.clone()),
+                version: 0,
+            };
+            let line = Line { pool, secret: self.secret_of(&stored.server), session: stored.upstream_id.clone() };
+            server.end(&line, stored.upstream_version).await;
+        }
     }
 
     /// Ends a session here and in the store.

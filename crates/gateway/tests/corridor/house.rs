@@ -28,52 +28,52 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A running gateway.
-pub struct House {
-    pub gateway: Arc<Gateway>,
-    pub address: SocketAddr,
-    pub state: Directory,
-    pub config: Config,
-    pub env: Env,
-    pub shift: Arc<Shift>,
+pub(crate) struct House {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) address: SocketAddr,
+    pub(crate) state: Directory,
+    pub(crate) config: Config,
+    pub(crate) env: Env,
+    pub(crate) shift: Arc<Shift>,
     /// A second handle on the same database, as another process has.
-    pub store: Store,
+    pub(crate) store: Store,
 }
 
 /// What a user holds.
 #[derive(Debug, Clone)]
-pub struct Key {
-    pub text: String,
-    pub id: CredentialId,
-    pub user: UserId,
-    pub path: &'static str,
+pub(crate) struct Key {
+    pub(crate) text: String,
+    pub(crate) id: CredentialId,
+    pub(crate) user: UserId,
+    pub(crate) path: &'static str,
 }
 
 /// The system clock, moved.
 #[derive(Debug, Default)]
-pub struct Shift(AtomicI64);
+pub(crate) struct Shift(AtomicI64);
 
 /// A directory that is gone afterwards.
 #[derive(Debug)]
-pub struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static LOG: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
 
-pub const LAPTOP: &str = "laptop";
+pub(crate) const LAPTOP: &str = "laptop";
 
 impl House {
     /// A gateway with this configuration (after `[listen]`) and the built-in rules.
-    pub async fn open(toml: &str) -> Self {
+    pub(crate) async fn open(toml: &str) -> Self {
         Self::ruled(toml, LAPTOP).await
     }
 
     /// A gateway with rules of its own.
-    pub async fn ruled(toml: &str, rules: &str) -> Self {
+    pub(crate) async fn ruled(toml: &str, rules: &str) -> Self {
         Self::over(Directory::new(), toml, rules).await
     }
 
     /// A gateway over an existing state directory.
-    pub async fn over(state: Directory, toml: &str, rules: &str) -> Self {
+    pub(crate) async fn over(state: Directory, toml: &str, rules: &str) -> Self {
         log();
         let limits = if toml.contains("[limits]") {
             ""
@@ -100,11 +100,11 @@ impl House {
     }
 
     /// A key of `user` for these servers (none: every server) with these grants, at the path `/k/<server>/mcp` of the first.
-    pub async fn key(&self, user: &str, servers: &[&str], granted: &[&str]) -> Key {
+    pub(crate) async fn key(&self, user: &str, servers: &[&str], granted: &[&str]) -> Key {
         self.key_until(user, servers, granted, Duration::from_secs(30 * 24 * 3600)).await
     }
 
-    pub async fn key_until(&self, user: &str, servers: &[&str], granted: &[&str], life: Duration) -> Key {
+    pub(crate) async fn key_until(&self, user: &str, servers: &[&str], granted: &[&str], life: Duration) -> Key {
         let token = PlainToken::<ApiKey>::mint(&self.env.bytes().expect("random"));
         let record = self.record(user, servers, granted, life, Level::StaticKey, None);
         let (id, owner) = (record.credential.clone(), record.user.clone());
@@ -114,7 +114,7 @@ impl House {
     }
 
     /// An access token as an authorization server would have put it in.
-    pub async fn token(&self, user: &str, client: &str, servers: &[&str], granted: &[&str], life: Duration) -> Key {
+    pub(crate) async fn token(&self, user: &str, client: &str, servers: &[&str], granted: &[&str], life: Duration) -> Key {
         let token = PlainToken::<AccessToken>::mint(&self.env.bytes().expect("random"));
         let record = self.record(user, servers, granted, life, Level::OAuth, Some(client));
         self.store.put_access_token(&token.hashed(), &record, self.env.now()).await.expect("a token");
@@ -140,16 +140,16 @@ impl House {
     }
 
     /// A key that may do everything.
-    pub async fn full(&self, user: &str) -> Key {
+    pub(crate) async fn full(&self, user: &str) -> Key {
         self.key(user, &[], &["*:read", "*:write", "*:destructive"]).await
     }
 
     /// Approves what every server offers now, in both eras.
-    pub async fn approve(&self) {
+    pub(crate) async fn approve(&self) {
         self.approve_only(|_, _| true).await;
     }
 
-    pub async fn approve_only(&self, wanted: impl Fn(&str, &str) -> bool) {
+    pub(crate) async fn approve_only(&self, wanted: impl Fn(&str, &str) -> bool) {
         let tasks = Tasks::new();
         let servers = setup::servers(&self.config, &self.state.0, &sources(), &self.env, &tasks).expect("servers");
         for (upstream, secret) in servers {
@@ -171,39 +171,39 @@ impl House {
     }
 
     /// Waits until this process knows the epoch.
-    pub async fn heard_of(&self, epoch: u64) {
+    pub(crate) async fn heard_of(&self, epoch: u64) {
         let mut known = self.gateway.epoch().subscribe();
         tokio::time::timeout(Duration::from_secs(10), known.wait_for(|known| *known >= epoch)).await.expect("in time").expect("open");
     }
 
-    pub async fn ask(&self, ask: Ask) -> Reply {
+    pub(crate) async fn ask(&self, ask: Ask) -> Reply {
         let reply = ask.at(self.address).await;
         assert!(!reply.contains("panicked"), "{}", reply.text());
         reply
     }
 
     /// Every record so far.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.state.0.join("audit.jsonl")).expect("the record");
         text.lines().map(|line| serde_json::from_str(line).expect("one record a line")).collect()
     }
 
     /// Records of a kind with a reason.
-    pub fn recorded(&self, kind: &str, reason: &str) -> Vec<Value> {
+    pub(crate) fn recorded(&self, kind: &str, reason: &str) -> Vec<Value> {
         self.records().into_iter().filter(|record| record["kind"] == kind && record["reason"] == reason).collect()
     }
 
     /// The last record that refused something.
-    pub fn refused(&self) -> Value {
+    pub(crate) fn refused(&self) -> Value {
         self.records().into_iter().rfind(|record| record["kind"] == "refused").unwrap_or_default()
     }
 
-    pub fn last_reason(&self) -> String {
+    pub(crate) fn last_reason(&self) -> String {
         self.refused()["reason"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Stops the gateway; the record must be whole, and nothing that was kept or logged may hold a canary.
-    pub async fn close(self, canaries: &[&str]) -> verify::Summary {
+    pub(crate) async fn close(self, canaries: &[&str]) -> verify::Summary {
         self.store.close().await;
         self.gateway.stop().await;
         let public = std::fs::read_to_string(self.state.0.join("audit-key.pub")).expect("public key");
@@ -211,8 +211,19 @@ impl House {
         let summary = verify::verify(BufReader::new(file), &public.parse().expect("a key"), None);
         let summary = summary.unwrap_or_else(|bad| panic!("the record is broken: {bad:?}"));
         assert_eq!(summary.open, 0, "every intent has its outcome");
+        self.kept_nothing_of(canaries, &[]);
+        summary
+    }
+}
+
+impl House {
+    /// Looks for canaries in every file and in the log, but in the files named.
+    pub(crate) fn kept_nothing_of(&self, canaries: &[&str], but: &[&str]) {
         for entry in std::fs::read_dir(&self.state.0).expect("the state directory") {
             let path = entry.expect("entry").path();
+            if but.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
             let Ok(bytes) = std::fs::read(&path) else { continue };
             for canary in canaries {
                 assert!(find(&bytes, canary.as_bytes()).is_none(), "{canary} is in {}", path.display());
@@ -220,30 +231,32 @@ impl House {
         }
         let log = log().lock().unwrap_or_else(PoisonError::into_inner);
         for canary in canaries {
-            assert!(find(&log, canary.as_bytes()).is_none(), "{canary} is in the log");
+            if let Some(at) = find(&log, canary.as_bytes()) {
+                let line = log.get(at.saturating_sub(300)..(at + 100).min(log.len())).unwrap_or_default();
+                panic!("{canary} is in the log: {}", String::from_utf8_lossy(line));
+            }
         }
-        summary
     }
 }
 
 impl Key {
-    pub fn path(&self, server: &str) -> String {
+    pub(crate) fn path(&self, server: &str) -> String {
         format!("{}/{server}/mcp", self.path)
     }
 }
 
 /// A server of the configuration: an HTTP upstream with a shared secret.
-pub fn server(name: &str, url: &str, more: &str) -> String {
+pub(crate) fn server(name: &str, url: &str, more: &str) -> String {
     format!("[server.{name}]\nurl = \"{url}\"\n{more}\n")
 }
 
 /// With a secret in `Authorization`.
-pub fn secretly(name: &str, url: &str, secret: &str) -> String {
+pub(crate) fn secretly(name: &str, url: &str, secret: &str) -> String {
     server(name, url, &format!("credential = {{ kind = \"header\", name = \"Authorization\", value = \"plain:Bearer {secret}\" }}"))
 }
 
 /// A random word that is nowhere else.
-pub fn canary(of: &str) -> String {
+pub(crate) fn canary(of: &str) -> String {
     let random = Env::system().bytes::<12>().expect("random");
     format!("{of}{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
@@ -281,7 +294,7 @@ impl Write for Kept {
 }
 
 impl Shift {
-    pub fn by(&self, seconds: i64) {
+    pub(crate) fn by(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 }
@@ -293,14 +306,14 @@ impl Clock for Shift {
 }
 
 impl Directory {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("doorward-corridor-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
         let path = std::env::temp_dir().join(name);
         std::fs::DirBuilder::new().mode(0o700).create(&path).expect("a fresh directory");
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -312,7 +325,7 @@ impl Drop for Directory {
 }
 
 /// Asks again until it holds, at most this long.
-pub async fn within(limit: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
+pub(crate) async fn within(limit: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
     let end = tokio::time::Instant::now() + limit;
     let mut turn = tokio::time::interval(Duration::from_millis(50));
     loop {

@@ -395,3 +395,20 @@ async fn std_09_loopback_is_no_credential() {
     assert_eq!(list.field("X", MODERN).at(house.address).await.status, 200);
     house.close(&[&key.text]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_05_the_joined_endpoint_is_not_served_yet_and_says_so_to_those_who_may_ask() {
+    let (alpha, _beta, house) = two_servers().await;
+    let key = house.full("alice").await;
+    let token = house.token("alice", "client", &[], &["*:read"], HOUR).await;
+    for (path, key) in [("/k/mcp", &key), ("/mcp", &token)] {
+        let ask = Ask { target: path.to_owned(), ..modern(key, "alpha", 1, "tools/list", json!({})) };
+        assert_eq!(house.ask(ask.clone()).await.status, 404, "{path}");
+        let stranger = house.ask(ask.without("authorization")).await;
+        assert_eq!(stranger.status, 401, "{path}");
+        let challenge = stranger.field("www-authenticate").unwrap().to_owned();
+        assert_eq!(challenge.contains("/.well-known/oauth-protected-resource/mcp\""), path == "/mcp", "{challenge}");
+    }
+    assert!(alpha.seen().is_empty());
+    house.close(&[&key.text, &token.text]).await;
+}

@@ -39,7 +39,7 @@ const CARRIERS: [&str; 22] = [
 ];
 
 /// Fields that an upstream may see.
-pub const ALLOWED: [&str; 10] = [
+pub(crate) const ALLOWED: [&str; 10] = [
     "accept",
     "content-type",
     "content-length",
@@ -326,4 +326,81 @@ async fn pt_06_a_shared_key_does_not_share_sessions() {
     let ended = within(Duration::from_secs(5), async || house.records().iter().filter(|record| record["kind"] == "closed").count() >= 2);
     assert!(ended.await);
     house.close(&[&secret, &of_alice, &of_bob]).await;
+}
+
+/// A server that puts the credential it is called with into everything it says; `\uXXXX` for each character if `escaped`.
+async fn telltale(escaped: bool) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    use doorward_testkit::wire::{Reader, Walk};
+    use tokio::io::AsyncWriteExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (read, mut write) = stream.into_split();
+                let mut requests = Reader::new(read);
+                while let Ok(Some(head)) = requests.head().await {
+                    let mut walk = Walk::new(head.framing());
+                    while let Ok(Some(_)) = requests.piece(&mut walk).await {}
+                    let message: Value = serde_json::from_slice(&walk.payload()).unwrap_or_default();
+                    let own = head.field("authorization").unwrap_or_default().to_owned();
+                    let mark = if escaped { "MARK".to_owned() } else { own.clone() };
+                    let body = tell(&message, &mark).to_string();
+                    let spelled: String = own.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+                    let body = body.replace("MARK", &spelled);
+                    let status = if message.get("id").is_some() { "200 OK" } else { "202 Accepted" };
+                    let body = if message.get("id").is_some() { body } else { String::new() };
+                    let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+                    if write.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, serving)
+}
+
+fn tell(message: &Value, mark: &str) -> Value {
+    let name = message.pointer("/params/name").and_then(Value::as_str).unwrap_or_default();
+    let result = match message["method"].as_str().unwrap_or_default() {
+        "initialize" => {
+            json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {}, "prompts": {}, "experimental": { mark: {} } },
+            "serverInfo": { "name": "telltale", "version": "1", "title": mark }, "instructions": mark })
+        }
+        "server/discover" => json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} },
+            "instructions": mark }),
+        "tools/list" => json!({ "tools": [{ "name": "echo", "description": mark, "inputSchema": { "type": "object" } }] }),
+        "prompts/list" => json!({ "prompts": [{ "name": "greet", "description": mark }] }),
+        "resources/list" => json!({ "resources": [{ "uri": format!("x://{}", mark.replace(' ', "")), "name": mark }] }),
+        "resources/templates/list" => json!({ "resourceTemplates": [{ "uriTemplate": "x://{a}", "name": mark }] }),
+        "tools/call" if name == "echo" => json!({ "content": [{ "type": "text", "text": mark }], mark: 1 }),
+        "ping" => json!({}),
+        _ => return json!({ "jsonrpc": "2.0", "id": message["id"], "error": { "code": -32000, "message": mark, "data": { mark: mark } } }),
+    };
+    json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pt_03_nor_in_any_answer_of_any_method_however_it_is_escaped() {
+    for escaped in [false, true] {
+        let secret = canary("upstream-secret-");
+        let (address, serving) = telltale(escaped).await;
+        let house = House::open(&secretly("alpha", &format!("http://{address}/mcp"), &secret)).await;
+        house.approve().await;
+        let alice = house.full("alice").await;
+        let mut asks = vec![initialize(&alice, "alpha", "2025-11-25", json!({})), initialize(&alice, "alpha", "2025-03-26", json!({}))];
+        asks.extend(every_call(&alice, "alpha", "none"));
+        for ask in asks {
+            let what = String::from_utf8_lossy(&ask.body).into_owned();
+            let reply = house.ask(ask).await;
+            // As a client reads it: escapes undone.
+            for text in [String::from_utf8_lossy(&reply.raw).into_owned(), format!("{:?}", reply.json())] {
+                assert!(!text.contains(&secret), "{escaped} {what}: {text}");
+            }
+        }
+        assert!(!house.recorded("outcome", "own_credential_in_reply").is_empty());
+        serving.abort();
+        house.close(&[&secret, &alice.text]).await;
+    }
 }

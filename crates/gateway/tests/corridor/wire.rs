@@ -11,26 +11,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Ask {
-    pub verb: String,
-    pub target: String,
-    pub fields: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Ask {
+    pub(crate) verb: String,
+    pub(crate) target: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// One answer.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub fields: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Every byte, framing included.
-    pub raw: Vec<u8>,
+    pub(crate) raw: Vec<u8>,
 }
 
 /// An open connection.
 #[derive(Debug)]
-pub struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     ahead: Vec<u8>,
     host: String,
@@ -39,9 +39,9 @@ pub struct Line {
 
 /// An answer whose body is still coming.
 #[derive(Debug)]
-pub struct Flow {
-    pub status: u16,
-    pub fields: Vec<(String, String)>,
+pub(crate) struct Flow {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(String, String)>,
     line: Line,
     framing: Framing,
     text: Vec<u8>,
@@ -56,36 +56,36 @@ enum Framing {
 }
 
 impl Ask {
-    pub fn new(verb: &str, target: &str) -> Self {
+    pub(crate) fn new(verb: &str, target: &str) -> Self {
         Self { verb: verb.to_owned(), target: target.to_owned(), fields: Vec::new(), body: Vec::new() }
     }
 
-    pub fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn post(target: &str, body: impl Into<Vec<u8>>) -> Self {
         let ask = Self { body: body.into(), ..Self::new("POST", target) };
         ask.field("Content-Type", "application/json").field("Accept", "application/json, text/event-stream")
     }
 
-    pub fn field(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Replaces or adds a field.
-    pub fn set(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.field(name, value)
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 
-    pub fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.set("Authorization", &format!("Bearer {token}"))
     }
 
-    pub fn bytes(&self, host: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, host: &str) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.verb, self.target).into_bytes();
         let has = |name: &str| self.fields.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         if !has("host") {
@@ -103,13 +103,13 @@ impl Ask {
     }
 
     /// On a connection of its own.
-    pub async fn at(&self, address: SocketAddr) -> Reply {
+    pub(crate) async fn at(&self, address: SocketAddr) -> Reply {
         let mut line = Line::open(address).await;
         line.ask(self).await
     }
 
     /// On a connection of its own, as a stream.
-    pub async fn flow(&self, address: SocketAddr) -> Flow {
+    pub(crate) async fn flow(&self, address: SocketAddr) -> Flow {
         let mut line = Line::open(address).await;
         line.write(&self.bytes(&line.host.clone())).await;
         line.flow().await
@@ -117,24 +117,24 @@ impl Ask {
 }
 
 impl Line {
-    pub async fn open(address: SocketAddr) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).expect("socket option");
         Self { stream, ahead: Vec::new(), host: address.to_string(), read: Vec::new() }
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         // A gateway that has answered already may have closed its side.
         let _closed = self.stream.write_all(bytes).await;
     }
 
-    pub async fn ask(&mut self, ask: &Ask) -> Reply {
+    pub(crate) async fn ask(&mut self, ask: &Ask) -> Reply {
         self.write(&ask.bytes(&self.host.clone())).await;
         self.reply(ask.verb == "HEAD").await
     }
 
     /// Reads one whole answer.
-    pub async fn reply(&mut self, bodiless: bool) -> Reply {
+    pub(crate) async fn reply(&mut self, bodiless: bool) -> Reply {
         self.read.clear();
         let (status, fields) = self.head().await;
         let framing = if bodiless { Framing::Length(0) } else { framing(status, &fields) };
@@ -225,7 +225,7 @@ impl Line {
 
 impl Flow {
     /// The next event with data; `None` at the end of the stream.
-    pub async fn event(&mut self) -> Option<Event> {
+    pub(crate) async fn event(&mut self) -> Option<Event> {
         loop {
             while let Some(end) = find(&self.text, b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
@@ -241,7 +241,7 @@ impl Flow {
     }
 
     /// The next message.
-    pub async fn message(&mut self) -> Option<Value> {
+    pub(crate) async fn message(&mut self) -> Option<Value> {
         loop {
             let event = self.event().await?;
             if let Some(data) = event.data.filter(|data| !data.is_empty()) {
@@ -251,7 +251,7 @@ impl Flow {
     }
 
     /// Everything until the stream ends.
-    pub async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         while !self.over && self.pull().await {}
         String::from_utf8_lossy(&self.text).into_owned()
     }
@@ -277,10 +277,10 @@ impl Flow {
 
 /// One server-sent event.
 #[derive(Debug, Clone, Default)]
-pub struct Event {
-    pub id: Option<String>,
-    pub data: Option<String>,
-    pub other: Vec<String>,
+pub(crate) struct Event {
+    pub(crate) id: Option<String>,
+    pub(crate) data: Option<String>,
+    pub(crate) other: Vec<String>,
 }
 
 impl Event {
@@ -298,16 +298,16 @@ impl Event {
 }
 
 impl Reply {
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The JSON-RPC message: the body, or the last event of it.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = self.text();
         if self.field("content-type") == Some("text/event-stream") {
             let last = text.split("\n\n").map(Event::of).filter_map(|event| event.data).filter(|data| !data.is_empty()).last();
@@ -317,15 +317,15 @@ impl Reply {
     }
 
     /// Status and code of a JSON-RPC error; code 0 where there is none.
-    pub fn code(&self) -> (u16, i64) {
+    pub(crate) fn code(&self) -> (u16, i64) {
         (self.status, self.json().pointer("/error/code").and_then(Value::as_i64).unwrap_or(0))
     }
 
-    pub fn result(&self) -> Value {
+    pub(crate) fn result(&self) -> Value {
         self.json().get("result").cloned().unwrap_or_else(|| panic!("a result, not {}: {}", self.status, self.text()))
     }
 
-    pub fn contains(&self, needle: &str) -> bool {
+    pub(crate) fn contains(&self, needle: &str) -> bool {
         find(&self.raw, needle.as_bytes()).is_some()
     }
 }
@@ -341,6 +341,6 @@ fn framing(status: u16, fields: &[(String, String)]) -> Framing {
     field("content-length").and_then(|length| length.parse().ok()).map_or(Framing::Close, Framing::Length)
 }
 
-pub fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len()).position(|window| window == needle)
+pub(crate) fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(hay, needle)
 }
