@@ -46,6 +46,16 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    keys: Keys,
+}
+
+/// Whether the keys of an object were compared before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// A text from outside.
+    Compare,
+    /// A [`RawJson`]: this reader has passed it, or it was written from such parts.
+    Known,
 }
 
 /// The reader calls itself for each level: no configuration may exhaust the stack.
@@ -62,7 +72,7 @@ impl RawJson {
     /// [`Fault`], with the byte position where there is one.
     pub fn parse(bytes: &Bytes, depth: usize) -> Result<Self, Fault> {
         let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?;
-        let mut reader = Reader { text, at: 0, depth: depth.min(DEPTH_CEILING) };
+        let mut reader = Reader { text, at: 0, depth: depth.min(DEPTH_CEILING), keys: Keys::Compare };
         let span = reader.value()?;
         reader.space();
         if reader.at == text.len() { Ok(Self(bytes.slice(span))) } else { Err(Fault::Syntax(reader.at)) }
@@ -79,7 +89,7 @@ impl RawJson {
     pub fn elements(&self) -> Option<Vec<Self>> {
         let text = std::str::from_utf8(&self.0).ok()?;
         let mut found = Vec::new();
-        let mut reader = Reader { text, at: 0, depth: usize::MAX };
+        let mut reader = Reader { text, at: 0, depth: usize::MAX, keys: Keys::Known };
         reader.array(&mut |span| found.push(Self(self.0.slice(span)))).ok()?;
         Some(found)
     }
@@ -88,7 +98,7 @@ impl RawJson {
     #[must_use]
     pub fn as_text(&self) -> Option<Cow<'_, str>> {
         let text = std::str::from_utf8(&self.0).ok()?;
-        Reader { text, at: 0, depth: 1 }.string().ok()
+        Reader { text, at: 0, depth: 1, keys: Keys::Known }.string().ok()
     }
 
     /// An integer written without fraction or exponent that fits `i64`; `None` for any other value.
@@ -128,7 +138,7 @@ impl RawJson {
     pub fn members(&self) -> Option<Vec<(String, Self)>> {
         let text = std::str::from_utf8(&self.0).ok()?;
         let mut found = Vec::new();
-        let mut reader = Reader { text, at: 0, depth: usize::MAX };
+        let mut reader = Reader { text, at: 0, depth: usize::MAX, keys: Keys::Known };
         reader.object(&mut |key, span| found.push((key.into_owned(), Self(self.0.slice(span))))).ok()?;
         Some(found)
     }
@@ -136,7 +146,17 @@ impl RawJson {
     /// The member of an object with exactly this key.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<Self> {
-        self.members()?.into_iter().find_map(|(key, value)| (key == name).then_some(value))
+        let text = std::str::from_utf8(&self.0).ok()?;
+        let mut found = None;
+        let mut reader = Reader { text, at: 0, depth: usize::MAX, keys: Keys::Known };
+        reader
+            .object(&mut |key, span| {
+                if found.is_none() && key == name {
+                    found = Some(span);
+                }
+            })
+            .ok()?;
+        found.map(|span| Self(self.0.slice(span)))
     }
 }
 
@@ -198,15 +218,17 @@ impl<'a> Reader<'a> {
             self.space();
             let place = self.at;
             let key = self.string()?;
-            if key.contains('\0') {
-                return Err(Fault::NulInKey(place));
-            }
-            let fresh = if few.len() < FEW_KEYS { !few.contains(&key) } else { !few.contains(&key) && many.insert(key.clone()) };
-            if !fresh {
-                return Err(Fault::DuplicateKey(place));
-            }
-            if few.len() < FEW_KEYS {
-                few.push(key.clone());
+            if self.keys == Keys::Compare {
+                if key.contains('\0') {
+                    return Err(Fault::NulInKey(place));
+                }
+                let fresh = if few.len() < FEW_KEYS { !few.contains(&key) } else { !few.contains(&key) && many.insert(key.clone()) };
+                if !fresh {
+                    return Err(Fault::DuplicateKey(place));
+                }
+                if few.len() < FEW_KEYS {
+                    few.push(key.clone());
+                }
             }
             self.space();
             self.take(b':')?;
@@ -252,6 +274,8 @@ impl<'a> Reader<'a> {
         let mut whole = String::new();
         let mut start = self.at;
         loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => {
                     let tail = self.text.get(start..self.at).ok_or(Fault::Syntax(self.at))?;
@@ -268,7 +292,6 @@ impl<'a> Reader<'a> {
                     whole.push(escaped);
                     start = self.at;
                 }
-                Some(byte) if byte >= 0x20 => self.at += 1,
                 _ => return Err(Fault::Syntax(self.at)),
             }
         }

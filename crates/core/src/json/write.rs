@@ -157,8 +157,13 @@ pub enum Edit {
 /// A string with the escapes that RFC 8259 section 7 demands and no others.
 pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
+    let mut rest = text.as_bytes();
+    while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        let (head, tail) = rest.split_at_checked(plain).unwrap_or_default();
+        out.extend_from_slice(head);
+        let Some((byte, tail)) = tail.split_first() else { break };
+        rest = tail;
+        match *byte {
             b'"' => out.extend_from_slice(br#"\""#),
             b'\\' => out.extend_from_slice(br"\\"),
             0x08 => out.extend_from_slice(br"\b"),
@@ -166,9 +171,9 @@ pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
             b'\n' => out.extend_from_slice(br"\n"),
             b'\r' => out.extend_from_slice(br"\r"),
             b'\t' => out.extend_from_slice(br"\t"),
-            0x00..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
+            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
         }
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }

@@ -4,6 +4,10 @@ use cedar_policy::pst::{BinaryOp, Clause, Expr, Var};
 
 /// The attribute of the context that holds the arguments of a call.
 pub(super) const ARGUMENTS: &str = "arguments";
+/// The attribute that holds the time.
+pub(super) const NOW: &str = "now";
+/// The attribute that holds the address at the other end.
+pub(super) const NETWORK: &str = "network";
 
 /// The expressions directly inside `expr`; `None` for a form that this code does not know.
 pub(super) fn children(expr: &Expr) -> Option<Vec<&Expr>> {
@@ -28,11 +32,16 @@ pub(super) const fn body(clause: &Clause) -> &std::sync::Arc<Expr> {
 
 /// True when `expr` may read arguments: directly, or through the bare context. An unknown form may.
 pub(super) fn reads_arguments(expr: &Expr) -> bool {
+    reads_context(expr, ARGUMENTS)
+}
+
+/// The same for any attribute of the context.
+pub(super) fn reads_context(expr: &Expr, name: &str) -> bool {
     match expr {
         Expr::Var(Var::Context) => true,
-        Expr::GetAttr { expr: inner, attr } if is_context(inner) => attr == ARGUMENTS,
-        Expr::HasAttr { expr: inner, attrs } if is_context(inner) => attrs.head == ARGUMENTS,
-        _ => children(expr).is_none_or(|inner| inner.into_iter().any(reads_arguments)),
+        Expr::GetAttr { expr: inner, attr } if is_context(inner) => attr == name,
+        Expr::HasAttr { expr: inner, attrs } if is_context(inner) => attrs.head == name,
+        _ => children(expr).is_none_or(|inner| inner.into_iter().any(|inner| reads_context(inner, name))),
     }
 }
 

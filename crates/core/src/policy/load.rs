@@ -1,11 +1,12 @@
 //! From the texts of policies to [`Rules`], or to every fault in them.
 
 use super::arguments::{Shape, shape_of_clauses};
-use super::expr::{body, reads_resource};
+use super::expr::{NETWORK, NOW, body, reads_context, reads_resource};
+use super::memory::Memory;
 use super::permit::Obligation;
 use super::relax::{Relaxed, relax};
 use super::request::Kinds;
-use super::rules::{PolicyError, Rule, Rules, Source};
+use super::rules::{PolicyError, Reads, Rule, Rules, Source};
 use super::schema::{BUILTIN, Base};
 use super::slices::{Action, Slices};
 use crate::id::RuleId;
@@ -60,6 +61,7 @@ pub(super) fn load(sources: &[Source], schema: Option<&str>) -> Result<Rules, Ve
         rules,
         kinds,
         authorizer: Authorizer::new(),
+        memory: Memory::default(),
         version: version(sources, schema),
     })
 }
@@ -250,7 +252,7 @@ fn rule(source: &Source, offset: usize, policy: &Policy) -> Result<Rule, Vec<Pol
     }
     let form = typed(policy).map_err(|error| fail(error, "See the schema for what rules can speak about.")).ok();
     match (id, form) {
-        (Some(id), Some((shape, listing, reads_resource))) if errors.is_empty() => {
+        (Some(id), Some((shape, listing, reads))) if errors.is_empty() => {
             let named = PolicyId::new(id.as_str());
             let line = error_at(source, offset, String::new(), None).line;
             Ok(Rule {
@@ -261,7 +263,7 @@ fn rule(source: &Source, offset: usize, policy: &Policy) -> Result<Rule, Vec<Pol
                 obligations,
                 listing: listing.map(|listing| listing.new_id(named.clone())),
                 shape,
-                reads_resource,
+                reads,
                 actions: actions(policy),
                 principal: principal(policy),
                 resource: resource(policy),
@@ -279,12 +281,17 @@ fn obligations(text: &str) -> Result<Vec<Obligation>, String> {
     named.map(|set| set.into_iter().collect())
 }
 
-/// The arguments that a rule reads, its form for lists, and whether its conditions look at the resource.
-fn typed(policy: &Policy) -> Result<(Option<Shape>, Option<Policy>, bool), String> {
+/// The arguments that a rule reads, its form for lists, and what else its conditions look at.
+fn typed(policy: &Policy) -> Result<(Option<Shape>, Option<Policy>, Reads), String> {
     let tree = policy.to_pst().map_err(|error| error.to_string())?;
     let template = tree.body();
     let shape = shape_of_clauses(template.clauses()).map_err(|error| error.to_string())?;
-    let looks = template.clauses().iter().any(|clause| reads_resource(body(clause)));
+    let conditions = || template.clauses().iter().map(body);
+    let reads = Reads {
+        resource: conditions().any(|condition| reads_resource(condition)),
+        now: conditions().any(|condition| reads_context(condition, NOW)),
+        network: conditions().any(|condition| reads_context(condition, NETWORK)),
+    };
     let listing = match relax(template) {
         Relaxed::Same => Some(policy.clone()),
         Relaxed::Dropped => None,
@@ -294,7 +301,7 @@ fn typed(policy: &Policy) -> Result<(Option<Shape>, Option<Policy>, bool), Strin
             Some(Policy::from_pst(pst::Policy::Static(relaxed)).map_err(|error| error.to_string())?)
         }
     };
-    Ok((shape, listing, looks))
+    Ok((shape, listing, reads))
 }
 
 fn actions(policy: &Policy) -> Vec<Action> {

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod filter;
 mod judge;
 mod load;
+mod memory;
 pub mod permit;
 mod relax;
 mod request;

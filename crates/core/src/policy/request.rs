@@ -2,8 +2,9 @@
 //! tests of policies all come through here, so they cannot drift apart.
 
 use super::arguments::{Misfit, Shape};
-use super::expr::ARGUMENTS;
-use super::rules::{Rule, Rules};
+use super::expr::{ARGUMENTS, NETWORK, NOW};
+use super::memory::Key;
+use super::rules::{Reads, Rule, Rules};
 use super::slices::{Action, Bucket};
 use crate::id::{GroupName, ServerName, UserId};
 use crate::identity::caller::Level;
@@ -60,7 +61,7 @@ pub(super) enum Grants {
 }
 
 /// What Cedar said.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ruling {
     /// Satisfied permits, in the order of the files.
     pub(super) permits: Vec<usize>,
@@ -73,6 +74,9 @@ pub(super) struct Ruling {
     /// How many rules were looked at.
     pub(super) evaluated: usize,
 }
+
+/// For questions over rules of any scope.
+const EVERYTHING: Reads = Reads { resource: true, now: true, network: true };
 
 /// The names of the schema, parsed once.
 #[derive(Debug)]
@@ -96,6 +100,8 @@ pub(super) struct Asker<'a> {
     /// `None`, the user, the groups.
     principals: Vec<Option<EntityUid>>,
     server: EntityUid,
+    /// The caller's part of what a ruling depends on.
+    key: Key,
 }
 
 /// A question that is ready but for the action's own part.
@@ -118,6 +124,21 @@ impl Who<'_> {
             What::Server => return None,
         };
         Some(format!("{}:{}", self.server, class.as_str()))
+    }
+
+    /// All that rulings depend on here, apart from the address and the time.
+    fn key(&self) -> Key {
+        let mut key = Key::default();
+        key.part(self.user.issuer()).part(self.user.subject());
+        key.parts(self.groups.iter().map(GroupName::as_str));
+        key.part(self.client).parts(self.agent.into_iter());
+        key.part(self.level.as_str()).part(if self.verified { "verified" } else { "" });
+        key.parts(self.granted.iter().map(String::as_str));
+        key.part(self.server.as_str()).part(match self.era {
+            Era::Legacy(_) => "legacy",
+            Era::Modern => "modern",
+        });
+        key
     }
 
     /// Whether the credential was granted a scope of this server, by name or through `*`.
@@ -174,7 +195,7 @@ impl Kinds {
     /// True for rules that allow one resource of a server and not another, or look at the URI.
     pub(super) fn tells_resources_apart(&self, rule: &Rule) -> bool {
         rule.actions.contains(&Action::Read)
-            && (rule.reads_resource || rule.resource.as_ref().is_some_and(|uid| *uid.type_name() == self.resource))
+            && (rule.reads.resource || rule.resource.as_ref().is_some_and(|uid| *uid.type_name() == self.resource))
     }
 
     fn risk(&self, class: RiskClass) -> &EntityUid {
@@ -205,7 +226,8 @@ impl<'a> Asker<'a> {
         let groups = who.groups.iter().map(|group| uid(&rules.kinds.group, group.as_str()));
         let principals = [None, Some(user.clone())].into_iter().chain(groups.map(Some)).collect();
         let server = uid(&rules.kinds.server, who.server.as_str());
-        Self { rules, who, user, principals, server }
+        let key = who.key();
+        Self { rules, who, user, principals, server, key }
     }
 
     pub(super) const fn who(&self) -> &Who<'a> {
@@ -220,17 +242,49 @@ impl<'a> Asker<'a> {
     pub(super) fn ask(&self, what: What<'_>, view: View<'_>, grants: Grants) -> Ruling {
         let subject = self.subject(what);
         let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
+        let reads = buckets.iter().fold(Reads::default(), |all, bucket| all.or(bucket.reads));
+        let steady = !reads.now && buckets.iter().all(|bucket| bucket.readers.is_empty());
+        let key = steady.then(|| self.key_of(what, view, grants, reads));
+        if let Some(known) = key.as_ref().and_then(|key| self.rules.memory.recall(key)) {
+            return known;
+        }
         let arguments = match self.arguments(&buckets, view) {
             Ok(arguments) => arguments,
             Err(ruling) => return ruling,
         };
-        match self.question(&subject, self.context(what, arguments, grants)) {
+        let ruling = match self.question(&subject, self.context(what, arguments, grants, reads)) {
             Ok((request, entities)) => self.evaluate(&buckets, &request, &entities, |bucket| match view {
                 View::Call(_) => &bucket.call,
                 View::List => &bucket.listing,
             }),
             Err(fault) => Ruling::fault(fault),
+        };
+        if let Some(key) = key {
+            self.rules.memory.keep(key, &ruling);
         }
+        ruling
+    }
+
+    /// All that Cedar is told, apart from the time and the arguments: those of [`Self::context`], [`Self::entities`] and
+    /// [`Self::subject`], and which form of the rules is asked.
+    fn key_of(&self, what: What<'_>, view: View<'_>, grants: Grants, reads: Reads) -> Key {
+        let mut key = self.key.clone();
+        key.part(match (view, grants) {
+            (View::Call(_), Grants::Held) => "call",
+            (View::Call(_), Grants::WithNeeded) => "call+",
+            (View::List, Grants::Held) => "list",
+            (View::List, Grants::WithNeeded) => "list+",
+        });
+        match what {
+            What::Tool { name, class } => key.part("tool").part(name).part(class.as_str()),
+            What::Resource { uri } => key.part("resource").part(uri),
+            What::Prompt { name } => key.part("prompt").part(name),
+            What::Server => key.part("server"),
+        };
+        if reads.network {
+            key.part(&self.who.peer.to_canonical().to_string());
+        }
+        key
     }
 
     /// The permits that would hold if there were no forbids. For explanations only.
@@ -238,7 +292,7 @@ impl<'a> Asker<'a> {
         let subject = self.subject(what);
         let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
         let Ok(arguments) = self.arguments(&buckets, view) else { return Vec::new() };
-        let Ok((request, entities)) = self.question(&subject, self.context(what, arguments, Grants::Held)) else { return Vec::new() };
+        let Ok((request, entities)) = self.question(&subject, self.context(what, arguments, Grants::Held, EVERYTHING)) else { return Vec::new() };
         let permits = buckets.iter().flat_map(|bucket| &bucket.members).filter_map(|at| self.rules.rules.get(*at));
         let permits = permits.filter(|rule| rule.effect == Effect::Permit).map(|rule| rule.policy.clone());
         let Ok(set) = PolicySet::from_policies(permits) else { return Vec::new() };
@@ -253,7 +307,7 @@ impl<'a> Asker<'a> {
     pub(super) fn ask_unsliced(&self, what: What<'_>) -> Ruling {
         let subject = self.subject(what);
         let arguments = RestrictedExpression::new_record([]).expect("empty record");
-        let (request, entities) = self.question(&subject, self.context(what, arguments, Grants::Held)).expect("request");
+        let (request, entities) = self.question(&subject, self.context(what, arguments, Grants::Held, EVERYTHING)).expect("request");
         let set = PolicySet::from_policies(self.rules.rules.iter().map(|rule| rule.policy.clone())).expect("set");
         let mut ruling = Ruling { evaluated: self.rules.rules.len(), ..Ruling::default() };
         self.ask_cedar(&set, &request, &entities, &mut ruling);
@@ -268,7 +322,7 @@ impl<'a> Asker<'a> {
         let Some((_, rest)) = subject.resources.split_first() else { return false };
         let own = rest.first().into_iter().cloned().collect::<Vec<_>>();
         let named = self.rules.slices.concerning(subject.action, &self.principals, &own).next().is_some();
-        !named && self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).all(|bucket| !bucket.reads_resource)
+        !named && self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).all(|bucket| !bucket.reads.resource)
     }
 
     fn subject(&self, what: What<'_>) -> Subject {
@@ -312,7 +366,8 @@ impl<'a> Asker<'a> {
         all.fit(&value, &mut Vec::new()).map_err(|misfit| Ruling::fault(format!("argument {}: not {}", misfit.path, misfit.expected)))
     }
 
-    fn context(&self, what: What<'_>, arguments: RestrictedExpression, grants: Grants) -> Result<Context, String> {
+    /// What `reads` does not name is left out where it is dear to make: no rule asks for it.
+    fn context(&self, what: What<'_>, arguments: RestrictedExpression, grants: Grants, reads: Reads) -> Result<Context, String> {
         let who = &self.who;
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let record = |pairs: Vec<(&str, RestrictedExpression)>| {
@@ -334,9 +389,13 @@ impl<'a> Asker<'a> {
             ("level", text(who.level.as_str())),
             ("granted", self.granted(extra)),
             ("session", record(vec![("era", text(era))])?),
-            ("network", record(vec![("peer", RestrictedExpression::new_ip(who.peer.to_canonical().to_string()))])?),
-            ("now", RestrictedExpression::new_datetime(who.now.to_string())),
         ];
+        if reads.network {
+            pairs.push((NETWORK, record(vec![("peer", RestrictedExpression::new_ip(who.peer.to_canonical().to_string()))])?));
+        }
+        if reads.now {
+            pairs.push((NOW, RestrictedExpression::new_datetime(who.now.to_string())));
+        }
         pairs.extend(needed.map(|needed| ("needs", RestrictedExpression::new_string(needed))));
         if matches!(what, What::Tool { .. } | What::Prompt { .. }) {
             pairs.push((ARGUMENTS, arguments));

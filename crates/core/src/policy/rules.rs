@@ -4,6 +4,7 @@
 
 use super::arguments::Shape;
 use super::load;
+use super::memory::Memory;
 use super::permit::Obligation;
 use super::request::Kinds;
 use super::schema::BUILTIN;
@@ -45,6 +46,7 @@ pub struct Rules {
     pub(super) slices: Slices,
     pub(super) kinds: Kinds,
     pub(super) authorizer: Authorizer,
+    pub(super) memory: Memory,
     /// Some rule tells resources of a server apart.
     pub(super) tells_resources_apart: bool,
     pub(super) version: Arc<str>,
@@ -65,7 +67,7 @@ pub(super) struct Rule {
     pub(super) listing: Option<Policy>,
     /// The arguments it reads, if any.
     pub(super) shape: Option<Shape>,
-    pub(super) reads_resource: bool,
+    pub(super) reads: Reads,
     pub(super) actions: Vec<Action>,
     /// The user or group that its scope names.
     pub(super) principal: Option<EntityUid>,
@@ -73,8 +75,32 @@ pub(super) struct Rule {
     pub(super) resource: Option<EntityUid>,
 }
 
+/// What the conditions of a rule, or of several, may look at besides the caller and the arguments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// Attributes of the resource.
+    pub(super) resource: bool,
+    /// The time.
+    pub(super) now: bool,
+    /// The address.
+    pub(super) network: bool,
+}
+
 /// The built-in policy of laptop mode.
 const LAPTOP: &str = include_str!("laptop.cedar");
+
+// === impl Reads ===
+
+impl Reads {
+    /// What this or the other looks at.
+    pub(super) const fn or(self, other: Self) -> Self {
+        Self {
+            resource: self.resource || other.resource,
+            now: self.now || other.now,
+            network: self.network || other.network,
+        }
+    }
+}
 
 // === impl Rules ===
 

@@ -5,7 +5,7 @@
 //! under none. A request looks into the buckets of its principal and groups times those of its resource, server and risk;
 //! Cedar then tests the scopes again, so a wrong bucket could only hide a rule, and the property test compares with all rules.
 
-use super::rules::Rule;
+use super::rules::{Reads, Rule};
 use cedar_policy::{EntityUid, PolicySet, PolicySetError};
 use std::collections::HashMap;
 
@@ -33,8 +33,8 @@ pub(super) struct Bucket {
     pub(super) members: Vec<usize>,
     /// Those that read arguments.
     pub(super) readers: Vec<usize>,
-    /// One of them looks at attributes of the resource.
-    pub(super) reads_resource: bool,
+    /// What one of them looks at.
+    pub(super) reads: Reads,
 }
 
 type ByResource = HashMap<Option<EntityUid>, Bucket>;
@@ -101,7 +101,7 @@ impl Slices {
 
 impl Bucket {
     fn empty() -> Self {
-        Self { call: PolicySet::new(), listing: PolicySet::new(), members: Vec::new(), readers: Vec::new(), reads_resource: false }
+        Self { call: PolicySet::new(), listing: PolicySet::new(), members: Vec::new(), readers: Vec::new(), reads: Reads::default() }
     }
 
     fn add(&mut self, at: usize, rule: &Rule) -> Result<(), PolicySetError> {
@@ -113,7 +113,7 @@ impl Bucket {
         if rule.shape.is_some() {
             self.readers.push(at);
         }
-        self.reads_resource |= rule.reads_resource;
+        self.reads = self.reads.or(rule.reads);
         Ok(())
     }
 }

@@ -655,3 +655,71 @@ fn measure() {
         time("list of 100 unnamed", 200, &|| drop(filter::tools(&rules, &facts(None), &bound, &others)));
     }
 }
+
+#[test]
+fn pol_05_a_ruling_is_remembered_for_exactly_the_same_question_only() {
+    let rules = rules(
+        r#"
+        @id("tools") permit (principal, action == Action::"call", resource in Risk::"read");
+        @id("bob") forbid (principal == User::"local/bob", action == Action::"call", resource);
+        @id("secret") forbid (principal, action == Action::"call", resource) when { resource.name == "secret" };
+        @id("granted") forbid (principal, action == Action::"call", resource) when { !context.granted.contains("github:read") };
+        @id("old") forbid (principal, action == Action::"call", resource) when { context.session.era == "legacy" };
+        @id("agent") forbid (principal, action == Action::"call", resource) when { context.client has agent };
+        @id("group") forbid (principal in Group::"guests", action == Action::"call", resource);
+        @id("far") forbid (principal, action == Action::"call", resource) unless { context.network.peer.isLoopback() };
+        "#,
+    );
+    let read = ["github:read"];
+    let asks = |bound: &Bound, name: &str, class: RiskClass, peer: IpAddr| {
+        let facts = Facts { peer, ..facts(None) };
+        let asker = Asker::new(&rules, who(&facts, bound));
+        let what = What::Tool { name, class };
+        let first = asker.ask(what, View::Call(None), Grants::Held);
+        let again = asker.ask(what, View::Call(None), Grants::Held);
+        let whole = asker.ask_unsliced(what);
+        assert_eq!((&first.permits, &first.forbids), (&again.permits, &again.forbids));
+        assert_eq!((&first.permits, &first.forbids), (&whole.permits, &whole.forbids));
+        first.allows()
+    };
+    let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let alice = bound(&[], &read);
+    assert!(asks(&alice, "list", RiskClass::Read, home));
+    assert!(!asks(&alice, "secret", RiskClass::Read, home));
+    assert!(!asks(&alice, "list", RiskClass::Write, home));
+    assert!(!asks(&alice, "list", RiskClass::Read, "192.0.2.1".parse().expect("address")));
+    assert!(!asks(&bound(&[], &[]), "list", RiskClass::Read, home));
+    assert!(!asks(&bound(&["guests"], &read), "list", RiskClass::Read, home));
+    assert!(!asks(&bound_as(caller("bob", &[], &read), Claim::PerRequest), "list", RiskClass::Read, home));
+    assert!(!asks(&bound_as(caller("alice", &[], &read), Claim::New(Version::V2025_11_25)), "list", RiskClass::Read, home));
+    assert!(asks(&alice, "list", RiskClass::Read, home));
+}
+
+#[test]
+fn pol_05_what_depends_on_time_or_arguments_is_decided_each_time() {
+    let rules = rules(
+        r#"
+        @id("until") permit (principal, action == Action::"call", resource in Risk::"read")
+        when { context.now < datetime("2026-11-24T10:00:00Z") };
+        @id("size") permit (principal, action == Action::"call", resource in Risk::"write")
+        when { context.arguments has n && context.arguments.n < 5 };
+        "#,
+    );
+    let bound = bound(&[], &["github:read", "github:write"]);
+    let at = |text: &str| {
+        let now = text.parse::<jiff::Timestamp>().expect("time").as_millisecond();
+        let facts = Facts { now: Timestamp::from_millis(u64::try_from(now).expect("after 1970")), ..facts(None) };
+        let asker = Asker::new(&rules, who(&facts, &bound));
+        asker.ask(What::Tool { name: "list", class: RiskClass::Read }, View::Call(None), Grants::Held).allows()
+    };
+    assert!(at("2026-11-24T09:59:59Z"));
+    assert!(!at("2026-11-24T10:00:00Z"));
+    let facts = facts(None);
+    let asker = Asker::new(&rules, who(&facts, &bound));
+    let with = |n: u32| {
+        let arguments = RawJson::parse(&Bytes::from(format!(r#"{{"n":{n}}}"#)), 8).expect("arguments");
+        asker.ask(What::Tool { name: "put", class: RiskClass::Write }, View::Call(Some(&arguments)), Grants::Held).allows()
+    };
+    assert!(with(4));
+    assert!(!with(6));
+}
