@@ -190,6 +190,16 @@ fn l14_a_taken_port_is_named_with_its_owner_and_never_moved() {
 }
 
 #[test]
+fn the_variable_for_clients_is_in_the_way_of_no_command() {
+    let home = Home::new("variable");
+    for arguments in [&["--json", "config", "check"] as &[&str], &["--json", "server", "list"]] {
+        let ran = home.command(arguments).env("DOORWARD_KEY", "dwk_x").output().expect("ran");
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stdout));
+        assert!(!String::from_utf8_lossy(&ran.stdout).contains("dwk_x"));
+    }
+}
+
+#[test]
 fn l1_no_option_opens_it_to_others() {
     let home = Home::new("open");
     let ran = home.command(&["--json"]).env("DOORWARD_LISTEN__ADDRESS", "0.0.0.0:8417").output().expect("ran");
