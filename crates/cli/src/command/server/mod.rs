@@ -68,7 +68,7 @@ pub struct ApproveArguments {
     /// Its name in the configuration
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Every tool
+    /// Every tool (of a command that is approved already, or with --command)
     #[arg(long, conflicts_with_all = ["read_only", "tools"])]
     pub all: bool,
     /// Only tools that claim to change nothing
@@ -273,7 +273,7 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
         let digest = stdio
             .digest(&name)
             .ok_or_else(|| Failure::new(Exit::Configuration, "server.command", "the command cannot be run", "see doorward config check"))?;
-        if !arguments.command && !arguments.all && !matches!(opened.store.launch_approved(&name, &digest).await, Ok(true)) {
+        if !arguments.command && !matches!(opened.store.launch_approved(&name, &digest).await, Ok(true)) {
             console.say(format_args!("{name} would run:\n    {}", inert(&command.argv.join(" "))));
             let help = format!("look at it, then: doorward server approve {name} --command --read-only");
             return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));
