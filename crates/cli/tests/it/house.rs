@@ -101,11 +101,12 @@ impl House {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        command.env_clear().env("HOME", &self.0).env("LC_ALL", "C.UTF-8").current_dir(&self.0).args(arguments);
+        command.env_clear().env("HOME", &self.0).env("LC_ALL", "C.UTF-8").current_dir(&self.0);
         command.arg("--state").arg(self.path("state"));
         if Path::new(&self.path("doorward.toml")).exists() {
             command.arg("--config").arg(self.path("doorward.toml"));
         }
+        command.args(arguments);
         command
     }
 }

@@ -165,7 +165,19 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 impl Opened {
+    /// What the server offers. A command that nobody approved does not run for it (I9).
     async fn definitions(&self) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
+        if let Reached::Stdio(stdio) = &self.upstream.reach {
+            let name = &self.upstream.config.name;
+            let approved = match stdio.digest(name) {
+                Some(digest) => self.store.launch_approved(name, &digest).await.map_err(|error| unavailable(&error))?,
+                None => false,
+            };
+            if !approved {
+                let help = format!("look at it: doorward server show {name}, then: doorward server approve {name} --command --read-only");
+                return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));
+            }
+        }
         definitions(&self.upstream, self.secret.as_ref(), &self.tasks).await
     }
 
