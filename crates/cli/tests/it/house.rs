@@ -1,7 +1,5 @@
 //! An installation for a test: a directory of its own with configuration and state, and the program run on it.
 
-#![expect(dead_code, reason = "each test file uses its part")]
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
