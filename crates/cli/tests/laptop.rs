@@ -67,7 +67,7 @@ impl Laptop {
     }
 
     fn key(&self) -> Option<String> {
-        let (_, rest) = self.seen.split_once("export DOORWARD_KEY=")?;
+        let (_, rest) = self.seen.split_once("export MCP_KEY=")?;
         rest.split_whitespace().next().map(str::to_owned)
     }
 

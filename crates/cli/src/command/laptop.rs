@@ -214,15 +214,15 @@ impl Screen<'_> {
         let url = format!("http://{}/k/{server}/mcp", self.address);
         console.say(console.paint(Paint::Strong, "  First key: shown this once, kept here as a digest only"));
         console.say("");
-        console.say(format_args!("export DOORWARD_KEY={}", token.reveal()));
+        console.say(format_args!("export MCP_KEY={}", token.reveal()));
         console.say("");
         console.say(format_args!("  It reads, and lives {FIRST_LIFE} (doorward apikey revoke {id} ends it). Then, in the same shell:"));
         console.say("");
         console.say(format_args!("claude mcp add --transport http doorward {url} \\"));
-        console.say("  --header \"Authorization: Bearer $DOORWARD_KEY\"");
+        console.say("  --header \"Authorization: Bearer $MCP_KEY\"");
         console.say("");
         console.say(format_args!("codex mcp add doorward --url {url} \\"));
-        console.say("  --bearer-token-env-var DOORWARD_KEY");
+        console.say("  --bearer-token-env-var MCP_KEY");
         console.say("");
         console.say("  VS Code, .vscode/mcp.json:");
         console.say(format_args!("{{\"servers\": {{\"doorward\": {{\"type\": \"http\", \"url\": \"{url}\","));

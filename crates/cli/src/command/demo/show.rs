@@ -206,11 +206,11 @@ impl<'a> Show<'a> {
             String::new(),
             "Kept until Ctrl-C, which removes everything. A key for alice:".to_owned(),
             String::new(),
-            format!("export DOORWARD_KEY={key}"),
+            format!("export MCP_KEY={key}"),
             format!("claude mcp add --transport http doorward-demo {url} \\"),
-            "  --header \"Authorization: Bearer $DOORWARD_KEY\"".to_owned(),
+            "  --header \"Authorization: Bearer $MCP_KEY\"".to_owned(),
             format!("codex mcp add doorward-demo --url {url} \\"),
-            "  --bearer-token-env-var DOORWARD_KEY".to_owned(),
+            "  --bearer-token-env-var MCP_KEY".to_owned(),
             format!("doorward audit tail --follow --file {}", inert(&stage.record().display().to_string())),
         ];
         for line in lines {
