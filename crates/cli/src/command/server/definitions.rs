@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest text that is read back.
 const LARGEST: u64 = 4 << 20;
-/// Deepest nesting that is read back.
-const DEPTH: usize = 64;
+/// Deepest nesting that is read back: as deep as an upstream may nest.
+const DEPTH: usize = 128;
 
 fn directory(state: &Path, server: &ServerName) -> PathBuf {
     state.join("definitions").join(server.as_str())
@@ -75,6 +75,9 @@ mod tests {
         assert_eq!(kept(&state, &server, &digest), Some(definition));
         fs::write(directory(&state, &server).join(name(&digest)), r#"{"name":"t","description":"Harmless."}"#).expect("written");
         assert_eq!(kept(&state, &server, &digest), None);
+        let raw = RawJson::parse(&br#"{"name":"t","inputSchema":{"maximum":1e2}}"#.as_slice().into(), DEPTH).expect("valid");
+        keep(&state, &server, &raw.canonical_digest(), &raw).expect("kept");
+        assert!(kept(&state, &server, &raw.canonical_digest()).is_some(), "a number counts as it was written, as in the catalogue");
         fs::remove_dir_all(&state).expect("removed");
     }
 }
