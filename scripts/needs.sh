@@ -1,7 +1,7 @@
 # Shared by scripts/first and scripts/test; sourced, never run. Checks that the few programs that a build needs are there. As root on a
 # Debian-like system it installs them, otherwise it says which are missing. The Rust toolchain is never installed by itself.
 
-# needs PROGRAM... : of cc, python3, venv, curl.
+# needs PROGRAM... : of cc, python3, venv.
 needs() {
   local program missing=() packages=()
   if ! command -v cargo > /dev/null; then

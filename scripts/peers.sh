@@ -1,4 +1,4 @@
-# Shared by scripts/conformance and scripts/clients; sourced, never run. Owns the cache of pinned public packages and the start and end of peer
+# Shared by scripts/first, scripts/conformance and scripts/clients; sourced, never run. Owns the cache of pinned public packages and the start and end of peer
 # processes. Bash 4.4 or newer.
 
 # Everything that is downloaded lives here, outside the tree.

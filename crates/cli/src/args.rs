@@ -28,7 +28,7 @@ pub struct Global {
     /// Configuration file, TOML or JSON [default: $DOORWARD_CONFIG, else the first of ~/.config/doorward/doorward.toml, /etc/doorward/doorward.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory for keys, database and record [default: $DOORWARD_STATE, else ~/.local/share/doorward]
+    /// Directory for keys, database and record [default: $DOORWARD_STATE, else the first of $STATE_DIRECTORY, $XDG_STATE_HOME/doorward, ~/.local/share/doorward]
     #[arg(long, global = true, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Print JSON documents with "v": 1 on stdout, also for errors

@@ -149,13 +149,31 @@ mod tests {
         assert!(tasks.run(async { panic!("on purpose") }).await.is_err());
         assert!(tasks.are_well());
         tasks.essential(async { panic!("on purpose") });
-        assert_eq!(tasks.stop(Duration::from_secs(5)).await, 0);
-        assert!(!tasks.are_well() || tasks.is_stopping());
+        assert!(tasks.are_well(), "it has not run yet");
+        ended(&tasks).await;
+        assert!(!tasks.are_well());
+    }
+
+    #[tokio::test]
+    async fn an_essential_task_that_just_ends_is_noticed_too() {
         let tasks = Tasks::new();
         tasks.essential(async {});
+        ended(&tasks).await;
+        assert!(!tasks.are_well());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_an_essential_task_at_shutdown_is_no_loss() {
+        let tasks = Tasks::new();
+        let own = tasks.clone();
+        tasks.essential(async move { own.stopping().await });
+        assert_eq!(tasks.stop(Duration::from_secs(5)).await, 0);
+        assert!(tasks.are_well());
+    }
+
+    async fn ended(tasks: &Tasks) {
         while tasks.running() > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(!tasks.are_well());
     }
 }

@@ -93,6 +93,26 @@ fn the_canonical_form_ignores_order_space_and_escapes_but_no_digit() {
     assert_ne!(digest(r#"["a","b"]"#), digest(r#"["b","a"]"#));
 }
 
+#[test]
+fn pol_02_any_change_of_content_is_another_digest() {
+    let base = serde_json::json!({"name": "query", "description": "Reads.", "inputSchema": {"type": "object"}});
+    let same = serde_json::json!({"inputSchema": {"type": "object"}, "description": "Reads.", "name": "query"});
+    let digest_of = |definition: &serde_json::Value| RawJson::of(definition).canonical_digest();
+    let digest = digest_of(&base);
+    assert_eq!(digest, digest_of(&same), "member order is not content");
+    for (key, value) in [
+        ("description", serde_json::json!("Reads.\u{200b}")),
+        ("title", serde_json::json!("Query")),
+        ("annotations", serde_json::json!({"readOnlyHint": true})),
+        ("outputSchema", serde_json::json!({})),
+        ("inputSchema", serde_json::json!({"type": "object", "x-mcp-header": "A"})),
+    ] {
+        let mut changed = base.clone();
+        changed[key] = value;
+        assert_ne!(digest, digest_of(&changed), "{key}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_back_the_same(key in "\\PC{0,12}", text in any::<String>()) {

@@ -5,7 +5,6 @@
 use super::permit::Obligation;
 use crate::id::ToolName;
 use crate::time::Timestamp;
-use aws_lc_rs::digest::{SHA256, digest};
 use std::net::IpAddr;
 
 /// What `decide` needs to know besides caller and call.
@@ -35,7 +34,7 @@ pub struct ToolFacts {
     pub class: RiskClass,
     /// True only if the definition that the server gives now is the approved one.
     pub approved: bool,
-    /// [`definition_digest`] of the definition that the server gives now.
+    /// [`canonical_digest`](crate::json::RawJson::canonical_digest) of the whole definition that the server gives now.
     pub digest: [u8; 32],
 }
 
@@ -48,20 +47,6 @@ pub enum RiskClass {
     Write,
     /// May destroy.
     Destructive,
-}
-
-/// A definition that has no canonical form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the tool definition has no canonical JSON form")]
-pub struct NotCanonical;
-
-/// SHA-256 over the canonical JSON (RFC 8785) of a whole tool definition: any change of content is another digest.
-///
-/// # Errors
-/// [`NotCanonical`] if the definition cannot be written canonically; such a tool is never approved.
-pub fn definition_digest(definition: &serde_json::Value) -> Result<[u8; 32], NotCanonical> {
-    let canonical = serde_json_canonicalizer::to_vec(definition).map_err(|_| NotCanonical)?;
-    digest(&SHA256, &canonical).as_ref().try_into().map_err(|_| NotCanonical)
 }
 
 // === impl RiskClass ===
@@ -101,26 +86,6 @@ impl RiskClass {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn pol_02_any_change_of_content_is_another_digest() {
-        let base = json!({"name": "query", "description": "Reads.", "inputSchema": {"type": "object"}});
-        let same = json!({"inputSchema": {"type": "object"}, "description": "Reads.", "name": "query"});
-        let digest = definition_digest(&base);
-        assert!(digest.is_ok());
-        assert_eq!(digest, definition_digest(&same), "member order is not content");
-        for (key, value) in [
-            ("description", json!("Reads.\u{200b}")),
-            ("title", json!("Query")),
-            ("annotations", json!({"readOnlyHint": true})),
-            ("outputSchema", json!({})),
-            ("inputSchema", json!({"type": "object", "x-mcp-header": "A"})),
-        ] {
-            let mut changed = base.clone();
-            changed[key] = value;
-            assert_ne!(digest, definition_digest(&changed), "{key}");
-        }
-    }
 
     #[test]
     fn absent_and_contradicting_hints_count_as_destructive() {

@@ -40,7 +40,7 @@ pub enum Verb {
     Other,
 }
 
-/// Every route with whether it is public; the unauthorized test walks this table.
+/// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
 pub const ROUTES: [(&str, bool); 6] =
     [("/healthz", true), ("/readyz", true), ("/mcp", false), ("/k/mcp", false), ("/s/{server}/mcp", false), ("/k/{server}/mcp", false)];
 

@@ -182,17 +182,6 @@ impl Session {
         self.lock().calls.get(id).cloned()
     }
 
-    /// Our id of the only call in flight (protocol 16.2: what is not tied to a call is attributed only if there is no doubt).
-    #[must_use]
-    pub fn only_call(&self) -> Option<i64> {
-        let table = self.lock();
-        let mut calls = table.calls.values();
-        match (calls.next(), calls.next()) {
-            (Some(only), None) => Some(only.upstream_id),
-            _ => None,
-        }
-    }
-
     /// Enters a question under an id that we minted.
     ///
     /// # Errors
@@ -256,12 +245,6 @@ impl Session {
     /// Hands a child process to this session.
     pub fn set_child(&self, child: Arc<Pipe>) {
         self.lock().child = Some(child);
-    }
-
-    /// True once it was ended.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.lock().ended
     }
 
     fn end(&self) -> Option<Arc<Pipe>> {

@@ -3,6 +3,7 @@
 use super::house::{House, Key, canary, secretly, server, within};
 use super::speak::{MODERN, end, initialize, legacy, legacy_call, listen, modern, modern_call, said, text};
 use super::wire::Ask;
+use doorward_gateway::listen::route::ROUTES;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use serde_json::{Value, json};
@@ -57,6 +58,44 @@ fn everything(key: &Key, server: &str, session: &str) -> Vec<(String, Ask)> {
         all.push((verb.to_owned(), Ask::new(verb, &key.path(server)).bearer(&key.text)));
     }
     all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
+    let (alpha, beta, house) = two_servers().await;
+    let before = house.recorded("refused", "no_credential").len();
+    let mut refused = 0;
+    for (route, public) in ROUTES {
+        for name in ["alpha", "nosuch"] {
+            let path = route.replace("{server}", name);
+            for verb in ["GET", "POST", "DELETE", "HEAD"] {
+                let ask = if verb == "POST" {
+                    Ask::post(&path, json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string())
+                } else {
+                    Ask::new(verb, &path)
+                };
+                let reply = house.ask(ask).await;
+                let challenge = reply.field("www-authenticate").map(str::to_owned);
+                if public {
+                    assert_ne!(reply.status, 401, "{verb} {path}");
+                    assert_eq!(challenge, None, "{verb} {path}");
+                    continue;
+                }
+                refused += 1;
+                assert_eq!(reply.status, 401, "{verb} {path}: {}", reply.text());
+                let challenge = challenge.unwrap_or_else(|| panic!("{verb} {path}: no challenge"));
+                assert!(challenge.starts_with("Bearer"), "{verb} {path}: {challenge}");
+                assert!(!challenge.contains("error="), "nothing was presented, {verb} {path}: {challenge}");
+                let metadata = format!("/.well-known/oauth-protected-resource{path}\"");
+                assert_eq!(challenge.contains("resource_metadata="), !path.starts_with("/k/"), "{verb} {path}: {challenge}");
+                assert_eq!(challenge.contains(&metadata), !path.starts_with("/k/"), "{verb} {path}: {challenge}");
+            }
+        }
+    }
+    assert_eq!(refused, 4 * 2 * 4, "four routes, two names, four verbs");
+    assert_eq!(house.recorded("refused", "no_credential").len() - before, refused, "each is on the record");
+    assert!(alpha.seen().is_empty() && beta.seen().is_empty(), "nothing reached a server");
+    house.close(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,6 @@
 
 use doorward_core::id::ServerName;
 use doorward_core::json::RawJson;
-use doorward_core::policy::facts::definition_digest;
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -12,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest text that is read back.
 const LARGEST: u64 = 4 << 20;
+/// Deepest nesting that is read back: as deep as an upstream may nest.
+const DEPTH: usize = 128;
 
 fn directory(state: &Path, server: &ServerName) -> PathBuf {
     state.join("definitions").join(server.as_str())
@@ -44,8 +45,11 @@ pub(super) fn kept(state: &Path, server: &ServerName, digest: &[u8; 32]) -> Opti
     let file = fs::File::open(directory(state, server).join(name(digest))).ok()?;
     let mut text = Vec::new();
     file.take(LARGEST).read_to_end(&mut text).ok()?;
-    let value: Value = serde_json::from_slice(&text).ok()?;
-    (definition_digest(&value).ok()? == *digest).then_some(value)
+    let definition = RawJson::parse(&text.into(), DEPTH).ok()?;
+    if definition.canonical_digest() != *digest {
+        return None;
+    }
+    definition.to_value().ok()
 }
 
 /// A definition with its members in order, one a line.
@@ -65,12 +69,15 @@ mod tests {
         let state = std::env::temp_dir().join(format!("doorward-definitions-{}", std::process::id()));
         let server = ServerName::new("a").expect("a name");
         let definition = json!({"name": "t", "description": "Reads."});
-        let digest = definition_digest(&definition).expect("canonical");
+        let digest = RawJson::of(&definition).canonical_digest();
         keep(&state, &server, &digest, &RawJson::of(&definition)).expect("kept");
         keep(&state, &server, &digest, &RawJson::of(&definition)).expect("twice");
         assert_eq!(kept(&state, &server, &digest), Some(definition));
         fs::write(directory(&state, &server).join(name(&digest)), r#"{"name":"t","description":"Harmless."}"#).expect("written");
         assert_eq!(kept(&state, &server, &digest), None);
+        let raw = RawJson::parse(&br#"{"name":"t","inputSchema":{"maximum":1e2}}"#.as_slice().into(), DEPTH).expect("valid");
+        keep(&state, &server, &raw.canonical_digest(), &raw).expect("kept");
+        assert!(kept(&state, &server, &raw.canonical_digest()).is_some(), "a number counts as it was written, as in the catalogue");
         fs::remove_dir_all(&state).expect("removed");
     }
 }
