@@ -161,7 +161,7 @@ impl Gateway {
                 self.metrics.stream_opened();
                 self.tasks.spawn(async move {
                     let _seat = seat;
-                    Arc::clone(&gateway).pump(streaming, sink, ongoing, walk, principal).await;
+                    Box::pin(Arc::clone(&gateway).pump(streaming, sink, ongoing, walk, principal)).await;
                     gateway.metrics.stream_closed();
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)

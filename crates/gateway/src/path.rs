@@ -61,7 +61,7 @@ impl Gateway {
         match self.admit(&mut inbound, &mut walk).await {
             // Supervised: goes on to its outcome record when the client hangs up.
             Ok(permit) => {
-                let answer = self.tasks.run(Arc::clone(&self).perform(permit, walk)).await;
+                let answer = self.tasks.run(Box::pin(Arc::clone(&self).perform(permit, walk))).await;
                 drop(hang_up);
                 answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
             }
