@@ -334,10 +334,16 @@ pub async fn read(
         }
         Family::Legacy => match upstream.open_session(way.clone(), Version::V2025_11_25, &crate::upstream::no_capabilities()).await {
             Ok(Ok(opened)) => {
-                upstream.initialized(&opened.way, opened.version).await?;
+                if let Err(fault) = upstream.initialized(&opened.way, opened.version).await {
+                    upstream.close(&opened.way, opened.version).await;
+                    return Err(fault);
+                }
                 (opened.way, opened.version)
             }
-            Ok(Err(_)) => return Err(Fault::Incomplete),
+            Ok(Err(_)) => {
+                upstream.close(&way, Version::V2025_11_25).await;
+                return Err(Fault::Incomplete);
+            }
             Err(fault) => {
                 upstream.close(&way, Version::V2025_11_25).await;
                 return Err(fault);

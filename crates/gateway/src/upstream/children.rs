@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::pipe::Pipe;
+use super::stdio::child::Gone;
 use super::stdio::ending::Ending;
 use super::stdio::household::LaunchError;
 use super::stdio::profile::{LaunchProfile, Limits, Variable, approve};
@@ -52,7 +53,12 @@ impl StdioServer {
             loop {
                 tokio::select! {
                     line = wanted.recv() => match line {
-                        Some(line) => if child.send(line).await.is_err() { break },
+                        Some(line) => match child.send(line).await {
+                            Ok(()) => {}
+                            // One bad message is not the end of a process that others use, too.
+                            Err(Gone::NotOneLine) => tracing::error!(%server, "a message of several lines was not sent"),
+                            Err(_) => break,
+                        },
                         None => break,
                     },
                     () = ended_by_itself(&mut exited) => break,

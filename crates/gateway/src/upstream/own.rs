@@ -77,6 +77,9 @@ impl Upstream {
                     stdio.before_restart(&key).await?;
                 }
                 let pipe = stdio.launch(self, tasks, approved).await?;
+                if stdio.command.share == Share::All {
+                    pipe.share();
+                }
                 shared.insert(key, Arc::clone(&pipe));
                 Ok(Way::Pipe(pipe))
             }

@@ -2,6 +2,7 @@
 //! guesswork (RPC-07; protocol 16.6; STD-06).
 
 use super::fault::Fault;
+use super::stdio::framing::one_line;
 use bytes::Bytes;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
@@ -9,7 +10,7 @@ use doorward_core::mcp::call::RpcId;
 use doorward_core::mcp::encode;
 use doorward_core::mcp::reply::{self, Incoming};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +24,8 @@ pub struct Pipe {
     routes: Mutex<Routes>,
     generation: Arc<AtomicU64>,
     used: Mutex<Instant>,
+    /// Users share this child: what names no call belongs to nobody.
+    shared: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +57,19 @@ impl Pipe {
     /// `generation` is raised when the child says that a list changed. The caller spawns [`Pipe::read`] with its lines.
     #[must_use]
     pub fn new(input: mpsc::Sender<Bytes>, ended: watch::Receiver<bool>, generation: Arc<AtomicU64>) -> Arc<Self> {
-        Arc::new(Self { input: Mutex::new(Some(input)), ended, routes: Mutex::default(), generation, used: Mutex::new(Instant::now()) })
+        Arc::new(Self {
+            input: Mutex::new(Some(input)),
+            ended,
+            routes: Mutex::default(),
+            generation,
+            used: Mutex::new(Instant::now()),
+            shared: AtomicBool::new(false),
+        })
+    }
+
+    /// From here on several users share this child: a guess whose call a message belongs to could be another user's.
+    pub fn share(&self) {
+        self.shared.store(true, Ordering::Release);
     }
 
     /// Reads what the child says until it ends.
@@ -98,7 +113,7 @@ impl Pipe {
     pub async fn send(&self, line: Bytes) -> Result<(), Fault> {
         let input = self.input.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(input) = input else { return Err(Fault::Child("the process is being ended")) };
-        match tokio::time::timeout(STUCK, input.send(line)).await {
+        match tokio::time::timeout(STUCK, input.send(one_line(line))).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Fault::Child("the process takes no more input")),
         }
@@ -173,6 +188,9 @@ impl Pipe {
 
     /// To the only call in flight, else to the server stream; false where neither can take it.
     fn unattributed(&self, incoming: Incoming) -> bool {
+        if self.shared.load(Ordering::Acquire) {
+            return false;
+        }
         let routes = self.lock();
         let mut calls = routes.calls.values();
         match (calls.next(), calls.next(), &routes.rest) {

@@ -260,9 +260,15 @@ impl Gateway {
         let secret = outgoing.secret();
         let screened = |id: &str, body, end| Final::screened(id, body, end, secret.as_deref(), self.desk.result_bytes);
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
-        let opened = match upstream.open_session(way, version, &capabilities).await? {
-            Ok(opened) => opened,
-            Err(rpc) => {
+        // A process that served no session serves nobody: it ends with the attempt.
+        let opened = match upstream.open_session(way.clone(), version, &capabilities).await {
+            Ok(Ok(opened)) => opened,
+            Err(fault) => {
+                upstream.close(&way, version).await;
+                return Err(fault);
+            }
+            Ok(Err(rpc)) => {
+                upstream.close(&way, version).await;
                 let id = call.rpc_id().unwrap_or_default();
                 let body = error::body(Some(&id), i32::try_from(rpc.code).unwrap_or(error::INTERNAL), &rpc.message, rpc.data.as_ref());
                 return Ok(Reply::Whole(screened(&id, body, (Class::RpcError, Some("upstream_error"))), None));
@@ -284,7 +290,13 @@ impl Gateway {
             upstream.close(&way, spoken).await;
             return Ok(Reply::Whole(end, None));
         }
-        let id = self.new_session_id()?;
+        let id = match self.new_session_id() {
+            Ok(id) => id,
+            Err(fault) => {
+                upstream.close(&way, spoken).await;
+                return Err(fault);
+            }
+        };
         let now = self.env.now();
         let caller = bound.caller();
         let stored = Stored {
@@ -332,7 +344,10 @@ impl Gateway {
             upstream.close(&opened.way, opened.version).await;
             return Err(Fault::SessionLost);
         }
-        upstream.initialized(&opened.way, opened.version).await?;
+        if let Err(fault) = upstream.initialized(&opened.way, opened.version).await {
+            upstream.close(&opened.way, opened.version).await;
+            return Err(fault);
+        }
         let new: Option<UpstreamSessionId> = Upstream::session_of(&opened.way);
         let user = outgoing.bound().caller().user();
         let swapped = self.store.replace_upstream_session(&stored.digest, user, stored.upstream_id.as_ref(), new.as_ref()).await;

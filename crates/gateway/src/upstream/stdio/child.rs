@@ -178,7 +178,7 @@ impl Child {
     /// # Errors
     /// [`Gone`].
     pub async fn send(&self, line: Bytes) -> Result<(), Gone> {
-        if line.contains(&b'\n') {
+        if line.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
             return Err(Gone::NotOneLine);
         }
         match timeout(self.patience, self.outgoing.send(line)).await {

@@ -69,6 +69,36 @@ impl Lines {
     }
 }
 
+/// The same JSON without anything that some reader takes for the end of a line: not only LF, also CR (readers with
+/// "universal newlines"), NEL, and the line and paragraph separators of Unicode. Otherwise the parts of one message are
+/// several messages to such a reader, and the middle one is whatever its writer liked.
+///
+/// Of valid JSON only: there, CR and LF are white space between tokens, and the others stand inside of strings.
+#[must_use]
+pub fn one_line(message: Bytes) -> Bytes {
+    if !message.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0xc2 | 0xe2)) {
+        return message;
+    }
+    let mut line = Vec::with_capacity(message.len().saturating_add(16));
+    let mut rest = message.as_ref();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        match (first, after) {
+            (b'\n' | b'\r', _) => line.push(b' '),
+            (0xc2, [0x85, after @ ..]) => {
+                line.extend_from_slice(b"\\u0085");
+                rest = after;
+            }
+            (0xe2, [0x80, last @ (0xa8 | 0xa9), after @ ..]) => {
+                line.extend_from_slice(if *last == 0xa8 { b"\\u2028" } else { b"\\u2029" });
+                rest = after;
+            }
+            _ => line.push(first),
+        }
+    }
+    line.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +147,15 @@ mod tests {
                 assert_eq!(lines.next_line(), Err(bad));
             }
         }
+    }
+
+    #[test]
+    fn std_09_one_message_is_one_line_to_every_reader() {
+        let smuggled = "{\"a\":\r{\"b\":\"x\u{2028}y\u{2029}z\u{85}\u{e9}\u{20ac}\"}\r\n}";
+        let line = one_line(Bytes::from(smuggled));
+        let text = std::str::from_utf8(&line).expect("text");
+        assert_eq!(text, "{\"a\": {\"b\":\"x\\u2028y\\u2029z\\u0085\u{e9}\u{20ac}\"}  }");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(value(text), value(smuggled), "the same to a parser");
     }
 }
