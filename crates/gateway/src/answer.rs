@@ -14,7 +14,7 @@ use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Outcome};
-use doorward_core::blame::{Blame, Presence, Refusal, Retry, Station, Wire};
+use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
@@ -126,10 +126,16 @@ impl Gateway {
     async fn stream(self: &Arc<Self>, intent: Intent, streaming: Streaming, walk: Walk, principal: Principal) -> Response<Body> {
         let era = intent.permit().call().era();
         let session = intent.permit().bound().session().map(|stored| self.live.session(&stored.digest));
-        let user = intent.permit().bound().caller().user().clone();
-        let (Some(seat), Ok(random)) = (self.streams.take(&user), self.env.bytes()) else {
-            let refusal = Refusal::new(Station::Upstream, "too_many_streams", Blame::Caller, Wire::Http(429), "Too many open streams.");
-            let refusal = Refusal { known: known(&intent), ..refusal }.retry(Retry::After(Duration::from_secs(5)));
+        let (client_id, finish) = (streaming.relay.client_id().cloned(), session.clone());
+        // What was entered for this stream must not outlive it where the stream never begins.
+        let never_begins = move || {
+            if let (Some(session), Some(id)) = (&finish, &client_id) {
+                session.finish(id);
+            }
+        };
+        let Ok(random) = self.env.bytes() else {
+            never_begins();
+            let refusal = Refusal { known: known(&intent), ..Fault::Store.refusal(intent.permit().bound().server().as_str()) };
             let outcome = Outcome::refused(&refusal, Some(principal), walk.latency());
             let response = self.refusal(&refusal, &walk, Some(era));
             return match self.audit.settle(intent, &outcome, self.env.now()).await {
@@ -163,12 +169,15 @@ impl Gateway {
                 let gateway = Arc::clone(self);
                 let open = self.metrics.stream();
                 self.tasks.spawn(async move {
-                    let (_seat, _open) = (seat, open);
+                    let _open = open;
                     Box::pin(gateway.pump(streaming, sink, ongoing, walk, principal)).await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }
-            Err(unrecorded) => unrecorded.response(),
+            Err(unrecorded) => {
+                never_begins();
+                unrecorded.response()
+            }
         }
     }
 
@@ -179,10 +188,10 @@ impl Gateway {
         if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
             session.finish(id);
         }
+        drop(streaming); // tells the upstream, where the call was not answered, and gives the place back
         if let Sink::Kept(replay) = &sink {
             replay.end();
         }
-        drop(streaming); // tells the upstream, where the call was not answered
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
         outcome.blame = ended.blame;
         outcome.reason = ended.reason;
@@ -305,6 +314,9 @@ impl Gateway {
         let now = self.env.now();
         if bound.caller().expires() <= now {
             return Some("expired_credential");
+        }
+        if bound.session().is_some_and(|stored| self.live.find(&stored.digest).is_none()) {
+            return Some("session_ended");
         }
         if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
             return Some(reason);

@@ -35,6 +35,8 @@ struct Table {
     questions: HashMap<Arc<str>, Question>,
     streams: HashMap<String, Arc<Replay>>,
     server_stream: Option<Arc<Replay>>,
+    /// Ends the pump of the server stream.
+    listening: Option<Arc<Notify>>,
     child: Option<Arc<Pipe>>,
     ended: bool,
 }
@@ -69,6 +71,8 @@ const MOST_QUESTIONS: usize = 64;
 const MOST_STREAMS: usize = 64;
 /// How long a record that was read is believed without asking the store again (I8).
 pub const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
+/// Longest wait for a server stream to end before the next one begins.
+const HANDOVER: std::time::Duration = std::time::Duration::from_secs(1);
 /// How often the last use of a session is written down.
 const TOUCH: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -236,6 +240,32 @@ impl Session {
         self.lock().server_stream = stream;
     }
 
+    /// What ends the server stream that is about to open.
+    #[must_use]
+    pub fn listens(&self) -> Arc<Notify> {
+        let end = Arc::new(Notify::new());
+        let mut table = self.lock();
+        if table.ended {
+            end.notify_one();
+        }
+        table.listening = Some(Arc::clone(&end));
+        end
+    }
+
+    /// Ends the server stream that was open, and waits, but not for long, until it gave its place back.
+    pub async fn supersede(&self) {
+        let (end, stream) = {
+            let mut table = self.lock();
+            (table.listening.take(), table.server_stream.take())
+        };
+        if let Some(end) = end {
+            end.notify_one();
+        }
+        if let Some(stream) = stream {
+            tokio::time::timeout(HANDOVER, stream.ended()).await.ok();
+        }
+    }
+
     /// The child process that serves this session (ADR 1).
     #[must_use]
     pub fn child(&self) -> Option<Arc<Pipe>> {
@@ -253,6 +283,9 @@ impl Session {
         table.record = None;
         for call in table.calls.values() {
             call.cancel.notify_one();
+        }
+        if let Some(end) = table.listening.take() {
+            end.notify_one();
         }
         for stream in table.streams.values() {
             stream.end();

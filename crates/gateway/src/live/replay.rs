@@ -99,6 +99,19 @@ impl Replay {
         self.wake.notify_waiters();
     }
 
+    /// Resolves once the stream ended.
+    pub async fn ended(&self) {
+        loop {
+            let wake = self.wake.notified();
+            tokio::pin!(wake);
+            wake.as_mut().enable();
+            if self.state.lock().unwrap_or_else(PoisonError::into_inner).ended.is_some() {
+                return;
+            }
+            wake.await;
+        }
+    }
+
     /// Sends the present reader away; the stream goes on and can be resumed.
     pub fn part(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

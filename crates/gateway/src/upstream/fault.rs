@@ -1,8 +1,8 @@
 //! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
 
 use crate::egress::error::EgressError;
-use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
-use doorward_core::mcp::error::INTERNAL;
+use doorward_core::blame::{Blame, Presence, Refusal, Retry, Station, Wire};
+use doorward_core::mcp::error::{INTERNAL, INVALID_REQUEST};
 use doorward_core::mcp::reply::BadReply;
 use doorward_core::mcp::version::Version;
 use serde_json::json;
@@ -33,6 +33,14 @@ pub enum Fault {
     Store,
     /// The caller has as many sessions as they may.
     TooManySessions,
+    /// As many open streams as a caller may have.
+    TooManyStreams,
+    /// The client went away or cancelled before there was an answer.
+    Cancelled,
+    /// The id is in use in this session, or too many calls are.
+    IdInUse,
+    /// The rights of the caller ended while the call ran (I8). With the reason.
+    Withdrawn(&'static str),
     /// A status without meaning here.
     Status(u16),
     /// Client and server share no era.
@@ -73,6 +81,10 @@ impl Fault {
             Self::Overloaded(_) => "upstream_overloaded",
             Self::Store => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
+            Self::TooManyStreams => "too_many_streams",
+            Self::Cancelled => "cancelled",
+            Self::IdInUse => "id_in_use",
+            Self::Withdrawn(reason) => reason,
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
         }
@@ -89,7 +101,9 @@ impl Fault {
             | Self::Credential
             | Self::Overloaded(_)
             | Self::Store
-            | Self::TooManySessions => Effect::None,
+            | Self::TooManySessions
+            | Self::TooManyStreams
+            | Self::IdInUse => Effect::None,
             _ => Effect::Unknown,
         }
     }
@@ -113,13 +127,19 @@ impl Fault {
             Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
+            Self::TooManyStreams => "Too many open streams.".to_owned(),
+            Self::Cancelled => "Cancelled.".to_owned(),
+            Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
+            Self::Withdrawn(_) => "Your rights changed while this ran. Authenticate again.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
         let wire = match self {
             Self::Store => Wire::Http(503),
-            Self::TooManySessions => Wire::Http(429),
+            Self::TooManySessions | Self::TooManyStreams => Wire::Http(429),
+            Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
+            Self::Withdrawn(_) => Wire::Challenge { presented: Presence::Presented },
             Self::NoEra(supported) => {
                 let supported: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
                 Wire::Rpc {
@@ -138,12 +158,15 @@ impl Fault {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
             Self::Store => Retry::After(Duration::from_secs(5)),
             Self::TooManySessions => Retry::After(Duration::from_secs(60)),
+            Self::TooManyStreams => Retry::After(Duration::from_secs(5)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
         };
         let blame = match self {
             Self::NotApproved | Self::Store => Blame::Us,
-            Self::NoEra(_) | Self::TooManySessions => Blame::Caller,
+            Self::NoEra(_) | Self::TooManySessions | Self::TooManyStreams | Self::Cancelled | Self::IdInUse | Self::Withdrawn(_) => {
+                Blame::Caller
+            }
             _ => Blame::Upstream,
         };
         Refusal::new(Station::Upstream, self.reason(), blame, wire, public).retry(retry).because(self.cause())

@@ -12,6 +12,7 @@ use super::relay::{Final, Owner, Relay, Said};
 use super::{PipeKey, Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
+use crate::limits::Seat;
 use crate::live::Session;
 use crate::path::Walk;
 use doorward_core::audit::outcome::Class;
@@ -56,6 +57,8 @@ pub struct Streaming {
     pub first: First,
     /// Told when the client cancels.
     pub cancel: Option<Arc<tokio::sync::Notify>>,
+    /// Its place among the open streams of its user.
+    pub seat: Seat,
     /// Without limits of silence: a stream that waits for changes.
     pub waits: Waits,
 }
@@ -131,8 +134,15 @@ impl Gateway {
             Some(stored) => RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).ok(),
             None => call.capabilities().cloned(),
         };
+        // Taken before anything is sent: a call that ran is never answered with "too many". Without a place for a stream the
+        // answer comes whole.
+        let user = outgoing.bound().caller().user();
+        let seat = if walk.accept.takes_events() { self.streams.take(user) } else { None };
+        if seat.is_none() && call.method() == Method::Listen {
+            return Err(Fault::TooManyStreams);
+        }
         let (mut way, era) = self.way(upstream, outgoing).await?;
-        let capabilities = if walk.accept.takes_events() || era == Era::Modern {
+        let capabilities = if seat.is_some() || era == Era::Modern {
             encode::reduced(declared.as_ref(), era, upstream.questions())
         } else {
             // Nothing could carry a question to this client: it has not declared any.
@@ -141,7 +151,7 @@ impl Gateway {
         let id = upstream.next_id();
         let guard = match (&session, call.form()) {
             (Some(session), Form::Request(client)) => {
-                let cancel = session.begin(client, id).map_err(|_| Fault::Flood)?;
+                let cancel = session.begin(client, id).map_err(|_| Fault::IdInUse)?;
                 Some(Entered { session: Arc::clone(session), id: client.clone(), cancel, kept: false })
             }
             _ => None,
@@ -171,7 +181,8 @@ impl Gateway {
         if let Some(session) = session {
             relay = relay.in_session(session);
         }
-        let reply = self.first(upstream, Sent { exchange, relay, guard }, walk, call.method()).await;
+        let sent = Sent { exchange, relay, guard, seat };
+        let reply = self.first(upstream, sent, walk, outgoing).await;
         if call.method() == Method::SetLevel
             && let (Some(stored), Some(level)) = (outgoing.bound().session(), call.log_level())
         {
@@ -181,33 +192,47 @@ impl Gateway {
     }
 
     /// Waits for the first message that the client gets.
-    async fn first(&self, upstream: &Upstream, sent: Sent, walk: &Walk, method: Method) -> Result<Reply, Fault> {
-        let Sent { mut exchange, mut relay, mut guard } = sent;
-        let waits = if method == Method::Listen { Waits::Changes } else { Waits::Answer };
-        let events = walk.accept.takes_events();
+    async fn first(&self, upstream: &Upstream, sent: Sent, walk: &Walk, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+        let Sent { mut exchange, mut relay, mut guard, mut seat } = sent;
+        let (caller, server) = (outgoing.bound().caller(), outgoing.bound().server());
+        let mut epoch = self.epoch.subscribe();
+        let waits = if outgoing.call().method() == Method::Listen { Waits::Changes } else { Waits::Answer };
         let begun = Instant::now();
         loop {
-            let patience = if events { FIRST.saturating_sub(begun.elapsed()) } else { upstream.config.timeout };
+            let patience = if seat.is_some() { FIRST.saturating_sub(begun.elapsed()) } else { upstream.config.timeout };
             let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
             let item = tokio::select! {
                 item = tokio::time::timeout(patience, exchange.next()) => item,
-                () = walk.gone.wait() => return Err(Fault::Incomplete),
-                () = notified(cancel.as_ref()) => return Err(Fault::Incomplete),
+                () = walk.gone.wait() => return Err(Fault::Cancelled),
+                () = notified(cancel.as_ref()) => return Err(Fault::Cancelled),
+                // I8: what runs while its right is taken back gives its result to nobody.
+                _ = epoch.changed() => match self.has_changed(caller, server, self.env.now()).await {
+                    Some(reason) => return Err(Fault::Withdrawn(reason)),
+                    None => continue,
+                },
             };
             let said = match item {
                 Ok(item) => match item? {
                     Some(Item::Message(incoming)) => relay.take(incoming).await?,
-                    Some(Item::Paused(_)) if events => return Ok(stream(exchange, relay, First::Paused, guard.take(), waits)),
-                    Some(Item::Paused(_)) => continue,
+                    Some(Item::Paused(_)) => match seat.take() {
+                        Some(seat) => return Ok(stream(exchange, relay, First::Paused, guard.take(), (waits, seat))),
+                        None => continue,
+                    },
                     None => return Err(Fault::Incomplete),
                 },
-                Err(_) if events => return Ok(stream(exchange, relay, First::Nothing, guard.take(), waits)),
-                Err(_) => return Err(Fault::Silent),
+                Err(_) => match seat.take() {
+                    Some(seat) => return Ok(stream(exchange, relay, First::Nothing, guard.take(), (waits, seat))),
+                    None => return Err(Fault::Silent),
+                },
             };
             match said {
                 Said::Final(end) => return Ok(Reply::Whole(end, None)),
-                Said::Event(_) if events => return Ok(stream(exchange, relay, First::Said(said), guard.take(), waits)),
-                Said::Event(_) | Said::Nothing => {}
+                Said::Event(_) => {
+                    if let Some(seat) = seat.take() {
+                        return Ok(stream(exchange, relay, First::Said(said), guard.take(), (waits, seat)));
+                    }
+                }
+                Said::Nothing => {}
             }
             if begun.elapsed() > self.limits.call_timeout {
                 return Err(Fault::TooLong);
@@ -426,6 +451,10 @@ impl Gateway {
         if session.server_stream().is_some_and(|stream| stream.is_read()) {
             return Err(refuse("stream_taken", 409, "The server stream of this session is being read."));
         }
+        // The stream of before, whose client went away, ends first, and gives its place back.
+        session.supersede().await;
+        let user = outgoing.bound().caller().user();
+        let seat = self.streams.take(user).ok_or_else(|| Fault::TooManyStreams.refusal(&name))?;
         let (way, era) = self.way(upstream, outgoing).await.map_err(|fault| fault.refusal(&name))?;
         let Era::Legacy(version) = era else { return Err(Fault::SessionLost.refusal(&name)) };
         let exchange = match (&way, &upstream.reach) {
@@ -445,8 +474,11 @@ impl Gateway {
             Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(upstream, &way, era))
                 .of(upstream)
                 .with_secret(outgoing.secret())
-                .in_session(session);
-        Ok(stream(exchange, relay, First::Nothing, None, Waits::Changes))
+                .in_session(Arc::clone(&session));
+        let Reply::Stream(streaming) = stream(exchange, relay, First::Nothing, None, (Waits::Changes, seat)) else {
+            return Err(Fault::Incomplete.refusal(&name));
+        };
+        Ok(Reply::Stream(Box::new(Streaming { cancel: Some(session.listens()), ..*streaming })))
     }
 
     async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
@@ -526,6 +558,7 @@ struct Sent {
     exchange: Exchange,
     relay: Relay,
     guard: Option<Entered>,
+    seat: Option<Seat>,
 }
 
 /// A call that stands in the table of its session until it is over.
@@ -545,12 +578,12 @@ impl Drop for Entered {
     }
 }
 
-fn stream(exchange: Exchange, relay: Relay, first: First, guard: Option<Entered>, waits: Waits) -> Reply {
+fn stream(exchange: Exchange, relay: Relay, first: First, guard: Option<Entered>, (waits, seat): (Waits, Seat)) -> Reply {
     let cancel = guard.map(|mut guard| {
         guard.kept = true; // the stream ends it
         Arc::clone(&guard.cancel)
     });
-    Reply::Stream(Box::new(Streaming { exchange, relay, first, cancel, waits }))
+    Reply::Stream(Box::new(Streaming { exchange, relay, first, cancel, seat, waits }))
 }
 
 /// A body of Doorward's own making.

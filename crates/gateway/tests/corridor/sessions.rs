@@ -222,6 +222,23 @@ async fn ses_04_a_server_stream_is_not_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_04_a_stream_that_was_left_gives_its_place_back() {
+    let lax = Lax::start(Behaviour::plain()).await.unwrap();
+    let house = House::open(&format!("{}[limits]\nstreams_per_user = 2\n", server("alpha", &lax.url(), ""))).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    for _ in 0..3 {
+        let session = house.session(&alice, "alpha").await;
+        for _ in 0..3 {
+            let opened = within(Duration::from_secs(5), async || house.flow(listen(&alice, "alpha", &session)).await.status == 200);
+            assert!(opened.await, "each of them was left by its client");
+        }
+        assert_eq!(house.ask(end(&alice, "alpha", &session)).await.status, 204);
+    }
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ses_05_event_ids_open_nothing_of_others() {
     let (lax, house) = lax(Behaviour::plain()).await;
     let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
