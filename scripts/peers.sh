@@ -118,7 +118,7 @@ sampling = "allow"
 per_user = "100000/m"
 TOML
   doorward=("$target/doorward" --state "$state" --config "$config")
-  "${doorward[@]}" server approve conf --all > "$scratch/approve.log" 2>&1 || { cat "$scratch/approve.log" >&2; return 1; }
+  "${doorward[@]}" server approve conf --all --command > "$scratch/approve.log" 2>&1 || { cat "$scratch/approve.log" >&2; return 1; }
   (umask 077; "${doorward[@]}" apikey create --label conf --server conf --grant read,write,destructive > "$key_file")
   "${doorward[@]}" serve > "$scratch/gateway.log" 2> "$scratch/gateway.err" &
   pids+=($!)

@@ -12,7 +12,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Variables with the prefix of the configuration that choose something else than a value of it.
-const RESERVED: [&str; 2] = ["DOORWARD_CONFIG", "DOORWARD_STATE"];
+const RESERVED: [&str; 3] = ["DOORWARD_CONFIG", "DOORWARD_STATE", CLIENT_KEY];
+
+/// The variable in which the lines for clients keep a key: it is theirs, and in the way of no command in the same shell.
+pub const CLIENT_KEY: &str = "DOORWARD_KEY";
 
 /// No `config.d` has more files.
 const MAX_FILES: usize = 256;

@@ -1,5 +1,13 @@
 //! `doorward bridge` from end to end: a client on stdio, the bridge, a gateway process, a public-SDK server; both eras.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot set its stage has failed; JSON is written where it is sent"
+)]
+
 #[path = "it/house.rs"]
 mod house;
 
@@ -132,6 +140,10 @@ async fn a_session_over_stdio_with_a_question_on_the_way() {
     answers.sort();
     assert_eq!(answers, (10..20).map(|n: i32| n.to_string()).collect::<Vec<_>>());
     assert_eq!(progress, 30);
+    // The server closes this stream before the answer; the bridge picks it up again with Last-Event-ID.
+    client.send(legacy(json!(3), "tools/call", json!({"name": "test_reconnection"}))).await;
+    let (answer, _) = client.answer(json!(3)).await;
+    assert!(answer.get("result").is_some(), "{answer}");
     client.finish().await;
     let record = house.record();
     assert!(record.contains("<end-session>"), "the session is ended at the gateway: {record}");
@@ -208,6 +220,33 @@ async fn what_goes_wrong_is_told_to_the_client_as_an_error() {
         let answer = client.next().await;
         assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
     }
+    client.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_outlives_a_gateway_that_is_started_again() {
+    let fixture = Running::start(Era::Dual, 0).await.expect("a fixture");
+    let house = House::new(&fixture.url());
+    let gateway = house.serve();
+    let address = gateway.url.trim_start_matches("http://").to_owned();
+    let text = std::fs::read_to_string(house.path("doorward.toml")).expect("there").replace("127.0.0.1:0", &address);
+    house.file("doorward.toml", &text);
+    let mut client = Client::start(&house, &gateway.url);
+    initialize(&mut client).await;
+    client.send(legacy(json!(1), "tools/list", json!({}))).await;
+    client.answer(json!(1)).await;
+    gateway.stop();
+    // While it is away the client is told so, request by request; nothing hangs.
+    client.send(modern(json!(2), "tools/list", json!({}))).await;
+    let (answer, _) = client.answer(json!(2)).await;
+    assert_eq!(answer["error"]["data"]["reason"], "gateway_unreachable", "{answer}");
+    let _again = house.listen();
+    client.send(modern(json!(3), "tools/call", json!({"name": "test_simple_text"}))).await;
+    let (answer, _) = client.answer(json!(3)).await;
+    assert!(answer.get("result").is_some(), "{answer}");
+    client.send(legacy(json!(4), "tools/call", json!({"name": "test_simple_text"}))).await;
+    let (answer, _) = client.answer(json!(4)).await;
+    assert!(answer.get("result").is_some() || answer["error"]["data"]["reason"] == "session_lost", "{answer}");
     client.finish().await;
 }
 

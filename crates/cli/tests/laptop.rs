@@ -67,7 +67,7 @@ impl Laptop {
     }
 
     fn key(&self) -> Option<String> {
-        let (_, rest) = self.seen.split_once("export MCP_KEY=")?;
+        let (_, rest) = self.seen.split_once("export DOORWARD_KEY=")?;
         rest.split_whitespace().next().map(str::to_owned)
     }
 
@@ -187,6 +187,16 @@ fn l14_a_taken_port_is_named_with_its_owner_and_never_moved() {
     assert_eq!(error["id"], "setup.port_taken");
     let message = error["message"].as_str().expect("message");
     assert!(message.contains(&port) && message.contains(&format!("process {}", std::process::id())), "{message}");
+}
+
+#[test]
+fn the_variable_for_clients_is_in_the_way_of_no_command() {
+    let home = Home::new("variable");
+    for arguments in [&["--json", "config", "check"] as &[&str], &["--json", "server", "list"]] {
+        let ran = home.command(arguments).env("DOORWARD_KEY", "dwk_x").output().expect("ran");
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stdout));
+        assert!(!String::from_utf8_lossy(&ran.stdout).contains("dwk_x"));
+    }
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! Commands around a gateway: rules, keys, servers, status and doctor, as people see them.
 
+#![expect(clippy::expect_used, reason = "a test that cannot set its stage has failed")]
+
+#[expect(dead_code, reason = "this file needs no key and no approved gateway")]
 #[path = "it/house.rs"]
 mod house;
 
 use doorward_testkit::fixture::Era;
 use doorward_testkit::fixture::door::Running;
+use doorward_testkit::lax::Lax;
+use doorward_testkit::lax::quirk::Behaviour;
 use house::{House, Said};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -41,7 +46,7 @@ fn ruled() -> House {
 /// Times and versions are another each time.
 fn plain(said: &Said) -> String {
     let text = said.to_string();
-    text.lines().map(|line| line.find(" at 20").map_or(line, |at| &line[..at])).collect::<Vec<_>>().join("\n")
+    text.lines().map(|line| line.split_once(" at 20").map_or(line, |(before, _)| before)).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -168,13 +173,54 @@ async fn pol_02_a_changed_definition_is_shown_beside_the_approved_one() {
     assert_eq!(house.run(&["server", "approve", "fixture", "--all"]).exit, 0);
     let said = house.run(&["server", "diff", "fixture"]);
     assert!(said.exit == 0 && said.out.contains("0 not"), "{said}");
-    // Another server takes its place: of one tool less, and with one tool more.
+    // Another server takes its place, with more tools.
     let other = Running::start(Era::Modern, 100).await.expect("a fixture");
     house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n\n[server.fixture]\nurl = \"{}\"\n", other.url()));
     let said = house.run(&["server", "diff", "fixture"]);
     assert!(said.exit == 1 && said.out.contains("new      pad_0000"), "{said}");
     let said = house.run(&["doctor"]);
     assert!(said.exit == 0 && said.out.contains("! server fixture"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_02_what_changed_in_a_definition_is_shown_line_by_line() {
+    let before = Lax::start(Behaviour::plain()).await.expect("a server");
+    let house = House::new(&format!("http://{}/mcp", before.addr()));
+    assert_eq!(house.run(&["server", "approve", "fixture", "--all"]).exit, 0);
+    let after = Lax::start(Behaviour::plain().with("rug=description,1".parse().expect("a quirk"))).await.expect("a server");
+    let text = format!("[listen]\naddress = \"127.0.0.1:0\"\n\n[server.fixture]\nurl = \"http://{}/mcp\"\n", after.addr());
+    house.file("doorward.toml", &text);
+    let said = house.run(&["server", "diff", "fixture"]);
+    assert!(said.exit == 1 && said.out.contains("changed  echo"), "{said}");
+    assert!(said.out.contains(" -   \"description\"") && said.out.contains(" +   \"description\""), "{said}");
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 1 && said.out.contains("1 changed") && said.out.contains("doorward server diff fixture"), "{said}");
+    // The approved text is only believed while it has the digest that was approved.
+    let kept = fs::read_dir(house.path("state/definitions/fixture")).expect("kept").map(|entry| entry.expect("entry").path());
+    kept.for_each(|path| fs::write(path, "{}").expect("altered"));
+    let said = house.run(&["server", "diff", "fixture"]);
+    assert!(said.out.contains("the approved text was not kept"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sup_01_a_command_runs_only_after_it_was_approved() {
+    let house = House::empty();
+    house.file("doorward.toml", "[listen]\naddress = \"127.0.0.1:0\"\n");
+    let ran = house.path("ran").display().to_string();
+    let said = house.run(&["server", "add", "local", "--all", "--", "/usr/bin/touch", &ran]);
+    assert!(said.exit == 0 && said.err.contains("1  ~/ran"), "{said}");
+    for command in [&["server", "test", "local"][..], &["server", "diff", "local"], &["doctor"]] {
+        let said = house.run(command);
+        assert!(said.exit == 1 && said.to_string().contains("not approved"), "{said}");
+    }
+    assert!(!house.path("ran").exists(), "nobody approved it");
+    house.run(&["server", "approve", "local", "--command"]);
+    assert!(house.path("ran").exists(), "now it ran");
+    assert_eq!(house.run(&["server", "remove", "local"]).exit, 0);
+    fs::remove_file(house.path("ran")).expect("there");
+    house.run(&["server", "add", "local", "--", "/usr/bin/touch", &ran]);
+    let said = house.run(&["server", "test", "local"]);
+    assert!(said.exit == 1 && !house.path("ran").exists(), "the approval went with the server: {said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,7 +266,7 @@ fn what_is_wrong_has_a_line_each() {
     assert!(said.exit == 1 && said.out.contains("✗ state directory"), "{said}");
     house.file("doorward.toml", "nam = 1\n");
     let said = house.run(&["doctor", "--json"]);
-    assert!(said.exit == 1 && said.out.contains("\"check\":\"configuration\",\"help\":"), "{said}");
+    assert!(said.exit == 1 && said.out.contains("\"check\":\"configuration\""), "{said}");
 }
 
 #[test]

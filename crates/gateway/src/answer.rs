@@ -50,6 +50,7 @@ struct Guard {
 /// How a stream ended.
 struct Ended {
     class: Class,
+    blame: Option<Blame>,
     reason: Option<&'static str>,
     cause: Option<String>,
 }
@@ -183,6 +184,7 @@ impl Gateway {
         }
         drop(streaming); // tells the upstream, where the call was not answered
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
+        outcome.blame = ended.blame;
         outcome.reason = ended.reason;
         outcome.private = ended.cause;
         self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
@@ -263,7 +265,7 @@ impl Gateway {
                         sink.send(end.body.content()).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
-                    return Ended { class, reason: Some(refusal.reason), cause: refusal.private };
+                    return Ended { class, blame: Some(refusal.blame), reason: Some(refusal.reason), cause: refusal.private };
                 }
             }
         }
@@ -425,7 +427,7 @@ impl Guard {
 
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
-        Self { class, reason, cause: None }
+        Self { class, blame: None, reason, cause: None }
     }
 }
 

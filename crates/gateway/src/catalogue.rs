@@ -290,10 +290,10 @@ impl Gateway {
 
     fn sealed_position(&self, outgoing: &Outgoing<'_>, position: &str) -> Result<String, Fault> {
         let owner = Owner::of(outgoing.bound());
-        let random = |_| Fault::Overloaded(None);
+        let random = |_| Fault::Store;
         let fresh = Fresh { nonce: self.env.bytes().map_err(random)?, jti: self.env.bytes().map_err(random)? };
         let binding = owner.binding(outgoing.call().method().as_str(), &[0; 32]);
-        self.desk.sealing.seal(Purpose::Cursor, binding, position, fresh, self.env.now().after(CURSOR_LIFE)).map_err(|_| Fault::Incomplete)
+        self.desk.sealing.seal(Purpose::Cursor, binding, position, fresh, self.env.now().after(CURSOR_LIFE)).map_err(|_| Fault::Store)
     }
 }
 

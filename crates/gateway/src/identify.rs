@@ -81,8 +81,12 @@ impl Gateway {
     ///
     /// Whoever lost or won a group or a grant is another caller: the stream ends, and its client comes back as who it is now.
     pub(crate) async fn has_changed(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> Option<&'static str> {
-        let Some((digest, door)) = self.records.digests.get(caller.credential()) else { return Some("revoked_credential") };
-        let Ok(Some(record)) = self.record(door, digest).await else { return Some("revoked_credential") };
+        let Some((digest, door)) = self.records.digests.get(caller.credential()) else { return Some("credential_not_known_here") };
+        let record = match self.record(door, digest).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Some("revoked_credential"),
+            Err(_) => return Some("store_unavailable"),
+        };
         let audience = match &record.audience {
             Audience::Every => true,
             Audience::Only(servers) => servers.contains(server),

@@ -5,6 +5,7 @@
 use crate::Gateway;
 use crate::catalogue::View;
 use crate::path::Walk;
+use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use doorward_core::id::ServerName;
@@ -67,8 +68,9 @@ impl Gateway {
         let tool = match call.method() {
             Method::ToolsCall => match self.tool(bound.server(), call.era(), call.target().unwrap_or_default()).await {
                 Ok(found) => found.map(|found| found.facts),
-                // A server that does not answer now takes no right away; its stream ends by its own fault.
-                Err(_) => return true,
+                // A server that does not answer now takes no right away; its stream ends by its own fault. What we cannot
+                // look up ourselves, or what is not approved any more, ends it.
+                Err(fault) => return !matches!(fault, Fault::Store | Fault::NotApproved),
             },
             _ => None,
         };

@@ -225,9 +225,6 @@ impl Gateway {
         let address = listener.local_addr().map_err(|cause| SetupError::Listen { address: wanted, cause })?;
         let tls = match &config.listen.tls {
             config::Tls::Here { cert, key, min_version } => {
-                let SecretRef::File(key) = key else {
-                    return Err(SetupError::Other("listen.tls.key must be a file: reference, so that it can be reloaded".to_owned()));
-                };
                 let only_13 = if *min_version == config::TlsVersion::V1_3 { tls::Oldest::V1_3 } else { tls::Oldest::V1_2 };
                 Some(Tls::load(cert, key, only_13)?)
             }

@@ -143,6 +143,18 @@ impl Store {
         tx.commit().await?;
         Ok(gone)
     }
+
+    /// Withdraws every launch profile of a server and raises the epoch, for a server that is no more. Says how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the approvals then still stand.
+    pub async fn withdraw_launches(&self, server: &ServerName, now: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.db().begin().await?;
+        raise(&mut tx, "launches withdrawn", now).await?;
+        let gone = tx.execute("DELETE FROM launches WHERE server = $1", &[Value::text(server.as_str())]).await?;
+        tx.commit().await?;
+        Ok(gone)
+    }
 }
 
 async fn count(tx: &mut Tx, sql: &'static str, server: &ServerName) -> Result<i64, StoreError> {

@@ -1,7 +1,5 @@
 //! An installation for a test: a directory of its own with configuration and state, and the program run on it.
 
-#![expect(dead_code, reason = "each test file uses its part")]
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -101,11 +99,12 @@ impl House {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        command.env_clear().env("HOME", &self.0).env("LC_ALL", "C.UTF-8").current_dir(&self.0).args(arguments);
+        command.env_clear().env("HOME", &self.0).env("LC_ALL", "C.UTF-8").current_dir(&self.0);
         command.arg("--state").arg(self.path("state"));
         if Path::new(&self.path("doorward.toml")).exists() {
             command.arg("--config").arg(self.path("doorward.toml"));
         }
+        command.args(arguments);
         command
     }
 }

@@ -142,7 +142,7 @@ pub struct ServerFile {
     pub headers: Option<BTreeMap<String, String>>,
     /// For one call. Default: `30s`.
     pub timeout: Option<String>,
-    /// For streams, sessions and processes. Default: `10m`.
+    /// What nobody used for this long is ended: sessions, and processes that are not of one session. Default: `10m`.
     pub idle: Option<String>,
     /// TLS towards the server.
     pub tls: Option<ServerTlsFile>,
@@ -150,7 +150,8 @@ pub struct ServerFile {
     pub env: Option<BTreeMap<String, String>>,
     /// For commands: the working directory. Default: a private one.
     pub cwd: Option<String>,
-    /// For commands: `none` runs one process for each user; `all` shares one, for stateless servers. Default: `none`.
+    /// For commands, who shares a process. A client of the revisions up to 2025-11-25 always has one to itself for each session.
+    /// For later clients `none` runs one for each user; `all` runs one for everybody, for servers without state. Default: `none`.
     pub share: Option<ShareWord>,
     /// For commands: what a process may use.
     pub limits: Option<ProcessLimitsFile>,
@@ -236,11 +237,11 @@ pub enum ShareWord {
 pub struct ProcessLimitsFile {
     /// Default: `512MiB`.
     pub memory: Option<String>,
-    /// Processors, such as `"0.5"`. Default: `"1"`.
+    /// Processors, such as `"0.5"`; part of one counts as a whole one. Default: `"1"`.
     pub cpu: Option<String>,
     /// Processes and threads. Default: 32.
     pub processes: Option<NonZeroU32>,
-    /// How often it may be started again. Default: `5/m`.
+    /// How often a process that is not of one session may be started again. Default: `5/m`.
     pub restart: Option<String>,
 }
 

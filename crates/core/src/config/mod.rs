@@ -93,8 +93,8 @@ pub enum Tls {
     Here {
         /// PEM file with the chain.
         cert: PathBuf,
-        /// PEM private key.
-        key: SecretRef,
+        /// PEM private key: always a file, so that a renewed one is read again.
+        key: PathBuf,
         /// The oldest version spoken.
         min_version: TlsVersion,
     },

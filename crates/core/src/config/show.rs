@@ -52,7 +52,7 @@ impl Config {
             Tls::Proxy => sheet.text(&["listen", "tls"], "proxy"),
             Tls::Here { cert, key, min_version } => {
                 sheet.text(&["listen", "tls", "cert"], cert.display());
-                sheet.text(&["listen", "tls", "key"], key);
+                sheet.text(&["listen", "tls", "key"], format_args!("file:{}", key.display()));
                 sheet.text(&["listen", "tls", "min_version"], if *min_version == TlsVersion::V1_3 { "1.3" } else { "1.2" });
             }
         }

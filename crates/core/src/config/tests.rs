@@ -218,6 +218,7 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.laptop_setting", "[listen]\nhosts = [\"laptop.local\"]"),
     ("config.laptop_setting", "[listen]\norigins = [\"https://app.example\"]"),
     ("config.laptop_setting", "[listen]\ntls = { cert = \"a\", key = \"file:b\" }"),
+    ("config.tls_key", "[listen]\naddress = \"127.0.0.1:8443\"\ntls = { cert = \"/c.pem\", key = \"env:KEY\" }"),
     ("config.open_listener", "public_url = \"https://a.example\"\n[listen]\naddress = \"0.0.0.0:8443\""),
     ("config.open_listener", "public_url = \"https://a.example\"\n[listen]\nmetrics = \"0.0.0.0:9464\""),
     ("config.same_address", "[listen]\nmetrics = \"127.0.0.1:8417\""),

@@ -292,7 +292,9 @@ impl<'a> Asker<'a> {
         let subject = self.subject(what);
         let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
         let Ok(arguments) = self.arguments(&buckets, view) else { return Vec::new() };
-        let Ok((request, entities)) = self.question(&subject, self.context(what, arguments, Grants::Held, EVERYTHING)) else { return Vec::new() };
+        let Ok((request, entities)) = self.question(&subject, self.context(what, arguments, Grants::Held, EVERYTHING)) else {
+            return Vec::new();
+        };
         let permits = buckets.iter().flat_map(|bucket| &bucket.members).filter_map(|at| self.rules.rules.get(*at));
         let permits = permits.filter(|rule| rule.effect == Effect::Permit).map(|rule| rule.policy.clone());
         let Ok(set) = PolicySet::from_policies(permits) else { return Vec::new() };

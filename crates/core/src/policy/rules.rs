@@ -94,11 +94,7 @@ const LAPTOP: &str = include_str!("laptop.cedar");
 impl Reads {
     /// What this or the other looks at.
     pub(super) const fn or(self, other: Self) -> Self {
-        Self {
-            resource: self.resource || other.resource,
-            now: self.now || other.now,
-            network: self.network || other.network,
-        }
+        Self { resource: self.resource || other.resource, now: self.now || other.now, network: self.network || other.network }
     }
 }
 

@@ -92,7 +92,16 @@ pub fn settle(directory: &Path, chain: PublicKey) -> Result<(), KeyError> {
         }
         File::open(directory)?.sync_all()?;
     }
-    publish(directory, &load(&path)?)
+    publish(directory, &load(&path)?)?;
+    // Whoever settles holds the record, so these are drafts of makers that were killed.
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let draft = |of: &str| name.to_str().and_then(|name| name.strip_prefix(of)).is_some_and(|rest| rest.starts_with('.'));
+        if draft(NEXT) || draft(PUBLIC) {
+            fs::remove_file(directory.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 fn load(path: &Path) -> Result<Signer, KeyError> {

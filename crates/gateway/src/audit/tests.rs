@@ -286,7 +286,11 @@ async fn aud_03_a_rotation_killed_at_any_step_leaves_a_record_that_goes_on() {
             fs::rename(directory.0.join(key::NEXT), directory.0.join(key::PRIVATE)).expect("renamed");
         }
         drop(recorder);
+        // Drafts of makers that were killed before they were done.
+        fs::write(directory.0.join(format!("{}.0123", key::NEXT)), b"half a key").expect("written");
+        fs::write(directory.0.join(format!("{}.0123", key::PUBLIC)), b"").expect("written");
         let recorder = start(&directory);
+        assert_eq!(fs::read_dir(&directory.0).expect("directory").count(), 3, "record, private and public key");
         let expected = if rotated { second } else { first };
         assert_eq!(recorder.public_key(), Some(expected), "{steps}");
         recorder.refused(&refusal(), id(2), NOW).await.expect("recorded");

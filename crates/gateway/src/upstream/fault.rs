@@ -29,7 +29,7 @@ pub enum Fault {
     SessionLost,
     /// The upstream is overloaded.
     Overloaded(Option<u64>),
-    /// Doorward's own store takes or gives nothing: no fault of the upstream.
+    /// Doorward's own store or random source takes or gives nothing: no fault of the upstream.
     Store,
     /// The caller has as many sessions as they may.
     TooManySessions,

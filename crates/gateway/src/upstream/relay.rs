@@ -562,15 +562,15 @@ impl Relay {
     }
 
     fn seal(&self, purpose: Purpose, digest: &[u8; 32], inner: &str, life: Duration) -> Result<String, Fault> {
-        let random = |_| Fault::Incomplete;
+        let random = |_| Fault::Store;
         let fresh = Fresh { nonce: self.desk.env.bytes().map_err(random)?, jti: self.desk.env.bytes().map_err(random)? };
         let binding = self.owner.binding(self.method.as_str(), digest);
-        self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now().after(life)).map_err(|_| Fault::Incomplete)
+        self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now().after(life)).map_err(|_| Fault::Store)
     }
 
     /// A4O: the task is durable under its own unguessable id before the client hears of it.
     async fn mint_task(&self, upstream_id: String) -> Result<String, Fault> {
-        let random = self.desk.env.bytes::<32>().map_err(|_| Fault::Incomplete)?;
+        let random = self.desk.env.bytes::<32>().map_err(|_| Fault::Store)?;
         let gateway_id = format!("t-{}", base64(&random));
         let task = NewTask {
             digest: sha256(gateway_id.as_bytes()),
@@ -585,7 +585,7 @@ impl Relay {
         };
         self.desk.store.put_task(&task, MOST_TASKS).await.map_err(|error| {
             tracing::error!(%error, "a task could not be kept");
-            Fault::Incomplete
+            Fault::Store
         })?;
         Ok(gateway_id)
     }

@@ -318,7 +318,7 @@ impl Gateway {
 
     fn new_session_id(&self) -> Result<String, Fault> {
         use base64::Engine as _;
-        let random = self.env.bytes::<32>().map_err(|_| Fault::Overloaded(None))?;
+        let random = self.env.bytes::<32>().map_err(|_| Fault::Store)?;
         Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random))
     }
 

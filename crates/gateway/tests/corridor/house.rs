@@ -106,7 +106,7 @@ impl House {
 
     pub(crate) async fn key_until(&self, user: &str, servers: &[&str], granted: &[&str], life: Duration) -> Key {
         let token = PlainToken::<ApiKey>::mint(&self.env.bytes().expect("random"));
-        let record = self.record(user, servers, granted, life, Level::StaticKey, None);
+        let record = self.record(user, servers, granted, life, None);
         let (id, owner) = (record.credential.clone(), record.user.clone());
         let key = NewApiKey { hash: token.hashed(), record, label: "test".to_owned(), created: self.env.now() };
         self.store.create_api_key(&key).await.expect("a key");
@@ -116,12 +116,13 @@ impl House {
     /// An access token as an authorization server would have put it in.
     pub(crate) async fn token(&self, user: &str, client: &str, servers: &[&str], granted: &[&str], life: Duration) -> Key {
         let token = PlainToken::<AccessToken>::mint(&self.env.bytes().expect("random"));
-        let record = self.record(user, servers, granted, life, Level::OAuth, Some(client));
+        let record = self.record(user, servers, granted, life, Some(client));
         self.store.put_access_token(&token.hashed(), &record, self.env.now()).await.expect("a token");
         Key { text: token.reveal().to_owned(), id: record.credential.clone(), user: record.user.clone(), path: "/s" }
     }
 
-    fn record(&self, user: &str, servers: &[&str], granted: &[&str], life: Duration, level: Level, client: Option<&str>) -> Record {
+    fn record(&self, user: &str, servers: &[&str], granted: &[&str], life: Duration, client: Option<&str>) -> Record {
+        let level = if client.is_some() { Level::OAuth } else { Level::StaticKey };
         let id: String = self.env.bytes::<8>().expect("random").iter().map(|byte| format!("{byte:02x}")).collect();
         let only: BTreeSet<ServerName> = servers.iter().map(|name| ServerName::new(name).expect("name")).collect();
         Record {

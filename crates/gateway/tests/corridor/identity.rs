@@ -383,7 +383,7 @@ async fn rs_09_api_keys_are_kept_as_digests_and_open_only_what_they_name() {
         format!("x={encoded}"),
         format!("access%5Ftoken={}", key.text),
         format!("q=1;token={}", key.text),
-        format!("{}", key.text),
+        key.text.clone(),
     ] {
         for with in [true, false] {
             let mut ask = list("alpha", &key.text);

@@ -82,7 +82,7 @@ async fn rpc_01_a_message_has_one_reading_or_none() {
         call(r#""name":"echo","#).replace("\"id\":1", "\"id\":99999999999999999999"),
         call(r#""name":"echo","#).replace("\"id\":1", "\"id\":01"),
         call(r#""name":"echo","#).replace("\"tools/call\"", "[\"tools/call\"]"),
-        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["echo"]}}"#),
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["echo"]}"#.to_owned(),
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","result":{{}},"params":{{"name":"echo",{META}}}}}"#),
         "null".to_owned(),
         "\"tools/call\"".to_owned(),
@@ -182,7 +182,7 @@ async fn rpc_03_size_depth_and_breadth_are_bounded_and_nobody_parses_for_strange
             let begun = std::time::Instant::now();
             let reply = house.ask(ask).await;
             let refused = matches!(reply.status, 400 | 413) || reply.code().1 != 0 || reply.json()["result"]["isError"] == true;
-            assert!(refused, "{what}: {} {}", reply.status, &reply.text()[..reply.text().len().min(300)]);
+            assert!(refused, "{what}: {} {:.300}", reply.status, reply.text());
             assert!(begun.elapsed() < Duration::from_secs(5), "{what}: {:?}", begun.elapsed());
         }
     }

@@ -194,7 +194,7 @@ async fn pt_01_nothing_of_a_callers_own_passes_or_stays_whatever_is_sent() {
     let ground = std::sync::Arc::new(Ground { keys, sessions, word: canary("inbound-") });
     let all = usize::try_from(number("DOORWARD_TEST_REQUESTS", 5_000)).unwrap();
     let seed = number("DOORWARD_TEST_SEED", u64::from_be_bytes(house.env.bytes().unwrap()));
-    println!("{all} requests of seed {seed}");
+    eprintln!("{all} requests of seed {seed}");
     let begun = Instant::now();
     let (mut sent, mut passed, mut upstream) = (0, 0, 0);
     // In rounds, so that neither the recorder nor the oracle grows with the whole.
@@ -237,7 +237,7 @@ async fn pt_01_nothing_of_a_callers_own_passes_or_stays_whatever_is_sent() {
         sent += round;
     }
     assert!(upstream * 10 > all, "enough of it was passed on to mean something: {upstream} of {all}");
-    println!("{all} requests, {passed} answered with 200, {upstream} upstream requests, in {:?}", begun.elapsed());
+    eprintln!("{all} requests, {passed} answered with 200, {upstream} upstream requests, in {:?}", begun.elapsed());
     // Names of what was asked are on the record, and ids of tasks and methods may be such: those are not credentials. The
     // generated words stand in no tool or prompt name, so none may be there but as the target of a task.
     let text = std::fs::read(house.state.path().join("audit.jsonl")).unwrap();

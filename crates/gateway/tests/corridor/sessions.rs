@@ -483,7 +483,7 @@ async fn ses_10_a_state_works_once_and_only_for_its_own_request() {
     ];
     for at in [0, 3, 5, 10, 14, 30, 60, sealed.len() / 2, sealed.len() - 1] {
         attempts.push(("flipped", retry(&alice, "alpha", 2, "ask", "m", &flipped(at))));
-        attempts.push(("cut", retry(&alice, "alpha", 2, "ask", "m", &sealed[..at])));
+        attempts.push(("cut", retry(&alice, "alpha", 2, "ask", "m", sealed.get(..at).unwrap())));
     }
     for (what, ask) in attempts {
         let reply = house.ask(ask).await;

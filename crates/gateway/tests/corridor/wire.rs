@@ -41,7 +41,6 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) status: u16,
-    pub(crate) fields: Vec<(String, String)>,
     line: Line,
     framing: Framing,
     text: Vec<u8>,
@@ -163,7 +162,7 @@ impl Line {
     async fn flow(mut self) -> Flow {
         let (status, fields) = self.head().await;
         let framing = framing(status, &fields);
-        Flow { status, fields, line: self, framing, text: Vec::new(), over: false }
+        Flow { status, line: self, framing, text: Vec::new(), over: false }
     }
 
     async fn head(&mut self) -> (u16, Vec<(String, String)>) {

@@ -69,6 +69,12 @@ pub(crate) async fn launches_are_approved_by_digest_and_server(bench: &Bench) {
     assert!(bench.a.withdraw_launch(&alpha, &[1; 32], NOW).await.expect("withdrawn"));
     assert!(!bench.b.launch_approved(&alpha, &[1; 32]).await.expect("answer"));
     assert_eq!(bench.b.epoch().await.expect("epoch"), before + 3);
+    for (server, digest) in [(&alpha, [1; 32]), (&alpha, [2; 32]), (&beta, [1; 32])] {
+        bench.a.approve_launch(server, digest, "root", NOW).await.expect("approved");
+    }
+    assert_eq!(bench.a.withdraw_launches(&alpha, NOW).await.expect("withdrawn"), 2);
+    assert!(!bench.b.launch_approved(&alpha, &[2; 32]).await.expect("answer"));
+    assert!(bench.b.launch_approved(&beta, &[1; 32]).await.expect("another server"));
 }
 
 pub(crate) async fn the_epoch_only_rises_and_every_replica_sees_it(bench: &Bench) {

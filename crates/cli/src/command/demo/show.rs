@@ -3,6 +3,7 @@
 use super::attacks::{Attempt, Noticed};
 use super::stage::{Kept, Stage};
 use crate::console::{Console, Form, Paint, counted, inert, wrapped};
+use crate::settings::CLIENT_KEY;
 use doorward_core::audit::event::Record;
 use doorward_core::audit::verify::Summary;
 use serde_json::{Map, Value, json};
@@ -206,11 +207,11 @@ impl<'a> Show<'a> {
             String::new(),
             "Kept until Ctrl-C, which removes everything. A key for alice:".to_owned(),
             String::new(),
-            format!("export MCP_KEY={key}"),
+            format!("export {CLIENT_KEY}={key}"),
             format!("claude mcp add --transport http doorward-demo {url} \\"),
-            "  --header \"Authorization: Bearer $MCP_KEY\"".to_owned(),
+            format!("  --header \"Authorization: Bearer ${CLIENT_KEY}\""),
             format!("codex mcp add doorward-demo --url {url} \\"),
-            "  --bearer-token-env-var MCP_KEY".to_owned(),
+            format!("  --bearer-token-env-var {CLIENT_KEY}"),
             format!("doorward audit tail --follow --file {}", inert(&stage.record().display().to_string())),
         ];
         for line in lines {

@@ -1,7 +1,6 @@
 //! The listener's certificate: readable, fitting its key, and how long it is valid (RFC 5280 4.1.2.5).
 
 use super::Check;
-use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{Config, Tls};
 use doorward_gateway::listen::tls::{Oldest, Tls as Loaded};
 use std::path::Path;
@@ -11,9 +10,6 @@ const SOON: i64 = 14;
 
 pub(super) fn checks(config: &Config) -> Vec<Check> {
     let Tls::Here { cert, key, .. } = &config.listen.tls else { return Vec::new() };
-    let SecretRef::File(key) = key else {
-        return vec![Check::bad("certificate", "listen.tls.key is not a file: reference", "listen.tls.key = \"file:...\"")];
-    };
     if let Err(error) = Loaded::load(cert, key, Oldest::V1_2) {
         return vec![Check::bad("certificate", error.to_string(), "listen.tls")];
     }

@@ -57,9 +57,11 @@ pub(super) fn secrets(config: &Config) -> Vec<Check> {
     let mut named: Vec<(String, &SecretRef)> = Vec::new();
     named.extend(config.store.password.iter().map(|reference| ("store.password".to_owned(), reference)));
     named.extend(config.store.encryption_key.iter().map(|reference| ("store.encryption_key".to_owned(), reference)));
-    if let Tls::Here { key, .. } = &config.listen.tls {
-        named.push(("listen.tls.key".to_owned(), key));
-    }
+    let tls_key = match &config.listen.tls {
+        Tls::Here { key, .. } => Some(SecretRef::File(key.clone())),
+        Tls::Loopback | Tls::Proxy => None,
+    };
+    named.extend(tls_key.iter().map(|key| ("listen.tls.key".to_owned(), key)));
     for server in config.servers.values() {
         if let CredentialConfig::Header { value, .. } = &server.credential {
             named.push((format!("server.{}.credential", server.name), value));

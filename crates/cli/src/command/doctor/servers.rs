@@ -18,23 +18,30 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) async fn checks(house: &House, store: &Store) -> Vec<Check> {
     let tasks = Tasks::new();
-    let servers = match setup::servers(house.config(), &house.state, &house.sources, &house.env, &tasks) {
+    // Apart from a gateway that may be running on the same state directory.
+    let scratch = house.state.join(format!("once-{}", std::process::id()));
+    let servers = match setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks) {
         Ok(servers) => servers,
         Err(error) => return vec![Check::bad("servers", house::failed(error).summary(), "doorward config check")],
     };
     let mut checks = Vec::new();
-    for (upstream, secret) in servers {
+    for (upstream, secret) in &servers {
         let name = format!("server {}", upstream.config.name);
         if !upstream.config.enabled {
             checks.push(Check::note(name, "disabled", "enabled = true brings it back"));
             continue;
         }
-        checks.push(one(name, &upstream, secret, store, &tasks).await);
+        checks.push(one(name, upstream, secret.clone(), store, &tasks).await);
     }
     if checks.is_empty() {
         checks.push(Check::note("servers", "none", "doorward server add NAME URL"));
     }
+    // All commands have one launcher.
+    for stdio in servers.iter().filter_map(|(upstream, _)| if let Reached::Stdio(stdio) = &upstream.reach { Some(stdio) } else { None }) {
+        stdio.launcher.stop(Duration::from_secs(5)).await;
+    }
     tasks.stop(Duration::from_secs(2)).await;
+    std::fs::remove_dir_all(&scratch).ok();
     checks
 }
 

@@ -12,7 +12,7 @@ use clap::Args;
 use doorward_core::config::Target;
 use doorward_core::id::ServerName;
 use doorward_core::policy::facts::RiskClass;
-use doorward_gateway::upstream::{Reached, children};
+use doorward_gateway::upstream::Reached;
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, InlineTable, Table, Value, value};
 
@@ -259,14 +259,9 @@ pub(super) fn remove(arguments: &RemoveArguments, global: &Global, console: &mut
         let store = house.store().await?;
         let now = house.env.now();
         let gone = store.withdraw(&server, None, now).await.map_err(|error| unavailable(&error))?;
-        if let Some(Target::Stdio(command)) = house.config().servers.get(&server).map(|server| &server.target) {
-            // What the command is does not depend on the values of its variables, only on where they come from.
-            if let Some(digest) = children::digest(&server, command) {
-                store.withdraw_launch(&server, &digest, now).await.map_err(|error| unavailable(&error))?;
-            }
-        }
+        let commands = store.withdraw_launches(&server, now).await.map_err(|error| unavailable(&error))?;
         store.close().await;
-        Ok::<_, Failure>(gone)
+        Ok::<_, Failure>(gone.saturating_add(commands))
     })?;
     let path = draft.write()?;
     let good = console.sign(Sign::Good);

@@ -68,7 +68,7 @@ pub struct ApproveArguments {
     /// Its name in the configuration
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Every tool
+    /// Every tool (of a command that is approved already, or with --command)
     #[arg(long, conflicts_with_all = ["read_only", "tools"])]
     pub all: bool,
     /// Only tools that claim to change nothing
@@ -165,15 +165,23 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 impl Opened {
+    /// What the server offers. A command that nobody approved does not run for it (I9).
     async fn definitions(&self) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
         let name = &self.upstream.config.name;
         let approved = match &self.upstream.reach {
             Reached::Http(_) => None,
-            // Only what was approved runs, also to be looked at (I9).
-            Reached::Stdio(stdio) => match stdio.digest(name) {
-                Some(digest) if matches!(self.store.launch_approved(name, &digest).await, Ok(true)) => Some(digest),
-                _ => None,
-            },
+            Reached::Stdio(stdio) => {
+                let digest = stdio.digest(name);
+                let known = match &digest {
+                    Some(digest) => self.store.launch_approved(name, digest).await.map_err(|error| unavailable(&error))?,
+                    None => false,
+                };
+                if !known {
+                    let help = format!("look at it: doorward server show {name}, then: doorward server approve {name} --command --read-only");
+                    return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));
+                }
+                digest
+            }
         };
         definitions(&self.upstream, self.secret.as_ref(), &self.tasks, approved).await
     }
@@ -273,7 +281,7 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
         let digest = stdio
             .digest(&name)
             .ok_or_else(|| Failure::new(Exit::Configuration, "server.command", "the command cannot be run", "see doorward config check"))?;
-        if !arguments.command && !arguments.all && !matches!(opened.store.launch_approved(&name, &digest).await, Ok(true)) {
+        if !arguments.command && !matches!(opened.store.launch_approved(&name, &digest).await, Ok(true)) {
             console.say(format_args!("{name} would run:\n    {}", inert(&command.argv.join(" "))));
             let help = format!("look at it, then: doorward server approve {name} --command --read-only");
             return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));

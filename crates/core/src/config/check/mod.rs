@@ -139,6 +139,19 @@ impl Checker<'_> {
         Listen { address, tls, trusted_proxies, hosts, origins, metrics, max_body }
     }
 
+    /// A renewed certificate comes with a renewed key: what is read again has to be a file.
+    fn tls_key(&mut self, text: &str) -> Option<PathBuf> {
+        let path = ["listen", "tls", "key"];
+        match self.secret(&path, text)? {
+            SecretRef::File(file) => Some(file),
+            _ => {
+                let help = "write file:PATH; the file is read again when the certificate is renewed".to_owned();
+                self.bad(&path, ("config.tls_key", "listen.tls.key has to be a file".to_owned(), "not a file: reference", help));
+                None
+            }
+        }
+    }
+
     fn tls(&mut self, file: Option<TlsFile>, address: SocketAddr, no_proxies: bool) -> Tls {
         match file {
             None => {
@@ -166,7 +179,7 @@ impl Checker<'_> {
                     "a reference to the private key, such as file:/etc/doorward/tls.key",
                 );
                 let cert = cert.and_then(|text| self.path(&["listen", "tls", "cert"], &text));
-                let key = key.and_then(|text| self.secret(&["listen", "tls", "key"], &text));
+                let key = key.and_then(|text| self.tls_key(&text));
                 let min_version = match table.min_version {
                     None | Some(MinVersionWord::V1_2) => TlsVersion::V1_2,
                     Some(MinVersionWord::V1_3) => TlsVersion::V1_3,
