@@ -164,7 +164,7 @@ impl Gateway {
                 let open = self.metrics.stream();
                 self.tasks.spawn(async move {
                     let (_seat, _open) = (seat, open);
-                    gateway.pump(streaming, sink, ongoing, walk, principal).await;
+                    Box::pin(gateway.pump(streaming, sink, ongoing, walk, principal)).await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }

@@ -80,7 +80,7 @@ impl Gateway {
         match self.admit(entered, &mut walk).await {
             // Supervised: goes on to its outcome record when the client hangs up.
             Ok(permit) => {
-                let answer = self.tasks.run(Arc::clone(self).perform(permit, walk)).await;
+                let answer = self.tasks.run(Box::pin(Arc::clone(self).perform(permit, walk))).await;
                 answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
             }
             Err(refusal) => self.refuse(refusal, &walk).await,

@@ -353,8 +353,9 @@ const RECOVER: Duration = Duration::from_secs(1);
 struct Door(Arc<Gateway>);
 
 impl Serve for Door {
-    async fn mcp(self: Arc<Self>, inbound: Inbound) -> ::http::Response<Body> {
-        Arc::clone(&self.0).serve(inbound).await
+    /// Boxed: the connection keeps no room for the corridor while it waits, and the whole is not moved again.
+    fn mcp(self: Arc<Self>, inbound: Inbound) -> impl Future<Output = ::http::Response<Body>> + Send {
+        Box::pin(Arc::clone(&self.0).serve(inbound))
     }
 
     fn is_ready(&self) -> bool {

@@ -60,10 +60,9 @@ impl Reader {
     /// [`BadStream`]; the reader is of no use afterwards.
     pub fn push(&mut self, piece: &[u8], events: &mut Vec<Event>) -> Result<(), BadStream> {
         let mut rest = piece;
-        if self.after_cr && rest.first() == Some(&b'\n') {
-            rest = rest.get(1..).unwrap_or_default();
+        if !piece.is_empty() && std::mem::take(&mut self.after_cr) {
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        self.after_cr &= rest.is_empty();
         while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let (head, tail) = rest.split_at(end);
             self.grow(head)?;
@@ -169,6 +168,14 @@ mod tests {
         assert_eq!(whole[1], Event { id: None, data: String::new(), retry: Some(500) });
         let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
         assert_eq!(read(&bytes).expect("valid"), whole);
+    }
+
+    #[test]
+    fn a_newline_that_came_alone_ends_one_line_only() {
+        let whole = read(&[b"data: x\r\n\n"]).expect("valid");
+        assert_eq!(whole.len(), 1);
+        assert_eq!(read(&[b"data: x\r", b"\n", b"\n"]).expect("valid"), whole);
+        assert_eq!(read(&[b"data: x\r", b"", b"\n", b"\n"]).expect("valid"), whole);
     }
 
     #[test]

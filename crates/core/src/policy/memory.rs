@@ -54,8 +54,13 @@ impl fmt::Debug for Memory {
 impl Key {
     /// One part. Each is preceded by its length, so that no two lists of parts give one key.
     pub(super) fn part(&mut self, part: &str) -> &mut Self {
+        self.bytes(part.as_bytes())
+    }
+
+    /// The same for a part that is no text.
+    pub(super) fn bytes(&mut self, part: &[u8]) -> &mut Self {
         self.0.extend_from_slice(&part.len().to_be_bytes());
-        self.0.extend_from_slice(part.as_bytes());
+        self.0.extend_from_slice(part);
         self
     }
 

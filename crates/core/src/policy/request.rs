@@ -282,7 +282,10 @@ impl<'a> Asker<'a> {
             What::Server => key.part("server"),
         };
         if reads.network {
-            key.part(&self.who.peer.to_canonical().to_string());
+            match self.who.peer.to_canonical() {
+                IpAddr::V4(address) => key.bytes(&address.octets()),
+                IpAddr::V6(address) => key.bytes(&address.octets()),
+            };
         }
         key
     }

@@ -177,7 +177,8 @@ impl Opened {
                     None => false,
                 };
                 if !known {
-                    let help = format!("look at it: doorward server show {name}, then: doorward server approve {name} --command --read-only");
+                    let help =
+                        format!("look at it: doorward server show {name}, then: doorward server approve {name} --command --read-only");
                     return Err(Failure::new(Exit::Findings, "server.not_approved", "the command of this server is not approved", help));
                 }
                 digest

@@ -10,6 +10,7 @@ pub struct Lines {
     buffer: BytesMut,
     searched: usize,
     cap: usize,
+    bad: Option<BadLine>,
 }
 
 /// The stream is not lines of text.
@@ -27,7 +28,7 @@ impl Lines {
     /// Nothing read yet; a line may have `cap` bytes without its line break.
     #[must_use]
     pub fn new(cap: usize) -> Self {
-        Self { buffer: BytesMut::new(), searched: 0, cap }
+        Self { buffer: BytesMut::new(), searched: 0, cap, bad: None }
     }
 
     /// Where the next bytes of the stream are to be put.
@@ -43,6 +44,13 @@ impl Lines {
     /// # Errors
     /// [`BadLine`]: the stream cannot be followed any further.
     pub fn next_line(&mut self) -> Result<Option<Bytes>, BadLine> {
+        match self.bad {
+            None => self.cut().inspect_err(|bad| self.bad = Some(*bad)),
+            Some(bad) => Err(bad),
+        }
+    }
+
+    fn cut(&mut self) -> Result<Option<Bytes>, BadLine> {
         let found = self.buffer.iter().skip(self.searched).position(|b| *b == b'\n').map(|at| self.searched + at);
         let Some(end) = found else {
             self.searched = self.buffer.len();
@@ -98,5 +106,16 @@ mod tests {
     fn other_encodings_are_refused() {
         assert_eq!(all(9, &[b"\xff\n"]), Err(BadLine::NotText));
         assert_eq!(all(9, &[b"\xed\xa0\x80\n"]), Err(BadLine::NotText), "surrogates");
+    }
+
+    #[test]
+    fn nothing_comes_after_a_bad_line() {
+        for (bytes, bad) in [(b"\xff\nmore\n".as_slice(), BadLine::NotText), (b"abcdefghij\nmore\n", BadLine::TooLong)] {
+            let mut lines = Lines::new(9);
+            lines.space().extend_from_slice(bytes);
+            for _ in 0..3 {
+                assert_eq!(lines.next_line(), Err(bad));
+            }
+        }
     }
 }
