@@ -471,11 +471,14 @@ fn no_variants(members: &[(String, RawJson)], known: &[&str], echo: Option<&str>
     }
 }
 
-/// Prefixes whose second label is `modelcontextprotocol` or `mcp` belong to the protocol; so do the trace keys (D19).
+/// Prefixes whose second label is `modelcontextprotocol` or `mcp` belong to the protocol; so do the trace keys (D19). In any
+/// case, since a server may fold it: what follows lets only ASCII pass.
 fn is_reserved(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
     let prefix = key.split_once('/').map(|(prefix, _)| prefix);
     let second = prefix.and_then(|prefix| prefix.split('.').nth(1));
-    matches!(second, Some("modelcontextprotocol" | "mcp")) || matches!(key, "traceparent" | "tracestate" | "baggage")
+    matches!(second, Some("modelcontextprotocol" | "mcp"))
+        || matches!(key.as_str(), "traceparent" | "tracestate" | "baggage" | "progresstoken")
 }
 
 /// The grammar of `_meta` keys (basic/index, `_meta`): optional dotted prefix and `/`, then a name.

@@ -82,6 +82,14 @@ fn rpc_01_variants_inside_the_parts_of_the_protocol_are_refused() {
 }
 
 #[test]
+fn rpc_01_meta_keys_of_the_protocol_are_not_copied_in_any_case() {
+    let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","_meta":{"IO.ModelContextProtocol/protocolVersion":"1","ProgressToken":5,"TraceParent":"t","to\u212aen":1,"vendor.example/X":1}}}"#;
+    let call = decoded(Era::Modern, text, &headers("tools/call", Some("greet"))).expect("valid");
+    assert_eq!(call.vendor_meta().expect("vendor").as_bytes(), br#"{"vendor.example/X":1}"#);
+    assert!(call.progress_token().is_none());
+}
+
+#[test]
 fn ses_12_a_subscription_is_of_known_members_of_their_types() {
     let listen = |heard: &str| {
         let text = modern("subscriptions/listen", &format!(r#""notifications":{heard},"#));
