@@ -141,12 +141,12 @@ impl Gateway {
     /// The server of the route. One that the caller may not know of is answered like one that is not there, before
     /// anything of the request is read: no status or error tells the two apart (RS-05).
     fn addressed(&self, inbound: &Inbound, caller: &Caller) -> Result<ServerName, Refusal> {
-        let reason = match &inbound.route.server {
+        let refuse = |reason| Refusal::new(Station::Policy, reason, Blame::Caller, Wire::Http(404), "There is nothing here.");
+        let refusal = match &inbound.route.server {
             Some(server) if self.is_visible(server, caller) => return Ok(server.clone()),
-            Some(server) if self.upstreams.find(server).is_some() => "server_not_visible",
-            _ => "unknown_server",
+            Some(server) if self.upstreams.find(server).is_some() => refuse("server_not_visible"),
+            _ => refuse("unknown_server"),
         };
-        let refusal = Refusal::new(Station::Policy, reason, Blame::Caller, Wire::Http(404), "There is nothing here.");
         Err(refusal.knowing(Known { server: inbound.route.server.clone(), ..caller.known() }))
     }
 

@@ -119,23 +119,26 @@ impl Gateway {
         let texts: Vec<Cow<'_, str>> = uris.iter().filter_map(RawJson::as_text).take(MOST_SUBSCRIPTIONS).collect();
         let names: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
         let shown = filter::resources(&self.rules.load(), facts, bound, &names);
-        let kept: Vec<RawJson> = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| RawJson::string(uri)).collect();
+        walk.opened.tasks.resources = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| (*uri).to_owned()).collect();
+        let kept: Vec<RawJson> = walk.opened.tasks.resources.iter().map(|uri| RawJson::string(uri)).collect();
         let kept = RawJson::array(&kept);
         let narrowed = filter.edited(|key, _| if key == "resourceSubscriptions" { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
         walk.opened.replaced.retain(|(key, _)| key != "notifications");
         walk.opened.replaced.push(("notifications".to_owned(), narrowed));
     }
 
-    /// Leaves out of a list of resources what the caller may not read.
+    /// Leaves out of a list of resources, or of their templates, what the caller may not read. A template counts by its text.
     pub(crate) fn narrowed(&self, permit: &Permit, walk: &Walk, end: Final) -> Final {
-        if permit.call().method() != Method::ResourcesList {
-            return end;
-        }
+        let (list, place) = match permit.call().method() {
+            Method::ResourcesList => ("resources", "uri"),
+            Method::ResourceTemplatesList => ("resourceTemplates", "uriTemplate"),
+            _ => return end,
+        };
         let Some(result) = end.body.content().member("result") else { return end };
-        let Some(resources) = result.member("resources").and_then(|list| list.elements()) else { return end };
+        let Some(resources) = result.member(list).and_then(|list| list.elements()) else { return end };
         let texts: Vec<String> = resources
             .iter()
-            .map(|entry| entry.member("uri").and_then(|uri| uri.as_text().map(Cow::into_owned)).unwrap_or_default())
+            .map(|entry| entry.member(place).and_then(|uri| uri.as_text().map(Cow::into_owned)).unwrap_or_default())
             .collect();
         let uris: Vec<&str> = texts.iter().map(String::as_str).collect();
         let shown = filter::resources(&self.rules.load(), &self.facts(permit.bound(), walk, None), permit.bound(), &uris);
@@ -144,7 +147,7 @@ impl Gateway {
         }
         let kept: Vec<&RawJson> = resources.iter().zip(shown).filter(|(_, shown)| *shown).map(|(entry, _)| entry).collect();
         let kept = RawJson::array(kept);
-        let result = result.edited(|key, _| if key == "resources" { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
+        let result = result.edited(|key, _| if key == list { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
         let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
         Final { body: screen::own(body), ..end }
     }

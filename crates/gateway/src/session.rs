@@ -35,10 +35,19 @@ pub struct Opened {
     pub cursor: Option<String>,
     /// The server's own task id.
     pub task: Option<String>,
-    /// Tasks that may be mentioned: upstream id to gateway id.
-    pub tasks: HashMap<String, String>,
+    /// What may be mentioned.
+    pub tasks: Topics,
     /// Members of params in the server's terms.
     pub replaced: Vec<(String, RawJson)>,
+}
+
+/// What a server may mention to the client of a call.
+#[derive(Debug, Default)]
+pub struct Topics {
+    /// Tasks: upstream id to gateway id.
+    pub tasks: HashMap<String, String>,
+    /// Resources of the subscription, as it went to the server.
+    pub resources: Vec<String>,
 }
 
 impl Gateway {
@@ -131,7 +140,7 @@ impl Gateway {
             let gateway_id = call.target().unwrap_or_default();
             let upstream = self.task_of(&owner, gateway_id).await?;
             let upstream = upstream.ok_or_else(|| refuse("unknown_task", "Unknown task."))?;
-            opened.tasks.insert(upstream.clone(), gateway_id.to_owned());
+            opened.tasks.tasks.insert(upstream.clone(), gateway_id.to_owned());
             opened.task = Some(upstream);
         }
         if call.method() == Method::Listen {
@@ -149,7 +158,7 @@ impl Gateway {
             let Some(gateway_id) = id.as_text() else { continue };
             if let Some(upstream) = self.task_of(owner, &gateway_id).await? {
                 own.push(RawJson::string(&upstream));
-                opened.tasks.insert(upstream, gateway_id.into_owned());
+                opened.tasks.tasks.insert(upstream, gateway_id.into_owned());
             }
         }
         let own = RawJson::array(&own);

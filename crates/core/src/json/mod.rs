@@ -56,12 +56,34 @@ enum Keys {
     Compare,
     /// A [`RawJson`]: this reader has passed it, or it was written from such parts.
     Known,
+    /// Keys that [`alike`] takes for one count as one.
+    Folded,
 }
 
 /// The reader calls itself for each level: no configuration may exhaust the stack.
 const DEPTH_CEILING: usize = 512;
 /// Up to this many keys are compared one by one; more go through a hash set.
 const FEW_KEYS: usize = 16;
+
+/// Whether a parser that folds case takes one key for the other.
+#[must_use]
+pub fn alike(one: &str, other: &str) -> bool {
+    one.chars().map(folded).eq(other.chars().map(folded))
+}
+
+/// Case folding as the most lenient parsers do it: not of ASCII alone, so the long s is an s and the Kelvin sign a k.
+fn folded(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    let upper = only(c.to_uppercase()).unwrap_or(c);
+    only(upper.to_lowercase()).unwrap_or(upper)
+}
+
+/// The one character of a mapping; `None` where it takes several, as no folding of single characters does.
+fn only(mut mapped: impl Iterator<Item = char>) -> Option<char> {
+    mapped.next().filter(|_| mapped.next().is_none())
+}
 
 // === impl RawJson ===
 
@@ -117,6 +139,13 @@ impl RawJson {
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.0.as_ref() == b"null"
+    }
+
+    /// True when an object at any level has two keys that are [`alike`]: parsers that fold case take one for the other.
+    #[must_use]
+    pub fn has_keys_alike(&self) -> bool {
+        let text = std::str::from_utf8(&self.0);
+        text.map_or(true, |text| Reader { text, at: 0, depth: usize::MAX, keys: Keys::Folded }.value().is_err())
     }
 
     /// The text as shared bytes.
@@ -218,7 +247,9 @@ impl<'a> Reader<'a> {
             self.space();
             let place = self.at;
             let key = self.string()?;
-            if self.keys == Keys::Compare {
+            if self.keys != Keys::Known {
+                let is_folded = self.keys == Keys::Compare || key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+                let key = if is_folded { key.clone() } else { Cow::Owned(key.chars().map(folded).collect()) };
                 if key.contains('\0') {
                     return Err(Fault::NulInKey(place));
                 }

@@ -9,7 +9,7 @@ use super::headers::{McpHeaders, ParamHeader, Single, decode_value};
 use super::version::{Era, Version};
 use crate::blame::{Known, Refusal, Station};
 use crate::json::write::ObjectWriter;
-use crate::json::{Fault, RawJson};
+use crate::json::{Fault, RawJson, alike};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -89,6 +89,12 @@ const PARAMS: [&str; 19] = [
     "requestId",
     "progressToken",
 ];
+/// Members of params whose own members decide something, and these.
+const PARTS: [(&str, &[&str]); 3] = [("ref", &["type", "name", "uri"]), ("argument", &["name", "value"]), ("context", &["arguments"])];
+
+/// What a subscription may ask for: whether something changes, and which ones of a list.
+const HEARD: [&str; 3] = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];
+const HEARD_OF: [&str; 2] = ["resourceSubscriptions", "taskIds"];
 
 /// Reads the body of a POST.
 ///
@@ -135,9 +141,15 @@ pub fn message(json: &RawJson) -> Result<Message, Refusal> {
     };
     let params = match take(&members, "params") {
         None => Vec::new(),
+        // Two keys that differ only in case are one key to some parsers: what policy saw might not be what is used.
+        Some(params) if params.has_keys_alike() => return Err(invalid("Two keys differ only in case.", echo.as_deref())),
         Some(params) => params.members().ok_or_else(|| invalid("params must be an object.", echo.as_deref()))?,
     };
     no_variants(&params, &PARAMS, echo.as_deref())?;
+    for (part, known) in PARTS {
+        let inner = take(&params, part).and_then(RawJson::members).unwrap_or_default();
+        no_variants(&inner, known, echo.as_deref())?;
+    }
     let meta = match take(&params, "_meta") {
         None => Vec::new(),
         Some(meta) => meta.members().ok_or_else(|| bad_params(400, "_meta must be an object.", echo.as_deref()))?,
@@ -287,7 +299,6 @@ impl Draft {
                 let name = self.text("name", LONGEST_TARGET)?.ok_or_else(|| self.bad("name is missing."))?;
                 self.call.target = Some(Arc::from(name));
                 self.call.arguments = self.object("arguments")?;
-                self.unambiguous_arguments()?;
             }
             Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
                 let uri = self.text("uri", LONGEST_TARGET)?.ok_or_else(|| self.bad("uri is missing."))?;
@@ -304,7 +315,9 @@ impl Draft {
             }
             Method::Initialize => self.call.capabilities = self.object("capabilities")?,
             Method::Listen => {
-                self.object("notifications")?.ok_or_else(|| self.bad("notifications is missing."))?;
+                let heard = self.heard()?;
+                self.params.retain(|(key, _)| key != "notifications");
+                self.params.push(("notifications".to_owned(), heard));
             }
             Method::Cancelled => {
                 let id = take(&self.params, "requestId").and_then(rpc_id);
@@ -330,16 +343,6 @@ impl Draft {
         Ok(())
     }
 
-    /// Two keys that differ only in case are one key to some parsers: the argument that policy saw might not be the one used.
-    fn unambiguous_arguments(&self) -> Result<(), Refusal> {
-        let Some(members) = self.call.arguments.as_ref().and_then(RawJson::members) else { return Ok(()) };
-        let mut folded: Vec<String> = members.iter().map(|(key, _)| fold(key)).collect();
-        folded.sort_unstable();
-        let all = folded.len();
-        folded.dedup();
-        if folded.len() == all { Ok(()) } else { Err(invalid("Two arguments differ only in case.", self.echo.as_deref())) }
-    }
-
     fn reference(&mut self) -> Result<(), Refusal> {
         let reference = self.object("ref")?.ok_or_else(|| self.bad("ref is missing."))?;
         let text = |key: &str| {
@@ -353,6 +356,26 @@ impl Draft {
         self.call.reference = Some(kind);
         self.call.target = Some(Arc::from(target.ok_or_else(|| self.bad("ref is incomplete."))?));
         Ok(())
+    }
+
+    /// SES-12: only what can be narrowed to what the caller may hear of goes on, so nothing passes for its form.
+    fn heard(&self) -> Result<RawJson, Refusal> {
+        let asked = self.object("notifications")?.and_then(|asked| asked.members());
+        let mut heard = ObjectWriter::with_capacity(64);
+        for (key, value) in asked.ok_or_else(|| self.bad("notifications is missing."))? {
+            let texts = || value.elements().is_some_and(|all| all.iter().all(|one| one.as_text().is_some()));
+            let fits = match key.as_str() {
+                key if HEARD.contains(&key) => matches!(value.as_bytes(), b"true" | b"false"),
+                key if HEARD_OF.contains(&key) => texts(),
+                key if HEARD.iter().chain(&HEARD_OF).any(|known| alike(known, key)) => false,
+                _ => continue,
+            };
+            if !fits {
+                return Err(self.bad("notifications has a member of another name or type than the protocol gives it."));
+            }
+            heard.raw(&key, &value);
+        }
+        Ok(heard.finish())
     }
 
     fn responses(&self) -> Result<Option<RawJson>, Refusal> {
@@ -441,29 +464,21 @@ fn echo(form: &Form) -> Option<String> {
 
 /// RPC-01: a key that some parsers would take for a known one is refused, never promoted and never passed on.
 fn no_variants(members: &[(String, RawJson)], known: &[&str], echo: Option<&str>) -> Result<(), Refusal> {
-    let variant = |key: &str| !known.contains(&key) && known.iter().any(|name| fold(name) == fold(key));
+    let variant = |key: &str| !known.contains(&key) && known.iter().any(|name| alike(name, key));
     match members.iter().find(|(key, _)| variant(key)) {
         None => Ok(()),
         Some(_) => Err(invalid("A key differs from a known key only in its case.", echo)),
     }
 }
 
-/// Case folding as the most lenient parsers do it: ASCII, and the two letters outside ASCII that fold into it.
-fn fold(key: &str) -> String {
-    key.chars()
-        .map(|c| match c {
-            '\u{17f}' => 's',
-            '\u{212a}' => 'k',
-            c => c.to_ascii_lowercase(),
-        })
-        .collect()
-}
-
-/// Prefixes whose second label is `modelcontextprotocol` or `mcp` belong to the protocol; so do the trace keys (D19).
+/// Prefixes whose second label is `modelcontextprotocol` or `mcp` belong to the protocol; so do the trace keys (D19). In any
+/// case, since a server may fold it: what follows lets only ASCII pass.
 fn is_reserved(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
     let prefix = key.split_once('/').map(|(prefix, _)| prefix);
     let second = prefix.and_then(|prefix| prefix.split('.').nth(1));
-    matches!(second, Some("modelcontextprotocol" | "mcp")) || matches!(key, "traceparent" | "tracestate" | "baggage")
+    matches!(second, Some("modelcontextprotocol" | "mcp"))
+        || matches!(key.as_str(), "traceparent" | "tracestate" | "baggage" | "progresstoken")
 }
 
 /// The grammar of `_meta` keys (basic/index, `_meta`): optional dotted prefix and `/`, then a name.

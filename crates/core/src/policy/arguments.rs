@@ -5,6 +5,7 @@
 
 use super::expr::{ARGUMENTS, body, children, is_context};
 use super::traversal::is_plain_path;
+use crate::json::alike;
 use cedar_policy::RestrictedExpression;
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, UnaryOp, Var};
 use serde_json::{Value, json};
@@ -263,7 +264,8 @@ impl Shape {
     ///
     /// # Errors
     /// [`Misfit`] for a present argument of another type: null, a fraction, a number beyond 64 bits, an array of mixed
-    /// elements, or a text that is read as a path and names a place in two ways.
+    /// elements, or a text that is read as a path and names a place in two ways; and for a member that only differs in
+    /// case from one that is read, since a server that folds case would use what no rule has seen.
     pub(super) fn fit(&self, value: &Value, path: &mut Vec<String>) -> Result<RestrictedExpression, Misfit> {
         let misfit = |expected, path: &[String]| Misfit { path: path.join("."), expected };
         match (self, value) {
@@ -281,6 +283,12 @@ impl Shape {
                 Ok(RestrictedExpression::new_set(fitted?))
             }
             (Self::Record(members), Value::Object(object)) => {
+                let read = |key: &str| members.keys().find(|name| alike(name, key));
+                let unread = object.keys().filter(|key| !members.contains_key(*key));
+                if let Some(name) = unread.filter_map(|key| read(key)).next() {
+                    path.push(name.clone());
+                    return Err(misfit("spelled exactly so", path));
+                }
                 let mut fitted = Vec::with_capacity(members.len());
                 for (name, shape) in members {
                     if let Some(value) = object.get(name) {

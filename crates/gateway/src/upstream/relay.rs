@@ -7,6 +7,7 @@ use super::back::Back;
 use super::fault::Fault;
 use crate::env::Env;
 use crate::live::{Question, Session};
+use crate::session::Topics;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
 use doorward_core::credential::UpstreamSecret;
@@ -73,6 +74,8 @@ pub struct Relay {
     back: Back,
     /// Upstream task ids that the client may hear of under its own (subscriptions).
     tasks: HashMap<String, String>,
+    /// Resources that the client may hear of (subscriptions).
+    resources: Vec<String>,
     generation: Arc<AtomicU64>,
     heard: Heard,
 }
@@ -175,6 +178,7 @@ impl Relay {
             secret: None,
             back,
             tasks: HashMap::new(),
+            resources: Vec::new(),
             generation: Arc::default(),
             heard: Heard { since: Instant::now(), count: 0 },
         }
@@ -201,10 +205,10 @@ impl Relay {
         self
     }
 
-    /// The client may hear of these tasks: upstream id to gateway id.
+    /// The client may hear of these tasks and resources.
     #[must_use]
-    pub fn about_tasks(mut self, tasks: HashMap<String, String>) -> Self {
-        self.tasks = tasks;
+    pub fn about_tasks(mut self, topics: Topics) -> Self {
+        Topics { tasks: self.tasks, resources: self.resources } = topics;
         self
     }
 
@@ -510,8 +514,11 @@ impl Relay {
             | "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"
             | "notifications/resources/list_changed"
-            | "notifications/resources/updated"
             | "notifications/elicitation/complete" => Some(params.map(|params| self.tagged(&params))),
+            "notifications/resources/updated" => {
+                let params = params?;
+                self.may_hear_of(&text(&params, "uri")?).then(|| Some(self.tagged(&params)))
+            }
             "notifications/tasks" | "notifications/tasks/status" => {
                 let params = params?;
                 let known = text(&params, "taskId").and_then(|id| self.tasks.get(&id).cloned())?;
@@ -520,6 +527,12 @@ impl Relay {
             }
             _ => None,
         }
+    }
+
+    /// SES-12: a server does not tell of resources that policy left out of the subscription. A legacy session subscribes to
+    /// each by a call of its own.
+    fn may_hear_of(&self, uri: &str) -> bool {
+        self.era != Era::Modern || self.resources.iter().any(|subscribed| subscribed == uri)
     }
 
     /// `subscriptionId` is the client's own id of its listen request, its type kept.

@@ -223,3 +223,44 @@ async fn pol_07_a_batch_is_as_many_requests_as_it_has() {
     assert_eq!(lax.seen_method("tools/call").len(), 19, "one was initialize");
     house.close(&[&alice.text]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rpc_01_and_ses_12_no_other_form_of_a_request_escapes_the_rules() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let rules = r#"
+        @id("all") permit (principal, action, resource);
+        @id("no-private") forbid (principal, action == Action::"read", resource) when { resource.uri like "file:///private/*" };
+        @id("no-etc") forbid (principal, action == Action::"call", resource)
+        when { context.arguments has target && context.arguments.target has path && context.arguments.target.path like "/etc/*" };
+    "#;
+    let house = House::ruled(&server("alpha", &lax.url(), ""), rules).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    lax.forget();
+    for arguments in [
+        json!({ "target": { "path": "/ok", "Path": "/etc/shadow" } }),
+        json!({ "target": { "Path": "/etc/shadow" } }),
+        json!({ "Target": { "path": "/etc/shadow" } }),
+    ] {
+        assert!(is_refused(&house.ask(modern_call(&alice, "alpha", 1, "echo", arguments.clone())).await), "{arguments}");
+    }
+    let secret = "file:///private/a";
+    for heard in [
+        json!({ "resourceSubscriptions": secret }),
+        json!({ "ResourceSubscriptions": [secret] }),
+        json!({ "taskIds": "task-1" }),
+        json!({ "resourceSubscriptions": [[secret]] }),
+    ] {
+        let reply = house.ask(modern(&alice, "alpha", 1, "subscriptions/listen", json!({ "notifications": heard }))).await;
+        assert_eq!(reply.code().1, -32602, "{heard}: {}", reply.text());
+    }
+    let reference = json!({ "type": "ref/resource", "uri": "{+u}", "Uri": "file:///private/{x}" });
+    let complete = json!({ "ref": reference, "argument": { "name": "x", "value": "" } });
+    assert!(is_refused(&house.ask(modern(&alice, "alpha", 1, "completion/complete", complete)).await));
+    for method in ["tools/call", "subscriptions/listen", "completion/complete"] {
+        assert!(lax.seen_method(method).is_empty(), "{method}: {:?}", lax.seen_method(method));
+    }
+    let shown = house.ask(modern(&alice, "alpha", 1, "resources/templates/list", json!({}))).await.result();
+    assert_eq!(shown["resourceTemplates"], json!([{ "uriTemplate": "file:///public/{name}", "name": "public" }]));
+    house.close(&[&alice.text]).await;
+}

@@ -58,7 +58,7 @@ pub fn streams(state: &State, message: &Value) -> bool {
     let arguments = message.get("params").and_then(|params| params.get("arguments"));
     let how = arguments.and_then(|arguments| arguments.get("as")).and_then(Value::as_str);
     match called(message) {
-        None => false,
+        None => message.get("method").and_then(Value::as_str) == Some("subscriptions/listen"),
         Some("slow" | "ask") => true,
         Some("reflect") => matches!(how, Some("progress" | "split")),
         Some(_) => state.behaviour.has(&Quirk::AsksUnasked),
@@ -99,6 +99,16 @@ pub async fn answer(state: &State, message: &Value, luggage: &Luggage, out: &mps
         "tools/call" => call(state, &params, luggage, modern, out).await,
         "prompts/list" => Ok(json!({ "prompts": [] })),
         "resources/list" => Ok(json!({ "resources": [] })),
+        "resources/templates/list" => Ok(json!({ "resourceTemplates": [
+            { "uriTemplate": "file:///public/{name}", "name": "public" },
+            { "uriTemplate": "file:///private/{name}", "name": "private" },
+        ] })),
+        "subscriptions/listen" if modern => {
+            for uri in heard_of(&params) {
+                say(out, json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": uri } }));
+            }
+            Ok(json!({}))
+        }
         "tasks/get" if modern => task(state, &params),
         "tasks/cancel" | "tasks/update" if modern => Ok(json!({})),
         other => Err(json!({ "code": -32601, "message": format!("Method not found: {other}") })),
@@ -122,6 +132,12 @@ pub async fn answer(state: &State, message: &Value, luggage: &Luggage, out: &mps
     } else {
         say(out, answer);
     }
+}
+
+/// What was subscribed to, and one resource that nobody asked about.
+fn heard_of(params: &Value) -> Vec<Value> {
+    let subscribed = params.pointer("/notifications/resourceSubscriptions").and_then(Value::as_array);
+    subscribed.into_iter().flatten().cloned().chain([Value::from("file:///private/unasked")]).collect()
 }
 
 fn say(out: &mpsc::UnboundedSender<Event>, message: Value) {

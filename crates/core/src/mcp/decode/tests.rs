@@ -57,8 +57,60 @@ fn rpc_01_variants_of_known_keys_are_refused() {
     let fullwidth = modern("tools/call", r#""name":"greet","ｎame":"secretTool","#);
     let call = decoded(Era::Modern, &fullwidth, &headers("tools/call", Some("greet"))).expect("an unrelated key");
     assert_eq!(call.target(), Some("greet"), "never promoted");
-    let arguments = modern("tools/call", r#""name":"greet","arguments":{"path":"a","Path":"b"},"#);
-    assert_eq!(code(decoded(Era::Modern, &arguments, &headers("tools/call", Some("greet")))), (400, INVALID_REQUEST));
+    for arguments in [
+        r#"{"path":"a","Path":"b"}"#,
+        r#"{"target":{"path":"/ok","Path":"/etc/shadow"}}"#,
+        r#"{"list":[1,[{"deep":{"tas\u212a":1,"task":2}}]]}"#,
+        r#"{"\u00e4":1,"\u00c4":2}"#,
+    ] {
+        let text = modern("tools/call", &format!(r#""name":"greet","arguments":{arguments},"#));
+        assert_eq!(code(decoded(Era::Modern, &text, &headers("tools/call", Some("greet")))), (400, INVALID_REQUEST), "{arguments}");
+    }
+    let apart = modern("tools/call", r#""name":"greet","arguments":{"a":{"Path":1},"b":{"path":2}},"#);
+    assert!(decoded(Era::Modern, &apart, &headers("tools/call", Some("greet"))).is_ok(), "keys of two objects");
+}
+
+#[test]
+fn rpc_01_variants_inside_the_parts_of_the_protocol_are_refused() {
+    for (method, params) in [
+        ("completion/complete", r#""ref":{"type":"ref/resource","uri":"{+u}","Uri":"secret://{x}"},"argument":{"name":"a","value":""},"#),
+        ("completion/complete", r#""ref":{"type":"ref/prompt","name":"p","URI":"secret://{x}"},"argument":{"name":"a","value":""},"#),
+        ("completion/complete", r#""ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","Value":""},"#),
+    ] {
+        assert_eq!(code(decoded(Era::Modern, &modern(method, params), &headers(method, None))), (400, INVALID_REQUEST), "{params}");
+    }
+}
+
+#[test]
+fn rpc_01_meta_keys_of_the_protocol_are_not_copied_in_any_case() {
+    let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet","_meta":{"IO.ModelContextProtocol/protocolVersion":"1","ProgressToken":5,"TraceParent":"t","to\u212aen":1,"vendor.example/X":1}}}"#;
+    let call = decoded(Era::Modern, text, &headers("tools/call", Some("greet"))).expect("valid");
+    assert_eq!(call.vendor_meta().expect("vendor").as_bytes(), br#"{"vendor.example/X":1}"#);
+    assert!(call.progress_token().is_none());
+}
+
+#[test]
+fn ses_12_a_subscription_is_of_known_members_of_their_types() {
+    let listen = |heard: &str| {
+        let text = modern("subscriptions/listen", &format!(r#""notifications":{heard},"#));
+        decoded(Era::Modern, &text, &headers("subscriptions/listen", None))
+    };
+    for bad in [
+        r#"{"resourceSubscriptions":"secret://a"}"#,
+        r#"{"resourceSubscriptions":{"0":"secret://a"}}"#,
+        r#"{"resourceSubscriptions":["a",["secret://a"]]}"#,
+        r#"{"ResourceSubscriptions":["secret://a"]}"#,
+        r#"{"taskIds":"t"}"#,
+        r#"{"taskIds":[1]}"#,
+        r#"{"tas\u212aIds":["t"]}"#,
+        r#"{"toolsListChanged":1}"#,
+        "[]",
+    ] {
+        assert_eq!(code(listen(bad)), (200, INVALID_PARAMS), "{bad}");
+    }
+    let call = listen(r#"{"toolsListChanged":true,"other":["secret://a"],"resourceSubscriptions":["a"],"taskIds":[]}"#).expect("valid");
+    let heard = call.params().iter().find(|(key, _)| key == "notifications").map(|(_, value)| value.as_bytes());
+    assert_eq!(heard, Some(br#"{"toolsListChanged":true,"resourceSubscriptions":["a"],"taskIds":[]}"#.as_slice()), "nothing unknown");
 }
 
 #[test]
