@@ -143,7 +143,11 @@ mod tests {
             assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{spelled}");
         }
         let escaped: String = bare.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
-        for text in [format!("{{\"a\":\"{escaped}\"}}"), format!("{{\"a\":\"\\ud83d\\ude00\\n{}\"}}", escaped.replace("\\u003d", "="))] {
+        let slashed = RawJson::string(bare).as_bytes().to_vec();
+        let slashed = String::from_utf8(slashed).expect("text").replace('/', "\\/").replace('+', "\\u002B");
+        for text in
+            [slashed, format!("{{\"a\":\"{escaped}\"}}"), format!("{{\"a\":\"\\ud83d\\ude00\\n{}\"}}", escaped.replace("\\u003d", "="))]
+        {
             let content = RawJson::parse(&bytes::Bytes::from(text.clone()), 8).expect("json");
             assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{text}");
         }
