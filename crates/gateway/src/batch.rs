@@ -50,16 +50,20 @@ impl Gateway {
             let mut own = Walk::new(inbound, gone);
             own.id = self.env.correlation();
             own.accept = Accept::Json;
-            let caller = self.identify(inbound).await.map_err(|refusal| refusal.informed(&known, &server));
+            let caller = self.identify(inbound).await.map_err(|stopped| stopped.informed(&known, &server));
             // The first was counted with the request that brought them all.
-            let counted =
-                caller.and_then(|caller| if at == 0 { Ok(caller) } else { self.within_rate(&caller, Some(&server)).map(|()| caller) });
+            let counted = caller.and_then(|caller| {
+                if at > 0 {
+                    self.within_rate(&caller, Some(&server))?;
+                }
+                Ok(caller)
+            });
             let response = match counted {
                 Ok(caller) => {
                     let asked = Asked::Message(Box::new(message), Box::default());
                     self.walk(Entered { caller, server: server.clone(), claimed: claimed.clone(), asked }, own).await
                 }
-                Err(refusal) => self.refuse(refusal, &own).await,
+                Err(stopped) => self.stopped(stopped, &own).await,
             };
             drop(hang_up);
             let json = response.headers().get(CONTENT_TYPE).is_some_and(|media| media.as_bytes() == b"application/json");

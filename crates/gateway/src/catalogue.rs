@@ -26,7 +26,7 @@ use doorward_core::mcp::reply::RpcError;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
 use doorward_core::session::sealed::{Fresh, Purpose};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -206,6 +206,10 @@ impl Gateway {
         let is_fresh = |kept: &&Kept| kept.generation == generation && (stdio || kept.read.elapsed() < OLDEST);
         let mut fresh = held.kept.as_ref().filter(is_fresh).map(|kept| Arc::clone(&kept.listing));
         if fresh.is_none() {
+            // No record, no effect: before a server or a command is touched (I2).
+            let notice = Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() };
+            self.audit.event(&notice, self.env.now()).await.map_err(|_| Fault::Store)?;
+            let (audit, env) = (self.audit.clone(), self.env.clone());
             let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await);
             let of = Arc::clone(&upstream);
             // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
@@ -214,13 +218,19 @@ impl Gateway {
                 let read = read(&of, &tasks, secret, approved, family).await.map(Arc::new);
                 match &read {
                     Ok(listing) => held.kept = Some(Kept { listing: Arc::clone(listing), read: Instant::now(), generation }),
-                    Err(fault) => held.failed = Some((fault.clone(), Instant::now())),
+                    Err(fault) => {
+                        held.failed = Some((fault.clone(), Instant::now()));
+                        let (server, cause) = (Some(&of.config.name), Some(fault.reason()));
+                        let notice = Notice { reason: "catalogue_failed", server, cause, ..Notice::default() };
+                        if audit.event(&notice, env.now()).await.is_err() {
+                            tracing::error!(reason = notice.reason, "an event could not be recorded");
+                        }
+                    }
                 }
                 (held, read)
             });
             let (back, read) = reading.await.map_err(|_| Fault::Incomplete)?;
             (held, fresh) = (back, Some(read?));
-            self.note(&Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() }).await;
         }
         let listing = fresh.ok_or(Fault::Incomplete)?;
         if let Some((view, _)) = held.view.as_ref().filter(|(_, of)| *of == epoch) {
@@ -309,8 +319,19 @@ fn page(entries: Vec<(&str, RawJson)>, after: Option<&str>) -> (Vec<RawJson>, Op
 /// Reads the lists of a server over a way of Doorward's own.
 ///
 /// # Errors
-/// [`Fault`].
+/// [`Fault`]; never [`Fault::SessionLost`]: the session that was lost is Doorward's own, and no caller's ends with it.
 pub async fn read(
+    upstream: &Upstream,
+    tasks: &Tasks,
+    secret: Option<Arc<UpstreamSecret>>,
+    approved: Option<[u8; 32]>,
+    family: Family,
+) -> Result<Listing, Fault> {
+    let listing = read_over(upstream, tasks, secret, approved, family).await;
+    listing.map_err(|fault| if fault == Fault::SessionLost { Fault::Incomplete } else { fault })
+}
+
+async fn read_over(
     upstream: &Upstream,
     tasks: &Tasks,
     secret: Option<Arc<UpstreamSecret>>,
@@ -371,11 +392,11 @@ async fn read_lists(upstream: &Upstream, way: &Way, era: Era) -> Result<Listing,
         Err(error) => Offered::Refused(error),
     };
     if let Offered::Entries(tools) = &mut tools {
+        distinct(tools);
         // The order that the server gives is kept on one page; names decide between pages, so they are sorted once.
         if tools.len() > PAGE {
             tools.sort_by(|a, b| a.name.cmp(&b.name));
         }
-        tools.dedup_by(|a, b| a.name == b.name);
     }
     if let Offered::Entries(prompts) = &mut prompts
         && prompts.len() > PAGE
@@ -383,6 +404,12 @@ async fn read_lists(upstream: &Upstream, way: &Way, era: Era) -> Result<Listing,
         prompts.sort_by(|a, b| a.0.cmp(&b.0));
     }
     Ok(Listing { tools, prompts, templates })
+}
+
+/// Leaves the first tool of each name, in whatever order they are: one name is one tool, and the same one everywhere.
+fn distinct(tools: &mut Vec<Definition>) {
+    let mut seen = HashSet::new();
+    tools.retain(|tool| seen.insert(tool.name.clone()));
 }
 
 /// A tool that can be offered; one with a bad name or bad header annotations is left out with a warning (C3).
@@ -412,5 +439,23 @@ fn shaped(json: &RawJson, era: Era) -> RawJson {
             json.edited(|key, _| if matches!(key, "icons" | "execution") { Edit::Drop } else { Edit::Keep }, &[])
         }
         _ => json.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_tools_with_one_name_the_first_stays_wherever_the_others_are() {
+        let server = ServerName::new("test").expect("name");
+        let tool = |name: &str, title: &str| {
+            let json = format!(r#"{{"name":"{name}","title":"{title}","inputSchema":{{}}}}"#);
+            definition(&server, RawJson::parse(&bytes::Bytes::from(json), 8).expect("json")).expect("a tool")
+        };
+        let mut tools = vec![tool("b", "first"), tool("a", "first"), tool("b", "second"), tool("a", "third"), tool("a", "fourth")];
+        let first = [tools[0].digest, tools[1].digest];
+        distinct(&mut tools);
+        assert_eq!(tools.iter().map(|tool| tool.digest).collect::<Vec<_>>(), first);
     }
 }

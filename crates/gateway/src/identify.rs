@@ -5,13 +5,20 @@
 
 use crate::Gateway;
 use crate::listen::Inbound;
+use crate::listen::body::Body;
+use crate::listen::guard::Turned;
+use crate::listen::http::plain;
+use crate::path::Walk;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::identity::caller::{Audience, Caller, Door, Record, Verdict, Why, verify};
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 use quick_cache::sync::Cache;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,6 +37,14 @@ struct Read {
     at: Instant,
 }
 
+/// Why a request did not come in.
+pub(crate) enum Stopped {
+    /// Refused, and recorded as such.
+    Refused(Refusal),
+    /// One refused credential too many from its address, which has to wait this long. Recorded in sum, not one by one.
+    Stranger(Duration),
+}
+
 /// A record is believed this long without asking the store (I8).
 const BELIEVED: Duration = Duration::from_secs(5);
 
@@ -41,22 +56,79 @@ impl Records {
     }
 }
 
+impl Stopped {
+    /// As [`Refusal::informed`].
+    pub(crate) fn informed(self, known: &Known, server: &ServerName) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.informed(known, server)),
+            Self::Stranger(wait) => Self::Stranger(wait),
+        }
+    }
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl Gateway {
-    /// Verifies what was presented.
+    /// Who is calling. Whoever is nobody counts against their address, whatever they show; whoever is somebody never does.
     ///
     /// # Errors
-    /// 401 or 400 for what is no good, 503 when the store cannot say.
-    pub(crate) async fn identify(&self, inbound: &Inbound) -> Result<Caller, Refusal> {
-        let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
+    /// [`Stopped`].
+    pub(crate) async fn identify(&self, inbound: &Inbound) -> Result<Caller, Stopped> {
+        let verified = self.verified(inbound).await;
+        // The listener has counted those that show nothing (S3).
+        if verified.is_err() && !inbound.presented.is_absent() {
+            self.strangers.check(inbound.peer).map_err(Stopped::Stranger)?;
+        }
+        // Only now: a stranger beyond the limit leaves no record of their own.
+        self.note_foreign(inbound).await;
+        let known = || Known { server: inbound.route.server.clone(), ..Known::default() };
+        verified.map_err(|refusal| Stopped::Refused(refusal.knowing(known())))
+    }
+
+    /// The answer to a request that did not come in.
+    pub(crate) async fn stopped(self: &Arc<Self>, stopped: Stopped, walk: &Walk) -> Response<Body> {
+        match stopped {
+            Stopped::Refused(refusal) => self.refuse(refusal, walk).await,
+            Stopped::Stranger(wait) => {
+                self.metrics.turned_away(Turned::Rate);
+                self.turn_away(Turned::Rate, walk.peer);
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests without a valid credential.");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+                response
+            }
+        }
+    }
+
+    /// Records that something was turned away, as far as the record has room for such.
+    pub(crate) fn turn_away(self: &Arc<Self>, what: Turned, peer: IpAddr) {
+        if self.turned.is_noted(what) {
+            let gateway = Arc::clone(self);
+            self.tasks.spawn(async move {
+                let cause = format!("{} from {peer}", what.as_str());
+                gateway.note(&Notice { reason: "turned_away", cause: Some(&cause), ..Notice::default() }).await;
+            });
+        }
+    }
+
+    async fn note_foreign(&self, inbound: &Inbound) {
         // One record for a request, whatever it carries: nobody can fill the disk by repeating a header.
         let mut kinds: Vec<&str> = inbound.presented.foreign().iter().map(|kind| kind.as_str()).collect();
         kinds.sort_unstable();
         kinds.dedup();
         if !kinds.is_empty() {
             let cause = format!("credentials of others came in headers and were dropped: {}", kinds.join(", "));
-            self.note(&Notice { reason: "foreign_credential", id: Some(inbound.id), server, cause: Some(&cause), ..Notice::default() })
-                .await;
+            let (id, server) = (Some(inbound.id), inbound.route.server.as_ref());
+            self.note(&Notice { reason: "foreign_credential", id, server, cause: Some(&cause), ..Notice::default() }).await;
         }
+    }
+
+    /// Verifies what was presented: 401 or 400 for what is no good, 503 when the store cannot say.
+    async fn verified(&self, inbound: &Inbound) -> Result<Caller, Refusal> {
+        let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
         let digest = match door {
             Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
             Door::OAuth => inbound.presented.hash::<AccessToken>().and_then(Result::ok).map(|hash| *hash.as_bytes()),

@@ -3,6 +3,7 @@
 
 use crate::Gateway;
 use crate::batch::Batch;
+use crate::identify::Stopped;
 use crate::listen::body::Body;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
@@ -68,7 +69,7 @@ impl Gateway {
                 return self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk).await;
             }
             Ok(entered) => entered,
-            Err(refusal) => return self.refuse(refusal, &walk).await,
+            Err(stopped) => return self.stopped(stopped, &walk).await,
         };
         let response = self.walk(entered, walk).await;
         drop(hang_up);
@@ -88,9 +89,8 @@ impl Gateway {
     }
 
     /// Who, at which server, with what in hand.
-    async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Refusal> {
-        let caller = self.identify(inbound).await;
-        let caller = caller.map_err(|refusal| refusal.knowing(Known { server: inbound.route.server.clone(), ..Known::default() }))?;
+    async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Stopped> {
+        let caller = self.identify(inbound).await?;
         let known = caller.known();
         self.within_rate(&caller, inbound.route.server.as_ref())?;
         let server = self.addressed(inbound, &caller)?;

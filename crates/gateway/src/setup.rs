@@ -363,13 +363,7 @@ impl Serve for Door {
     }
 
     fn turned_away(&self, what: Turned, peer: IpAddr) {
-        if self.0.turned.is_noted(what) {
-            let gateway = Arc::clone(&self.0);
-            self.0.tasks.spawn(async move {
-                let cause = format!("{} from {peer}", what.as_str());
-                gateway.note(&Notice { reason: "turned_away", cause: Some(&cause), ..Notice::default() }).await;
-            });
-        }
+        self.0.turn_away(what, peer);
     }
 }
 

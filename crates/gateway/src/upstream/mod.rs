@@ -71,6 +71,7 @@ pub struct StdioServer {
     since: Instant,
     budgets: Mutex<HashMap<PipeKey, RestartBudget>>,
     shared: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
+    turns: Mutex<HashMap<PipeKey, Turn>>,
 }
 
 /// Whose process it is. `None` stands for everybody, where the administrator declared the server shareable.
@@ -79,6 +80,9 @@ pub struct PipeKey {
     /// The user and client that it serves.
     pub owner: Option<(UserId, ClientId)>,
 }
+
+/// Whoever holds it may start the process of its key.
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// What a probe found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +211,22 @@ impl StdioServer {
     /// A server of this command.
     #[must_use]
     pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, launcher: Launcher) -> Self {
-        Self { command, secrets, launcher, since: Instant::now(), budgets: Mutex::default(), shared: tokio::sync::Mutex::default() }
+        Self {
+            command,
+            secrets,
+            launcher,
+            since: Instant::now(),
+            budgets: Mutex::default(),
+            shared: tokio::sync::Mutex::default(),
+            turns: Mutex::default(),
+        }
+    }
+
+    /// The turn to start the process of this key. Those that nobody waits for are forgotten.
+    fn turn(&self, key: &PipeKey) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(key.clone()).or_default())
     }
 }
 

@@ -67,20 +67,22 @@ impl Upstream {
             Reached::Http(_) => Ok(Way::Http(Line { pool: pool.clone(), secret, session: None })),
             Reached::Stdio(stdio) => {
                 let key = if stdio.command.share == Share::All { PipeKey { owner: None } } else { key };
-                let mut shared = stdio.shared.lock().await;
-                let ended = shared.get(&key).is_some_and(|pipe| pipe.is_gone());
-                shared.retain(|_, pipe| !pipe.is_gone());
-                if let Some(pipe) = shared.get(&key) {
-                    return Ok(Way::Pipe(Arc::clone(pipe)));
-                }
-                if ended {
-                    stdio.before_restart(&key).await?;
+                // One start at a time for each key. The map is not held meanwhile: who restarts a process that keeps
+                // ending waits alone.
+                let turn = stdio.turn(&key);
+                let _mine = turn.lock().await;
+                let known = stdio.shared.lock().await.get(&key).cloned();
+                match known {
+                    Some(pipe) if !pipe.is_gone() => return Ok(Way::Pipe(pipe)),
+                    // Stays in the map until another takes its place, so that giving up the wait spares nobody theirs.
+                    Some(_) => stdio.before_restart(&key).await?,
+                    None => {}
                 }
                 let pipe = stdio.launch(self, tasks, approved).await?;
                 if stdio.command.share == Share::All {
                     pipe.share();
                 }
-                shared.insert(key, Arc::clone(&pipe));
+                stdio.shared.lock().await.insert(key, Arc::clone(&pipe));
                 Ok(Way::Pipe(pipe))
             }
         }
@@ -105,10 +107,12 @@ impl Upstream {
                 Ok(UNSUPPORTED_VERSION) if supported_versions(&error).contains(&Version::V2026_07_28) => Known::Modern,
                 _ => Known::NotModern,
             },
-            // A status or a body that means nothing in this era: an older server (3c).
-            Ok(Err(Fault::Status(_) | Fault::Bad(_) | Fault::SessionLost)) => Known::NotModern,
+            // The statuses with which an older server says that it has no such thing (3c).
+            Ok(Err(Fault::Status(400 | 404 | 405) | Fault::SessionLost)) => Known::NotModern,
+            // Not modern now, as far as this caller can tell; nothing that others are held to for a minute.
+            Ok(Err(Fault::Status(401..500) | Fault::Bad(_))) => return Err(not_modern()),
             Ok(Err(fault)) => return Err(fault),
-            Err(_) if matches!(way, Way::Pipe(_)) => Known::NotModern,
+            Err(_) if matches!(way, Way::Pipe(_)) => return Err(not_modern()),
             Err(_) => return Err(Fault::Silent),
         };
         self.learn(Some(known.clone()));

@@ -2,7 +2,7 @@
 
 use super::house::{House, Key, canary, secretly, server, within};
 use super::speak::{MODERN, end, initialize, legacy, legacy_call, listen, modern, modern_call, said, text};
-use super::wire::Ask;
+use super::wire::{Ask, Line};
 use doorward_gateway::listen::route::ROUTES;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
@@ -450,4 +450,35 @@ async fn rs_05_the_joined_endpoint_is_not_served_yet_and_says_so_to_those_who_ma
     }
     assert!(alpha.seen().is_empty());
     house.close(&[&key.text, &token.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lim_refused_credentials_are_limited_by_address_and_do_not_fill_the_record() {
+    let (alpha, _beta, house) = two_servers().await;
+    let alice = house.full("alice").await;
+    let bogus = Key { text: "bogus".to_owned(), ..alice.clone() };
+    let mut line = Line::open(house.address).await;
+    let mut limited = 0;
+    for n in 0..600 {
+        let reply = line.ask(&modern(&bogus, "alpha", n, "tools/list", json!({})).field("X-Api-Key", "ghp_0123456789")).await;
+        match reply.status {
+            401 => assert_eq!(limited, 0, "within the burst or not at all"),
+            429 => {
+                limited += 1;
+                assert!(reply.field("retry-after").is_some() && reply.field("www-authenticate").is_none(), "{}", reply.text());
+            }
+            status => panic!("{status}: {}", reply.text()),
+        }
+        if limited > 100 {
+            break;
+        }
+    }
+    assert!(limited > 100, "beyond the burst they are turned away");
+    let refused = house.recorded("refused", "unknown_credential").len();
+    assert_eq!(house.recorded("event", "foreign_credential").len(), refused, "what was not judged leaves no record of its own");
+    assert!(house.recorded("event", "turned_away").len() <= 61, "recorded in sum");
+    // Whoever is somebody is served all the same.
+    assert_eq!(house.ask(modern(&alice, "alpha", 1, "tools/list", json!({}))).await.status, 200);
+    drop(alpha);
+    house.close(&[&alice.text]).await;
 }

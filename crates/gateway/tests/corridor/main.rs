@@ -17,4 +17,5 @@ mod property;
 mod record;
 mod sessions;
 mod speak;
+mod upkeep;
 mod wire;

@@ -5,3 +5,4 @@ mod bench;
 mod hostile;
 mod hygiene;
 mod lifecycle;
+mod shared;
