@@ -3,7 +3,6 @@
 #![no_main]
 
 #[path = "../../crates/gateway/src/upstream/stdio/framing.rs"]
-#[allow(dead_code, unreachable_pub)]
 mod framing;
 
 use framing::{BadLine, Lines};
