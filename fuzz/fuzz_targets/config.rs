@@ -29,12 +29,8 @@ fuzz_target!(|data: &[u8]| {
         bytes: bytes.to_vec(),
         base: PathBuf::from("/etc/doorward"),
     };
-    let inputs = Inputs {
-        files: files.iter().enumerate().map(text).collect(),
-        environment,
-        options: Vec::new(),
-        default_name: "host".to_owned(),
-    };
+    let inputs =
+        Inputs { files: files.iter().enumerate().map(text).collect(), environment, options: Vec::new(), default_name: "host".to_owned() };
     match load(inputs) {
         Err(problems) => {
             assert!(!problems.is_empty(), "refused without a reason");

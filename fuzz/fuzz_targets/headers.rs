@@ -3,7 +3,9 @@
 #![no_main]
 
 use doorward_core::json::RawJson;
-use doorward_core::mcp::headers::{McpHeaders, Mirrored, MirroredKind, ParamHeader, check, decode_value, encode_value, mirror_value, mirrored};
+use doorward_core::mcp::headers::{
+    McpHeaders, Mirrored, MirroredKind, ParamHeader, check, decode_value, encode_value, mirror_value, mirrored,
+};
 use doorward_fuzz::{sections, strict};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +22,9 @@ fuzz_target!(|data: &[u8]| {
     let arguments = strict(part(2), 64).filter(RawJson::is_object);
     let honest: Vec<ParamHeader> = mirrors
         .iter()
-        .filter_map(|mirror| Some(ParamHeader { name: mirror.header.to_ascii_lowercase(), value: mirror_value(mirror, arguments.as_ref())? }))
+        .filter_map(|mirror| {
+            Some(ParamHeader { name: mirror.header.to_ascii_lowercase(), value: mirror_value(mirror, arguments.as_ref())? })
+        })
         .collect();
     if mirrors.iter().all(|mirror| is_typed(mirror, arguments.as_ref())) {
         check(&mirrors, arguments.as_ref(), &honest).expect("what mirrors the arguments passes");

@@ -5,18 +5,13 @@
 
 use crate::Gateway;
 use crate::listen::Inbound;
-use crate::listen::body::Body;
 use crate::listen::guard::Turned;
-use crate::listen::http::plain;
-use crate::path::Walk;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::identity::caller::{Audience, Caller, Door, Record, Verdict, Why, verify};
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
-use http::header::{HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
 use quick_cache::sync::Cache;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -87,20 +82,6 @@ impl Gateway {
         self.note_foreign(inbound).await;
         let known = || Known { server: inbound.route.server.clone(), ..Known::default() };
         verified.map_err(|refusal| Stopped::Refused(refusal.knowing(known())))
-    }
-
-    /// The answer to a request that did not come in.
-    pub(crate) async fn stopped(self: &Arc<Self>, stopped: Stopped, walk: &Walk) -> Response<Body> {
-        match stopped {
-            Stopped::Refused(refusal) => self.refuse(refusal, walk).await,
-            Stopped::Stranger(wait) => {
-                self.metrics.turned_away(Turned::Rate);
-                self.turn_away(Turned::Rate, walk.peer);
-                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests without a valid credential.");
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
-                response
-            }
-        }
     }
 
     /// Records that something was turned away, as far as the record has room for such.

@@ -5,6 +5,8 @@ use crate::Gateway;
 use crate::batch::Batch;
 use crate::identify::Stopped;
 use crate::listen::body::Body;
+use crate::listen::guard::Turned;
+use crate::listen::http::plain;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
 use crate::session::Opened;
@@ -21,7 +23,8 @@ use doorward_core::mcp::headers::{Accept, McpHeaders, Mirrored};
 use doorward_core::mcp::version::Era;
 use doorward_core::policy::permit::Permit;
 use doorward_core::session::era::{self, Claimed};
-use http::Response;
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +77,20 @@ impl Gateway {
         let response = self.walk(entered, walk).await;
         drop(hang_up);
         response
+    }
+
+    /// The answer to a request that did not come in.
+    pub(crate) async fn stopped(self: &Arc<Self>, stopped: Stopped, walk: &Walk) -> Response<Body> {
+        match stopped {
+            Stopped::Refused(refusal) => self.refuse(refusal, walk).await,
+            Stopped::Stranger(wait) => {
+                self.metrics.turned_away(Turned::Rate);
+                self.turn_away(Turned::Rate, walk.peer);
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests without a valid credential.");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+                response
+            }
+        }
     }
 
     /// The way of one message that came in.

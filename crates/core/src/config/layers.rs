@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::reference::is_variable;
 use super::source::{Kind, Place, Source};
-use super::tree::{Member, Node, Value, toml_value};
+use super::tree::{MAX_DEPTH, Member, Node, Value, toml_value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,6 +82,10 @@ fn wrap(levels: Vec<String>, value: Node, key: &Place) -> Node {
 fn levels(rest: &str) -> Option<Vec<String>> {
     let mut levels: Vec<String> = Vec::new();
     for part in rest.split("__") {
+        // Trees are walked by functions that call themselves: a name may lead no deeper than a file.
+        if levels.len() == MAX_DEPTH {
+            return None;
+        }
         let plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
         let of_server = levels.first().is_some_and(|first| first == "server");
         let level = match levels.len() {
@@ -109,6 +113,9 @@ mod tests {
         for bad in ["", "__", "LISTEN__", "__LISTEN", "listen", "LISTEN____ADDRESS", "A.B"] {
             assert_eq!(path(bad), None, "{bad:?}");
         }
+        assert!(path(&format!("A{}", "__A".repeat(MAX_DEPTH - 1))).is_some());
+        let endless = format!("DOORWARD_A{}", "__A".repeat(20_000));
+        assert_eq!(variable(&endless, "1").expect_err("too deep").id, "config.unknown_variable");
     }
 
     #[test]

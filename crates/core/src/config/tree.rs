@@ -49,7 +49,7 @@ pub enum Value {
 }
 
 /// Nothing is configured in deeper levels.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// No configuration is larger, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;

@@ -6,6 +6,7 @@
 pub mod back;
 pub mod children;
 pub mod exchange;
+mod farewell;
 pub mod fault;
 pub mod http;
 pub mod own;

@@ -7,7 +7,6 @@ use super::back::Back;
 use super::fault::Fault;
 use crate::env::Env;
 use crate::live::{Question, Session};
-use crate::session::Topics;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
 use doorward_core::credential::UpstreamSecret;
@@ -207,8 +206,8 @@ impl Relay {
 
     /// The client may hear of these tasks and resources.
     #[must_use]
-    pub fn about_tasks(mut self, topics: Topics) -> Self {
-        Topics { tasks: self.tasks, resources: self.resources } = topics;
+    pub fn about(mut self, tasks: HashMap<String, String>, resources: Vec<String>) -> Self {
+        (self.tasks, self.resources) = (tasks, resources);
         self
     }
 

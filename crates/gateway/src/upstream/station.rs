@@ -174,10 +174,11 @@ impl Gateway {
             sent = self.send(upstream, &way, &request).await;
         }
         let exchange = sent?;
+        let topics = std::mem::take(&mut walk.opened.tasks);
         let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
             .of(upstream)
             .with_secret(outgoing.secret())
-            .about_tasks(std::mem::take(&mut walk.opened.tasks));
+            .about(topics.tasks, topics.resources);
         if let Some(session) = session {
             relay = relay.in_session(session);
         }
@@ -241,7 +242,7 @@ impl Gateway {
     }
 
     /// The way to the server for this call, and the era spoken on it.
-    async fn way(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<(Way, Era), Fault> {
+    pub(super) async fn way(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<(Way, Era), Fault> {
         let bound = outgoing.bound();
         if let Some(stored) = bound.session() {
             let era = Era::Legacy(stored.upstream_version);
@@ -479,47 +480,6 @@ impl Gateway {
             return Err(Fault::Incomplete.refusal(&name));
         };
         Ok(Reply::Stream(Box::new(Streaming { cancel: Some(session.listens()), ..*streaming })))
-    }
-
-    async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
-        let Some(stored) = outgoing.bound().session() else { return Reply::Status(204) };
-        if let Ok((way, Era::Legacy(version))) = self.way(upstream, outgoing).await {
-            upstream.close(&way, version).await;
-        }
-        self.forget(&stored.digest, outgoing.bound().caller().user()).await;
-        Reply::Status(204)
-    }
-
-    /// Ends a session that its client left behind, towards its server too.
-    pub(crate) async fn end_idle(&self, digest: &[u8; 32]) {
-        let stored = self.live.find(digest).and_then(|session| session.last_record());
-        if let Some(child) = self.live.end(digest) {
-            child.close().await;
-        }
-        let Some(stored) = stored else { return };
-        let upstream = self.upstreams.find(&stored.server).cloned();
-        if let Some(Reached::Http(server)) = upstream.as_ref().map(|upstream| &upstream.reach)
-            && stored.upstream_id.is_some()
-        {
-            let pool = PoolKey {
-                server: stored.server.clone(),
-                user: Some(stored.user.clone()),
-                credential: Some(stored.credential.clone()),
-                version: 0,
-            };
-            let line = Line { pool, secret: self.secret_of(&stored.server), session: stored.upstream_id.clone() };
-            server.end(&line, stored.upstream_version).await;
-        }
-    }
-
-    /// Ends a session here and in the store.
-    pub(crate) async fn forget(&self, digest: &[u8; 32], user: &doorward_core::id::UserId) {
-        if let Some(child) = self.live.end(digest) {
-            child.close().await;
-        }
-        if let Err(error) = self.store.end_session(digest, user).await {
-            tracing::error!(%error, "a session could not be ended in the store");
-        }
     }
 
     async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {

@@ -60,7 +60,8 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("session", &["env"]),
     ("policy", &["env", "catalogue", "path"]),
     ("credential", &["env", "sources"]),
-    ("upstream", &["env", "egress", "tasks", "live", "path"]),
+    // Of limits only the seat: a stream has its place before anything is sent, and gives it back when it ends.
+    ("upstream", &["env", "egress", "limits", "tasks", "live", "path"]),
     ("answer", &["env", "listen", "live", "path", "tasks"]),
     ("catalogue", &["env", "egress", "tasks", "path", "upstream"]),
     ("live", &["env", "tasks"]),

@@ -1,0 +1,53 @@
+//! The end of a session: by its client, by idleness, or because its server lost it. Here, in the store, and towards the server.
+
+use super::http::Line;
+use super::station::Reply;
+use super::{Reached, Upstream};
+use crate::Gateway;
+use crate::egress::pool::PoolKey;
+use doorward_core::credential::Outgoing;
+use doorward_core::mcp::version::Era;
+use std::sync::Arc;
+
+impl Gateway {
+    pub(super) async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
+        let Some(stored) = outgoing.bound().session() else { return Reply::Status(204) };
+        if let Ok((way, Era::Legacy(version))) = self.way(upstream, outgoing).await {
+            upstream.close(&way, version).await;
+        }
+        self.forget(&stored.digest, outgoing.bound().caller().user()).await;
+        Reply::Status(204)
+    }
+
+    /// Ends a session that its client left behind, towards its server too.
+    pub(crate) async fn end_idle(&self, digest: &[u8; 32]) {
+        let stored = self.live.find(digest).and_then(|session| session.last_record());
+        if let Some(child) = self.live.end(digest) {
+            child.close().await;
+        }
+        let Some(stored) = stored else { return };
+        let upstream = self.upstreams.find(&stored.server).cloned();
+        if let Some(Reached::Http(server)) = upstream.as_ref().map(|upstream| &upstream.reach)
+            && stored.upstream_id.is_some()
+        {
+            let pool = PoolKey {
+                server: stored.server.clone(),
+                user: Some(stored.user.clone()),
+                credential: Some(stored.credential.clone()),
+                version: 0,
+            };
+            let line = Line { pool, secret: self.secret_of(&stored.server), session: stored.upstream_id.clone() };
+            server.end(&line, stored.upstream_version).await;
+        }
+    }
+
+    /// Ends a session here and in the store.
+    pub(crate) async fn forget(&self, digest: &[u8; 32], user: &doorward_core::id::UserId) {
+        if let Some(child) = self.live.end(digest) {
+            child.close().await;
+        }
+        if let Err(error) = self.store.end_session(digest, user).await {
+            tracing::error!(%error, "a session could not be ended in the store");
+        }
+    }
+}
