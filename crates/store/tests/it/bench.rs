@@ -50,7 +50,7 @@ impl Bench {
 
     /// `None` without a server.
     pub(crate) async fn postgres() -> Option<Self> {
-        let server = std::env::var("DOORWARD_TEST_POSTGRES").ok()?;
+        let server = std::env::var("TEST_POSTGRES_DOORWARD").ok()?;
         let admin = PgPoolOptions::new().max_connections(1).connect(&server).await.expect("test server");
         let name = unique();
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.expect("database");

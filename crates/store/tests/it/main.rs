@@ -1,6 +1,6 @@
 //! One conformance suite, run on every backend: what the store promises, whichever database keeps it.
 //!
-//! PostgreSQL runs when `DOORWARD_TEST_POSTGRES` holds the URL of a server on which databases may be created
+//! PostgreSQL runs when `TEST_POSTGRES_DOORWARD` holds the URL of a server on which databases may be created
 //! (`scripts/postgres` starts one); otherwise each of its tests says that it did not run.
 #![cfg(test)]
 
@@ -30,7 +30,7 @@ macro_rules! on_every_backend {
                         crate::$room::$case(&bench).await;
                         bench.drop_database().await;
                     }
-                    None => eprintln!("not run: DOORWARD_TEST_POSTGRES is not set"),
+                    None => eprintln!("not run: TEST_POSTGRES_DOORWARD is not set"),
                 }
             })*
         }
