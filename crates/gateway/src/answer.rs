@@ -5,6 +5,7 @@
 use crate::Gateway;
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
+use crate::live::cancelled;
 use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
@@ -22,6 +23,7 @@ use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::error;
 use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
+use doorward_core::policy::permit::Permit;
 use doorward_core::secret::sha256;
 use doorward_core::time::Timestamp;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
@@ -225,13 +227,13 @@ impl Gateway {
                     tokio::select! {
                         item = &mut next => break item,
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
-                        () = notified(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
+                        () = cancelled(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
                         () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
                         () = guard.due() => {}
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }
                     guard.looked();
-                    if let Some(reason) = self.must_end(ongoing, walk).await {
+                    if let Some(reason) = self.must_end(ongoing.intent().permit(), walk).await {
                         return Ended::of(Class::Refused, Some(reason));
                     }
                     if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
@@ -243,7 +245,7 @@ impl Gateway {
             // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
             if guard.is_due(self.env.now()) {
                 guard.looked();
-                if let Some(reason) = self.must_end(ongoing, walk).await {
+                if let Some(reason) = self.must_end(ongoing.intent().permit(), walk).await {
                     return Ended::of(Class::Refused, Some(reason));
                 }
             }
@@ -308,9 +310,9 @@ impl Gateway {
         sink.send(&error::result(&id.to_json(), &result.finish())).await;
     }
 
-    /// Why a stream may not go on, if so: its credential ended, was revoked, or its owner may not act (I8; SES-06).
-    async fn must_end(&self, ongoing: &Ongoing, walk: &Walk) -> Option<&'static str> {
-        let bound = ongoing.intent().permit().bound();
+    /// Why what was permitted may not go on, if so: its credential ended, was revoked, or its owner may not act (I8; SES-06).
+    pub(crate) async fn must_end(&self, permit: &Permit, walk: &Walk) -> Option<&'static str> {
+        let bound = permit.bound();
         let now = self.env.now();
         if bound.caller().expires() <= now {
             return Some("expired_credential");
@@ -321,7 +323,7 @@ impl Gateway {
         if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
             return Some(reason);
         }
-        (!self.still_permits(ongoing.intent().permit(), walk).await).then_some("no_longer_permitted")
+        (!self.still_permits(permit, walk).await).then_some("no_longer_permitted")
     }
 
     fn timeout_of(&self, ongoing: &Ongoing) -> Duration {
@@ -440,13 +442,6 @@ impl Guard {
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
         Self { class, blame: None, reason, cause: None }
-    }
-}
-
-async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
-    match cancel {
-        Some(cancel) => cancel.notified().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::audit::intent::Intent;
 use crate::json::RawJson;
 use crate::mcp::call::Call;
+use crate::policy::permit::Permit;
 use crate::secret::Secret;
 use crate::session::Bound;
 use crate::time::Timestamp;
@@ -158,6 +159,12 @@ impl Outgoing<'_> {
     #[must_use]
     pub const fn call(&self) -> &Call {
         self.intent.permit().call()
+    }
+
+    /// What was permitted: to be looked at again while the call runs (I8).
+    #[must_use]
+    pub const fn permit(&self) -> &Permit {
+        self.intent.permit()
     }
 
     /// Whose session.

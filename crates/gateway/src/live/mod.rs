@@ -76,6 +76,14 @@ const HANDOVER: std::time::Duration = std::time::Duration::from_secs(1);
 /// How often the last use of a session is written down.
 const TOUCH: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Resolves when what may be cancelled was; never for what cannot be.
+pub async fn cancelled(cancel: Option<&Arc<Notify>>) {
+    match cancel {
+        Some(cancel) => cancel.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Live {
     /// The session of this digest; made on first use.
     #[must_use]

@@ -130,7 +130,7 @@ impl Fault {
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
-            Self::Withdrawn(_) => "Your rights changed while this ran. Authenticate again.".to_owned(),
+            Self::Withdrawn(_) => "What allowed this call was taken back while it ran.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
@@ -139,7 +139,10 @@ impl Fault {
             Self::Store => Wire::Http(503),
             Self::TooManySessions | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
-            Self::Withdrawn(_) => Wire::Challenge { presented: Presence::Presented },
+            // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
+            Self::Withdrawn("revoked_credential" | "user_disabled" | "expired_credential") => {
+                Wire::Challenge { presented: Presence::Presented }
+            }
             Self::NoEra(supported) => {
                 let supported: Vec<&str> = supported.iter().map(|version| version.as_str()).collect();
                 Wire::Rpc {

@@ -13,7 +13,7 @@ use super::{PipeKey, Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use crate::limits::Seat;
-use crate::live::Session;
+use crate::live::{Session, cancelled};
 use crate::path::Walk;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
@@ -195,7 +195,6 @@ impl Gateway {
     /// Waits for the first message that the client gets.
     async fn first(&self, upstream: &Upstream, sent: Sent, walk: &Walk, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
         let Sent { mut exchange, mut relay, mut guard, mut seat } = sent;
-        let (caller, server) = (outgoing.bound().caller(), outgoing.bound().server());
         let mut epoch = self.epoch.subscribe();
         let waits = if outgoing.call().method() == Method::Listen { Waits::Changes } else { Waits::Answer };
         let begun = Instant::now();
@@ -205,9 +204,9 @@ impl Gateway {
             let item = tokio::select! {
                 item = tokio::time::timeout(patience, exchange.next()) => item,
                 () = walk.gone.wait() => return Err(Fault::Cancelled),
-                () = notified(cancel.as_ref()) => return Err(Fault::Cancelled),
+                () = cancelled(cancel.as_ref()) => return Err(Fault::Cancelled),
                 // I8: what runs while its right is taken back gives its result to nobody.
-                _ = epoch.changed() => match self.has_changed(caller, server, self.env.now()).await {
+                _ = epoch.changed() => match self.must_end(outgoing.permit(), walk).await {
                     Some(reason) => return Err(Fault::Withdrawn(reason)),
                     None => continue,
                 },
@@ -476,10 +475,8 @@ impl Gateway {
                 .of(upstream)
                 .with_secret(outgoing.secret())
                 .in_session(Arc::clone(&session));
-        let Reply::Stream(streaming) = stream(exchange, relay, First::Nothing, None, (Waits::Changes, seat)) else {
-            return Err(Fault::Incomplete.refusal(&name));
-        };
-        Ok(Reply::Stream(Box::new(Streaming { cancel: Some(session.listens()), ..*streaming })))
+        let cancel = Some(session.listens());
+        Ok(Reply::Stream(Box::new(Streaming { exchange, relay, first: First::Nothing, cancel, seat, waits: Waits::Changes })))
     }
 
     async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
@@ -569,13 +566,6 @@ fn pool_key(outgoing: &Outgoing<'_>) -> PoolKey {
         user: Some(bound.caller().user().clone()),
         credential: Some(bound.caller().credential().clone()),
         version: 0,
-    }
-}
-
-async fn notified(cancel: Option<&Arc<tokio::sync::Notify>>) {
-    match cancel {
-        Some(cancel) => cancel.notified().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -347,6 +347,32 @@ async fn ses_06_a_revocation_ends_every_kind_of_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_call_without_a_stream_gives_its_result_to_nobody_whose_right_ended() {
+    let (lax, house) = lax(modern_lax()).await;
+    for (how, reason) in [("revoked", "revoked_credential"), ("disabled", "user_disabled"), ("withdrawn", "no_longer_permitted")] {
+        let alice = house.full(how).await;
+        let name = doorward_core::id::ServerName::new("alpha").unwrap();
+        let call = modern_call(&alice, "alpha", 1, "slow", json!({ "count": 80, "ms": 100 })).set("Accept", "application/json");
+        lax.forget();
+        let revoke = async {
+            assert!(within(Duration::from_secs(5), async || !lax.seen_method("tools/call").is_empty()).await, "{how}: it runs");
+            let now = house.env.now();
+            match how {
+                "revoked" => assert!(house.store.revoke_api_key(&alice.id, now).await.unwrap()),
+                "disabled" => house.store.disable_user(&alice.user, now).await.unwrap(),
+                _ => assert!(house.store.withdraw(&name, None, now).await.unwrap() > 0),
+            }
+        };
+        let (reply, ()) = tokio::join!(house.ask(call), revoke);
+        assert_eq!(reply.status, if how == "withdrawn" { 200 } else { 401 }, "{how}: {}", reply.text());
+        assert!(!reply.contains("\"result\""), "{how}: {}", reply.text());
+        let outcomes: Vec<Value> = house.records().into_iter().filter(|record| record["kind"] == "outcome").collect();
+        assert_eq!(outcomes.last().unwrap()["reason"], reason, "{how}");
+    }
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ses_07_sessions_have_a_cap_and_an_end() {
     let lax = Lax::start(Behaviour::plain()).await.unwrap();
     let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 5\nstreams_per_user = 2\n";
