@@ -74,8 +74,8 @@ impl Gateway {
     /// [`Stopped`].
     pub(crate) async fn identify(&self, inbound: &Inbound) -> Result<Caller, Stopped> {
         let verified = self.verified(inbound).await;
-        // The listener has counted those that show nothing (S3).
-        if verified.is_err() && !inbound.presented.is_absent() {
+        // The listener has counted those that show nothing (S3). Who cannot be told because the store is away is no stranger.
+        if matches!(&verified, Err(refusal) if refusal.blame == Blame::Caller) && !inbound.presented.is_absent() {
             self.strangers.check(inbound.peer).map_err(Stopped::Stranger)?;
         }
         // Only now: a stranger beyond the limit leaves no record of their own.

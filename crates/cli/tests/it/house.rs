@@ -36,10 +36,15 @@ impl House {
 
     /// Without a configuration.
     pub(crate) fn empty() -> Self {
-        let name = format!("doorward-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let root = std::env::temp_dir().join(name);
-        fs::DirBuilder::new().mode(0o700).create(&root).expect("a directory");
-        Self(root)
+        // In a container process ids come again, and what a killed run left behind has such a name.
+        loop {
+            let name = format!("doorward-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let root = std::env::temp_dir().join(name);
+            match fs::DirBuilder::new().mode(0o700).create(&root) {
+                Ok(()) => return Self(root),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{}", root.display()),
+            }
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -453,6 +453,20 @@ async fn rs_05_the_joined_endpoint_is_not_served_yet_and_says_so_to_those_who_ma
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lim_nobody_is_a_stranger_because_the_store_is_away() {
+    let (alpha, _beta, house) = two_servers().await;
+    let alice = house.full("alice").await;
+    house.gateway.store().close().await;
+    let mut line = Line::open(house.address).await;
+    for n in 0..400 {
+        let reply = line.ask(&modern(&alice, "alpha", n, "tools/list", json!({}))).await;
+        assert_eq!(reply.status, 503, "request {n}: {}", reply.text());
+    }
+    assert!(alpha.seen().is_empty());
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lim_refused_credentials_are_limited_by_address_and_do_not_fill_the_record() {
     let (alpha, _beta, house) = two_servers().await;
     let alice = house.full("alice").await;

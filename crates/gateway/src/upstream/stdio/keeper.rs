@@ -5,7 +5,7 @@
 //! a session that no living child leads has run away from its child, and is killed.
 
 use super::proc::{self, Entry, Life};
-use rustix::process::{Pid, WaitOptions, getpid, getsid, set_child_subreaper, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,14 +80,15 @@ impl Keeper {
     /// could not be got rid of in three seconds.
     pub(super) async fn clear(&self, leader: Pid, others: Vec<Entry>) -> usize {
         let (answer, answered) = oneshot::channel();
-        let _gone = self.jobs.send(Job::Clear { leader, others, answer });
+        // What could not be sent is dropped at once: it holds the other end of what is waited for.
+        drop(self.jobs.send(Job::Clear { leader, others, answer }));
         answered.await.unwrap_or(usize::MAX)
     }
 
     /// Removes a directory with everything in it.
     pub(super) async fn remove(&self, directory: PathBuf) {
         let (answer, answered) = oneshot::channel();
-        let _gone = self.jobs.send(Job::Remove { directory, answer: Some(answer) });
+        drop(self.jobs.send(Job::Remove { directory, answer: Some(answer) }));
         let _done = answered.await;
     }
 
@@ -171,7 +172,8 @@ fn start(program: &Path) -> Started {
 fn sweep(all: &[Entry]) {
     let household = household();
     let own = getpid().as_raw_pid();
-    let session = getsid(None).map(Pid::as_raw_pid).ok();
+    // As `/proc` numbers it: 0 where the leader of the session stands outside of this container.
+    let session = all.iter().find(|e| e.pid == own).map(|e| e.session);
     for entry in all.iter().filter(|e| e.parent == own && !household.contains(&e.pid)) {
         // Processes of our own session were started by somebody else in this process: none of a child's descendants
         // can be in it, since the launcher opened a session before it became the program.
@@ -235,5 +237,20 @@ fn make_enterable(directory: &Path, depth: u32) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         make_enterable(&entry.path(), depth + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_keeper_that_is_gone() {
+        let (jobs, inbox) = channel();
+        drop(inbox);
+        let keeper = Keeper { jobs };
+        assert!(keeper.start_process(Path::new("/bin/true")).await.is_err());
+        assert_eq!(keeper.clear(getpid(), Vec::new()).await, usize::MAX);
+        keeper.remove(PathBuf::from("/nowhere")).await;
     }
 }
