@@ -1,6 +1,7 @@
 //! From the texts of policies to [`Rules`], or to every fault in them.
 
 use super::arguments::{Shape, shape_of_clauses};
+use super::depth::{self, too_deep};
 use super::expr::{NETWORK, NOW, body, reads_context, reads_resource};
 use super::memory::Memory;
 use super::permit::Obligation;
@@ -37,6 +38,23 @@ struct Loader<'a> {
 
 /// See [`Rules::load`].
 pub(super) fn load(sources: &[Source], schema: Option<&str>) -> Result<Rules, Vec<PolicyError>> {
+    let mut deep: Vec<PolicyError> = sources.iter().filter_map(nested).collect();
+    deep.extend(schema.and_then(|text| nested(&Source { name: "schema".to_owned(), text: text.to_owned() })));
+    if !deep.is_empty() {
+        return Err(deep);
+    }
+    // Whoever loads rules may stand on the small stack of a worker thread.
+    stacker::grow(depth::STACK, || load_on_this_stack(sources, schema))
+}
+
+/// The text is too deep for those that read it after this.
+fn nested(source: &Source) -> Option<PolicyError> {
+    let help = "Write several rules, or a set with `.contains(...)` instead of many alternatives.";
+    let message = format!("nested deeper than {} brackets and operators", depth::LIMIT);
+    too_deep(&source.text).map(|offset| error_at(source, offset, message, Some(help.to_owned())))
+}
+
+fn load_on_this_stack(sources: &[Source], schema: Option<&str>) -> Result<Rules, Vec<PolicyError>> {
     let in_schema = |message: String| vec![plain("schema", message)];
     let builtin = Base::read(BUILTIN).map_err(in_schema)?;
     let own = schema.map(Base::read).transpose().map_err(in_schema)?;

@@ -6,6 +6,7 @@
 mod arguments;
 pub mod cases;
 pub mod decide;
+mod depth;
 pub mod explain;
 mod expr;
 pub mod facts;

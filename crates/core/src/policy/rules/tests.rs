@@ -1,5 +1,6 @@
 //! What loads, what does not, and what is said about it (POL-01).
 
+use super::super::depth;
 use super::*;
 
 fn source(name: &str, text: &str) -> Source {
@@ -147,4 +148,37 @@ fn the_version_changes_with_every_text() {
         assert_ne!(base, version(other), "{other:?}");
     }
     assert_ne!(Rules::laptop().expect("loads").version(), base);
+}
+
+/// On a thread of 2 MiB, as the workers of the gateway have.
+fn load_on_a_small_stack(text: String) -> Result<Rules, Vec<PolicyError>> {
+    let small = std::thread::Builder::new().stack_size(2 << 20);
+    small.spawn(move || load(&text)).and_then(|thread| thread.join().map_err(|_| std::io::Error::other("panicked"))).expect("a thread")
+}
+
+#[test]
+fn pol_01_a_rule_of_any_depth_loads_or_is_refused_with_its_place() {
+    type Deep = fn(usize) -> String;
+    let forms: [Deep; 9] = [
+        |n| format!("{}true{}", "(".repeat(n), ")".repeat(n)),
+        |n| format!("true{}", " && true".repeat(n)),
+        |n| format!("false{}", " || context.level == \"static-key\"".repeat(n)),
+        |n| format!("1{} == 1", " + 1".repeat(n)),
+        |n| format!("context{} == 1", ".a".repeat(n)),
+        |n| format!("context.arguments has a{}", ".a".repeat(n)),
+        |n| format!("{}true{}", "if true then ".repeat(n), " else true".repeat(n)),
+        |n| format!("{}1{} == 1", "[".repeat(n), "]".repeat(n)),
+        |n| format!("{}1{} == 1", "{a: ".repeat(n), "}".repeat(n)),
+    ];
+    for (form, deep) in forms.iter().enumerate() {
+        let rule = |n: usize| format!("@id(\"a\") {CALL}\nwhen {{ {} }};", deep(n));
+        // Whether the largest that passes is a good rule is another matter: it is read whole, and nothing overflows.
+        let largest = (1..=depth::LIMIT).rev().find(|n| depth::too_deep(&rule(*n)).is_none()).expect("one level passes");
+        let _read = load_on_a_small_stack(rule(largest));
+        for n in [largest + 1, 100_000] {
+            let errors =
+                load_on_a_small_stack(rule(n)).map(|rules| panic!("form {form} loaded: {rules:?}")).unwrap_or_else(|errors| errors);
+            assert!(errors.iter().all(|error| error.message.contains("nested deeper than 250") && error.line == 2), "{errors:?}");
+        }
+    }
 }
