@@ -8,7 +8,7 @@ use crate::path::Walk;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
-use doorward_core::id::ServerName;
+use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::Edit;
@@ -23,6 +23,7 @@ use doorward_core::policy::permit::Permit;
 use doorward_core::screen;
 use doorward_core::session::Bound;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Gateway {
@@ -35,10 +36,6 @@ impl Gateway {
         known.method = Some(call.method().as_str().to_owned());
         known.name = call.target().map(str::to_owned);
         known.rpc_id = call.rpc_id();
-        if call.method() == Method::ToolsCall {
-            let taken = self.rates.take_tool(bound.caller(), bound.server(), call.target().unwrap_or_default());
-            taken.map_err(|wait| too_many(wait).knowing(known.clone()))?;
-        }
         let mut tool = None;
         if call.method() == Method::ToolsCall {
             let name = call.target().unwrap_or_default();
@@ -57,22 +54,62 @@ impl Gateway {
                 tool = Some(found.facts);
             }
         }
+        if call.method() != Method::ToolsCall {
+            let narrowed = self.tool_of_task(&bound, &call, walk).await;
+            tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
+        }
         let facts = self.facts(&bound, walk, tool);
         self.narrow_listen(&bound, &call, &facts, walk);
-        decide(&self.rules.load(), &facts, bound, call).map_err(Denied::refusal)
+        let permit = decide(&self.rules.load(), &facts, bound, call).map_err(Denied::refusal)?;
+        if permit.call().method() == Method::ToolsCall {
+            // Only of what they may call: that a tool has a limit tells that there is one.
+            let name = permit.call().target().unwrap_or_default();
+            let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name);
+            taken.map_err(|wait| too_many(wait).knowing(known))?;
+        }
+        Ok(permit)
+    }
+
+    /// The tool of the task that the call is about. Tasks of tools that the caller may not call now are left out of a list and
+    /// of a subscription.
+    async fn tool_of_task(&self, bound: &Bound, call: &Call, walk: &mut Walk) -> Result<Option<ToolFacts>, Fault> {
+        let opened = &walk.opened;
+        if let Some(task) = &opened.task {
+            return Ok(self.tool(bound.server(), call.era(), task.tool.as_str()).await?.map(|found| found.facts));
+        }
+        let running = opened.own_tasks.iter().map(|task| &task.tool).chain(opened.tasks.tools.values());
+        let names: BTreeSet<ToolName> = running.cloned().collect();
+        let mut callable = BTreeSet::new();
+        for name in names {
+            let Some(found) = self.tool(bound.server(), call.era(), name.as_str()).await? else { continue };
+            if filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]) == [true] {
+                callable.insert(name);
+            }
+        }
+        let opened = &mut walk.opened;
+        opened.own_tasks.retain(|task| callable.contains(&task.tool));
+        opened.tasks.tools.retain(|_, tool| callable.contains(tool));
+        let kept = &opened.tasks.tools;
+        opened.tasks.tasks.retain(|task, _| kept.contains_key(task));
+        Ok(None)
     }
 
     /// Whether what was permitted would be permitted again now (I8): asked for streams.
     pub(crate) async fn still_permits(&self, permit: &Permit, walk: &Walk) -> bool {
         let (bound, call) = (permit.bound(), permit.call());
-        let tool = match call.method() {
-            Method::ToolsCall => match self.tool(bound.server(), call.era(), call.target().unwrap_or_default()).await {
+        let name = match (call.method(), &walk.opened.task) {
+            (Method::ToolsCall, _) => call.target(),
+            (_, Some(task)) => Some(task.tool.as_str()),
+            _ => None,
+        };
+        let tool = match name {
+            Some(name) => match self.tool(bound.server(), call.era(), name).await {
                 Ok(found) => found.map(|found| found.facts),
                 // A server that does not answer now takes no right away; its stream ends by its own fault. What we cannot
                 // look up ourselves, or what is not approved any more, ends it.
                 Err(fault) => return !matches!(fault, Fault::Store | Fault::NotApproved),
             },
-            _ => None,
+            None => None,
         };
         still(&self.rules.load(), &self.facts(bound, walk, tool), permit)
     }
@@ -107,23 +144,29 @@ impl Gateway {
         filter::prompts(&self.rules.load(), &self.facts(bound, walk, None), bound, names)
     }
 
-    /// SES-12: resources that the caller may not read are left out of a subscription.
+    /// SES-09, SES-12: tasks that are not the caller's, and resources that they may not read, are left out of a subscription.
     fn narrow_listen(&self, bound: &Bound, call: &Call, facts: &Facts, walk: &mut Walk) {
         if call.method() != Method::Listen {
             return;
         }
-        let replaced = walk.opened.replaced.iter().find_map(|(key, value)| (key == "notifications").then(|| value.clone()));
-        let filter = replaced.or_else(|| call.params().iter().find_map(|(key, value)| (key == "notifications").then(|| value.clone())));
-        let Some(filter) = filter else { return };
-        let Some(uris) = filter.member("resourceSubscriptions").and_then(|uris| uris.elements()) else { return };
-        let texts: Vec<Cow<'_, str>> = uris.iter().filter_map(RawJson::as_text).take(MOST_SUBSCRIPTIONS).collect();
-        let names: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
-        let shown = filter::resources(&self.rules.load(), facts, bound, &names);
-        walk.opened.tasks.resources = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| (*uri).to_owned()).collect();
-        let kept: Vec<RawJson> = walk.opened.tasks.resources.iter().map(|uri| RawJson::string(uri)).collect();
-        let kept = RawJson::array(&kept);
-        let narrowed = filter.edited(|key, _| if key == "resourceSubscriptions" { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
-        walk.opened.replaced.retain(|(key, _)| key != "notifications");
+        let Some(filter) = call.params().iter().find_map(|(key, value)| (key == "notifications").then_some(value)) else { return };
+        if let Some(uris) = filter.member("resourceSubscriptions").and_then(|uris| uris.elements()) {
+            let texts: Vec<Cow<'_, str>> = uris.iter().filter_map(RawJson::as_text).take(MOST_SUBSCRIPTIONS).collect();
+            let names: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
+            let shown = filter::resources(&self.rules.load(), facts, bound, &names);
+            walk.opened.tasks.resources = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| (*uri).to_owned()).collect();
+        }
+        let list = |texts: Vec<&String>| RawJson::array(&texts.into_iter().map(|text| RawJson::string(text)).collect::<Vec<_>>());
+        let tasks = list(walk.opened.tasks.tasks.keys().collect());
+        let resources = list(walk.opened.tasks.resources.iter().collect());
+        let narrowed = filter.edited(
+            |key, _| match key {
+                "taskIds" => Edit::Replace(tasks.clone()),
+                "resourceSubscriptions" => Edit::Replace(resources.clone()),
+                _ => Edit::Keep,
+            },
+            &[],
+        );
         walk.opened.replaced.push(("notifications".to_owned(), narrowed));
     }
 

@@ -6,10 +6,9 @@
 use crate::Gateway;
 use crate::upstream::relay::Owner;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
-use doorward_core::id::ServerName;
+use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
-use doorward_core::json::write::Edit;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{INVALID_PARAMS, MISSING_CAPABILITY, wrong};
 use doorward_core::mcp::version::Era;
@@ -18,6 +17,7 @@ use doorward_core::session::era::Claimed;
 use doorward_core::session::sealed::Purpose;
 use doorward_core::session::{Bound, Claim, Lifetimes, open};
 use doorward_core::time::Timestamp;
+use doorward_store::{StoreError, StoredTask};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -33,8 +33,10 @@ pub struct Opened {
     pub once: Option<([u8; 32], Timestamp)>,
     /// The server's own cursor, or a position in the catalogue.
     pub cursor: Option<String>,
-    /// The server's own task id.
-    pub task: Option<String>,
+    /// The task that the call is about.
+    pub task: Option<StoredTask>,
+    /// The tasks that a list is made of.
+    pub own_tasks: Vec<StoredTask>,
     /// What may be mentioned.
     pub tasks: Topics,
     /// Members of params in the server's terms.
@@ -46,6 +48,8 @@ pub struct Opened {
 pub struct Topics {
     /// Tasks: upstream id to gateway id.
     pub tasks: HashMap<String, String>,
+    /// The tools of the tasks of a subscription, by upstream id.
+    pub tools: HashMap<String, ToolName>,
     /// Resources of the subscription, as it went to the server.
     pub resources: Vec<String>,
 }
@@ -138,10 +142,14 @@ impl Gateway {
                 return Err(Refusal { wire: Wire::Rpc { status: 400, code: MISSING_CAPABILITY, data: Some(data) }, ..refusal });
             }
             let gateway_id = call.target().unwrap_or_default();
-            let upstream = self.task_of(&owner, gateway_id).await?;
-            let upstream = upstream.ok_or_else(|| refuse("unknown_task", "Unknown task."))?;
-            opened.tasks.tasks.insert(upstream.clone(), gateway_id.to_owned());
-            opened.task = Some(upstream);
+            let task = self.task_of(&owner, gateway_id).await?;
+            let task = task.ok_or_else(|| refuse("unknown_task", "Unknown task."))?;
+            opened.tasks.tasks.insert(task.upstream_id.clone(), gateway_id.to_owned());
+            opened.task = Some(task);
+        }
+        if call.method() == Method::TasksList {
+            let own = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await;
+            opened.own_tasks = own.map_err(|error| no_tasks(&error))?;
         }
         if call.method() == Method::Listen {
             self.resolve_listen(call, &owner, &mut opened).await?;
@@ -149,32 +157,24 @@ impl Gateway {
         Ok(opened)
     }
 
-    /// Tasks in a subscription are the caller's own; the others are left out of what the server hears of.
+    /// Which of the tasks of a subscription are the caller's own; the policy station leaves the others out.
     async fn resolve_listen(&self, call: &Call, owner: &Owner, opened: &mut Opened) -> Result<(), Refusal> {
         let filter = call.params().iter().find_map(|(key, value)| (key == "notifications").then_some(value));
         let Some(ids) = filter.and_then(|filter| filter.member("taskIds")).and_then(|ids| ids.elements()) else { return Ok(()) };
-        let mut own = Vec::new();
-        for id in ids.iter().take(100) {
+        for id in ids.iter().take(MOST_TASKS_HEARD) {
             let Some(gateway_id) = id.as_text() else { continue };
-            if let Some(upstream) = self.task_of(owner, &gateway_id).await? {
-                own.push(RawJson::string(&upstream));
-                opened.tasks.tasks.insert(upstream, gateway_id.into_owned());
+            if let Some(task) = self.task_of(owner, &gateway_id).await? {
+                opened.tasks.tools.insert(task.upstream_id.clone(), task.tool);
+                opened.tasks.tasks.insert(task.upstream_id, gateway_id.into_owned());
             }
-        }
-        let own = RawJson::array(&own);
-        if let Some(filter) = filter {
-            let mapped = filter.edited(|key, _| if key == "taskIds" { Edit::Replace(own.clone()) } else { Edit::Keep }, &[]);
-            opened.replaced.push(("notifications".to_owned(), mapped));
         }
         Ok(())
     }
 
-    async fn task_of(&self, owner: &Owner, gateway_id: &str) -> Result<Option<String>, Refusal> {
+    async fn task_of(&self, owner: &Owner, gateway_id: &str) -> Result<Option<StoredTask>, Refusal> {
         let digest = sha256(gateway_id.as_bytes());
-        self.store.task(&digest, &owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|error| {
-            Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), "Doorward cannot look up tasks at the moment.")
-                .because(error.to_string())
-        })
+        let found = self.store.task(&digest, &owner.user, &owner.client, &owner.credential, &owner.server).await;
+        found.map_err(|error| no_tasks(&error))
     }
 
     /// Consumes a state: it works once, across replicas and restarts (I3; SES-10).
@@ -194,6 +194,14 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Tasks of one subscription.
+const MOST_TASKS_HEARD: usize = 100;
+
+fn no_tasks(error: &StoreError) -> Refusal {
+    let public = "Doorward cannot look up tasks at the moment.";
+    Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string())
 }
 
 fn declares_tasks(call: &Call) -> bool {

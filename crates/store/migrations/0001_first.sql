@@ -76,6 +76,7 @@ CREATE TABLE tasks (
   client      TEXT NOT NULL,
   credential  TEXT NOT NULL,
   server      TEXT NOT NULL,
+  tool        TEXT NOT NULL,
   gateway_id  {bytes} NOT NULL,
   upstream_id {bytes} NOT NULL,
   created     {int} NOT NULL,

@@ -6,7 +6,7 @@ use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, millis};
 use crate::seal::Place;
 use crate::sessions::{count_below, owner_lock};
-use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use doorward_core::id::{ClientId, CredentialId, ServerName, ToolName, UserId};
 use doorward_core::secret::sha256;
 use doorward_core::time::Timestamp;
 use std::fmt;
@@ -27,6 +27,8 @@ pub struct NewTask {
     pub credential: CredentialId,
     /// The server that runs it.
     pub server: ServerName,
+    /// The tool that was called, as its server names it.
+    pub tool: ToolName,
     /// The id that the server gave, 1 to 1,024 bytes. Sealed.
     pub upstream_id: String,
     /// Started at.
@@ -42,6 +44,8 @@ pub struct StoredTask {
     pub gateway_id: String,
     /// The id that the server gave.
     pub upstream_id: String,
+    /// The tool that was called.
+    pub tool: ToolName,
     /// Started at.
     pub created: Timestamp,
     /// When the server forgets it.
@@ -74,8 +78,8 @@ impl Store {
         tx.lock(owner_lock("tasks", &new.user)).await?;
         count_below(&mut tx, "SELECT COUNT(*) AS n FROM tasks WHERE issuer = $1 AND subject = $2", &new.user, cap_per_user).await?;
         let sql = "INSERT INTO tasks \
-                   (digest, issuer, subject, client, credential, server, gateway_id, upstream_id, created, expires, swept_from) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                   (digest, issuer, subject, client, credential, server, tool, gateway_id, upstream_id, created, expires, swept_from) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let values = [
             Value::bytes(&new.digest),
             Value::text(new.user.issuer()),
@@ -83,6 +87,7 @@ impl Store {
             Value::text(new.client.as_str()),
             Value::text(new.credential.as_str()),
             Value::text(new.server.as_str()),
+            Value::text(new.tool.as_str()),
             Value::bytes(&gateway_id),
             Value::bytes(&upstream_id),
             Value::int(millis(new.created)?),
@@ -93,7 +98,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// The server's id of a task of exactly this user, client, credential and server. Foreign and absent look the same.
+    /// A task of exactly this user, client, credential and server. Foreign and absent look the same.
     ///
     /// # Errors
     /// [`StoreError::Integrity`] if it does not open, [`StoreError::Unavailable`].
@@ -104,13 +109,13 @@ impl Store {
         client: &ClientId,
         credential: &CredentialId,
         server: &ServerName,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<Option<StoredTask>, StoreError> {
         let owner = Owner { user, client, credential, server };
-        let sql = "SELECT digest, gateway_id, upstream_id, created, expires FROM tasks \
+        let sql = "SELECT digest, tool, gateway_id, upstream_id, created, expires FROM tasks \
                    WHERE issuer = $1 AND subject = $2 AND client = $3 AND credential = $4 AND server = $5 AND digest = $6";
         let [a, b, c, d, e] = owner.values();
         let row = self.db().row(sql, &[a, b, c, d, e, Value::bytes(digest)]).await?;
-        row.map(|row| self.read_task(&row, &owner).map(|task| task.upstream_id)).transpose()
+        row.map(|row| self.read_task(&row, &owner)).transpose()
     }
 
     /// The tasks of exactly this user, client, credential and server, oldest first, at most 10,000.
@@ -125,7 +130,7 @@ impl Store {
         server: &ServerName,
     ) -> Result<Vec<StoredTask>, StoreError> {
         let owner = Owner { user, client, credential, server };
-        let sql = "SELECT digest, gateway_id, upstream_id, created, expires FROM tasks \
+        let sql = "SELECT digest, tool, gateway_id, upstream_id, created, expires FROM tasks \
                    WHERE issuer = $1 AND subject = $2 AND client = $3 AND credential = $4 AND server = $5 \
                    ORDER BY created, digest LIMIT 10000";
         self.db().rows(sql, &owner.values()).await?.iter().map(|row| self.read_task(row, &owner)).collect()
@@ -157,6 +162,7 @@ impl Store {
         Ok(StoredTask {
             gateway_id,
             upstream_id: open("upstream_id")?,
+            tool: ToolName::new(&row.column::<String>("tool")?).map_err(|_| reading.broken("tool"))?,
             created: reading.instant("created")?,
             expires: reading.optional_instant("expires")?,
         })

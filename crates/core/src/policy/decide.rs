@@ -60,6 +60,7 @@ enum Surface {
     Tool(String),
     Prompt(String),
     Resource(String, Era),
+    Task,
     Server,
 }
 
@@ -69,10 +70,10 @@ enum Target<'a> {
     Unknown,
 }
 
-/// Which question a call is: about these arguments, or before there are any.
+/// Which question a call is: about these arguments, or whatever the arguments are.
 enum Asked {
     Call,
-    Completion,
+    Whatever,
 }
 
 /// Decides whether this caller may make exactly this call now. Consumes both, so neither can be swapped or decided twice.
@@ -100,7 +101,7 @@ fn examine(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> Result<(
     };
     let view = match asked {
         Asked::Call => View::Call(call.arguments()),
-        Asked::Completion => View::List,
+        Asked::Whatever => View::List,
     };
     let asker = Asker::new(rules, who(facts, bound));
     let verdict = judge(&asker, what, view, approval, &facts.able);
@@ -132,7 +133,7 @@ pub(super) fn who<'a>(facts: &Facts, bound: &'a Bound) -> Who<'a> {
 }
 
 /// Every method has its question; a new method does not compile without one.
-fn target<'a>(facts: &Facts, call: &'a Call) -> (Target<'a>, Asked) {
+fn target<'a>(facts: &'a Facts, call: &'a Call) -> (Target<'a>, Asked) {
     let name = call.target().filter(|name| !name.is_empty());
     let of = |what| (Target::What(what, Approval::Stands), Asked::Call);
     let unknown = (Target::Unknown, Asked::Call);
@@ -149,10 +150,15 @@ fn target<'a>(facts: &Facts, call: &'a Call) -> (Target<'a>, Asked) {
             name.map_or(unknown, |uri| of(What::Resource { uri }))
         }
         Method::Complete => match (name, call.reference()) {
-            (Some(name), Some(Reference::Prompt)) => (Target::What(What::Prompt { name }, Approval::Stands), Asked::Completion),
-            (Some(uri), Some(Reference::Template)) => (Target::What(What::Resource { uri }, Approval::Stands), Asked::Completion),
+            (Some(name), Some(Reference::Prompt)) => (Target::What(What::Prompt { name }, Approval::Stands), Asked::Whatever),
+            (Some(uri), Some(Reference::Template)) => (Target::What(What::Resource { uri }, Approval::Stands), Asked::Whatever),
             _ => unknown,
         },
+        // A task is its tool going on: who may not call the tool any more gets nothing of it either.
+        Method::TasksGet | Method::TasksUpdate | Method::TasksResult => facts.tool.as_ref().map_or(unknown, |tool| {
+            let approval = if tool.approved { Approval::Stands } else { Approval::Lacking };
+            (Target::What(What::Tool { name: tool.name.as_str(), class: tool.class }, approval), Asked::Whatever)
+        }),
         Method::Initialize
         | Method::Discover
         | Method::Ping
@@ -162,10 +168,8 @@ fn target<'a>(facts: &Facts, call: &'a Call) -> (Target<'a>, Asked) {
         | Method::ResourceTemplatesList
         | Method::SetLevel
         | Method::Listen
-        | Method::TasksGet
-        | Method::TasksUpdate
+        // To stop what is one's own takes no right.
         | Method::TasksCancel
-        | Method::TasksResult
         | Method::TasksList
         | Method::Initialized
         | Method::Cancelled
@@ -188,6 +192,7 @@ fn surface(call: &Call) -> Surface {
             Some(Reference::Template) => Surface::Resource(name(), call.era()),
             _ => Surface::Prompt(name()),
         },
+        Method::TasksGet | Method::TasksUpdate | Method::TasksResult => Surface::Task,
         _ => Surface::Server,
     }
 }
@@ -312,6 +317,7 @@ impl Denied {
                 let code = if matches!(era, Era::Modern) { -32602 } else { -32002 };
                 (rpc(code, Some(serde_json::json!({"uri": uri}))), "Resource not found.".to_owned())
             }
+            Surface::Task => (rpc(-32602, None), "Unknown task.".to_owned()),
             Surface::Server => (Wire::Http(403), "Not allowed.".to_owned()),
         }
     }

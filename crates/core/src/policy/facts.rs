@@ -10,7 +10,8 @@ use std::net::IpAddr;
 /// What `decide` needs to know besides caller and call.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The tool addressed, if the catalogue of this server has it. Ignored for everything but `tools/call`.
+    /// The tool addressed, if the catalogue of this server has it. For a request about a task, the tool
+    /// that the task runs. Ignored for everything else but `tools/call`.
     pub tool: Option<ToolFacts>,
     /// Whether the server's `visible_to` names this caller. A server that is not visible does not exist for them.
     pub visible: bool,

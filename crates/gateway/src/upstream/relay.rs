@@ -10,7 +10,7 @@ use crate::live::{Question, Session};
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
 use doorward_core::credential::UpstreamSecret;
-use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use doorward_core::id::{ClientId, CredentialId, ServerName, ToolName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::call::{Call, Form, LogLevel, Method, RpcId};
@@ -63,6 +63,8 @@ pub struct Relay {
     era: Era,
     method: Method,
     digest: [u8; 32],
+    /// The tool that was called.
+    tool: Option<ToolName>,
     client_id: Option<RpcId>,
     upstream_id: i64,
     progress: Option<RpcId>,
@@ -168,6 +170,7 @@ impl Relay {
             era: call.era(),
             method: call.method(),
             digest: *call.digest(),
+            tool: call.target().filter(|_| call.method() == Method::ToolsCall).and_then(|name| ToolName::new(name).ok()),
             client_id,
             upstream_id,
             progress: call.progress_token().cloned(),
@@ -591,6 +594,7 @@ impl Relay {
             client: self.owner.client.clone(),
             credential: self.owner.credential.clone(),
             server: self.owner.server.clone(),
+            tool: self.tool.clone().ok_or(Fault::Incomplete)?,
             upstream_id,
             created: self.desk.env.now(),
             expires: None,

@@ -28,7 +28,7 @@ use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
 use doorward_core::session::{Stored, UpstreamSessionId};
-use doorward_store::{Refused, StoreError};
+use doorward_store::{Refused, StoreError, StoredTask};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -104,7 +104,7 @@ impl Gateway {
                 Method::Initialize => self.initialize(&upstream, &outgoing).await,
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
                 Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, walk).await,
-                Method::TasksList => self.own_tasks(&outgoing).await,
+                Method::TasksList => Ok(Self::own_tasks(outgoing.call(), &walk.opened.own_tasks)),
                 _ => self.forward(&upstream, &outgoing, walk).await,
             },
         };
@@ -162,7 +162,7 @@ impl Gateway {
             capabilities: capabilities.clone(),
             cursor: walk.opened.cursor.take(),
             state: walk.opened.state.take(),
-            task: walk.opened.task.clone(),
+            task: walk.opened.task.as_ref().map(|task| task.upstream_id.clone()),
             replaced: std::mem::take(&mut walk.opened.replaced),
         };
         let body = encode::request(call, &wire).bytes().clone();
@@ -479,9 +479,7 @@ impl Gateway {
         Ok(Reply::Stream(Box::new(Streaming { exchange, relay, first: First::Nothing, cancel, seat, waits: Waits::Changes })))
     }
 
-    async fn own_tasks(&self, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
-        let owner = Owner::of(outgoing.bound());
-        let tasks = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await.map_err(|_| Fault::Store)?;
+    fn own_tasks(call: &Call, tasks: &[StoredTask]) -> Reply {
         let entries: Vec<RawJson> = tasks
             .iter()
             .map(|task| {
@@ -493,7 +491,7 @@ impl Gateway {
             .collect();
         let mut result = ObjectWriter::with_capacity(64);
         result.raw("tasks", &RawJson::array(&entries));
-        Ok(Self::own_answer(outgoing.call(), &result.finish()))
+        Self::own_answer(call, &result.finish())
     }
 
     fn own_answer(call: &Call, result: &RawJson) -> Reply {

@@ -205,6 +205,30 @@ async fn pol_07_a_budget_is_one_users_whatever_the_request_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_07_the_limit_of_a_tool_does_not_tell_that_there_is_one() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000/m\"\nper_tool = { \"alpha__echo\" = \"2/h\", \"alpha__ghost\" = \"2/h\" }\n";
+    let rules = r#"@id("use") permit (principal, action == Action::"use", resource);
+@id("hers") permit (principal, action == Action::"call", resource) when { principal.subject == "alice" };"#;
+    let house = House::ruled(&format!("{}{limits}", server("alpha", &lax.url(), "")), rules).await;
+    house.approve().await;
+    let (full, none) = (house.full("alice").await, house.full("bob").await);
+    for tool in ["echo", "ghost"] {
+        let unknown = house.ask(modern_call(&none, "alpha", 1, "nothing", json!({}))).await;
+        for n in 0..5 {
+            let reply = house.ask(modern_call(&none, "alpha", 1, tool, json!({ "n": n }))).await;
+            assert_eq!(reply.text(), unknown.text().replace("nothing", tool), "{tool}: like any that is not there");
+        }
+    }
+    let mut seen = Vec::new();
+    for n in 0..3 {
+        seen.push(house.ask(modern_call(&full, "alpha", n, "echo", json!({}))).await.status);
+    }
+    assert_eq!(seen, [200, 200, 429], "the budget is for calls that are allowed");
+    house.close(&[&full.text, &none.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pol_07_a_batch_is_as_many_requests_as_it_has() {
     let lax = Lax::start(Behaviour::plain()).await.unwrap();
     let house = House::open(&format!("{}[limits]\nper_user = \"20/h\"\n", server("alpha", &lax.url(), ""))).await;

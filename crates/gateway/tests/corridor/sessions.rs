@@ -3,6 +3,7 @@
 use super::house::{House, Key, canary, secretly, server, within};
 use super::speak::{MODERN, end, initialize, legacy, legacy_call, listen, modern, modern_as, modern_call, said, text};
 use super::wire::{Ask, Line};
+use doorward_core::id::{ServerName, ToolName};
 use doorward_testkit::fixture::Era;
 use doorward_testkit::fixture::door::Running;
 use doorward_testkit::lax::Lax;
@@ -472,6 +473,35 @@ async fn ses_09_tasks_belong_to_who_started_them() {
     let heard = lax.seen_method("subscriptions/listen");
     assert!(heard.iter().all(|heard| !heard.contains("task-1") && !heard.contains(&task)), "{heard:?}");
     house.close(&[&alice.text, &mallory.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_09_a_tool_that_was_withdrawn_gives_nothing_of_its_tasks_either() {
+    let (lax, house) = lax(modern_lax()).await;
+    let alice = house.full("alice").await;
+    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let ask = |method: &str, params: Value| modern_as(&alice, "alpha", 1, method, params, able.clone());
+    let reply = house.ask(ask("tools/call", json!({ "name": "task", "arguments": {} }))).await;
+    let task = reply.result()["taskId"].as_str().expect("a task").to_owned();
+    let about = |method: &str| ask(method, json!({ "taskId": task, "inputResponses": {} }));
+    assert!(house.ask(about("tasks/get")).await.contains("belongs to"), "as long as the tool is approved");
+    let unknown = house.ask(ask("tasks/get", json!({ "taskId": "t-unknown" }))).await;
+
+    let (server, tool) = (ServerName::new("alpha").unwrap(), ToolName::new("task").unwrap());
+    assert_eq!(house.store.withdraw(&server, Some(&tool), house.env.now()).await.unwrap(), 1);
+    house.heard_of(house.store.epoch().await.unwrap()).await;
+    lax.forget();
+    for method in ["tasks/get", "tasks/update"] {
+        let reply = house.ask(about(method)).await;
+        assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}");
+    }
+    let listen = json!({ "notifications": { "taskIds": [task] } });
+    house.ask(ask("subscriptions/listen", listen)).await;
+    assert!(lax.seen().iter().all(|seen| !seen.contains("task-1")), "{:?}", lax.seen());
+    // What runs may still be stopped by whoever started it.
+    house.ask(about("tasks/cancel")).await;
+    assert_eq!(lax.seen_method("tasks/cancel").len(), 1);
+    house.close(&[&alice.text]).await;
 }
 
 /// A state for `text`, as alice got it.

@@ -1,7 +1,7 @@
 //! The test vocabulary: a fresh database, two replicas on it, and raw statements beside them.
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, ToolName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::mcp::version::Version;
 use doorward_core::secret::{ApiKey, PlainToken, Secret, sha256};
@@ -268,6 +268,7 @@ pub(crate) fn task(text: &str, subject: &str) -> NewTask {
         client: client("client"),
         credential: credential("grant"),
         server: server("alpha"),
+        tool: ToolName::new("transcode").expect("a name"),
         upstream_id: format!("upstream of {text}"),
         created: NOW,
         expires: Some(later(100)),

@@ -3,9 +3,9 @@
 use crate::bench::{Bench, LIVES, NOW, client, credential, later, new_key, record, server, task, user};
 use doorward_core::identity::caller::{Level, Record};
 use doorward_core::secret::{AccessToken, PlainToken};
-use doorward_store::{NewTask, Refused, Store, StoreError};
+use doorward_store::{NewTask, Refused, Store, StoreError, StoredTask};
 
-async fn find(store: &Store, of: &NewTask) -> Result<Option<String>, StoreError> {
+async fn find(store: &Store, of: &NewTask) -> Result<Option<StoredTask>, StoreError> {
     store.task(&of.digest, &of.user, &of.client, &of.credential, &of.server).await
 }
 
@@ -13,7 +13,8 @@ pub(crate) async fn a_task_is_seen_and_listed_by_its_owner_alone(bench: &Bench) 
     let (one, two) = (task("one", "alice"), NewTask { created: later(1), expires: None, ..task("two", "alice") });
     bench.a.put_task(&one, 10).await.expect("put");
     bench.a.put_task(&two, 10).await.expect("put");
-    assert_eq!(find(&bench.b, &one).await.expect("answer").as_deref(), Some("upstream of one"));
+    let found = find(&bench.b, &one).await.expect("answer").expect("found");
+    assert_eq!((found.upstream_id.as_str(), found.tool.as_str()), ("upstream of one", "transcode"));
     let listed = bench.b.tasks_of(&one.user, &one.client, &one.credential, &one.server).await.expect("list");
     let shown: Vec<_> =
         listed.iter().map(|task| (task.gateway_id.as_str(), task.upstream_id.as_str(), task.created, task.expires)).collect();

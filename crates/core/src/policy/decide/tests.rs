@@ -399,10 +399,7 @@ fn rs_05_every_method_is_decided() {
         M::ResourceTemplatesList,
         M::SetLevel,
         M::Listen,
-        M::TasksGet,
-        M::TasksUpdate,
         M::TasksCancel,
-        M::TasksResult,
         M::TasksList,
         M::Initialized,
         M::Cancelled,
@@ -425,6 +422,9 @@ fn rs_05_every_method_is_decided() {
         for method in resource {
             assert_eq!(ask(&rules, other(method, "x")).is_ok(), action == "read", "{action} {method:?}");
         }
+        for about_a_task in [M::TasksGet, M::TasksUpdate, M::TasksResult] {
+            assert_eq!(ask(&rules, other(about_a_task, "t-1")).is_ok(), action == "call", "{action} {about_a_task:?}");
+        }
         assert_eq!(ask(&rules, other(M::ToolsCall, "x")).is_ok(), action == "call");
         assert_eq!(ask(&rules, other(M::PromptsGet, "x")).is_ok(), action == "prompt");
         assert_eq!(ask(&rules, completion(Some(Reference::Prompt))).is_ok(), action == "prompt");
@@ -434,6 +434,20 @@ fn rs_05_every_method_is_decided() {
     }
     let refused = only("prompt");
     assert_eq!(ask(&refused, other(M::ToolsList, "x")).expect_err("no use").refusal().wire, Wire::Http(403));
+}
+
+#[test]
+fn ses_09_a_task_is_judged_as_its_tool_and_refused_like_an_unknown_one() {
+    let rules = rules(
+        r#"@id("few") permit (principal, action == Action::"call", resource) when { context.arguments has x && context.arguments.x == "y" };"#,
+    );
+    let ask = |tool, granted| decide(&rules, &facts(tool), bound(&[], &[granted]), other(Method::TasksGet, "t-1"));
+    assert!(ask(Some(tool("x", RiskClass::Read)), "github:read").is_ok(), "with some arguments it may be called");
+    let changed = ToolFacts { approved: false, ..tool("x", RiskClass::Read) };
+    for (tool, granted) in [(None, "github:read"), (Some(changed), "github:read"), (Some(tool("x", RiskClass::Write)), "github:read")] {
+        let refusal = ask(tool, granted).expect_err("no right to the tool").refusal();
+        assert_eq!((refusal.wire, refusal.public.as_str()), (Wire::Rpc { status: 200, code: -32602, data: None }, "Unknown task."));
+    }
 }
 
 #[test]
