@@ -4,7 +4,7 @@
 
 use doorward_core::config::load::{Form, Inputs, Text, load};
 use doorward_core::config::reference::SecretRef;
-use doorward_core::config::{Config, CredentialConfig, Target, Tls};
+use doorward_core::config::{Config, CredentialConfig, Target};
 use doorward_fuzz::sections;
 use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
@@ -71,9 +71,6 @@ fuzz_target!(|data: &[u8]| {
 
 fn literals(config: &Config) -> Vec<&str> {
     let mut found: Vec<&SecretRef> = config.store.password.iter().chain(&config.store.encryption_key).collect();
-    if let Tls::Here { key, .. } = &config.listen.tls {
-        found.push(key);
-    }
     for server in config.servers.values() {
         if let CredentialConfig::Header { value, .. } = &server.credential {
             found.push(value);

@@ -4,7 +4,7 @@
 //! [`Tip`] it noted before, and the witness that came with the line must be dropped unseen.
 
 use super::checkpoint::{PublicKey, SealError, Signer};
-use super::event::{Head, Kind, Line, Record, User, cap, hex};
+use super::event::{Head, Kind, Line, Owes, Record, User, cap, hex};
 use super::intent::{Intent, Ongoing, OpenIntent, Receipt};
 use super::outcome::{Class, Notice, Outcome};
 use crate::blame::{Refusal, Station};
@@ -140,7 +140,7 @@ impl Chain {
             record.digest = self.digests.of(permit.call().digest());
             record.policy = policy.as_deref().map(cap);
             record.principal = Some(cap(principal.as_str()));
-            self.append(record, now)
+            self.append(record, now).owing(Owes::Outcome(id))
         };
         (Intent { permit, id, seq: line.seq() }, line)
     }
@@ -172,7 +172,7 @@ impl Chain {
         record.intent = Some(open.seq);
         record.class = Some(Cow::Borrowed(Class::Unknown.as_str()));
         record.reason = Some(Cow::Borrowed(reason));
-        self.append(record, now)
+        self.append(record, now).owing(Owes::NoMore(open.seq))
     }
 
     /// Records an attempt that was refused before it became an intent.
@@ -280,7 +280,8 @@ impl Chain {
         record.cause = outcome.private.as_deref().map(cap);
         record.latency_ms = Some(u64::try_from(outcome.latency.as_millis()).unwrap_or(u64::MAX));
         record.reply = outcome.reply_digest.as_ref().and_then(|digest| self.digests.of(digest));
-        self.append(record, now)
+        let owes = if kind == Kind::Opened { Owes::Nothing } else { Owes::NoMore(open.seq) };
+        self.append(record, now).owing(owes)
     }
 
     fn seal(&mut self, kind: Kind, signer: &Signer, next: Option<PublicKey>, now: Timestamp) -> Result<Line, SealError> {

@@ -51,6 +51,11 @@ impl PublicKey {
         id
     }
 
+    /// Whether this key made the signature, in hex, of `text`.
+    pub(super) fn signed(&self, text: &[u8], signature: &str) -> bool {
+        unhex::<64>(signature).is_some_and(|signature| UnparsedPublicKey::new(&ED25519, &self.0).verify(text, &signature).is_ok())
+    }
+
     /// Whether this key made the seal of `record`.
     #[must_use]
     pub fn sealed(&self, record: &Record<'_>) -> bool {
@@ -91,6 +96,11 @@ impl Signer {
     #[must_use]
     pub const fn public(&self) -> PublicKey {
         self.public
+    }
+
+    /// The signature of `text`, in hex.
+    pub(super) fn sign(&self, text: &[u8]) -> Result<String, SealError> {
+        self.pair.try_sign(text).map(|signature| hex(signature.as_ref())).map_err(|_| SealError::Signing)
     }
 
     /// Signs a stamped record in place; `next` makes it a key record.

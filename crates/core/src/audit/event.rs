@@ -2,6 +2,7 @@
 //!
 //! Everything outside printable ASCII is escaped, so that a line is inert in any viewer and cannot be split (AUD-04).
 
+use crate::id::CorrelationId;
 use crate::secret::sha256;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -167,6 +168,18 @@ pub struct Seal<'a> {
 pub struct Line {
     bytes: Vec<u8>,
     seq: u64,
+    owes: Owes,
+}
+
+/// What a record changes about the intents without an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owes {
+    /// Nothing.
+    Nothing,
+    /// The record is an intent of this request: an outcome is owed.
+    Outcome(CorrelationId),
+    /// The record is the outcome of the intent at this position.
+    NoMore(u64),
 }
 
 /// A position in a chain and the hash that stands there; kept elsewhere it proves that the tail was not cut.
@@ -278,7 +291,7 @@ impl<'a> Record<'a> {
         let mut bytes = Vec::with_capacity(1024);
         let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Ascii);
         if self.serialize(&mut serializer).is_err() {
-            return (Line { bytes: Vec::new(), seq: self.seq }, [0; 32]);
+            return (Line { bytes: Vec::new(), seq: self.seq, owes: Owes::Nothing }, [0; 32]);
         }
         let hash = hash_of(prev, &bytes);
         bytes.pop();
@@ -289,7 +302,7 @@ impl<'a> Record<'a> {
         if bytes.len() > MAX_LINE {
             bytes.clear();
         }
-        (Line { bytes, seq: self.seq }, hash)
+        (Line { bytes, seq: self.seq, owes: Owes::Nothing }, hash)
     }
 }
 
@@ -318,6 +331,16 @@ impl Line {
     #[must_use]
     pub const fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// What changes about the intents without an outcome once the line stands in the file.
+    #[must_use]
+    pub const fn owes(&self) -> Owes {
+        self.owes
+    }
+
+    pub(super) fn owing(self, owes: Owes) -> Self {
+        Self { owes, ..self }
     }
 }
 

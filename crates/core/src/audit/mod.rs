@@ -1,8 +1,10 @@
 //! The record: intent before effect, outcome after, refusals too, in one hash chain per writer (I2).
 //!
-//! `intent` and `chain` know policy. `verify` needs only the file and the public key; `recovery` only the file.
+//! `intent` and `chain` know policy. `verify` needs only the file and the public key; `recovery`
+//! only the file, or its end and a `bookmark`.
 //! Nothing here touches a file or a clock: whoever writes the lines rolls the chain back when the write failed.
 
+pub mod bookmark;
 pub mod chain;
 pub mod checkpoint;
 pub mod event;

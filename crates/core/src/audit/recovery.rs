@@ -39,31 +39,51 @@ impl Chain {
     ///
     /// # Errors
     /// [`FirstBad`]: the file was damaged or altered and must not be continued.
-    pub fn resume(mut reader: impl BufRead, digests: Digests) -> Result<Found, FirstBad> {
-        let mut scan = Scan::new(None, None);
-        let (mut line, mut good) = (Vec::new(), 0_u64);
-        let torn = loop {
-            match next(&mut reader, &mut line) {
-                Ok(Piece::Line) => {
-                    scan.step(&line)?;
-                    good = good.saturating_add(length(&line)).saturating_add(1);
-                }
-                Ok(Piece::End) => break 0,
-                Ok(Piece::Torn) => break length(&line),
-                Ok(Piece::TooLong) => return Err(scan.bad_next(Why::TooLong)),
-                Err(error) => return Err(scan.bad_next(Why::Unreadable(error.to_string()))),
-            }
-        };
-        let Some(key) = scan.key() else { return Ok(Found::Nothing { torn, digests }) };
-        let writer = WriterId::new(scan.writer()).map_err(|_| scan.bad_next(Why::OtherWriter))?;
-        let Head { seq, hash } = scan.head();
-        let tip = Tip { seq, hash, unsealed: scan.unsealed(), latest: instant(scan.time()), key };
-        let open = scan.into_open().into_iter().map(|(seq, id)| OpenIntent { seq, id }).collect();
-        Ok(Found::Chain(Box::new(Resumed { chain: Self::at(writer, digests, tip), good, torn, open })))
+    pub fn resume(reader: impl BufRead, digests: Digests) -> Result<Found, FirstBad> {
+        let walked = walk(reader, Scan::new(None, None), 0)?;
+        if walked.scan.key().is_none() {
+            return Ok(Found::Nothing { torn: walked.torn, digests });
+        }
+        resumed(walked, digests).map(|resumed| Found::Chain(Box::new(resumed)))
     }
 }
 
-fn length(bytes: &[u8]) -> u64 {
+/// The end of a file.
+pub(super) struct Walked {
+    scan: Scan,
+    good: u64,
+    torn: u64,
+}
+
+/// Reads to the end of a file, of which `good` bytes have been read.
+pub(super) fn walk(mut reader: impl BufRead, mut scan: Scan, mut good: u64) -> Result<Walked, FirstBad> {
+    let mut line = Vec::new();
+    let torn = loop {
+        match next(&mut reader, &mut line) {
+            Ok(Piece::Line) => {
+                scan.step(&line)?;
+                good = good.saturating_add(length(&line)).saturating_add(1);
+            }
+            Ok(Piece::End) => break 0,
+            Ok(Piece::Torn) => break length(&line),
+            Ok(Piece::TooLong) => return Err(scan.bad_next(Why::TooLong)),
+            Err(error) => return Err(scan.bad_next(Why::Unreadable(error.to_string()))),
+        }
+    };
+    Ok(Walked { scan, good, torn })
+}
+
+/// The chain that ends there.
+pub(super) fn resumed(Walked { scan, good, torn }: Walked, digests: Digests) -> Result<Resumed, FirstBad> {
+    let key = scan.key().ok_or_else(|| scan.bad_next(Why::NoKey))?;
+    let writer = WriterId::new(scan.writer()).map_err(|_| scan.bad_next(Why::OtherWriter))?;
+    let Head { seq, hash } = scan.head();
+    let tip = Tip { seq, hash, unsealed: scan.unsealed(), latest: instant(scan.time()), key };
+    let open = scan.into_open().into_iter().map(|(seq, id)| OpenIntent { seq, id }).collect();
+    Ok(Resumed { chain: Chain::at(writer, digests, tip), good, torn, open })
+}
+
+pub(super) fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 

@@ -169,6 +169,20 @@ impl Scan {
         }
     }
 
+    /// A walk that goes on behind a seal, whose line this is.
+    pub(super) fn behind(line: &[u8], head: Head, key: PublicKey, writer: &str, open: BTreeMap<u64, String>) -> Result<Self, Why> {
+        let (record, hash) = Record::read(line).map_err(|bad| match bad {
+            NotARecord::Form => Why::NotARecord,
+            NotARecord::Hash { .. } => Why::Edited,
+        })?;
+        if record.seq != head.seq || hash != head.hash || record.writer != writer || record.seal.is_none() {
+            return Err(Why::OtherHead);
+        }
+        let scan =
+            Self { line: head.seq, writer: writer.to_owned(), head, key: Some(key), sealed: head.seq, open, ..Self::new(None, None) };
+        Ok(Self { seals: 1, time: record.time.into_owned(), ..scan })
+    }
+
     pub(super) fn step(&mut self, line: &[u8]) -> Result<(), FirstBad> {
         self.line = self.line.saturating_add(1);
         let (record, hash) = match Record::read(line) {

@@ -4,6 +4,7 @@
 
 pub mod key;
 mod medium;
+mod place;
 pub mod recorder;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,11 @@
 //! is not written again.
 
 use super::medium::{self, Medium};
+use super::place::{self, Findings};
+use doorward_core::audit::bookmark::Bookmark;
 use doorward_core::audit::chain::{Chain, Digests, WriterId};
 use doorward_core::audit::checkpoint::{PublicKey, SealError, Signer};
-use doorward_core::audit::event::{Head, Line};
+use doorward_core::audit::event::{Head, Line, Owes};
 use doorward_core::audit::intent::{Intent, Ongoing, OpenIntent, Receipt};
 use doorward_core::audit::outcome::{Notice, Outcome};
 use doorward_core::audit::recovery::{Found, Resumed};
@@ -18,8 +20,9 @@ use doorward_core::credential::Principal;
 use doorward_core::id::CorrelationId;
 use doorward_core::policy::permit::Permit;
 use doorward_core::time::Timestamp;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -78,6 +81,9 @@ pub enum Cause {
     /// The seal could not be made.
     #[error("the seal could not be made")]
     Seal,
+    /// The file was altered before the place at which the last start began to read.
+    #[error("the record was altered; it is not written again")]
+    Altered,
     /// A panic happened while writing.
     #[error("the recorder is broken")]
     Broken,
@@ -113,6 +119,8 @@ struct Shared {
     written: Arc<AtomicU64>,
     synced: watch::Receiver<Synced>,
     syncer: Option<Syncer>,
+    findings: Arc<Findings>,
+    proof: Option<JoinHandle<()>>,
 }
 
 /// The thread that syncs, and how to ask it.
@@ -131,6 +139,10 @@ pub(super) struct Desk {
     ragged: bool,
     seal_every: u64,
     left_over: Vec<OpenIntent>,
+    /// Intents without an outcome.
+    open: BTreeMap<u64, CorrelationId>,
+    /// The newest bookmark, for the thread that syncs: it is kept only after what it speaks of.
+    bookmark: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 /// How far the disk has confirmed.
@@ -161,7 +173,18 @@ impl Recorder {
             _ => OpenError::Io(error),
         })?;
         let syncing = file.try_clone()?;
-        let desk = match Chain::resume(BufReader::new(&file), options.digests)? {
+        let place = place::beside(&options.path);
+        let keys: Vec<PublicKey> = signers.iter().map(Signer::public).collect();
+        let bookmark = place::read(&place, &keys);
+        let (found, behind) = match &bookmark {
+            // Nothing in the file: a new record, whatever stood here before.
+            Some(bookmark) if file.metadata()?.len() > 0 => {
+                (&file).seek(SeekFrom::Start(bookmark.from()))?;
+                (Found::Chain(Box::new(bookmark.resume(BufReader::new(&file), options.digests)?)), Some(bookmark.clone()))
+            }
+            _ => (Chain::resume(BufReader::new(&file), options.digests)?, None),
+        };
+        let desk = match found {
             Found::Nothing { digests, .. } => {
                 file.set_len(0)?;
                 let signer = signers.into_iter().next().ok_or(OpenError::NoKey)?;
@@ -173,7 +196,26 @@ impl Recorder {
             Found::Chain(found) => continued(*found, signers, file, options.seal_every, now)?,
         };
         syncing.sync_data()?;
-        Ok(Self::start(desk, options.durability, move || syncing.sync_data())?)
+        let findings = Arc::new(Findings::default());
+        let proof = behind.map(|bookmark| place::prove(&options.path, bookmark, &findings)).transpose()?;
+        let kept = Arc::clone(&desk.bookmark);
+        let sync = move || {
+            let newest = kept.lock().ok().and_then(|mut kept| kept.take());
+            syncing.sync_data()?;
+            if let Some(newest) = newest
+                && let Err(error) = place::write(&place, &newest)
+            {
+                tracing::warn!(%error, "no bookmark of the record; the next start reads more of it");
+            }
+            Ok(())
+        };
+        let mut recorder = Self::start(desk, options.durability, sync)?;
+        if let Some(shared) = Arc::get_mut(&mut recorder.shared) {
+            (shared.findings, shared.proof) = (findings, proof);
+        }
+        // The seals of this start.
+        recorder.shared.announce(recorder.head().map_or(0, |head| head.seq), true);
+        Ok(recorder)
     }
 
     /// Puts a desk to work, with a thread of its own for `sync`.
@@ -191,6 +233,8 @@ impl Recorder {
             written,
             synced,
             syncer: Some(Syncer { wake, thread }),
+            findings: Arc::default(),
+            proof: None,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -293,6 +337,8 @@ impl Recorder {
             Some(Cause::Broken)
         } else if self.shared.synced.borrow().failed {
             Some(Cause::Sync)
+        } else if self.shared.findings.altered.load(Ordering::Relaxed) {
+            Some(Cause::Altered)
         } else {
             self.shared.failing.load(Ordering::Relaxed).then_some(Cause::Write)
         }
@@ -377,6 +423,9 @@ impl Shared {
         if self.synced.borrow().failed {
             return Err(Unrecorded(Cause::Sync));
         }
+        if self.findings.altered.load(Ordering::Relaxed) {
+            return Err(Unrecorded(Cause::Altered));
+        }
         let mut desk = self.desk.lock().map_err(|_| Unrecorded(Cause::Broken))?;
         let result = act(&mut desk);
         self.failing.store(result.is_err(), Ordering::Relaxed);
@@ -412,6 +461,10 @@ impl Shared {
 /// Waits for a sync that is under way, so that the file and its lock are free afterwards.
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.findings.given_up.store(true, Ordering::Relaxed);
+        if let Some(proof) = self.proof.take() {
+            proof.join().ok();
+        }
         if let Some(Syncer { wake, thread }) = self.syncer.take() {
             drop(wake);
             thread.join().ok();
@@ -422,8 +475,9 @@ impl Drop for Shared {
 // === impl Desk ===
 
 impl Desk {
-    pub(super) const fn new(chain: Chain, signer: Signer, medium: Box<dyn Medium>, length: u64, seal_every: u64) -> Self {
-        Self { chain, signer, medium, length, ragged: false, seal_every, left_over: Vec::new() }
+    pub(super) fn new(chain: Chain, signer: Signer, medium: Box<dyn Medium>, length: u64, seal_every: u64) -> Self {
+        let (left_over, open, bookmark) = (Vec::new(), BTreeMap::new(), Arc::default());
+        Self { chain, signer, medium, length, ragged: false, seal_every, left_over, open, bookmark }
     }
 
     /// All of the line, or nothing of it.
@@ -436,6 +490,11 @@ impl Desk {
         let taken = self.medium.append(bytes);
         if matches!(taken, Ok(n) if n == bytes.len()) {
             self.length = self.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            match line.owes() {
+                Owes::Nothing => {}
+                Owes::Outcome(id) => drop(self.open.insert(line.seq(), id)),
+                Owes::NoMore(seq) => drop(self.open.remove(&seq)),
+            }
             return Ok(());
         }
         self.ragged = self.medium.cut(self.length).is_err();
@@ -471,14 +530,31 @@ impl Desk {
     fn seal(&mut self, now: Timestamp) -> Result<(), Unrecorded> {
         let tip = self.chain.tip();
         let line = self.chain.checkpoint(&self.signer, now).map_err(|_| Unrecorded(Cause::Seal))?;
-        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))
+        let from = self.length;
+        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))?;
+        self.mark(from);
+        Ok(())
+    }
+
+    /// Puts a bookmark at the seal that was just written from byte `from` on.
+    fn mark(&self, from: u64) {
+        match Bookmark::at(&self.chain, from, &self.open).sign(&self.signer) {
+            Ok(text) => {
+                if let Ok(mut newest) = self.bookmark.lock() {
+                    *newest = Some(text);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no bookmark of the record; the next start reads more of it"),
+        }
     }
 
     fn rotate(&mut self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {
         let tip = self.chain.tip();
         let line = self.chain.rotate(&self.signer, next.public(), now).map_err(|_| Unrecorded(Cause::Seal))?;
+        let from = self.length;
         self.put(&line).inspect_err(|_| self.chain.roll_back(tip))?;
         self.signer = next;
+        self.mark(from);
         Ok(())
     }
 }

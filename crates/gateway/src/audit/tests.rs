@@ -3,6 +3,7 @@
 use super::key::{self, KeyError};
 use super::medium::Medium;
 use super::recorder::{Cause, Desk, Durability, OpenError, Options, Recorder};
+use doorward_core::audit::bookmark::Bookmark;
 use doorward_core::audit::chain::{Chain, Digests, WriterId};
 use doorward_core::audit::checkpoint::{PublicKey, Signer};
 use doorward_core::audit::outcome::Notice;
@@ -43,6 +44,11 @@ impl Directory {
         let writer = WriterId::new("node-1").expect("id");
         let options = Options { path: self.file(), durability, seal_every: 10, writer, digests: Digests::Plain };
         Recorder::open(options, self.signer(), NOW)
+    }
+
+    /// A bookmark is never newer than the file; where a test takes the file back, it goes.
+    fn without_bookmark(&self) {
+        fs::remove_file(super::place::beside(&self.file())).ok();
     }
 
     fn verify(&self) -> Summary {
@@ -210,6 +216,7 @@ async fn aud_02_a_killed_writer_is_followed_wherever_its_last_line_broke_off() {
     let last = full[..full.len() - 1].iter().rposition(|b| *b == b'\n').expect("lines") + 1;
     for end in (last..=full.len()).step_by(17) {
         fs::write(directory.file(), &full[..end]).expect("cut");
+        directory.without_bookmark();
         let recorder = directory.open(Durability::Write).expect("resumed");
         recorder.refused(&refusal(), id(9), NOW).await.expect("recorded");
         recorder.checkpoint(NOW).await.expect("sealed");
@@ -232,6 +239,94 @@ async fn aud_03_an_altered_file_or_another_key_is_not_continued() {
     bytes[20] ^= 1;
     fs::write(directory.file(), bytes).expect("altered");
     assert!(matches!(directory.open(Durability::Write), Err(OpenError::Bad(_))));
+}
+
+/// A record of several hundred lines with seals, left by an earlier run, and its lines.
+async fn left_behind(directory: &Directory) -> Vec<String> {
+    let recorder = directory.open(Durability::Fsync).expect("open");
+    for n in 0..300 {
+        recorder.refused(&refusal(), id(n), NOW).await.expect("recorded");
+    }
+    recorder.checkpoint(NOW).await.expect("sealed");
+    drop(recorder);
+    let text = fs::read_to_string(directory.file()).expect("file");
+    text.lines().map(|line| format!("{line}\n")).collect()
+}
+
+/// Waits, within a bound, until the recorder has found what is to be found.
+async fn until(holds: impl Fn() -> bool) -> bool {
+    for _ in 0..1000 {
+        if holds() {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn a_start_reads_from_the_bookmark_and_goes_on_as_without_it() {
+    let directory = Directory::new();
+    left_behind(&directory).await;
+    let bookmark = fs::read(super::place::beside(&directory.file())).expect("a bookmark");
+    let bookmark = Bookmark::read(&bookmark, &[directory.signer().public()]).expect("signed");
+    assert!(bookmark.seq() > 300, "of the last seal: {}", bookmark.seq());
+    let recorder = directory.open(Durability::Fsync).expect("open");
+    recorder.refused(&refusal(), id(1), NOW).await.expect("recorded");
+    recorder.checkpoint(NOW).await.expect("sealed");
+    let head = recorder.head().expect("head");
+    drop(recorder);
+    let with = directory.verify();
+    assert_eq!((with.head, with.unsealed, with.open), (head, 0, 0));
+    // Whatever else lies in its place only makes the start slower.
+    for text in [b"".as_slice(), b"{}", b"half a bookm"] {
+        fs::write(super::place::beside(&directory.file()), text).expect("written");
+        let recorder = directory.open(Durability::Write).expect("open");
+        recorder.refused(&refusal(), id(2), NOW).await.expect("recorded");
+        drop(recorder);
+        directory.verify();
+    }
+    // A record of which nothing is left begins anew.
+    fs::remove_file(directory.file()).expect("removed");
+    drop(directory.open(Durability::Write).expect("open"));
+    assert_eq!(directory.verify().records, 1);
+}
+
+#[tokio::test]
+async fn aud_03_what_was_altered_before_the_bookmark_stops_the_writing_soon_after_the_start() {
+    type Alter = fn(&mut Vec<String>);
+    let alterations: [(&str, Alter); 3] = [
+        ("an edited record", |lines| lines[7] = lines[7].replace("no_credential", "my_credential")),
+        ("a record taken out and padded", |lines| lines[7] = format!("{}\n", " ".repeat(lines[7].len() - 1))),
+        ("two records exchanged", |lines| lines.swap(7, 8)),
+    ];
+    for (what, alter) in alterations {
+        let directory = Directory::new();
+        let mut lines = left_behind(&directory).await;
+        alter(&mut lines);
+        fs::write(directory.file(), lines.concat()).expect("altered");
+        let recorder = directory.open(Durability::Write).expect("the end is as it was");
+        assert!(until(|| recorder.fault() == Some(Cause::Altered)).await, "{what} was not found");
+        let refused = recorder.refused(&refusal(), id(1), NOW).await.expect_err("no record, no effect");
+        assert_eq!(refused.cause(), Cause::Altered, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn aud_03_what_was_cut_or_altered_from_the_bookmark_on_is_not_continued() {
+    let directory = Directory::new();
+    let lines = left_behind(&directory).await;
+    let whole = lines.concat();
+    let without_the_end = lines[..lines.len() - 20].concat();
+    let another_end = whole.replacen("\"kind\":\"checkpoint\"", "\"kind\":\"chequepoint\"", usize::MAX);
+    let before = fs::read(super::place::beside(&directory.file())).expect("a bookmark");
+    for altered in [without_the_end, another_end, lines[..40].concat()] {
+        fs::write(directory.file(), altered).expect("altered");
+        fs::write(super::place::beside(&directory.file()), &before).expect("bookmark");
+        assert!(matches!(directory.open(Durability::Write), Err(OpenError::Bad(_))));
+    }
+    fs::write(directory.file(), whole).expect("as it was");
+    drop(directory.open(Durability::Write).expect("the record as it was goes on"));
 }
 
 #[tokio::test]
@@ -290,7 +385,9 @@ async fn aud_03_a_rotation_killed_at_any_step_leaves_a_record_that_goes_on() {
         fs::write(directory.0.join(format!("{}.0123", key::NEXT)), b"half a key").expect("written");
         fs::write(directory.0.join(format!("{}.0123", key::PUBLIC)), b"").expect("written");
         let recorder = start(&directory);
-        assert_eq!(fs::read_dir(&directory.0).expect("directory").count(), 3, "record, private and public key");
+        let kept = fs::read_dir(&directory.0).expect("directory").map(|entry| entry.expect("entry").file_name());
+        let drafts: Vec<_> = kept.filter(|name| name.to_string_lossy().ends_with(".0123")).collect();
+        assert!(drafts.is_empty(), "{drafts:?}");
         let expected = if rotated { second } else { first };
         assert_eq!(recorder.public_key(), Some(expected), "{steps}");
         recorder.refused(&refusal(), id(2), NOW).await.expect("recorded");
@@ -317,6 +414,7 @@ async fn aud_03_a_rotation_whose_record_was_torn_is_dropped() {
     let full = fs::read(directory.file()).expect("file");
     let torn = usize::try_from(before).expect("small") + 40;
     fs::write(directory.file(), &full[..torn]).expect("cut");
+    directory.without_bookmark();
     let recorder = start(&directory);
     assert_eq!(recorder.public_key(), first);
     assert!(!directory.0.join(key::NEXT).exists());

@@ -1,0 +1,62 @@
+//! The bookmark beside the record file, and the thread that proves what lies before it.
+
+use super::medium::NO_FOLLOW;
+use doorward_core::audit::bookmark::Bookmark;
+use doorward_core::audit::checkpoint::PublicKey;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// The largest bookmark that is read: some 50,000 open intents.
+const LARGEST: u64 = 4 << 20;
+
+/// Where the bookmark of a record file lies.
+pub(super) fn beside(record: &Path) -> PathBuf {
+    record.with_extension("bookmark")
+}
+
+/// The bookmark that one of these keys has signed, if there is one. Whatever else lies there does not count.
+pub(super) fn read(path: &Path, keys: &[PublicKey]) -> Option<Bookmark> {
+    let file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path).ok()?;
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text).ok()?;
+    Bookmark::read(&text, keys)
+}
+
+/// Replaces the bookmark. It need not reach the disk: the one before is as good.
+pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("bookmark-new");
+    fs::remove_file(&beside).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW).open(&beside)?;
+    file.write_all(text)?;
+    fs::rename(&beside, path)
+}
+
+/// What a proof has to say.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// The file was altered before the bookmark.
+    pub(super) altered: AtomicBool,
+    /// Nobody needs the answer any more.
+    pub(super) given_up: AtomicBool,
+}
+
+/// Proves, on a thread of its own, what lies before the bookmark: the start does not wait for it.
+pub(super) fn prove(record: &Path, bookmark: Bookmark, findings: &Arc<Findings>) -> io::Result<JoinHandle<()>> {
+    let (file, findings) = (File::open(record)?, Arc::clone(findings));
+    std::thread::Builder::new().name("audit-proof".into()).spawn(move || {
+        let go_on = || !findings.given_up.load(Ordering::Relaxed);
+        match bookmark.prove(BufReader::with_capacity(1 << 18, file), go_on) {
+            Ok(Some(())) => tracing::debug!(up_to = bookmark.seq(), "the record is whole"),
+            Ok(None) => {}
+            Err(bad) => {
+                tracing::error!(%bad, "the record was altered; it is not written again, and nothing more is served");
+                findings.altered.store(true, Ordering::Relaxed);
+            }
+        }
+    })
+}
