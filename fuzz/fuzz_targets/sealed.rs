@@ -43,7 +43,7 @@ impl Place {
         let mut nonce = [0; 12];
         nonce.copy_from_slice(&seed[..12]);
         let fresh = Fresh { nonce, jti: seed };
-        self.keys.seal(purpose, self.binding("tools/call", &DIGEST), inner, fresh, NOW, LIFE).expect("sealed")
+        self.keys.seal(purpose, self.binding("tools/call", &DIGEST), inner, fresh, NOW.after(LIFE)).expect("sealed")
     }
 }
 

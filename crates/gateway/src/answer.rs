@@ -170,9 +170,11 @@ impl Gateway {
             Ok((receipt, ongoing)) => {
                 let gateway = Arc::clone(self);
                 let open = self.metrics.stream();
+                // Boxed here and not inside: a thousand quiet streams are held for hours.
+                let pump = Box::pin(gateway.pump(streaming, sink, ongoing, walk, principal));
                 self.tasks.spawn(async move {
                     let _open = open;
-                    Box::pin(gateway.pump(streaming, sink, ongoing, walk, principal)).await;
+                    pump.await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }
@@ -199,7 +201,7 @@ impl Gateway {
         outcome.reason = ended.reason;
         outcome.private = ended.cause;
         self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
-        if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
+        if Box::pin(self.audit.closed(ongoing, &outcome, self.env.now())).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
     }
@@ -233,7 +235,7 @@ impl Gateway {
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }
                     guard.looked();
-                    if let Some(reason) = self.must_end(ongoing.intent().permit(), walk).await {
+                    if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
                         return Ended::of(Class::Refused, Some(reason));
                     }
                     if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
@@ -245,7 +247,7 @@ impl Gateway {
             // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
             if guard.is_due(self.env.now()) {
                 guard.looked();
-                if let Some(reason) = self.must_end(ongoing.intent().permit(), walk).await {
+                if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
                     return Ended::of(Class::Refused, Some(reason));
                 }
             }
@@ -258,7 +260,7 @@ impl Gateway {
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
-                    self.goodbye(streaming, sink).await;
+                    Box::pin(self.goodbye(streaming, sink)).await;
                     return Ended::of(Class::Completed, Some("upstream_closed"));
                 }
                 Ok(None) => Err(Fault::Incomplete),

@@ -192,7 +192,8 @@ impl Egress {
             }
             written.store(false, Ordering::Relaxed);
         }
-        let fresh = self.inner.open(target, Arc::new(key)).await?;
+        // Rare and large: those that find an open connection do not carry the room for a new one about.
+        let fresh = Box::pin(self.inner.open(target, Arc::new(key))).await?;
         self.through(fresh, target, request, limits, written).await.map_err(|failed| failed.error)
     }
 

@@ -151,12 +151,13 @@ async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, settings: Arc
     let _slower = stream.set_nodelay(true);
     let stream = Stall::new(stream, settings.patience.write);
     match &settings.tls {
-        None => http_1(stream, peer, settings, serve).await,
-        Some(tls) => match tokio::time::timeout(settings.patience.handshake, tls.acceptor().accept(stream)).await {
+        // Each kind of connection in a box of its own: what is never spoken takes no room beside it.
+        None => Box::pin(http_1(stream, peer, settings, serve)).await,
+        Some(tls) => match Box::pin(tokio::time::timeout(settings.patience.handshake, tls.acceptor().accept(stream))).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                http_2(stream, peer, settings, serve).await;
+                Box::pin(http_2(stream, peer, settings, serve)).await;
             }
-            Ok(Ok(stream)) => http_1(stream, peer, settings, serve).await,
+            Ok(Ok(stream)) => Box::pin(http_1(stream, peer, settings, serve)).await,
             Ok(Err(error)) => tracing::debug!(%error, "handshake"),
             Err(_) => tracing::debug!("handshake timed out"),
         },
@@ -179,8 +180,7 @@ where
         .half_close(false);
     let activity = Activity::new();
     let io = TokioIo::new(Noticed::new(io, Arc::clone(&activity)));
-    let connection = builder.serve_connection(io, service(peer, &settings, &serve, &activity));
-    let mut connection = std::pin::pin!(connection);
+    let mut connection = Box::pin(builder.serve_connection(io, service(peer, &settings, &serve, &activity)));
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
         () = activity.idle(&settings.patience) => tracing::debug!("no request"),
@@ -207,8 +207,7 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     let activity = Activity::new();
-    let connection = builder.serve_connection(TokioIo::new(io), service(peer, &settings, &serve, &activity));
-    let mut connection = std::pin::pin!(connection);
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service(peer, &settings, &serve, &activity)));
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
         () = activity.idle(&settings.patience) => tracing::debug!("no request"),

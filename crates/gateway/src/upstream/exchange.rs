@@ -94,7 +94,8 @@ impl Events {
                 }
             }
             let Some(body) = &mut self.body else {
-                self.pick_up().await?;
+                // Rare and large: a quiet stream does not hold room for it.
+                Box::pin(self.pick_up()).await?;
                 continue;
             };
             match body.frame().await {
