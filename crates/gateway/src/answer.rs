@@ -225,10 +225,12 @@ impl Gateway {
                 loop {
                     let silent = heard + if streaming.waits == Waits::Changes { Duration::from_secs(365 * 24 * 3600) } else { timeout };
                     tokio::select! {
-                        item = &mut next => break item,
+                        // What ends the stream goes before a message that is there, too. A busy stream is looked at below.
+                        biased;
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
                         () = cancelled(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
                         () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
+                        item = &mut next => break item,
                         () = guard.due() => {}
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }

@@ -466,6 +466,36 @@ async fn ses_09_tasks_belong_to_who_started_them() {
     assert_eq!(mine.result()["taskId"], task.as_str());
     assert!(!mine.contains("task-1"), "{}", mine.text());
     assert_eq!(lax.seen_method("tasks/get")[0].json()["params"]["taskId"], "task-1");
+    // The same client in other hands, and the same hands in another client.
+    let hour = Duration::from_secs(3600);
+    let grants = ["*:read", "*:write", "*:destructive"];
+    let (hers, theirs) = (house.token("alice", "c-1", &[], &grants, hour).await, house.token("mallory", "c-1", &[], &grants, hour).await);
+    let elsewhere = house.token("alice", "c-2", &[], &grants, hour).await;
+    let of_token = house.ask(start(&hers)).await.result()["taskId"].as_str().expect("a task").to_owned();
+    lax.forget();
+    for key in [&theirs, &elsewhere, &alice, &mallory] {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            let reply = house.ask(about(key, method, &of_token)).await;
+            assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}: no oracle");
+        }
+    }
+    // Nor through a session, where tasks are spoken of in the words of 2025-11-25.
+    let (session, own) = (house.session(&mallory, "alpha").await, house.session(&alice, "alpha").await);
+    lax.forget();
+    for (key, session) in [(&mallory, &session), (&alice, &own)] {
+        for method in ["tasks/get", "tasks/result", "tasks/cancel", "tasks/update", "tasks/list"] {
+            for id in [of_token.as_str(), "task-1", "task-2"] {
+                let reply = house.ask(legacy(key, "alpha", session, 1, method, json!({ "taskId": id }))).await;
+                // She may list what she began with this very key, and that alone.
+                let listed = reply.json()["result"]["tasks"].as_array().cloned().unwrap_or_default();
+                let own = listed.iter().all(|one| one["taskId"] == task.as_str() && key.id == alice.id);
+                assert!(own && !reply.contains(&of_token), "{method} {id}: {}", reply.text());
+                assert!(method == "tasks/list" || reply.code().1 != 0, "{method} {id}: {}", reply.text());
+            }
+        }
+    }
+    assert!(lax.seen().iter().all(|heard| !heard.contains("taskId")), "{:?}", lax.seen());
+    assert_eq!(house.ask(about(&hers, "tasks/get", &of_token)).await.result()["taskId"], of_token.as_str());
     // Not in a subscription either: what is not hers is left out of what the server hears.
     let listen = json!({ "notifications": { "taskIds": [task, "task-1"] } });
     house.ask(modern_as(&mallory, "alpha", 3, "subscriptions/listen", listen, able.clone())).await;
@@ -634,6 +664,29 @@ async fn ses_12_subscriptions_only_for_what_may_be_read() {
     let heard = lax.seen_method("subscriptions/listen");
     assert_eq!(heard[0].json()["params"]["notifications"], json!({ "resourceSubscriptions": ["file:///public/a"] }));
     assert!(told.contains("file:///public/a") && !told.contains("file:///private/"), "{}", told.text());
+    // Two users, one server, one id each of the same text: each hears under the own id, its type kept, and of the own only.
+    let bob = house.full("bob").await;
+    let of = |key: &Key, id: Value, uri: &str| {
+        modern(key, "alpha", id, "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": [uri] } }))
+    };
+    lax.forget();
+    let (hers, his) = tokio::join!(
+        house.ask(of(&alice, json!("sub"), "file:///public/of-alice")),
+        house.ask(of(&bob, json!("sub"), "file:///public/of-bob"))
+    );
+    assert!(hers.contains("of-alice") && !hers.contains("of-bob"), "{}", hers.text());
+    assert!(his.contains("of-bob") && !his.contains("of-alice"), "{}", his.text());
+    let ids: HashSet<String> = lax.seen_method("subscriptions/listen").iter().map(|heard| heard.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), 2, "an id of ours for each towards the server");
+    assert!(!lax.saw("\"sub\""), "the clients' own ids stay here");
+    // A template and a list of lists are no resources.
+    for uri in ["file:///public/{name}", "file:///{+path}", "*", "", "file:///public/a\u{0}"] {
+        lax.forget();
+        house.ask(of(&alice, json!(9), uri)).await;
+        let heard = lax.seen_method("subscriptions/listen");
+        let passed = heard.iter().any(|heard| heard.contains("{+path}") || heard.contains("\"*\""));
+        assert!(!passed, "{uri}: only what a rule permits by its name: {heard:?}");
+    }
     lax.forget();
     let many: Vec<String> = (0..5_000).map(|n| format!("file:///public/{n}")).collect();
     house.ask(modern(&alice, "alpha", "sub", "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": many } }))).await;
