@@ -294,3 +294,147 @@ fn pt_03_a_child_process_cannot_hand_its_secrets_to_a_client() {
     assert!(record.matches("own_credential_in_reply").count() >= blocked, "each is on the record");
     assert!(!record.contains("9f27c1"));
 }
+
+/// Every command that shows something, as an administrator would try them.
+const COMMANDS: [&[&str]; 27] = [
+    &["status"],
+    &["doctor"],
+    &["config", "check"],
+    &["config", "show"],
+    &["config", "schema"],
+    &["server", "list"],
+    &["server", "show", "fixture"],
+    &["server", "show", "web"],
+    &["server", "approve", "fixture", "--command", "--all"],
+    &["server", "test", "fixture"],
+    &["server", "test", "web"],
+    &["server", "diff", "fixture"],
+    &["server", "withdraw", "web"],
+    &["apikey", "list"],
+    &["policy", "check"],
+    &["policy", "show"],
+    &["policy", "explain", "--user", "local/admin", "--tool", "fixture__reflect"],
+    &["audit", "tail"],
+    &["audit", "search"],
+    &["audit", "verify"],
+    &["audit", "export"],
+    &["audit", "export", "--format", "csv"],
+    &["keys", "list"],
+    &["keys", "rotate", "audit"],
+    &["completions", "bash"],
+    &["man"],
+    &["version"],
+];
+
+#[test]
+fn pt_07_no_command_and_no_page_shows_what_is_kept() {
+    let house = House::empty();
+    // This one tells its secret to whoever reads its definitions, which administrators do.
+    let words = TELLTALE.replace("{\"name\": n,", "{\"name\": n, \"description\": \"d \" + secret, \"title\": secret,");
+    let script = house.file("telltale.py", &words).display().to_string();
+    let kek = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let (header, plain) = ("header-secret-51b0c7aa93", "plain-header-7e04d1f6b2");
+    for (name, text) in [("token", SECRET), ("header", header), ("kek", kek)] {
+        house.file(name, text);
+    }
+    let at = |name: &str| house.path(name).display().to_string();
+    let toml = format!(
+        "[listen]\naddress = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n\n[store]\nencryption_key = \"file:{}\"\n\n\
+         [server.fixture]\ncommand = [\"/usr/bin/python3\", \"{script}\"]\nenv = {{ API_TOKEN = \"file:{}\" }}\n\n\
+         [server.web]\nurl = \"http://127.0.0.1:9/mcp\"\n\
+         credential = {{ kind = \"header\", name = \"Authorization\", value = \"file:{}\" }}\n\n\
+         [server.old]\nurl = \"http://127.0.0.1:9/mcp\"\n\
+         credential = {{ kind = \"header\", name = \"X-Key\", value = \"plain:{plain}\" }}\n",
+        at("kek"),
+        at("token"),
+        at("header")
+    );
+    house.file("doorward.toml", &toml);
+    let made = house.run(&["apikey", "create", "--label", "t", "--grant", "read"]);
+    let key = made.out.trim().to_owned();
+    let standard = base64::engine::general_purpose::STANDARD;
+    let mut canaries = vec![SECRET.to_owned(), "tok/en+of".to_owned(), header.to_owned(), plain.to_owned(), kek.to_owned(), key.clone()];
+    canaries.extend([standard.encode(SECRET), standard.encode(header), "000102030405060708090a0b0c0d0e0f".to_owned()]);
+    let clean = |what: &str, said: &str| {
+        for canary in &canaries {
+            assert!(!said.contains(canary.as_str()), "{what} shows {canary}: {said}");
+        }
+    };
+    let everything = |when: &str| {
+        for command in COMMANDS {
+            for more in [&[][..], &["--json"], &["-vv"]] {
+                let said = house.run(&[command, more].concat());
+                clean(&format!("{when}: {command:?} {more:?}"), &said.to_string());
+                assert_ne!(said.exit, 2, "{command:?} is a command: {said}");
+                assert!(command != ["server", "test", "fixture"] || said.out.contains("reflect"), "it was asked: {said}");
+            }
+        }
+    };
+    everything("before");
+    let gateway = house.listen();
+    let address = gateway.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let bearer = format!("Bearer {key}");
+    let session = session(&address, &bearer, &[]);
+    for message in [modern("tools/list", json!({})), modern("tools/call", json!({ "name": "reflect", "arguments": { "as": "env" } }))] {
+        clean("the gateway", &ask(&address, "POST", &fields(&bearer, None, &message), &message.to_string()));
+    }
+    let listed = legacy("tools/list", &json!({}));
+    clean("a session", &ask(&address, "POST", &fields(&bearer, Some(&session), &listed), &listed.to_string()));
+    everything("meanwhile");
+    for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/config",
+        "/debug",
+        "/debug/vars",
+        "/api/servers",
+        "/openapi.json",
+        "/k",
+        "/k/fixture",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource/s/fixture/mcp",
+        "/.env",
+        "/state/store-key",
+    ] {
+        for verb in ["GET", "POST", "OPTIONS"] {
+            let mut line = TcpStream::connect(&address).expect("connected");
+            let ask = format!(
+                "{verb} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {bearer}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            );
+            let mut answer = String::new();
+            line.write_all(ask.as_bytes()).and_then(|()| line.read_to_string(&mut answer)).expect("answered");
+            clean(path, &answer);
+        }
+    }
+    gateway.stop();
+    everything("after");
+}
+
+#[test]
+fn pt_07_a_configuration_that_is_wrong_in_the_worst_place_is_told_without_it() {
+    let house = House::empty();
+    let (header, plain, kek) = ("header-secret-51b0c7aa93", "plain-header-7e04d1f6b2", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    house.file("header", header);
+    let at = |name: &str| house.path(name).display().to_string();
+    for bad in [
+        format!("[server.a]\nurl = \"https://x.test/\"\ncredental = {{ value = \"{header}\" }}\n"),
+        format!("[server.a]\ncommand = [\"x\", \"--token={header}\"]\nenv = {{ A = \"{plain}\", B = \"file:none\" }}\n"),
+        format!("[server.a]\nurl = \"https://user:{header}@x.test/\"\n"),
+        format!("[store]\nurl = \"postgres://u:{header}@h/db\"\nencryption_key = \"{kek}\"\n"),
+        format!("[store]\nencryption_key = {kek}\n"),
+        format!("[store]\nencryption_key = \"file:{}\"\n[server.a]\napi_key = \"{header}\"\n", at("header")),
+        format!("token = \"{header}\"\n{plain}\n"),
+    ] {
+        house.file("doorward.toml", &bad);
+        for command in [&["config", "check"][..], &["config", "show"], &["serve"], &["doctor"], &["server", "list"], &["status"]] {
+            for more in [&[][..], &["--json"], &["-vv"]] {
+                let said = house.run(&[command, more].concat());
+                assert_ne!(said.exit, 0, "{bad}: {said}");
+                let shown = [header, plain, kek].iter().any(|canary| said.to_string().contains(canary));
+                assert!(!shown, "{command:?} {more:?}: {bad}: {said}");
+            }
+        }
+    }
+}

@@ -54,10 +54,10 @@ async fn many_ids(house: &House, all: usize) -> Vec<Vec<String>> {
     ids
 }
 
-/// Six standard deviations from half of `n`: one false alarm in half a billion.
+/// Seven standard deviations from half of `n`: one false alarm in 390 billion, and there are fifty thousand questions.
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
 fn is_far(count: usize, n: usize) -> bool {
-    (count as f64 - n as f64 / 2.0).abs() > 6.0 * (n as f64 / 4.0).sqrt()
+    (count as f64 - n as f64 / 2.0).abs() > 7.0 * (n as f64 / 4.0).sqrt()
 }
 
 /// How many bits of two rows of ids differ, pair by pair, and of how many.
@@ -130,6 +130,14 @@ async fn ses_01_ids_are_random_and_nowhere_kept() {
         assert!(!is_far(alike, n), "{of}: ids of two users at one time have nothing in common");
         let (alike, n) = differing(gateway[0].iter(), gateway[2].iter());
         assert!(!is_far(alike, n), "{of}: nor have those of one");
+    }
+    let together: Vec<Vec<u8>> = rows.concat();
+    for one in 0..256 {
+        let of_one: Vec<bool> = together.iter().map(|id| bit(id, one)).collect();
+        for other in one + 1..256 {
+            let unlike = together.iter().zip(&of_one).filter(|(id, of_one)| bit(id, other) != **of_one).count();
+            assert!(!is_far(unlike, together.len()), "bit {other} does not follow bit {one}");
+        }
     }
     let (alike, n) = differing(rows[..4].iter().flatten(), rows[4..].iter().flatten());
     assert!(!is_far(alike, n), "nor those of two gateways");
