@@ -348,7 +348,7 @@ async fn http_09_no_bytes_of_a_peer_break_a_line_of_the_log() {
             format!("\r\n{forged}\r\n"),
             format!("\n{forged}\n"),
             format!("\r{forged}\r"),
-            format!("\u{1b}[2J\u{1b}[1A\u{1b}]0;forged\u{7}"),
+            "\u{1b}[2J\u{1b}[1A\u{1b}]0;forged\u{7}".to_owned(),
             format!("\u{85}{forged}\u{2028}{forged}\u{b}\u{c}"),
             "\u{202e}forged\u{2066}\u{200b}".to_owned(),
             format!("\\n{forged}\\u000a\"}}"),
