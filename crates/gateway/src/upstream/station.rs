@@ -215,7 +215,7 @@ impl Gateway {
             };
             let said = match item {
                 Ok(item) => match item? {
-                    Some(Item::Message(incoming)) => relay.take(incoming).await?,
+                    Some(Item::Message(incoming)) => self.translated(&mut relay, incoming, walk).await?,
                     Some(Item::Paused(_)) => match seat.take() {
                         Some(seat) => return Ok(stream(exchange, relay, First::Paused, guard.take(), (waits, seat))),
                         None => continue,

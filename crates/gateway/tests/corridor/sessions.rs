@@ -736,6 +736,11 @@ async fn ses_11_undeclared_questions_end_at_the_gateway() {
         let refused =
             within(Duration::from_secs(5), async || lax.seen().iter().filter(|heard| heard.json().get("error").is_some()).count() >= 6);
         assert!(refused.await, "{name}: {:?}", lax.seen().iter().map(|heard| heard.json()).collect::<Vec<_>>());
+        // One record for each of the two streams, not one for each question: nobody fills the disk by asking.
+        let noted = house.recorded("event", "undeclared_question");
+        let of_this: Vec<&Value> = noted.iter().filter(|record| record["server"] == name).collect();
+        assert_eq!(of_this.len(), 2, "{name}: {noted:?}");
+        assert!(of_this.iter().all(|record| record["user"]["sub"] == "alice"), "{noted:?}");
         lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "end" } }));
         assert_eq!(get.message().await.unwrap()["params"]["data"], "end", "{name}: nothing came before");
     }
