@@ -10,17 +10,18 @@ use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
-use crate::upstream::relay::{Final, Said};
+use crate::upstream::relay::{Final, Relay, Said};
 use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
-use doorward_core::audit::outcome::{Class, Outcome};
+use doorward_core::audit::outcome::{Class, Notice, Outcome};
 use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::error;
+use doorward_core::mcp::reply::Incoming;
 use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::permit::Permit;
@@ -206,6 +207,16 @@ impl Gateway {
         }
     }
 
+    /// A message as the client may have it. A question that was refused on the way is on the record (SES-11).
+    pub(crate) async fn translated(&self, relay: &mut Relay, incoming: Incoming, walk: &Walk) -> Result<Said, Fault> {
+        let said = relay.take(incoming).await;
+        if let Some(owner) = relay.refused_question() {
+            let (user, client, server) = (Some(&owner.user), Some(&owner.client), Some(&owner.server));
+            self.note(&Notice { reason: "undeclared_question", id: Some(walk.id), user, client, server, ..Notice::default() }).await;
+        }
+        said
+    }
+
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
         let timeout = self.timeout_of(ongoing);
         match std::mem::replace(&mut streaming.first, First::Nothing) {
@@ -227,10 +238,12 @@ impl Gateway {
                 loop {
                     let silent = heard + if streaming.waits == Waits::Changes { Duration::from_secs(365 * 24 * 3600) } else { timeout };
                     tokio::select! {
-                        item = &mut next => break item,
+                        // What ends the stream goes before a message that is there, too. A busy stream is looked at below.
+                        biased;
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
                         () = cancelled(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
                         () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
+                        item = &mut next => break item,
                         () = guard.due() => {}
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }
@@ -253,7 +266,7 @@ impl Gateway {
             }
             let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
             let said = match if too_long { Err(Fault::TooLong) } else { item } {
-                Ok(Some(Item::Message(incoming))) => streaming.relay.take(incoming).await,
+                Ok(Some(Item::Message(incoming))) => self.translated(&mut streaming.relay, incoming, walk).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
                     sink.part();

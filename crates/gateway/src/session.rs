@@ -61,13 +61,17 @@ impl Gateway {
     /// 404 for every session that is not theirs; 503 when the store cannot say.
     pub(crate) async fn session(&self, caller: Caller, server: &ServerName, claimed: &Claimed) -> Result<Bound, Refusal> {
         let now = self.env.now();
+        let mut named = None;
         let (claim, digest) = match claimed {
             Claimed::Modern | Claimed::NoEffect => (Claim::PerRequest, None),
             Claimed::NewSession(version) => (Claim::New(*version), None),
             Claimed::Session(id) => {
                 let digest = sha256(id.as_bytes());
-                let live = self.live.find(&digest).and_then(|session| session.record());
-                let found = match live {
+                let live = self.live.find(&digest);
+                let fresh = live.as_ref().and_then(|session| session.record()).filter(|stored| stored.is_of(&caller, server));
+                named = live.and_then(|session| session.last_record()).map(|stored| (stored.user, stored.client));
+                // A session of somebody else takes the way of one that never was, and as long: through the store.
+                let found = match fresh {
                     Some(stored) => Some(stored),
                     None => {
                         let read = self.store.session(&digest, caller.user(), caller.client(), caller.credential(), server).await;
@@ -81,8 +85,8 @@ impl Gateway {
                 (Claim::Existing(found), Some(digest))
             }
         };
-        let owner = match &claim {
-            Claim::Existing(Some(stored)) => Some((stored.user.clone(), stored.client.clone(), stored.is_alive(LIFETIMES, now))),
+        let over = match &claim {
+            Claim::Existing(Some(stored)) if !stored.is_alive(LIFETIMES, now) => Some(stored.user.clone()),
             _ => None,
         };
         let (user, asked) = (caller.user().clone(), digest);
@@ -90,11 +94,12 @@ impl Gateway {
             Ok(bound) => bound,
             Err(unknown) => {
                 let refusal = unknown.refusal();
-                let Some((owner, client, is_alive)) = owner else { return Err(refusal) };
-                if let Some(digest) = digest.filter(|_| !is_alive) {
+                if let (Some(digest), Some(owner)) = (digest, over) {
                     // Over is over: a clock that steps back does not bring it back (FLT-07).
                     self.forget(&digest, &owner).await;
                 }
+                // For the record alone, where this process knows whose it is (SES-02).
+                let Some((owner, client)) = named else { return Err(refusal) };
                 return Err(refusal.because(format!("the session belongs to {owner} through {client}")));
             }
         };

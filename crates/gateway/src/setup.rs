@@ -497,8 +497,12 @@ fn upstream(
                 values.push((name.clone(), Arc::new(secret(reference, sources)?)));
             }
             let launcher = launcher.ok_or_else(|| SetupError::Other("there is no launcher".to_owned()))?;
+            // `plain:` is for what is no secret: a directory or a language that a reply may well name.
+            let is_secret = |name: &String| !matches!(command.env.get(name), Some(SecretRef::Plain(_)));
+            let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
+            let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
             let stdio = StdioServer::new(command.clone(), values, launcher.clone());
-            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, None))
+            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, held))
         }
     }
 }

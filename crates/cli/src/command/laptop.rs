@@ -56,7 +56,7 @@ pub fn run(port: Option<u16>, global: &Global, console: &mut Console) -> Result<
         return Err(Failure::new(Exit::Configuration, "laptop.no_terminal", message, help));
     }
     let house = House::open_with(global, options)?;
-    serve::logs(&house.config().telemetry, global.verbose);
+    serve::logs(&house.config().telemetry, global.verbose, console);
     house::runtime()?.block_on(start(house, global, console))
 }
 

@@ -32,7 +32,7 @@ pub fn run(_arguments: &Arguments, global: &Global, console: &mut Console) -> Re
         let help = "name a file with --config, or start laptop mode in a terminal: doorward";
         return Err(Failure::new(Exit::Configuration, "serve.no_configuration", "there is no configuration to serve", help));
     }
-    logs(&house.config().telemetry, global.verbose);
+    logs(&house.config().telemetry, global.verbose, console);
     house::runtime()?.block_on(serve(house, console))
 }
 
@@ -109,7 +109,8 @@ pub(super) fn taken(error: SetupError) -> Failure {
     }
 }
 
-pub(super) fn logs(telemetry: &Telemetry, verbose: u8) {
+/// Log lines have colour where everything else has: a file or a journal gets no escape sequences.
+pub(super) fn logs(telemetry: &Telemetry, verbose: u8, console: &Console) {
     use tracing_subscriber::filter::LevelFilter;
     let level = match (verbose, telemetry.level) {
         (2.., _) => LevelFilter::TRACE,
@@ -120,7 +121,8 @@ pub(super) fn logs(telemetry: &Telemetry, verbose: u8) {
         (0, LogLevel::Debug) => LevelFilter::DEBUG,
         (0, LogLevel::Trace) => LevelFilter::TRACE,
     };
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    let builder =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false).with_ansi(console.color());
     let set = match telemetry.logs {
         LogForm::Json => builder.json().try_init(),
         LogForm::Text => builder.try_init(),

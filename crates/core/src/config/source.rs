@@ -140,7 +140,8 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Text that cannot be parsed: nobody knows which piece is a secret, so whole lines are covered that may hold one.
+/// Text that cannot be parsed: nobody knows which piece is a secret, so whole lines are covered that may hold one, and
+/// whatever has the form of a key.
 fn cover_suspicious_lines(text: &str, kind: Kind) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut inside_long_text = false;
@@ -149,12 +150,32 @@ fn cover_suspicious_lines(text: &str, kind: Kind) -> String {
         let quotes = line.matches("\"\"\"").count() + line.matches("'''").count();
         let suspicious = inside_long_text || kind == Kind::Environment || SECRET_WORDS.iter().any(|word| lower.contains(word));
         let key = line.find(['=', ':']).filter(|_| suspicious && !inside_long_text);
+        let keys = keylike(line);
         for (at, c) in line.char_indices() {
-            put(&mut shown, c, suspicious && key.is_none_or(|key| at > key) && c.is_alphanumeric());
+            let covered = suspicious && key.is_none_or(|key| at > key) && c.is_alphanumeric();
+            put(&mut shown, c, covered || keys.iter().any(|piece| piece.contains(&at)));
         }
         inside_long_text ^= quotes % 2 == 1;
     }
     shown
+}
+
+/// A piece this long with letters and digits in it is no name that anybody typed.
+const KEYLIKE: usize = 16;
+
+fn keylike(line: &str) -> Vec<Range<usize>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
+    let ends = line.match_indices(|c| !is_part(c)).map(|(at, between)| (at, at.saturating_add(between.len())));
+    let mut found = Vec::new();
+    let mut from = 0;
+    for (end, next) in ends.chain([(line.len(), line.len())]) {
+        let piece = line.get(from..end).unwrap_or_default();
+        if piece.len() >= KEYLIKE && piece.bytes().any(|b| b.is_ascii_digit()) && piece.bytes().any(|b| b.is_ascii_alphabetic()) {
+            found.push(from..end);
+        }
+        from = next;
+    }
+    found
 }
 
 fn put(shown: &mut String, c: char, covered: bool) {

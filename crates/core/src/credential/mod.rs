@@ -8,14 +8,21 @@ use crate::secret::Secret;
 use crate::session::Bound;
 use crate::time::Timestamp;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// A downstream credential together with the only origin it may be sent to (I5). No conversion from a presented token exists.
 #[derive(Debug)]
 pub struct UpstreamSecret {
+    /// `None` for a child process, which was given its secrets when it was started.
+    sent: Option<Sent>,
+    spellings: Secret<Vec<String>>,
+}
+
+/// A header that goes with each request.
+#[derive(Debug)]
+struct Sent {
     header: String,
     value: Secret<String>,
-    spellings: Secret<Vec<String>>,
     origin: Origin,
 }
 
@@ -75,14 +82,22 @@ impl UpstreamSecret {
     /// A static header from a secret source, pinned to its origin.
     #[must_use]
     pub fn from_source(header: String, value: Secret<String>, origin: Origin) -> Self {
-        let spellings = Secret::new(spellings(value.expose()));
-        Self { header, value, spellings, origin }
+        let spellings = Secret::new(spellings(&credentials(value.expose())));
+        Self { sent: Some(Sent { header, value, origin }), spellings }
+    }
+
+    /// The secrets in the environment of a child process: nothing of them is ever sent, and none may come back (PT-03).
+    #[must_use]
+    pub fn from_environment<'a>(values: impl IntoIterator<Item = &'a Secret<String>>) -> Self {
+        let values: Vec<String> = values.into_iter().map(|value| value.expose().clone()).collect();
+        Self { sent: None, spellings: Secret::new(spellings(&values)) }
     }
 
     /// Header name and value, if `origin` is the one it is pinned to.
     #[must_use]
     pub fn header_for(&self, origin: &Origin) -> Option<(&str, &str)> {
-        (self.origin == *origin).then(|| (self.header.as_str(), self.value.expose().as_str()))
+        let sent = self.sent.as_ref().filter(|sent| sent.origin == *origin)?;
+        Some((sent.header.as_str(), sent.value.expose().as_str()))
     }
 
     /// True when `bytes` contain the live value in any common spelling: an upstream must not reflect it to the client (PT-03).
@@ -95,22 +110,41 @@ impl UpstreamSecret {
 /// Shorter values would be found by chance.
 const SHORTEST_SPELLING: usize = 8;
 
-/// How a value may come back: as it is, with its scheme cut off, in JSON, base64 at each alignment and percent-encoded.
-fn spellings(value: &str) -> Vec<String> {
-    let bare = value.split_once(' ').map_or(value, |(_, token)| token);
+/// What of a header is secret: all behind the scheme, and for `Basic` (RFC 7617) what its base64 holds.
+fn credentials(value: &str) -> Vec<String> {
+    let (scheme, bare) = value.split_once(' ').unwrap_or(("", value));
     let mut found = vec![bare.to_owned()];
-    found.push(String::from_utf8_lossy(RawJson::string(bare).as_bytes()).trim_matches('"').to_owned());
-    found.push(bare.bytes().map(|byte| format!("%{byte:02X}")).collect());
-    found.push(bare.bytes().map(|byte| format!("%{byte:02x}")).collect());
-    found.push(url::form_urlencoded::byte_serialize(bare.as_bytes()).collect());
-    for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-        for shift in 0..3_usize {
-            // Only the characters that the value alone decides: those that mix with its neighbours are cut off.
-            let shifted: Vec<u8> = std::iter::repeat_n(0, shift).chain(bare.bytes()).collect();
-            let whole = engine.encode(shifted);
-            let first = if shift == 0 { 0 } else { shift + 1 };
-            let last = (bare.len() + shift) / 3 * 4;
-            found.push(whole.get(first..last).unwrap_or_default().to_owned());
+    if scheme.eq_ignore_ascii_case("basic")
+        && let Some(pair) = STANDARD.decode(bare.trim()).ok().and_then(|pair| String::from_utf8(pair).ok())
+    {
+        found.extend(pair.split_once(':').map(|(_, password)| password.to_owned()));
+        found.push(pair);
+    }
+    found
+}
+
+/// How values may come back: as they are, in JSON, base64 at each alignment, hexadecimal and percent-encoded.
+fn spellings(values: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for bare in values {
+        found.push(bare.clone());
+        found.push(String::from_utf8_lossy(RawJson::string(bare).as_bytes()).trim_matches('"').to_owned());
+        for hex in
+            [bare.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>(), bare.bytes().map(|byte| format!("{byte:02x}")).collect()]
+        {
+            found.push(hex.concat());
+            found.push(format!("%{}", hex.join("%")));
+        }
+        found.push(url::form_urlencoded::byte_serialize(bare.as_bytes()).collect());
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            for shift in 0..3_usize {
+                // Only the characters that the value alone decides: those that mix with its neighbours are cut off.
+                let shifted: Vec<u8> = std::iter::repeat_n(0, shift).chain(bare.bytes()).collect();
+                let whole = engine.encode(shifted);
+                let first = if shift == 0 { 0 } else { shift + 1 };
+                let last = (bare.len() + shift) / 3 * 4;
+                found.push(whole.get(first..last).unwrap_or_default().to_owned());
+            }
         }
     }
     found.retain(|spelling| spelling.len() >= SHORTEST_SPELLING);

@@ -31,13 +31,67 @@ pub fn apply(secret: Option<&UpstreamSecret>, limit: usize, content: RawJson) ->
         return Err(Blocked::TooLarge);
     }
     match secret {
-        Some(secret)
-            if secret.occurs_in(content.as_bytes()) || unescaped(content.as_bytes()).is_some_and(|text| secret.occurs_in(&text)) =>
-        {
-            Err(Blocked::OwnCredential)
-        }
+        Some(secret) if shows(secret, content.as_bytes()) => Err(Blocked::OwnCredential),
         _ => Ok(Screened { content }),
     }
+}
+
+/// Layers of escapes that are undone: JSON in the text of JSON is common, more is not.
+const LAYERS: usize = 3;
+
+/// Whether a reader of this JSON finds the secret: as it stands, or once escapes, percent signs or the line breaks of base64
+/// are undone.
+fn shows(secret: &UpstreamSecret, json: &[u8]) -> bool {
+    if secret.occurs_in(json) {
+        return true;
+    }
+    let mut text = std::borrow::Cow::Borrowed(json);
+    for _ in 0..LAYERS {
+        let Some(undone) = unescaped(&text) else { break };
+        text = std::borrow::Cow::Owned(undone);
+        if secret.occurs_in(&text) || unbroken(&text).is_some_and(|text| secret.occurs_in(&text)) {
+            return true;
+        }
+    }
+    // Encoders differ in what they leave as it is; who decodes gets the same from all of them.
+    for _ in 0..LAYERS {
+        let Some(undone) = percent_decoded(&text) else { break };
+        text = std::borrow::Cow::Owned(undone);
+        if secret.occurs_in(&text) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The text without line breaks, if it has any: encoders of base64 break their lines.
+fn unbroken(text: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr2(b'\n', b'\r', text)?;
+    Some(text.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect())
+}
+
+/// The text with each `%XX` as the byte it stands for, if there is any.
+fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let mut found = false;
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        // `from_str_radix` would take a sign.
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                found = true;
+                out.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    found.then_some(out)
 }
 
 /// The text as a reader of the JSON gets it, if any character in it is escaped: an escape hides nothing from the screen.
@@ -151,8 +205,37 @@ mod tests {
             let content = RawJson::parse(&bytes::Bytes::from(text.clone()), 8).expect("json");
             assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{text}");
         }
+        // JSON in JSON, percent signs as each language sets them, twice over, and base64 with broken lines.
+        let inner = format!("{{\"a\":\"{escaped}\"}}");
+        let quoted: String = bare.replace('+', "%2B").replace('"', "%22").replace('\\', "%5c");
+        let twice = quoted.replace('%', "%25");
+        let coded = STANDARD.encode(format!("{}{bare}{}", "a".repeat(20), "b".repeat(80)));
+        let broken = coded.as_bytes().chunks(19).map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join("\r\n");
+        let hex: String = bare.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hidden = [serde_json::json!({ "text": inner }).to_string(), inner, quoted, twice, broken, hex];
+        for text in hidden {
+            let content = RawJson::of(&serde_json::json!({"content": [{"type": "text", "text": text}]}));
+            assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{text}");
+        }
         let innocent = RawJson::of(&serde_json::json!({"text": "Bearer of good news"}));
         assert!(apply(Some(&secret), 10_000, innocent).is_ok());
+    }
+
+    #[test]
+    fn pt_03_what_a_process_or_a_basic_header_holds_is_found_too() {
+        let text = |text: &str| RawJson::of(&serde_json::json!({ "text": text }));
+        let basic = secret(&format!("Basic {}", STANDARD.encode("doorward:s3cr3t-password")));
+        for shown in [STANDARD.encode("doorward:s3cr3t-password"), "doorward:s3cr3t-password".into(), "is s3cr3t-password.".into()] {
+            assert_eq!(apply(Some(&basic), 10_000, text(&shown)).err(), Some(Blocked::OwnCredential), "{shown}");
+        }
+        assert!(apply(Some(&basic), 10_000, text("doorward")).is_ok());
+        let values = ["first secret value", "second-secret", "short"].map(|value| Secret::new(value.to_owned()));
+        let process = UpstreamSecret::from_environment(&values);
+        for shown in ["A=first secret value", "B=second-secret\n", &STANDARD.encode("xsecond-secret")] {
+            assert_eq!(apply(Some(&process), 10_000, text(shown)).err(), Some(Blocked::OwnCredential), "{shown}");
+        }
+        assert!(apply(Some(&process), 10_000, text("secret value, short of 100 %")).is_ok());
+        assert!(process.header_for(&Origin::new(String::new())).is_none(), "nothing of it is ever sent");
     }
 
     #[test]

@@ -91,21 +91,20 @@ pub fn open(caller: Caller, server: &ServerName, claim: Claim, lifetimes: Lifeti
     match claim {
         Claim::PerRequest => Ok(Bound { caller, server, era: Era::Modern, session: None }),
         Claim::New(version) => Ok(Bound { caller, server, era: Era::Legacy(version), session: None }),
-        Claim::Existing(Some(stored)) if is_theirs(&stored, &caller, &server) && stored.is_alive(lifetimes, now) => {
+        Claim::Existing(Some(stored)) if stored.is_of(&caller, &server) && stored.is_alive(lifetimes, now) => {
             Ok(Bound { caller, server, era: Era::Legacy(stored.version), session: Some(stored) })
         }
         Claim::Existing(_) => Err(UnknownSession { known: Known { server: Some(server), ..caller.known() } }),
     }
 }
 
-fn is_theirs(stored: &Stored, caller: &Caller, server: &ServerName) -> bool {
-    stored.user == *caller.user()
-        && stored.client == *caller.client()
-        && stored.credential == *caller.credential()
-        && stored.server == *server
-}
-
 impl Stored {
+    /// True for exactly the user, client, credential and server that opened it.
+    #[must_use]
+    pub fn is_of(&self, caller: &Caller, server: &ServerName) -> bool {
+        self.user == *caller.user() && self.client == *caller.client() && self.credential == *caller.credential() && self.server == *server
+    }
+
     /// True while neither limit has passed. What is not alive any more is to be ended, so that no step of the clock brings it
     /// back (FLT-07).
     #[must_use]

@@ -79,6 +79,15 @@ pub struct Relay {
     resources: Vec<String>,
     generation: Arc<AtomicU64>,
     heard: Heard,
+    unasked: Unasked,
+}
+
+/// Whether a question was refused in this call, for one record of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unasked {
+    No,
+    Now,
+    Told,
 }
 
 /// What becomes of a message.
@@ -183,7 +192,17 @@ impl Relay {
             resources: Vec::new(),
             generation: Arc::default(),
             heard: Heard { since: Instant::now(), count: 0 },
+            unasked: Unasked::No,
         }
+    }
+
+    /// Whose call it is, the first time after a question was refused: one record for a call, however often a server asks.
+    pub fn refused_question(&mut self) -> Option<&Owner> {
+        if self.unasked != Unasked::Now {
+            return None;
+        }
+        self.unasked = Unasked::Told;
+        Some(&self.owner)
     }
 
     /// Comes from this server, whose lists are read again when it says that they changed.
@@ -456,6 +475,9 @@ impl Relay {
         }
         let session = self.session.clone().filter(|_| matches!(self.era, Era::Legacy(_)));
         let Some(session) = session.filter(|_| self.may_ask(&method, params.as_ref())) else {
+            if self.unasked == Unasked::No {
+                self.unasked = Unasked::Now;
+            }
             // Modern servers may not ask at all; others only what was declared (2025-11-25, client/elicitation).
             let code =
                 if capability_of(&method) == "elicitation" && self.capabilities.member("elicitation").is_some() { -32602 } else { -32601 };

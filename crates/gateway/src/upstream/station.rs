@@ -202,7 +202,8 @@ impl Gateway {
             let patience = if seat.is_some() { FIRST.saturating_sub(begun.elapsed()) } else { upstream.config.timeout };
             let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
             let item = tokio::select! {
-                item = tokio::time::timeout(patience, exchange.next()) => item,
+                // What ends the call goes before its answer, where both are there: who cancelled gets nothing any more.
+                biased;
                 () = walk.gone.wait() => return Err(Fault::Cancelled),
                 () = cancelled(cancel.as_ref()) => return Err(Fault::Cancelled),
                 // I8: what runs while its right is taken back gives its result to nobody.
@@ -210,10 +211,11 @@ impl Gateway {
                     Some(reason) => return Err(Fault::Withdrawn(reason)),
                     None => continue,
                 },
+                item = tokio::time::timeout(patience, exchange.next()) => item,
             };
             let said = match item {
                 Ok(item) => match item? {
-                    Some(Item::Message(incoming)) => relay.take(incoming).await?,
+                    Some(Item::Message(incoming)) => self.translated(&mut relay, incoming, walk).await?,
                     Some(Item::Paused(_)) => match seat.take() {
                         Some(seat) => return Ok(stream(exchange, relay, First::Paused, guard.take(), (waits, seat))),
                         None => continue,

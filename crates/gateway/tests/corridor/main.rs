@@ -6,15 +6,18 @@
 //! back. Every case ends with [`house::House::close`], which verifies the record and looks for canaries where no secret
 //! belongs.
 
+mod backwards;
 mod eras;
 mod faults;
 mod house;
 mod identity;
+mod likeness;
 mod messages;
 mod passthrough;
 mod policy;
 mod property;
 mod record;
+mod scripted;
 mod sessions;
 mod speak;
 mod upkeep;

@@ -212,8 +212,13 @@ async fn rpc_04_batches_exist_in_one_revision_and_each_element_is_decided_alone(
     let init =
         json!({ "jsonrpc": "2.0", "id": 9, "method": "initialize", "params": { "protocolVersion": "2025-03-26", "capabilities": {} } });
     let nested = json!([[call(1, "echo")]]);
+    let opened = house.ask(initialize(&alice, "alpha", "2025-06-18", json!({}))).await;
+    let middle = opened.field("mcp-session-id").expect("a session").to_owned();
+    lax.forget();
     for body in [json!([call(1, "echo"), call(2, "echo")]), json!([]), json!([1]), json!([call(1, "echo")]), nested.clone()] {
-        for ask in [raw_modern(&alice, body.to_string()), raw_legacy(&alice, &session, body.to_string())] {
+        let in_middle = raw_legacy(&alice, &middle, body.to_string()).set("MCP-Protocol-Version", "2025-06-18");
+        let disguised = raw_legacy(&alice, &session, body.to_string()).set("MCP-Protocol-Version", "2025-03-26");
+        for ask in [raw_modern(&alice, body.to_string()), raw_legacy(&alice, &session, body.to_string()), in_middle, disguised] {
             let reply = house.ask(ask).await;
             assert_eq!(reply.status, 400, "{body}: {}", reply.text());
         }
@@ -529,6 +534,20 @@ async fn rpc_09_lists_show_what_is_theirs_and_cursors_belong_to_one() {
         assert_eq!(reply.result()["tools"].as_array().unwrap().len(), 100, "{limit}");
     }
     assert_eq!(house.ask(list(&alice, "alpha", json!({ "cursor": cursor }))).await.status, 200);
+    // What completes is asked of the rules, too: nothing is hinted at, and no server asked.
+    lax.forget();
+    for reference in [
+        json!({ "type": "ref/prompt", "name": "hidden" }),
+        json!({ "type": "ref/resource", "uri": "file:///private/{name}" }),
+        json!({ "type": "ref/tool", "name": "page_tool_0001" }),
+    ] {
+        for value in ["", "page_tool", "secret"] {
+            let params = json!({ "ref": reference, "argument": { "name": "name", "value": value } });
+            let of_bob = house.ask(modern(&bob, "alpha", 1, "completion/complete", params)).await;
+            assert!(of_bob.json().get("result").is_none() && !of_bob.contains("page_tool_0"), "{reference}: {}", of_bob.text());
+        }
+    }
+    assert!(lax.seen_method("completion/complete").is_empty());
     // A hidden tool and one that does not exist: the same words, in both eras.
     let of_bob = house.session(&bob, "alpha").await;
     let shape = |reply: &Reply, tool: &str| reply.text().replace(tool, "TOOL");
@@ -573,7 +592,7 @@ async fn rpc_10_only_what_a_browser_cannot_send_by_itself_is_read() {
     }
     assert_eq!(house.ask(call().without("Accept")).await.status, 200);
     lax.forget();
-    for verb in ["PUT", "PATCH", "TRACE", "HEAD", "OPTIONS", "PROPFIND", "post", "Post"] {
+    for verb in ["PUT", "PATCH", "TRACE", "CONNECT", "HEAD", "OPTIONS", "PROPFIND", "post", "Post"] {
         let ask = Ask { verb: verb.to_owned(), body: Vec::new(), ..call() };
         let reply = house.ask(ask.without("Content-Type")).await;
         assert!(matches!(reply.status, 400 | 405 | 501), "{verb}: {}", reply.status);
@@ -586,6 +605,9 @@ async fn rpc_10_only_what_a_browser_cannot_send_by_itself_is_read() {
         assert_eq!(reply.status, 403, "{origin}");
         assert!(reply.field("access-control-allow-origin").is_none());
     }
+    let tunnel = Ask { target: house.address.to_string(), ..Ask::new("CONNECT", "") };
+    let reply = house.ask(tunnel.bearer(&alice.text)).await;
+    assert!(matches!(reply.status, 400..=405), "no tunnel: {}", reply.status);
     let json_only = listen(&alice, "alpha", &session).set("Accept", "application/json");
     assert_eq!(house.ask(json_only).await.status, 406);
     assert!(lax.seen().is_empty());

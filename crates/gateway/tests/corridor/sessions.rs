@@ -32,13 +32,9 @@ fn count(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ses_01_ids_are_random_and_nowhere_kept() {
-    let lax = Lax::start(Behaviour::plain()).await.unwrap();
-    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 20000\n";
-    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+/// Ids of sessions that four clients of two users open at once, a row for each client.
+async fn many_ids(house: &House, all: usize) -> Vec<Vec<String>> {
     let users = [house.full("alice").await, house.full("bob").await];
-    let all = count("DOORWARD_TEST_SESSIONS", 1_000);
     let mut working = Vec::new();
     for worker in 0..4 {
         let ask = initialize(&users[worker % 2], "alpha", "2025-11-25", json!({}));
@@ -56,40 +52,157 @@ async fn ses_01_ids_are_random_and_nowhere_kept() {
     for work in working {
         ids.push(work.await.unwrap());
     }
-    let flat: Vec<&String> = ids.iter().flatten().collect();
-    assert_eq!(flat.iter().collect::<HashSet<_>>().len(), flat.len(), "no id comes twice");
+    ids
+}
+
+/// Seven standard deviations from half of `n`: one false alarm in 390 billion, and there are fifty thousand questions.
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn is_far(count: usize, n: usize) -> bool {
+    (count as f64 - n as f64 / 2.0).abs() > 7.0 * (n as f64 / 4.0).sqrt()
+}
+
+/// How many bits of two rows of ids differ, pair by pair, and of how many.
+fn differing<'a>(one: impl Iterator<Item = &'a Vec<u8>>, two: impl Iterator<Item = &'a Vec<u8>>) -> (usize, usize) {
+    let mut sum = (0, 0);
+    for (a, b) in one.zip(two) {
+        sum.0 += a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones() as usize).sum::<usize>();
+        sum.1 += a.len() * 8;
+    }
+    sum
+}
+
+fn bit(id: &[u8], at: usize) -> bool {
+    id[at / 8] >> (at % 8) & 1 == 1
+}
+
+/// What a generator with a fault in it would show: a bit that leans, a byte that is favoured, runs, bits that follow the clock or
+/// the one before, beginnings in common.
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn look_random(row: &[Vec<u8>]) {
+    let n = row.len();
+    for at in 0..256 {
+        assert!(!is_far(row.iter().filter(|id| bit(id, at)).count(), n), "bit {at} is as often set as not");
+        let turns = row.windows(2).filter(|pair| bit(&pair[0], at) != bit(&pair[1], at)).count();
+        assert!(!is_far(turns, n - 1), "bit {at} does not follow the id before");
+        // With a clock in it, early and late ids differ: the halves of the run are alike.
+        let early = row[..n / 2].iter().filter(|id| bit(id, at)).count();
+        assert!(!is_far(early, n / 2), "bit {at} does not follow the time");
+    }
+    let stream: Vec<u8> = row.concat();
+    let bits: Vec<bool> = stream.iter().flat_map(|byte| (0..8).map(move |at| byte >> at & 1 == 1)).collect();
+    for lag in [1, 2, 7, 8, 16, 31, 32, 64, 128, 255] {
+        let turns = bits.iter().zip(&bits[lag..]).filter(|(a, b)| a != b).count();
+        assert!(!is_far(turns, bits.len() - lag), "bits that are {lag} apart know nothing of each other");
+    }
+    let mut counts = [0_usize; 256];
+    stream.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let expected = stream.len() as f64 / 256.0;
+    let chi: f64 = counts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum();
+    // 255 degrees of freedom: mean 255, deviation 22.6. Too even is as suspicious as too uneven.
+    assert!((120.0..392.0).contains(&chi), "no byte is favoured: {chi}");
+    let rising = row.windows(2).filter(|pair| pair[0] < pair[1]).count();
+    assert!(!is_far(rising, n - 1), "ids do not rise with time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_01_ids_are_random_and_nowhere_kept() {
+    let lax = Lax::start(Behaviour::plain()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 20000\n";
+    let open = || House::open(format!("{}{limits}", server("alpha", &lax.url(), "")).leak());
+    let (house, other) = (open().await, open().await);
+    let all = count("DOORWARD_TEST_SESSIONS", 1_000);
+    // Two gateways at the same time.
+    let (ids, ids_there) = tokio::join!(many_ids(&house, all), many_ids(&other, all));
+    let flat: Vec<&String> = ids.iter().chain(&ids_there).flatten().collect();
     use base64::Engine as _;
-    let decode = |id: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).expect("base64url");
-    let mut ones = [0_usize; 256];
-    for id in &flat {
-        assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
-        let bytes = decode(id);
+    let decode = |id: &String| {
+        assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).expect("base64url");
         assert_eq!(bytes.len(), 32, "256 bits");
-        for (at, one) in ones.iter_mut().enumerate() {
-            *one += usize::from(bytes[at / 8] >> (at % 8) & 1);
+        bytes
+    };
+    let rows: Vec<Vec<Vec<u8>>> = ids.iter().chain(&ids_there).map(|row| row.iter().map(decode).collect()).collect();
+    for row in &rows {
+        look_random(row);
+    }
+    for (of, gateway) in [("here", &rows[..4]), ("there", &rows[4..])] {
+        look_random(&gateway.concat());
+        let (alike, n) = differing(gateway[0].iter(), gateway[1].iter());
+        assert!(!is_far(alike, n), "{of}: ids of two users at one time have nothing in common");
+        let (alike, n) = differing(gateway[0].iter(), gateway[2].iter());
+        assert!(!is_far(alike, n), "{of}: nor have those of one");
+    }
+    let together: Vec<Vec<u8>> = rows.concat();
+    for one in 0..256 {
+        let of_one: Vec<bool> = together.iter().map(|id| bit(id, one)).collect();
+        for other in one + 1..256 {
+            let unlike = together.iter().zip(&of_one).filter(|(id, of_one)| bit(id, other) != **of_one).count();
+            assert!(!is_far(unlike, together.len()), "bit {other} does not follow bit {one}");
         }
     }
-    // Six standard deviations: one false alarm in a billion runs for each bit.
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    let (n, far) = (flat.len() as f64, |count: usize, n: f64| (count as f64 - n / 2.0).abs() > 6.0 * (n / 4.0).sqrt());
-    assert!(ones.iter().all(|one| !far(*one, n)), "each bit is as often set as not");
-    assert!(!far(ones.iter().sum(), n * 256.0), "and so are all together");
-    // Neighbours in time share nothing: their difference has half of its bits set, and no common beginning.
-    for row in &ids {
-        let bytes: Vec<Vec<u8>> = row.iter().map(|id| decode(id)).collect();
-        let differing: u32 = bytes.windows(2).flat_map(|pair| pair[0].iter().zip(&pair[1]).map(|(a, b)| (a ^ b).count_ones())).sum();
-        #[expect(clippy::cast_precision_loss, reason = "small counts")]
-        let pairs = (row.len() - 1) as f64;
-        assert!(!far(differing as usize, pairs * 256.0), "{differing} of {pairs} pairs");
-        let rising = bytes.windows(2).filter(|pair| pair[0] < pair[1]).count();
-        assert!(!far(rising, pairs), "ids do not rise with time");
-    }
+    let (alike, n) = differing(rows[..4].iter().flatten(), rows[4..].iter().flatten());
+    assert!(!is_far(alike, n), "nor those of two gateways");
+    let mut sorted: Vec<&Vec<u8>> = rows.iter().flatten().collect();
+    sorted.sort();
+    let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let longest = sorted.windows(2).map(|pair| common(pair[0], pair[1])).max().unwrap();
+    assert!(longest < 8, "no two begin alike, and none comes twice: {longest} bytes");
     let shown: Vec<&str> = flat.iter().take(50).map(|id| id.as_str()).collect();
     assert!(shown.iter().all(|id| !lax.saw(id)), "an id of ours is not the upstream's business");
-    let last = (*shown.last().unwrap()).to_owned();
+    let last = (*flat.last().unwrap()).clone();
     let mut canaries = shown;
     canaries.push(&last);
     house.close(&canaries).await;
+    other.close(&canaries).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_02_a_stolen_session_id_takes_as_long_as_a_random_one() {
+    let (_lax, house) = lax(Behaviour::plain()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let stolen = house.session(&alice, "alpha").await;
+    // Which of a pair was faster, not by how much: what else the machine does hits both alike.
+    for attempt in ["ping", "tools/list"] {
+        let (mut line, mut faster) = (Line::open(house.address).await, 0);
+        let pairs = 400;
+        for n in 0..pairs {
+            if n % 50 == 0 {
+                // Hers is in use all the time: as well known here as it can be.
+                assert_eq!(house.ask(legacy(&alice, "alpha", &stolen, 1, "ping", json!({}))).await.status, 200);
+            }
+            let random = canary("x");
+            let mut took = [Duration::ZERO; 2];
+            // Whoever comes second finds everything warm: they take turns.
+            for turn in 0..2 {
+                let which = (turn + n) % 2;
+                let id = if which == 0 { stolen.as_str() } else { random.as_str() };
+                let begun = std::time::Instant::now();
+                let reply = line.ask(&legacy(&mallory, "alpha", id, 1, attempt, json!({}))).await;
+                took[which] = begun.elapsed();
+                assert_eq!(reply.status, 404);
+            }
+            faster += usize::from(took[0] < took[1]);
+        }
+        assert!(!is_far(faster, pairs), "{attempt}: the stolen one was faster {faster} times of {pairs}");
+    }
+    house.close(&[&stolen]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_02_the_record_names_the_owner_of_a_stolen_session_however_long_it_rested() {
+    let (_lax, house) = lax(Behaviour::plain()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let stolen = house.session(&alice, "alpha").await;
+    // For longer than a record is believed without asking the store again.
+    let window = doorward_gateway::live::FRESH + Duration::from_millis(500);
+    let unnamed = within(window, async || {
+        assert_eq!(house.ask(legacy(&mallory, "alpha", &stolen, 1, "ping", json!({}))).await.status, 404);
+        let refused = house.refused();
+        assert_eq!((&refused["reason"], &refused["user"]["sub"]), (&json!("unknown_session"), &json!("mallory")));
+        !refused["cause"].to_string().contains("alice")
+    });
+    assert!(!unnamed.await, "{}", house.refused());
+    house.close(&[&stolen]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -467,6 +580,36 @@ async fn ses_09_tasks_belong_to_who_started_them() {
     assert_eq!(mine.result()["taskId"], task.as_str());
     assert!(!mine.contains("task-1"), "{}", mine.text());
     assert_eq!(lax.seen_method("tasks/get")[0].json()["params"]["taskId"], "task-1");
+    // The same client in other hands, and the same hands in another client.
+    let hour = Duration::from_secs(3600);
+    let grants = ["*:read", "*:write", "*:destructive"];
+    let (hers, theirs) = (house.token("alice", "c-1", &[], &grants, hour).await, house.token("mallory", "c-1", &[], &grants, hour).await);
+    let elsewhere = house.token("alice", "c-2", &[], &grants, hour).await;
+    let of_token = house.ask(start(&hers)).await.result()["taskId"].as_str().expect("a task").to_owned();
+    lax.forget();
+    for key in [&theirs, &elsewhere, &alice, &mallory] {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            let reply = house.ask(about(key, method, &of_token)).await;
+            assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}: no oracle");
+        }
+    }
+    // Nor through a session, where tasks are spoken of in the words of 2025-11-25.
+    let (session, own) = (house.session(&mallory, "alpha").await, house.session(&alice, "alpha").await);
+    lax.forget();
+    for (key, session) in [(&mallory, &session), (&alice, &own)] {
+        for method in ["tasks/get", "tasks/result", "tasks/cancel", "tasks/update", "tasks/list"] {
+            for id in [of_token.as_str(), "task-1", "task-2"] {
+                let reply = house.ask(legacy(key, "alpha", session, 1, method, json!({ "taskId": id }))).await;
+                // She may list what she began with this very key, and that alone.
+                let listed = reply.json()["result"]["tasks"].as_array().cloned().unwrap_or_default();
+                let own = listed.iter().all(|one| one["taskId"] == task.as_str() && key.id == alice.id);
+                assert!(own && !reply.contains(&of_token), "{method} {id}: {}", reply.text());
+                assert!(method == "tasks/list" || reply.code().1 != 0, "{method} {id}: {}", reply.text());
+            }
+        }
+    }
+    assert!(lax.seen().iter().all(|heard| !heard.contains("taskId")), "{:?}", lax.seen());
+    assert_eq!(house.ask(about(&hers, "tasks/get", &of_token)).await.result()["taskId"], of_token.as_str());
     // Not in a subscription either: what is not hers is left out of what the server hears.
     let listen = json!({ "notifications": { "taskIds": [task, "task-1"] } });
     house.ask(modern_as(&mallory, "alpha", 3, "subscriptions/listen", listen, able.clone())).await;
@@ -623,6 +766,11 @@ async fn ses_11_undeclared_questions_end_at_the_gateway() {
         let refused =
             within(Duration::from_secs(5), async || lax.seen().iter().filter(|heard| heard.json().get("error").is_some()).count() >= 6);
         assert!(refused.await, "{name}: {:?}", lax.seen().iter().map(|heard| heard.json()).collect::<Vec<_>>());
+        // One record for each of the two streams, not one for each question: nobody fills the disk by asking.
+        let noted = house.recorded("event", "undeclared_question");
+        let of_this: Vec<&Value> = noted.iter().filter(|record| record["server"] == name).collect();
+        assert_eq!(of_this.len(), 2, "{name}: {noted:?}");
+        assert!(of_this.iter().all(|record| record["user"]["sub"] == "alice"), "{noted:?}");
         lax.push(json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "end" } }));
         assert_eq!(get.message().await.unwrap()["params"]["data"], "end", "{name}: nothing came before");
     }
@@ -664,6 +812,29 @@ async fn ses_12_subscriptions_only_for_what_may_be_read() {
     let heard = lax.seen_method("subscriptions/listen");
     assert_eq!(heard[0].json()["params"]["notifications"], json!({ "resourceSubscriptions": ["file:///public/a"] }));
     assert!(told.contains("file:///public/a") && !told.contains("file:///private/"), "{}", told.text());
+    // Two users, one server, one id each of the same text: each hears under the own id, its type kept, and of the own only.
+    let bob = house.full("bob").await;
+    let of = |key: &Key, id: Value, uri: &str| {
+        modern(key, "alpha", id, "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": [uri] } }))
+    };
+    lax.forget();
+    let (hers, his) = tokio::join!(
+        house.ask(of(&alice, json!("sub"), "file:///public/of-alice")),
+        house.ask(of(&bob, json!("sub"), "file:///public/of-bob"))
+    );
+    assert!(hers.contains("of-alice") && !hers.contains("of-bob"), "{}", hers.text());
+    assert!(his.contains("of-bob") && !his.contains("of-alice"), "{}", his.text());
+    let ids: HashSet<String> = lax.seen_method("subscriptions/listen").iter().map(|heard| heard.json()["id"].to_string()).collect();
+    assert_eq!(ids.len(), 2, "an id of ours for each towards the server");
+    assert!(!lax.saw("\"sub\""), "the clients' own ids stay here");
+    // A template and a list of lists are no resources.
+    for uri in ["file:///public/{name}", "file:///{+path}", "*", "", "file:///public/a\u{0}"] {
+        lax.forget();
+        house.ask(of(&alice, json!(9), uri)).await;
+        let heard = lax.seen_method("subscriptions/listen");
+        let passed = heard.iter().any(|heard| heard.contains("{+path}") || heard.contains("\"*\""));
+        assert!(!passed, "{uri}: only what a rule permits by its name: {heard:?}");
+    }
     lax.forget();
     let many: Vec<String> = (0..5_000).map(|n| format!("file:///public/{n}")).collect();
     house.ask(modern(&alice, "alpha", "sub", "subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": many } }))).await;

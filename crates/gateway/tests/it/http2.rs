@@ -3,6 +3,7 @@
 use super::door::{Door, Event, Folder, statuses};
 use super::tls::connect;
 use doorward_gateway::listen::tls::Oldest;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -192,6 +193,66 @@ async fn http_06_floods_end_the_connection_or_cost_nothing() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("read");
     assert_eq!(statuses(&String::from_utf8_lossy(&answer)), [200]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_06_others_are_served_while_connections_flood() {
+    let folder = Arc::new(Folder::new("others"));
+    let door = Arc::new(Door::secured(&folder, Oldest::V1_2, |_| {}).await);
+    let host = door.host();
+    // Whole requests of an honest client, each with a connection and a handshake of its own.
+    let honest = async |count: usize| {
+        let mut took = Vec::new();
+        for _ in 0..count {
+            let begun = std::time::Instant::now();
+            let mut stream = connect(&door, &folder, &[], &[&rustls::version::TLS13]).await.expect("handshake");
+            let ask = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+            stream.write_all(ask.as_bytes()).await.expect("write");
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.expect("read");
+            assert_eq!(statuses(&String::from_utf8_lossy(&answer)), [200]);
+            took.push(begun.elapsed());
+        }
+        took.sort();
+        (took[took.len() / 2], took[took.len() - 1])
+    };
+    let (quiet, _) = honest(30).await;
+    let open = |stream: u32| frame(HEADERS, 0x5, stream, &request("/k/wait/mcp", &host));
+    let resets: Vec<u8> =
+        (0..20_000u32).flat_map(|n| [open(2 * n + 1), frame(RESET, 0, 2 * n + 1, &8u32.to_be_bytes())].concat()).collect();
+    let settings: Vec<u8> = (0..20_000).flat_map(|_| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 1])).collect();
+    let pings: Vec<u8> = (0..20_000).flat_map(|_| frame(PING, 0, 0, b"12345678")).collect();
+    let overflows: Vec<u8> = (0..20_000u32)
+        .flat_map(|n| {
+            [frame(HEADERS, 0x4, 2 * n + 1, &request("/k/wait/mcp", &host)), frame(WINDOW, 0, 2 * n + 1, &0x7fff_ffffu32.to_be_bytes())]
+                .concat()
+        })
+        .collect();
+    let stop = tokio::sync::watch::Sender::new(false);
+    let mut floods = tokio::task::JoinSet::new();
+    for bytes in [resets, settings, pings, overflows] {
+        let (door, folder, mut stopped) = (Arc::clone(&door), Arc::clone(&folder), stop.subscribe());
+        floods.spawn(async move {
+            // Each that is ended begins anew.
+            let mut rounds = 0;
+            let flooding = async {
+                loop {
+                    let stream = connect(&door, &folder, &[b"h2"], &[&rustls::version::TLS13]).await.expect("handshake");
+                    flood(stream, bytes.chunks(16 * 1024).map(<[u8]>::to_vec)).await;
+                    rounds += 1;
+                }
+            };
+            tokio::select! { () = flooding => {}, _ = stopped.wait_for(|stop| *stop) => {} }
+            rounds
+        });
+    }
+    let (middle, worst) = honest(60).await;
+    stop.send_replace(true);
+    let rounds = floods.join_all().await;
+    assert!(rounds.iter().sum::<usize>() > 3, "they flooded all the while: {rounds:?}");
+    assert!(worst < Duration::from_secs(2), "the longest of an honest client: {worst:?}");
+    // The flooding clients encrypt on the same processors: what is asked for is that nobody waits for their end.
+    assert!(middle < quiet * 20 + Duration::from_millis(300), "the middle one: {middle:?} after {quiet:?}");
 }
 
 async fn asked(door: &Door, folder: &Folder, pairs: &[(&str, &str)]) -> Option<u16> {

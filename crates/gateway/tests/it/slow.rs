@@ -9,8 +9,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 /// Sends a byte of `text` every 20 ms until the listener closes; returns what it said.
-async fn trickle(mut stream: TcpStream, text: &str) -> String {
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+async fn trickle(stream: TcpStream, text: &str) -> String {
+    drip(stream, text, Duration::from_millis(20)).await
+}
+
+async fn drip(mut stream: TcpStream, text: &str, pause: Duration) -> String {
+    let mut ticks = tokio::time::interval(pause);
     let (mut bytes, mut got, mut piece) = (text.bytes().cycle(), Vec::new(), [0; 1024]);
     loop {
         tokio::select! {
@@ -98,4 +102,59 @@ async fn http_07_a_stalled_handshake_and_a_slow_preface_are_cut_off() {
         let mut rest = Vec::new();
         let _ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("cut off");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_07_a_thousand_slow_clients_hold_up_nobody_and_leave_nothing() {
+    let door = Door::with(|settings| settings.patience = SHORT).await;
+    let host = door.host();
+    let healthy = async |count: usize| {
+        let mut took = Vec::new();
+        for _ in 0..count {
+            let begun = Instant::now();
+            assert_eq!(statuses(&door.ask("GET", "/healthz", &format!("Host: {host}\r\n")).await), [200]);
+            took.push(begun.elapsed());
+        }
+        took.sort();
+        (took[took.len() / 2], took[took.len() - 1])
+    };
+    let (quiet, _) = healthy(50).await;
+    let kinds = [
+        "GET /healthz HTTP/1.1\r\nX-Slow: abcdefghijklmnopqrstuvwxyz".to_owned(),
+        format!("POST /k/echo/mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100000\r\n\r\n"),
+        format!("POST /k/events/mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"),
+        String::new(),
+    ];
+    let mut slow = tokio::task::JoinSet::new();
+    for n in 0..1_000 {
+        let (text, mut stream) = (kinds[n % 4].clone(), door.dial().await);
+        slow.spawn(async move {
+            match n % 4 {
+                0 => drop(drip(stream, &text, Duration::from_millis(100)).await),
+                // The head at once, then the body byte by byte.
+                1 => {
+                    stream.write_all(text.as_bytes()).await.ok();
+                    drip(stream, "x", Duration::from_millis(100)).await;
+                }
+                // Never reads what it asked for; ends when the other side resets it.
+                2 => {
+                    stream.write_all(text.as_bytes()).await.ok();
+                    stream.ready(tokio::io::Interest::ERROR).await.ok();
+                }
+                _ => drop(stream.read_u8().await),
+            }
+        });
+    }
+    let (middle, worst) = healthy(100).await;
+    assert!(worst < Duration::from_secs(2), "the longest of a healthy client: {worst:?}");
+    assert!(middle < quiet * 20 + Duration::from_millis(50), "the middle one: {middle:?} after {quiet:?}");
+    let all_gone = async {
+        // What never reads may never hear of its end; the listener is rid of it all the same.
+        while !door.metrics.text().contains("doorward_connections_open 0\n") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), all_gone).await.expect("every seat is given back");
+    slow.shutdown().await;
+    healthy(10).await;
 }
