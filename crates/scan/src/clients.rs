@@ -278,7 +278,11 @@ pub(crate) const CLIENTS: &[Client] = &[
         "goose",
         "Goose",
         Oauth::Can,
-        &[user("~/.config/goose/config.yaml", GOOSE), windows("~/AppData/Roaming/Block/goose/config/config.yaml", GOOSE)],
+        &[
+            linux("~/.config/goose/config.yaml", GOOSE),
+            mac("~/.config/goose/config.yaml", GOOSE),
+            windows("~/AppData/Roaming/Block/goose/config/config.yaml", GOOSE),
+        ],
     ),
     client("lm-studio", "LM Studio", Oauth::Cannot, &[user("~/.lmstudio/mcp.json", USUAL), user("~/.cache/lm-studio/mcp.json", USUAL)]),
     client(

@@ -78,6 +78,7 @@ fn counted<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the table is what whoever runs this test with --nocapture wants to see")]
 fn scn_01_the_corpus_is_judged_as_it_is_labelled() {
     let cases = cases();
     let mut scores: BTreeMap<&str, Score> = RULES.iter().map(|rule| (rule.id, Score::default())).collect();

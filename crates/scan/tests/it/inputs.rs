@@ -197,7 +197,7 @@ fn a_file_that_may_not_be_read_is_named() {
     let mut stage = Stage::new();
     stage.plant(&planted("~/.cursor/mcp.json", ENTRY));
     let path = stage.path("~/.cursor/mcp.json");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("chmod");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("chmod");
     // Root may read everything; then there is nothing to see here.
     if fs::read(&path).is_err() {
         assert!(stage.scan().text(80, Color::Plain).contains("may not be read by this user"));
