@@ -144,8 +144,17 @@ fn of(words: Vec<Word>, level: usize) -> Launch {
         ("pnpm" | "yarn", "dlx") | ("npm", "exec" | "x") | ("bun", "x") => launch.packages = npm(later(1)),
         ("uvx", _) => launch.packages = pypi(&rest, From::Command),
         ("pipx", "run") => launch.packages = pypi(later(1), From::Command),
-        ("uv", "tool") if rest.get(1).is_some_and(|word| word.text == "run") => launch.packages = pypi(later(2), From::Command),
-        ("uv", "run") => launch.packages = pypi(later(1), From::Options),
+        ("deno", "run") => launch.packages = deno(later(1)),
+        ("go", "run") => {
+            launch.packages = later(1).iter().find(|word| !word.text.starts_with('-')).and_then(go_package).into_iter().collect()
+        }
+        ("uv", _) => {
+            // Options of uv itself stand before its command.
+            if let Some(at) = rest.iter().position(|word| word.text == "run") {
+                let tool = at.checked_sub(1).and_then(|before| rest.get(before)).is_some_and(|word| word.text == "tool");
+                launch.packages = pypi(later(at + 1), if tool { From::Command } else { From::Options });
+            }
+        }
         ("docker" | "podman" | "nerdctl", "run") => launch.container = Some(container(later(1))),
         ("docker" | "podman" | "nerdctl", "container") if rest.get(1).is_some_and(|word| word.text == "run") => {
             launch.container = Some(container(later(2)));
@@ -342,6 +351,19 @@ fn pypi_package(word: &Word) -> Option<Package> {
     Some(Package { registry: Registry::PyPi, name: name.to_owned(), version, pin, at: word.at })
 }
 
+/// `npm:x@1.2.3` and `jsr:@a/x@1.2.3`.
+fn deno(words: &[Word]) -> Vec<Package> {
+    let Some(word) = words.iter().find(|word| !word.text.starts_with('-')) else { return Vec::new() };
+    let text = ["npm:", "jsr:"].iter().find_map(|front| word.text.strip_prefix(front));
+    text.and_then(|text| npm_package(&Word { text: text.to_owned(), at: word.at })).into_iter().collect()
+}
+
+fn go_package(word: &Word) -> Option<Package> {
+    let (name, version) = word.text.split_once('@')?;
+    let pin = if version.strip_prefix('v').is_some_and(is_exact) || is_commit(version) { Pin::Exact } else { Pin::Loose };
+    Some(Package { registry: Registry::Git, name: name.to_owned(), version: Some(version.to_owned()), pin, at: word.at })
+}
+
 /// One release of npm: three numbers.
 fn is_exact(version: &str) -> bool {
     let core = version.split(['-', '+']).next().unwrap_or_default();
@@ -418,6 +440,10 @@ mod tests {
         assert_eq!(package("sh -c npx_-y_a@1.0.0"), exact("a", "1.0.0"));
         assert_eq!(package("uvx --from git+https://g.test/a/b@0123abc b").2, Pin::Exact);
         assert_eq!(package("npx github:a/b").2, Pin::Loose);
+        assert_eq!(package("deno run --allow-net npm:@a/b@1.0.0"), exact("@a/b", "1.0.0"));
+        assert_eq!(package("go run github.com/a/b@v1.2.3").2, Pin::Exact);
+        assert_eq!(package("uv --directory /x run --with a server.py"), loose("a"));
+        assert_eq!(package("uv --quiet tool run a"), loose("a"));
         assert!(started("uv run --directory /x server.py").packages.is_empty());
         assert!(started("node /x/index.js").packages.is_empty());
     }

@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Whose paths [default: those of this system]
     #[arg(long, value_name = "SYSTEM")]
     pub os: Option<System>,
-    /// Exit with 1 if a finding is as bad as this or worse
+    /// Exit with 1 if a finding is as bad as this or worse, or a file could not be looked at
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<Level>,
     /// Leave out what an earlier report (--json) knows
@@ -87,7 +87,8 @@ pub fn run(arguments: &Arguments, console: &mut Console) -> Result<Exit, Failure
         Some(Level::Medium) => Severity::Medium,
         Some(Level::High) => Severity::High,
     };
-    Ok(if report.at_least(most) > 0 { Exit::Findings } else { Exit::Fine })
+    // A gate that could not look does not say that all is well.
+    Ok(if report.at_least(most) > 0 || report.unread() > 0 { Exit::Findings } else { Exit::Fine })
 }
 
 fn page(id: &str, console: &mut Console) -> Result<Exit, Failure> {
@@ -105,10 +106,12 @@ fn page(id: &str, console: &mut Console) -> Result<Exit, Failure> {
 
 fn request(arguments: &Arguments) -> Result<Request, Failure> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // What was named and is not there is an error: a gate must not pass because of a slip in its path.
     let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|error| {
-            Failure::new(Exit::Usage, "scan.path", format!("{} is no usable path", path.display()), "name a file or a directory")
-                .because(error)
+        let there = path.symlink_metadata().and_then(|_| std::path::absolute(path));
+        there.map_err(|error| {
+            let message = format!("{} cannot be looked at", path.display());
+            Failure::new(Exit::Unreachable, "scan.path", message, "name files or directories that are there").because(reason(&error))
         })
     };
     let os = match arguments.os {

@@ -100,6 +100,12 @@ impl Report {
         self.problems.len()
     }
 
+    /// How many of them may hide something: there is a file, and it was not looked into.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.problems.iter().filter(|problem| !matches!(problem.id, "no-servers" | "not-there")).count()
+    }
+
     /// How many findings are as bad as this or worse.
     #[must_use]
     pub fn at_least(&self, severity: Severity) -> usize {

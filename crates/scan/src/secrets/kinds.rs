@@ -72,6 +72,8 @@ pub(crate) const PREFIXES: &[Kind] = &[
     kind("Groq key", "gsk_", 30, "console.groq.com/keys"),
     kind("xAI key", "xai-", 30, "console.x.ai"),
     kind("Replicate token", "r8_", 30, "replicate.com/account/api-tokens"),
+    kind("NVIDIA key", "nvapi-", 30, "build.nvidia.com/settings/api-keys"),
+    kind("Apify token", "apify_api_", 30, "console.apify.com/settings/integrations"),
     kind("age secret key", "AGE-SECRET-KEY-1", 40, ""),
 ];
 

@@ -179,23 +179,26 @@ fn common(password: &str) -> bool {
     )
 }
 
-/// `Bearer X` and `Basic X`, and `token X` where the key says so.
+/// `Bearer X`, `Basic X` and `token X`, also inside a text such as the JSON of headers.
 fn by_scheme(key: &str, text: &str) -> Option<Secret> {
-    let (front, value) = text.rsplit_once(' ')?;
-    let scheme = front.rsplit([' ', ':']).next().unwrap_or_default().to_ascii_lowercase();
-    let value = value.trim_matches(['"', '\'']);
-    if placeholder(value) || value.contains(['(', ')', '$']) {
-        return None;
-    }
-    let secret = |kind, confidence| Some(Secret { kind, value: Raw::new(value), confidence });
-    match scheme.as_str() {
-        "bearer" if value.len() >= 12 && (looks_random(value) || value.len() >= 20) => secret(&BEARER, Confidence::High),
-        "basic" if value.len() >= 8 && text::base64(value).is_some_and(|bytes| bytes.contains(&b':')) => secret(&BASIC, Confidence::High),
-        "token" | "apikey" if value.len() >= 12 && looks_random(value) && key_means(key) == Meaning::Secret => {
-            secret(&BEARER, Confidence::High)
+    let lower = text.to_ascii_lowercase();
+    for scheme in ["bearer ", "basic ", "token ", "apikey "] {
+        for (at, _) in lower.match_indices(scheme) {
+            let before = lower.get(..at).and_then(|front| front.chars().next_back());
+            let Some(value) = text.get(at + scheme.len()..).map(run) else { continue };
+            if before.is_some_and(|before| before.is_ascii_alphanumeric()) || placeholder(value) {
+                continue;
+            }
+            let kind = match scheme {
+                "bearer " if value.len() >= 12 && (looks_random(value) || value.len() >= 20) => &BEARER,
+                "basic " if value.len() >= 8 && text::base64(value).is_some_and(|bytes| bytes.contains(&b':')) => &BASIC,
+                "token " | "apikey " if looks_random(value) && key_means(key) == Meaning::Secret => &BEARER,
+                _ => continue,
+            };
+            return Some(Secret { kind, value: Raw::new(value), confidence: Confidence::High });
         }
-        _ => None,
     }
+    None
 }
 
 fn by_name(key: &str, text: &str) -> Option<Secret> {

@@ -41,7 +41,12 @@ fn names_count_only_with_entropy() {
     assert_eq!(titles("--api-key", &made(32)), ["secret by its name"]);
     assert_eq!(titles("DB_PASSWORD", "Winter-77-Rain"), ["password"]);
     assert_eq!(titles("Authorization", &format!("Basic {}", "dXNlcjp3aW50ZXI3Nw==")), ["user and password of HTTP basic authentication"]);
+    let headers = format!("{{\"Authorization\": \"Bearer {}\", \"Version\": \"2022-06-28\"}}", made(32));
+    assert_eq!(titles("OPENAPI_MCP_HEADERS", &headers), ["bearer token"]);
     for (key, text) in [
+        ("MAIL_PASSWORD", "bridge-password"),
+        ("RCON_PASSWORD", "あなたのパスワード"),
+        ("ADMIN_TOKEN", "put-token-here"),
         ("SERVICE_TOKEN", "short"),
         ("PROJECT", &made(24)),
         ("TOKEN_FILE", "/run/secrets/token-1234567890ab"),

@@ -163,7 +163,14 @@ fn name_length(text: &str) -> usize {
 pub(crate) fn placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let letters: std::collections::BTreeSet<char> = lower.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
-    letters.len() <= 2 || PLACEHOLDERS.iter().any(|word| lower.contains(word))
+    let foreign = text.chars().any(|c| !c.is_ascii()) && text.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '_'));
+    letters.len() <= 2 || foreign || names_itself(text) || PLACEHOLDERS.iter().any(|word| lower.contains(word))
+}
+
+/// `bridge-password`, `my_api_token`: words of the language that say what belongs there.
+fn names_itself(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_' | ' '));
+    plain && text.split(['-', '_', ' ']).any(|word| matches!(word, "password" | "passwd" | "token" | "secret" | "key" | "apikey" | "value"))
 }
 
 /// What the name of a key promises: by its words, `GITHUB_TOKEN`, `apiKey`, `--api-key`, `X-Api-Key`.
