@@ -17,6 +17,11 @@ use std::path::{Path, PathBuf};
 const FOREIGN: [&str; 6] = [".git", "node_modules", "target", ".venv", "__pycache__", "vendor"];
 /// Directories of one named path that are searched.
 const MAX_DIRECTORIES: usize = 20_000;
+/// No file has more servers, nor more secrets, that are looked at.
+const MAX_SERVERS: usize = 2000;
+const MAX_SECRETS: usize = 500;
+/// Names in a directory.
+const MAX_NAMES: usize = 100_000;
 /// Names of files with servers whose client is not known.
 const LIKELY: [&str; 3] = ["mcp.json", "mcp-config.json", "claude_desktop_config.json"];
 
@@ -253,8 +258,12 @@ impl Collector<'_> {
             return;
         }
         let Ok(listing) = std::fs::read_dir(at) else { return };
-        let mut below: Vec<PathBuf> =
-            listing.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect();
+        let mut below: Vec<PathBuf> = listing
+            .take(MAX_NAMES)
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| entry.path())
+            .collect();
         below.sort();
         for path in below {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -332,7 +341,15 @@ impl Collector<'_> {
             path: lead.path,
             root,
         };
+        if document.servers.len() > MAX_SERVERS {
+            document.servers.truncate(MAX_SERVERS);
+            self.problem(&document.path, None, "too-many-servers", "has more servers than are looked at: some were left out");
+        }
         document.sightings = sightings(&document);
+        if document.sightings.len() > MAX_SECRETS {
+            document.sightings.truncate(MAX_SECRETS);
+            self.problem(&document.path, None, "too-many-secrets", "has more secrets than are told: some were left out");
+        }
         self.documents.push(document);
     }
 

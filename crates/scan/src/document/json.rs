@@ -112,12 +112,12 @@ impl Reader<'_> {
                 return Ok(Value::Map(members));
             }
             let at = self.at;
-            let key = self.string()?.to_string();
+            let key = self.string()?;
             self.space()?;
             self.eat(':')?;
             self.space()?;
             let node = self.value()?;
-            members.push(Member { key, at, node });
+            members.push(Member::new(&key, at, node));
             self.space()?;
             match self.peek() {
                 Some(',') => self.eat(',')?,

@@ -9,6 +9,10 @@ mod yaml;
 
 use crate::raw::Raw;
 
+/// Longer keys are cut: no client has one, and paths are made of them.
+const MAX_KEY: usize = 256;
+/// A path of keys grows no longer.
+const MAX_PATH: usize = 1024;
 /// Nested deeper is refused.
 const MAX_DEPTH: usize = 64;
 /// More values are refused; aliases of YAML count each time.
@@ -119,6 +123,14 @@ impl Position {
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 }
 
+// === impl Member ===
+
+impl Member {
+    fn new(key: &str, at: Position, node: Node) -> Self {
+        Self { key: key.chars().take(MAX_KEY).collect(), at, node }
+    }
+}
+
 // === impl Node ===
 
 impl Node {
@@ -161,9 +173,14 @@ impl Node {
             Value::Text(text) | Value::Number(text) => see(path, last, text.clone(), self.at),
             Value::Bool(truth) => see(path, last, Raw::new(truth.to_string()), self.at),
             Value::Null => {}
+            Value::List(items) if path.len() > MAX_PATH => items.iter().for_each(|item| item.leaves(path, see)),
             Value::List(items) => items.iter().enumerate().for_each(|(at, item)| item.leaves(&format!("{path}[{at}]"), see)),
             Value::Map(members) => {
                 for member in members {
+                    if path.len() > MAX_PATH {
+                        member.node.leaves(path, see);
+                        continue;
+                    }
                     let path = if path.is_empty() { member.key.clone() } else { format!("{path}.{}", member.key) };
                     member.node.leaves(&path, see);
                 }

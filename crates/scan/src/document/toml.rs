@@ -19,7 +19,7 @@ fn map(table: &DeTable<'_>, lines: &Lines<'_>, depth: usize, budget: &mut Budget
     let mut members = Vec::new();
     for (key, value) in table.iter() {
         let at = lines.position(key.span().start);
-        members.push(Member { key: key.get_ref().to_string(), at, node: node(value, lines, depth, budget)? });
+        members.push(Member::new(key.get_ref(), at, node(value, lines, depth, budget)?));
     }
     members.sort_by_key(|member| member.at);
     Ok(Value::Map(members))

@@ -90,7 +90,7 @@ impl Builder {
         match (&mut open.value, open.key.take()) {
             (Value::List(items), _) => items.push(node),
             (Value::Map(members), Some((key, _))) if key == "<<" => merge(members, &node),
-            (Value::Map(members), Some((key, at))) => members.push(Member { key, at, node }),
+            (Value::Map(members), Some((key, at))) => members.push(Member::new(&key, at, node)),
             (_, _) => open.key = Some((name(&node), node.at)),
         }
         Ok(())

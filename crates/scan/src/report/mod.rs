@@ -13,7 +13,7 @@ use crate::estate::{Estate, Problem};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::inert::inert;
 use crate::rules::RULES;
-use crate::secrets::redact;
+use crate::secrets::{covered, redact};
 use doorward_core::secret::sha256;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,10 +61,11 @@ impl Report {
         let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule.check(estate)).collect();
         let sieve = sieve(estate);
         let cover = |text: &str| {
-            sieve.iter().fold(
-                text.to_owned(),
-                |text, (secret, shown)| if text.contains(secret.as_str()) { text.replace(secret.as_str(), shown) } else { text },
-            )
+            let sifted = sieve.iter().fold(text.to_owned(), |text, (secret, shown)| {
+                if text.contains(secret.as_str()) { text.replace(secret.as_str(), shown) } else { text }
+            });
+            // Names and keys are no values, so nobody looked for secrets in them yet.
+            covered("", &sifted)
         };
         for finding in &mut findings {
             finding.shown_through(&cover);

@@ -41,7 +41,8 @@ impl Report {
 
     fn read(&self) -> String {
         if self.files == 0 {
-            return "No configuration of an MCP client was found.".to_owned();
+            let unread = if self.problems.is_empty() { "found" } else { "read" };
+            return format!("No configuration of an MCP client was {unread}.");
         }
         let of = if self.clients.is_empty() { String::new() } else { format!(" of {}", self.clients.join(", ")) };
         format!(

@@ -2,10 +2,12 @@
 //! looked at.
 
 use super::Rule;
+use crate::disk::look;
 use crate::document::Position;
-use crate::estate::Estate;
+use crate::estate::{Document, Estate};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::layout::Os;
+use std::path::Path;
 
 pub(super) static RULE: Rule = Rule {
     id: "DW003",
@@ -21,25 +23,35 @@ fn check(estate: &Estate) -> Vec<Finding> {
         return Vec::new();
     }
     let open = estate.documents.iter().filter(|document| document.rights.readable_by_others() && !document.sightings.is_empty());
-    open.map(|document| {
-        // A private directory above keeps others out, whatever the mode of the file.
-        let closed = closed_above(estate, document);
-        let evidence = format!("mode {:04o}{}", document.rights.mode, if closed { ", though a directory above it is closed" } else { "" });
-        let confidence = if closed { Confidence::Low } else { Confidence::High };
-        Finding::new(&RULE, confidence, document.site(Position::START), document.owner(), evidence)
-            .fixed_by(format!("take the right away: chmod 600 {}", quoted(&document.shown)))
+    open.filter_map(|document| {
+        let (confidence, though) = match above(estate, document) {
+            // Nobody else gets as far as the file.
+            Above::Closed => return None,
+            Above::Group => (Confidence::Low, ", though only a group may enter a directory above it"),
+            Above::Open => (Confidence::High, ""),
+        };
+        let evidence = format!("mode {:04o}{though}", document.rights.mode);
+        let finding = Finding::new(&RULE, confidence, document.site(Position::START), document.owner(), evidence);
+        Some(finding.fixed_by(format!("take the right away: chmod 600 {}", quoted(&document.shown))))
     })
     .collect()
 }
 
-fn closed_above(estate: &Estate, document: &crate::estate::Document) -> bool {
-    document
-        .path
-        .ancestors()
-        .skip(1)
-        .take_while(|above| above.starts_with(&estate.layout.home))
-        .filter_map(crate::disk::look)
-        .any(|rights| rights.mode & 0o001 == 0)
+/// Who may enter the directories above a file.
+enum Above {
+    Open,
+    Group,
+    Closed,
+}
+
+fn above(estate: &Estate, document: &Document) -> Above {
+    let within = |path: &&Path| path.starts_with(&estate.layout.home);
+    let modes = document.path.ancestors().skip(1).take_while(within).filter_map(look).map(|rights| rights.mode);
+    modes.fold(Above::Open, |above, mode| match (above, mode & 0o011) {
+        (Above::Closed, _) | (_, 0) => Above::Closed,
+        (_, 0o010) => Above::Group,
+        (above, _) => above,
+    })
 }
 
 /// A path as a shell takes it.

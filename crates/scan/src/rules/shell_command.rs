@@ -6,7 +6,6 @@ use crate::document::Position;
 use crate::estate::Estate;
 use crate::finding::{Confidence, Finding, Severity};
 use crate::launch::{Shell, launch, script_signs};
-use crate::secrets::covered;
 use crate::server::Server;
 
 pub(super) static RULE: Rule = Rule {
@@ -35,14 +34,14 @@ fn shell(server: &Server) -> Option<(Position, Confidence, String)> {
         let harmless = signs.is_empty() && script.shell == Shell::Cmd;
         return (!harmless).then(|| {
             let confidence = if signs.is_empty() { Confidence::Medium } else { Confidence::High };
-            (script.word.at, confidence, format!("{}: {}", told(text, &signs), covered("", text)))
+            (script.word.at, confidence, format!("{}: {}", told(text, &signs), commands(text)))
         });
     }
     // A command line as one text, with what only a shell understands.
     let command = server.command.as_ref()?;
     let text = command.text.peek();
     let signs: Vec<_> = script_signs(text).into_iter().filter(|_| text.contains(' ')).collect();
-    (!signs.is_empty()).then(|| (command.at, Confidence::High, format!("{}: {}", told(text, &signs), covered("", text))))
+    (!signs.is_empty()).then(|| (command.at, Confidence::High, format!("{}: {}", told(text, &signs), commands(text))))
 }
 
 /// Programs that make headers are started by a shell.
@@ -50,7 +49,21 @@ fn helper(server: &Server) -> Option<(Position, Confidence, String)> {
     let field = server.settings.iter().find(|field| field.key == "headersHelper")?;
     let text = field.text.peek();
     let signs: Vec<_> = script_signs(text).into_iter().filter(|sign| *sign != "$(").collect();
-    (!signs.is_empty()).then(|| (field.at, Confidence::Medium, format!("{}: {}", field.path, covered("", text))))
+    (!signs.is_empty()).then(|| (field.at, Confidence::Medium, format!("{}: {}", field.path, commands(text))))
+}
+
+/// The programs that a script names, not what it gives them: there may be secrets in it that nothing tells.
+fn commands(text: &str) -> String {
+    let first = |part: &str| {
+        let word = part.split_whitespace().find(|word| !word.contains('='))?;
+        let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
+        let plain = name.len() <= 24 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        Some(if plain && !name.is_empty() { name.to_owned() } else { "...".to_owned() })
+    };
+    let mut names: Vec<String> = text.split(['|', '&', ';', '\n', '`', '(']).filter_map(first).collect();
+    let more = names.len() > 6;
+    names.truncate(6);
+    format!("{}{}", names.join(", "), if more { ", ..." } else { "" })
 }
 
 fn told(text: &str, signs: &[&str]) -> &'static str {

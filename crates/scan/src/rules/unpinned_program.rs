@@ -25,7 +25,7 @@ fn check(estate: &Estate) -> Vec<Finding> {
                 Registry::PyPi => "PyPI",
                 Registry::Git => "a repository",
             };
-            let evidence = format!("{}: {} from {from}, {version}", launch.program, package.name);
+            let evidence = format!("{}: {} from {from}, {version}", launch.program, without_user(&package.name));
             found.push(Finding::new(&RULE, Confidence::High, document.site(package.at), document.subject(server), evidence));
         }
         if let Some(image) = launch.container.and_then(|container| container.image)
@@ -36,6 +36,13 @@ fn check(estate: &Estate) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// An address without what stands before its host.
+fn without_user(name: &str) -> String {
+    let Some((scheme, rest)) = name.split_once("://") else { return name.to_owned() };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    format!("{scheme}://{}/{path}", authority.rsplit('@').next().unwrap_or_default())
 }
 
 /// Why an image is another one tomorrow.

@@ -10,7 +10,7 @@ pub(crate) use text::claims;
 use crate::finding::Confidence;
 use crate::raw::Raw;
 use kinds::{BASIC, BEARER, JWT, NAMED, PASSWORD, PEM, PREFIXES, SAS, URL_PASSWORD, URL_QUERY};
-use text::{Meaning, key_means, looks_random, placeholder, without_references};
+use text::{Meaning, front, key_means, looks_random, placeholder, without_references};
 
 /// A secret in a text.
 #[derive(Debug, Clone)]
@@ -19,6 +19,11 @@ pub(crate) struct Secret {
     pub(crate) value: Raw,
     pub(crate) confidence: Confidence,
 }
+
+/// No secret is longer, but for keys in PEM.
+const LONGEST: usize = 4096;
+/// So often one kind is looked for in one text. Who writes more than that does not want to be read.
+const OFTEN: usize = 256;
 
 /// Parameters of URLs that hold secrets.
 const PARAMETERS: [&str; 18] = [
@@ -97,7 +102,7 @@ fn pem(text: &str, found: &mut Vec<Secret>) {
 
 fn prefixed(text: &str, found: &mut Vec<Secret>) {
     for kind in PREFIXES {
-        for (at, _) in text.match_indices(kind.prefix) {
+        for (at, _) in text.match_indices(kind.prefix).take(OFTEN) {
             let before = text.get(..at).and_then(|front| front.chars().next_back());
             let Some(token) = text.get(at..).map(run) else { continue };
             let alone = before.is_none_or(|before| !before.is_ascii_alphanumeric() && !matches!(before, '_' | '-'));
@@ -111,6 +116,7 @@ fn prefixed(text: &str, found: &mut Vec<Secret>) {
 
 /// The characters that tokens are made of.
 fn run(text: &str) -> &str {
+    let text = front(text, LONGEST);
     let end =
         text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.' | '/' | '+' | '=' | '~')).unwrap_or(text.len());
     text.get(..end).unwrap_or_default().trim_end_matches('.')
@@ -130,7 +136,7 @@ fn fits(kind: &Kind, token: &str) -> bool {
 }
 
 fn tokens_of_json(text: &str, found: &mut Vec<Secret>) {
-    for (at, _) in text.match_indices(JWT.prefix) {
+    for (at, _) in text.match_indices(JWT.prefix).take(OFTEN) {
         let before = text.get(..at).and_then(|front| front.chars().next_back());
         let Some(token) = text.get(at..).map(run) else { continue };
         let alone = before.is_none_or(|before| !before.is_ascii_alphanumeric());
@@ -141,8 +147,8 @@ fn tokens_of_json(text: &str, found: &mut Vec<Secret>) {
 }
 
 fn urls(text: &str, found: &mut Vec<Secret>) {
-    for (at, _) in text.match_indices("://") {
-        let rest = text.get(at + 3..).unwrap_or_default();
+    for (at, _) in text.match_indices("://").take(OFTEN) {
+        let rest = front(text.get(at + 3..).unwrap_or_default(), LONGEST);
         let url = rest.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')).next().unwrap_or_default();
         let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
         if let Some((user, _)) = authority.rsplit_once('@') {
@@ -183,7 +189,7 @@ fn common(password: &str) -> bool {
 fn by_scheme(key: &str, text: &str) -> Option<Secret> {
     let lower = text.to_ascii_lowercase();
     for scheme in ["bearer ", "basic ", "token ", "apikey "] {
-        for (at, _) in lower.match_indices(scheme) {
+        for (at, _) in lower.match_indices(scheme).take(OFTEN) {
             let before = lower.get(..at).and_then(|front| front.chars().next_back());
             let Some(value) = text.get(at + scheme.len()..).map(run) else { continue };
             if before.is_some_and(|before| before.is_ascii_alphanumeric()) || placeholder(value) {

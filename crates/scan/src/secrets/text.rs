@@ -121,15 +121,24 @@ pub(crate) fn without_references(text: &str) -> String {
     out
 }
 
+/// No reference is longer.
+const REFERENCE: usize = 256;
+
+/// The beginning of a text, of at most this many bytes.
+pub(super) fn front(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
 /// The length in bytes of a reference at the beginning of a text, 0 if there is none.
 fn reference(text: &str) -> usize {
     let closed = |open: &str, close: &str| {
-        text.strip_prefix(open).and_then(|rest| rest.find(close).map(|end| (rest, end))).filter(|(rest, end)| {
-            rest.get(..*end).is_some_and(|inside| !inside.is_empty() && inside.len() <= 256 && !inside.contains('\n'))
-        })
+        // Looked for a short way only: a text of nothing but openings must not be read to its end for each.
+        let rest = front(text.strip_prefix(open)?, REFERENCE);
+        rest.find(close).filter(|end| *end > 0 && rest.get(..*end).is_some_and(|inside| !inside.contains('\n')))
     };
     for (open, close) in [("${{", "}}"), ("{{", "}}"), ("${", "}"), ("$(", ")")] {
-        if let Some((_, end)) = closed(open, close) {
+        if let Some(end) = closed(open, close) {
             return open.len() + end + close.len();
         }
     }
@@ -163,7 +172,7 @@ fn name_length(text: &str) -> usize {
 pub(crate) fn placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let letters: std::collections::BTreeSet<char> = lower.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
-    let foreign = text.chars().any(|c| !c.is_ascii()) && text.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '_'));
+    let foreign = !text.is_ascii() && text.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '_'));
     letters.len() <= 2 || foreign || names_itself(text) || PLACEHOLDERS.iter().any(|word| lower.contains(word))
 }
 
