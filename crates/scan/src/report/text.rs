@@ -25,8 +25,8 @@ impl Report {
         let _ = writeln!(out, "{}\n", self.read());
         let mut explained = BTreeSet::new();
         for finding in &self.findings {
-            let first = explained.insert(finding.id());
-            one(&mut out, finding, first, width.max(60), color);
+            let why = explained.insert(finding.id()).then_some(finding.rule.why);
+            one(&mut out, finding, why, width.max(60), color);
         }
         for problem in &self.problems {
             let at = problem.at.map_or_else(String::new, |at| format!(":{}:{}", at.line, at.column));
@@ -70,7 +70,7 @@ impl Report {
     }
 }
 
-fn one(out: &mut String, finding: &Finding, first: bool, width: usize, color: Color) {
+fn one(out: &mut String, finding: &Finding, why: Option<&str>, width: usize, color: Color) {
     let label = match finding.severity() {
         Severity::High => paint("HIGH", "31;1", color),
         Severity::Medium => paint("MED ", "33;1", color),
@@ -95,8 +95,8 @@ fn one(out: &mut String, finding: &Finding, first: bool, width: usize, color: Co
     if finding.also.len() > 5 {
         let _ = writeln!(out, "{gap}also  in {} more places", finding.also.len() - 5);
     }
-    if first {
-        paragraph(out, &format!("{gap}why   "), INDENT + 6, finding.rule.why, width);
+    if let Some(why) = why {
+        paragraph(out, &format!("{gap}why   "), INDENT + 6, why, width);
     }
     paragraph(out, &format!("{gap}fix   "), INDENT + 6, &finding.fix, width);
     out.push('\n');
