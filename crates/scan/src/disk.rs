@@ -111,6 +111,15 @@ fn real(path: &Path, root: &Path) -> Result<Option<PathBuf>, Trouble> {
     if real.starts_with(root) { Ok(Some(real)) } else { Err(Trouble::LinkOut) }
 }
 
+/// Directories under which looking at a name can make the system ask the network for it.
+const REMOTE: [&str; 6] = ["/net", "/afs", "/Network", "/Volumes", "/mnt", "/media"];
+
+/// Whether looking at a path stays on this computer.
+pub(crate) fn is_local(path: &Path) -> bool {
+    let remote = REMOTE.iter().any(|root| path.starts_with(root));
+    !remote && !path.as_os_str().as_encoded_bytes().starts_with(b"//") && !path.components().any(|part| part.as_os_str() == "..")
+}
+
 /// Who may do what, without reading. `None` if there is nothing.
 pub(crate) fn look(path: &Path) -> Option<Rights> {
     fs::metadata(path).ok().map(|found| rights(&found))
@@ -260,6 +269,14 @@ mod tests {
     fn stars_match_parts_of_names() {
         assert!(matches("*.config.toml", "work.config.toml") && matches("a*c*e", "abcde") && matches("*", ""));
         assert!(!matches("*.json", "a.jsonc") && !matches("a*", "b"));
+    }
+
+    #[test]
+    fn scn_03_names_that_ask_the_network_are_not_looked_at() {
+        for path in ["/net/evil.test/x", "//evil.test/share/x", "/home/../net/evil.test/x", "/mnt/x"] {
+            assert!(!is_local(Path::new(path)), "{path}");
+        }
+        assert!(is_local(Path::new("/home/me/net/x")) && is_local(Path::new("/netx")));
     }
 
     #[test]

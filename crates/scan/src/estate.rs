@@ -150,7 +150,9 @@ pub(crate) fn collect(request: &Request) -> Estate {
         collector.target(target);
     }
     let named: Vec<PathBuf> = collector.documents.iter().flat_map(|document| credentials_of(document, &request.layout)).collect();
-    for path in named {
+    // An entry decides neither what is read elsewhere nor whether a file there exists.
+    let own = |path: &PathBuf| path.starts_with(&request.layout.home) || request.paths.iter().any(|target| path.starts_with(&target.path));
+    for path in named.into_iter().filter(own) {
         let root =
             if path.starts_with(&request.layout.home) { request.layout.home.clone() } else { path.parent().unwrap_or(&path).to_owned() };
         collector.read(Lead { path, root, kind: Kind::Credential, scope: Scope::Named, servers: &[] });

@@ -3,7 +3,7 @@
 
 use super::Rule;
 use super::open_file::quoted;
-use crate::disk::look;
+use crate::disk::{is_local, look};
 use crate::estate::{Document, Estate};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::launch::launch;
@@ -77,5 +77,6 @@ fn programs(estate: &Estate, document: &Document, server: &Server) -> BTreeSet<P
     let mut paths: BTreeSet<PathBuf> =
         texts.iter().filter(|text| !text.contains("://")).filter_map(|text| estate.layout.meant(text, base.as_deref())).collect();
     paths.extend(base);
+    paths.retain(|path| is_local(path));
     paths
 }

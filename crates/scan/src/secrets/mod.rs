@@ -10,7 +10,7 @@ pub(crate) use text::claims;
 use crate::finding::Confidence;
 use crate::raw::Raw;
 use kinds::{BASIC, BEARER, JWT, NAMED, PASSWORD, PEM, PREFIXES, SAS, URL_PASSWORD, URL_QUERY};
-use text::{Meaning, front, key_means, looks_random, placeholder, without_references};
+use text::{Meaning, front, key_means, looks_random, looks_very_random, placeholder, without_references};
 
 /// A secret in a text.
 #[derive(Debug, Clone)]
@@ -218,6 +218,7 @@ fn by_name(key: &str, text: &str) -> Option<Secret> {
             secret(&PASSWORD, Confidence::Medium)
         }
         Meaning::Secret if looks_random(value) => secret(&NAMED, Confidence::Medium),
+        Meaning::Perhaps if looks_very_random(value) => secret(&NAMED, Confidence::Medium),
         _ => None,
     }
 }

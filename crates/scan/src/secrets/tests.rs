@@ -44,6 +44,8 @@ fn names_count_only_with_entropy() {
     let headers = format!("{{\"Authorization\": \"Bearer {}\", \"Version\": \"2022-06-28\"}}", made(32));
     assert_eq!(titles("OPENAPI_MCP_HEADERS", &headers), ["bearer token"]);
     for (key, text) in [
+        ("CACHE_KEY", "v1-app-2024-01"),
+        ("PROJECT_KEY", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
         ("MAIL_PASSWORD", "bridge-password"),
         ("RCON_PASSWORD", "あなたのパスワード"),
         ("ADMIN_TOKEN", "put-token-here"),

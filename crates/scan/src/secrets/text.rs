@@ -7,11 +7,12 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     Secret,
+    Perhaps,
     Password,
     Nothing,
 }
 
-const SECRET: [&str; 17] = [
+const SECRET: [&str; 14] = [
     "token",
     "secret",
     "apikey",
@@ -20,16 +21,15 @@ const SECRET: [&str; 17] = [
     "accesskey",
     "private_key",
     "privatekey",
-    "auth",
     "authorization",
     "credential",
     "credentials",
     "bearer",
-    "pat",
-    "key",
-    "cookie",
-    "signature",
+    "secret_key",
+    "encryption_key",
 ];
+/// Words that mean a secret as often as not: an identifier, a scheme, a name in a cache.
+const PERHAPS: [&str; 6] = ["key", "auth", "pat", "cookie", "signature", "seed"];
 const PASSWORD: [&str; 5] = ["password", "passwd", "pwd", "pass", "passphrase"];
 /// A key with one of these words names something about a secret.
 const ABOUT: [&str; 42] = [
@@ -191,7 +191,12 @@ pub(crate) fn key_means(key: &str) -> Meaning {
         return Meaning::Password;
     }
     let about = words.last().is_some_and(|last| ABOUT.contains(&last.as_str())) || has(&["max", "public", "limit", "count"]);
-    if (has(&SECRET) || pair) && !about { Meaning::Secret } else { Meaning::Nothing }
+    match (has(&SECRET) || pair, has(&PERHAPS)) {
+        _ if about => Meaning::Nothing,
+        (true, _) => Meaning::Secret,
+        (false, true) => Meaning::Perhaps,
+        (false, false) => Meaning::Nothing,
+    }
 }
 
 fn words(key: &str) -> Vec<String> {
@@ -225,6 +230,12 @@ pub(crate) fn looks_random(text: &str) -> bool {
     let mixed = (digits > 0 && (upper || lower)) || (upper && lower && length >= 24);
     // A date, a version or a port in a word of the language is no machine's doing.
     mixed && (digits >= 2 || length >= 24) && !is_path(text) && bits(text) >= 40.0
+}
+
+/// Random enough to be a secret under a name that says little: long, and no identifier of the usual form.
+pub(crate) fn looks_very_random(text: &str) -> bool {
+    let uuid = text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    looks_random(text) && text.len() >= 20 && bits(text) >= 64.0 && !uuid
 }
 
 /// Shannon entropy of the characters, times their number.

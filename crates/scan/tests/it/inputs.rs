@@ -158,6 +158,19 @@ fn scn_03_links_lead_nowhere_else() {
 }
 
 #[test]
+fn scn_03_an_entry_does_not_decide_what_is_read_elsewhere() {
+    let mut stage = Stage::new();
+    stage.plant(&planted("/elsewhere/adc.json", r#"{"token_url": "https://evil.test/"}"#));
+    let outside = stage.path("/elsewhere/adc.json").to_string_lossy().into_owned();
+    let entry =
+        |path: &str| format!(r#"{{"mcpServers": {{"a": {{"command": "x", "env": {{"GOOGLE_APPLICATION_CREDENTIALS": "{path}"}}}}}}}}"#);
+    stage.plant(&planted("~/.cursor/mcp.json", &entry(&outside)));
+    stage.plant(&planted("~/.kimi/mcp.json", &entry("~/../root/elsewhere/adc.json")));
+    let report = stage.scan();
+    assert!(report.findings().is_empty() && !report.text(80, Color::Plain).contains("evil.test"));
+}
+
+#[test]
 fn scn_03_files_that_are_none_are_named_and_skipped() {
     let mut stage = Stage::new();
     stage.plant(&planted("~/.cursor/mcp.json", "{ \"mcpServers\": { \"a\": { \"env\": { \"T\": \"@@github@@\" } "));
