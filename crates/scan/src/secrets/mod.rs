@@ -105,7 +105,9 @@ fn prefixed(text: &str, found: &mut Vec<Secret>) {
         for (at, _) in text.match_indices(kind.prefix).take(OFTEN) {
             let before = text.get(..at).and_then(|front| front.chars().next_back());
             let Some(token) = text.get(at..).map(run) else { continue };
-            let alone = before.is_none_or(|before| !before.is_ascii_alphanumeric() && !matches!(before, '_' | '-'));
+            // What is unmistakable may hang on another word: `--token-ghp_..`; `sk-` may not.
+            let distinct = kind.prefix.len() >= 4 && kind.prefix.ends_with(['_', '-']);
+            let alone = before.is_none_or(|before| !before.is_ascii_alphanumeric() && (distinct || !matches!(before, '_' | '-')));
             let body = token.strip_prefix(kind.prefix).unwrap_or_default();
             if alone && token.len() >= kind.least && !placeholder(body) && varied(body) && fits(kind, token) {
                 add(found, kind, token, Confidence::High);

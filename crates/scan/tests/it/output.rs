@@ -111,6 +111,18 @@ fn scn_03_a_secret_is_covered_wherever_it_stands() {
 }
 
 #[test]
+fn scn_03_a_token_in_a_name_or_a_key_is_covered() {
+    let mut stage = Stage::new();
+    stage.plant(&planted(
+        "~/.cursor/mcp.json",
+        r#"{"mcpServers": {"@@slack@@": {"command": "uvx", "args": ["a-mcp"], "skip-tls-verify-@@gitlab@@": true, "trust": true}}}"#,
+    ));
+    let report = stage.scan();
+    assert_eq!(report.findings().len(), 3);
+    stage.assert_no_secret_in(&all_forms(&report), "a report");
+}
+
+#[test]
 fn scn_03_a_hostile_file_costs_little() {
     let mut stage = Stage::new();
     let long = |text: &str| format!("{{\"mcpServers\": {{\"a\": {{\"command\": \"{}\"}}}}}}", text.repeat((1 << 19) / text.len()));
