@@ -225,7 +225,13 @@ fn strings(key: &str, node: &Node) -> Vec<Field> {
 pub(crate) fn approvals(root: &Node, client: Option<&Client>) -> Vec<Approval> {
     let mut found = Vec::new();
     let mut all = |path: &str, node: &Node| found.push(Approval { path: path.to_owned(), reach: Reach::All, at: node.at });
-    for switch in ["chat.tools.autoApprove", "chat.tools.global.autoApprove", "enableAllProjectMcpServers", "autoApproveAll"] {
+    for switch in [
+        "chat.tools.autoApprove",
+        "chat.tools.global.autoApprove",
+        "enableAllProjectMcpServers",
+        "amp.dangerouslyAllowAll",
+        "autoApproveAll",
+    ] {
         if let Some(node) = root.child(switch).filter(|node| node.truth() == Some(true)) {
             all(switch, node);
         }
