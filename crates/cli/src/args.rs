@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, serve, server, status, version};
+use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, scan, serve, server, status, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -75,6 +75,8 @@ pub enum Command {
     /// Check, show, test and explain the rules
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Find what is wrong in the MCP set-ups of this computer, or in a repository
+    Scan(scan::Arguments),
     /// Check, show and describe the configuration
     #[command(subcommand)]
     Config(config::Command),

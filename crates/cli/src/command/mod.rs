@@ -11,6 +11,7 @@ pub mod keys;
 pub mod laptop;
 pub mod man;
 pub mod policy;
+pub mod scan;
 pub mod serve;
 pub mod server;
 pub mod status;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Apikey(command) => apikey::run(&command, global, console),
         Command::Bridge(arguments) => bridge::run(&arguments, console),
         Command::Policy(command) => policy::run(&command, global, console),
+        Command::Scan(arguments) => scan::run(&arguments, console),
         Command::Keys(command) => keys::run(&command, global, console),
         Command::Status(arguments) => status::run(&arguments, global, console),
         Command::Doctor(arguments) => doctor::run(&arguments, global, console),
