@@ -79,7 +79,9 @@ impl Gateway {
         let era = intent.permit().call().era();
         let now = self.env.now();
         let (response, outcome) = match carried {
-            Ok(Reply::Stream(streaming)) => return self.stream(intent, *streaming, walk, principal).await,
+            Ok(Reply::Stream(streaming)) => {
+                return Box::pin(self.stream(intent, *streaming, walk, principal)).await;
+            }
             Ok(Reply::Rest(reading)) => {
                 let (send, receive) = mpsc::channel(WAITING);
                 self.tasks.spawn(reading.run(send));

@@ -213,7 +213,7 @@ impl Gateway {
             let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await);
             let of = Arc::clone(&upstream);
             // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
-            let reading = self.tasks.run(async move {
+            let reading = Box::pin(self.tasks.run(async move {
                 held.view = None;
                 let read = read(&of, &tasks, secret, approved, family).await.map(Arc::new);
                 match &read {
@@ -228,7 +228,7 @@ impl Gateway {
                     }
                 }
                 (held, read)
-            });
+            }));
             let (back, read) = reading.await.map_err(|_| Fault::Incomplete)?;
             (held, fresh) = (back, Some(read?));
         }

@@ -69,7 +69,7 @@ impl Gateway {
         let mut walk = Walk::new(&inbound, gone);
         let entered = match self.enter(&mut inbound, &mut walk).await {
             Ok(Entered { asked: Asked::Batch(elements), caller, server, claimed }) => {
-                return self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk).await;
+                return Box::pin(self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk)).await;
             }
             Ok(entered) => entered,
             Err(stopped) => return self.stopped(stopped, &walk).await,

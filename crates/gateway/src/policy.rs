@@ -55,7 +55,7 @@ impl Gateway {
             }
         }
         if call.method() != Method::ToolsCall {
-            let narrowed = self.tool_of_task(&bound, &call, walk).await;
+            let narrowed = Box::pin(self.tool_of_task(&bound, &call, walk)).await;
             tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
         }
         let facts = self.facts(&bound, walk, tool);

@@ -109,7 +109,7 @@ impl Gateway {
                 live.keep(stored.clone());
             }
             if live.should_touch() {
-                self.store.touch_session(&digest, &user, now).await.ok();
+                Box::pin(self.store.touch_session(&digest, &user, now)).await.ok();
             }
         }
         Ok(bound)
@@ -157,7 +157,7 @@ impl Gateway {
             opened.own_tasks = own.map_err(|error| no_tasks(&error))?;
         }
         if call.method() == Method::Listen {
-            self.resolve_listen(call, &owner, &mut opened).await?;
+            Box::pin(self.resolve_listen(call, &owner, &mut opened)).await?;
         }
         Ok(opened)
     }

@@ -345,7 +345,7 @@ impl Relay {
             }
             ResultType::Task if self.method == Method::ToolsCall && self.declares_extension("io.modelcontextprotocol/tasks") => {
                 let Some(upstream) = text(&result, "taskId") else { return Err(Fault::Incomplete) };
-                let gateway = self.mint_task(upstream).await?;
+                let gateway = Box::pin(self.mint_task(upstream)).await?;
                 return Ok(Ok(
                     result.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&gateway)) } else { Edit::Keep }, &[])
                 ));
@@ -391,7 +391,7 @@ impl Relay {
             && let Some(task) = result.member("task").filter(RawJson::is_object)
         {
             let Some(upstream) = text(&task, "taskId") else { return Err(Fault::Incomplete) };
-            let gateway = RawJson::string(&self.mint_task(upstream).await?);
+            let gateway = RawJson::string(&Box::pin(self.mint_task(upstream)).await?);
             let task = task.edited(|key, _| if key == "taskId" { Edit::Replace(gateway.clone()) } else { Edit::Keep }, &[]);
             result = result.edited(|key, _| if key == "task" { Edit::Replace(task.clone()) } else { Edit::Keep }, &[]);
         }

@@ -95,13 +95,14 @@ impl Gateway {
         let name = outgoing.bound().server().clone();
         let upstream = self.upstreams.find(&name).cloned().ok_or_else(|| Fault::Child("not configured").refusal(name.as_str()))?;
         let call = outgoing.call();
+        // In boxes of their own: a call does not carry the room for what it is not.
         let sent = match call.form() {
-            Form::Answer { id, body } => self.pass_answer(&upstream, &outgoing, id, body).await,
-            Form::Notification => self.pass_notification(&upstream, &outgoing, walk).await,
-            Form::OpenStream { last_event_id } => return self.open_stream(&upstream, &outgoing, last_event_id.as_deref()).await,
-            Form::EndSession => Ok(self.end_session(&upstream, &outgoing).await),
+            Form::Answer { id, body } => Box::pin(self.pass_answer(&upstream, &outgoing, id, body)).await,
+            Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing, walk)).await,
+            Form::OpenStream { last_event_id } => return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref())).await,
+            Form::EndSession => Ok(Box::pin(self.end_session(&upstream, &outgoing)).await),
             Form::Request(_) => match call.method() {
-                Method::Initialize => self.initialize(&upstream, &outgoing).await,
+                Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
                 Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, walk).await,
                 Method::TasksList => Ok(Self::own_tasks(outgoing.call(), &walk.opened.own_tasks)),
@@ -170,7 +171,7 @@ impl Gateway {
         let mut sent = self.send(upstream, &way, &request).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
-            way = self.restore(upstream, outgoing, &way).await?;
+            way = Box::pin(self.restore(upstream, outgoing, &way)).await?;
             sent = self.send(upstream, &way, &request).await;
         }
         let exchange = sent?;
