@@ -1,0 +1,25 @@
+//! The real program where things fail around it: two processes over one database, databases that fail, children, full logs.
+#![cfg(test)]
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot set its stage has failed")]
+
+#[expect(dead_code, reason = "not everything is needed here")]
+#[path = "../it/house.rs"]
+mod house;
+
+mod client;
+mod postgres;
+mod replicas;
+
+use std::time::{Duration, Instant};
+
+/// Asks again until it holds, at most this long.
+pub(crate) fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !holds() {
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
+}
