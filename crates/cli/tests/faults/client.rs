@@ -1,4 +1,5 @@
 //! A client of both eras that shares nothing with Doorward's own: blocking, a connection for each request.
+#![expect(clippy::needless_pass_by_value, reason = "callers write the JSON in place")]
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -71,7 +72,10 @@ impl Client {
     /// Opens the stream of a session.
     pub(crate) fn stream(&self, session: &str) -> BufReader<TcpStream> {
         let mut line = self.connect();
-        line.write_all(self.head("GET", &format!("{}Accept: text/event-stream\r\nConnection: close\r\n\r\n", in_session(session))).as_bytes()).expect("sent");
+        line.write_all(
+            self.head("GET", &format!("{}Accept: text/event-stream\r\nConnection: close\r\n\r\n", in_session(session))).as_bytes(),
+        )
+        .expect("sent");
         let mut reader = BufReader::new(line);
         let mut first = String::new();
         reader.read_line(&mut first).expect("a status");
@@ -125,7 +129,11 @@ fn read(mut line: TcpStream, begun: Instant) -> Reply {
 
 impl Reply {
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(": ")).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
     }
 
     /// The JSON-RPC message: the body, or the last event of it. Chunks are cut between events, so lines stay whole.

@@ -1,13 +1,14 @@
 //! The real program where things fail around it: two processes over one database, databases that fail, children, full logs.
 #![cfg(test)]
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot set its stage has failed")]
 
 #[expect(dead_code, reason = "not everything is needed here")]
 #[path = "../it/house.rs"]
 mod house;
 
 mod client;
+mod database;
 mod postgres;
+mod proxy;
 mod replicas;
 
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 use super::client::{Client, Reply};
 use super::house::{Gateway, House};
 use super::postgres::Database;
+use super::proxy::{Mode, Proxy};
 use super::within;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
@@ -15,6 +16,8 @@ struct Pair {
     houses: [House; 2],
     gateways: [Gateway; 2],
     lax: Lax,
+    /// Between B and the database.
+    proxy: Proxy,
     // Last: the gateways are gone before their database is.
     _database: Database,
 }
@@ -26,10 +29,10 @@ impl Pair {
         let database = Database::new()?;
         let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("an upstream");
         let houses = [House::empty(), House::empty()];
-        for house in &houses {
+        let proxy = Proxy::start(database.address());
+        for (house, url) in houses.iter().zip([database.url(), database.url_at(&proxy.address)]) {
             let toml = format!(
-                "[listen]\naddress = \"127.0.0.1:0\"\n[store]\nurl = \"{}\"\n[server.fixture]\nurl = \"{}\"\n{more}\n",
-                database.url(),
+                "[listen]\naddress = \"127.0.0.1:0\"\n[store]\nurl = \"{url}\"\n[server.fixture]\nurl = \"{}\"\n{more}\n",
                 lax.url()
             );
             house.file("doorward.toml", &toml);
@@ -40,7 +43,7 @@ impl Pair {
         house_key(&houses[1], &key);
         let second = houses[1].listen();
         lax.forget();
-        Some(Self { houses, gateways: [first, second], lax, _database: database })
+        Some(Self { houses, gateways: [first, second], lax, proxy, _database: database })
     }
 
     /// A key of a user, as clients of A and of B.
@@ -48,6 +51,16 @@ impl Pair {
         let said = self.houses[0].run(&["apikey", "create", "--user", name, "--label", name, "--grant", "read,write,destructive"]);
         assert_eq!(said.exit, 0, "{said}");
         [0, 1].map(|at: usize| Client::new(&self.gateways[at].url, &said.out))
+    }
+
+    /// At A.
+    fn revoke(&self, label: &str) {
+        let listed = self.houses[0].run(&["apikey", "list", "--json"]).out;
+        let keys: Value = serde_json::from_str(&listed).unwrap_or_else(|error| panic!("{error}: {listed}"));
+        let all = keys["keys"].as_array().unwrap_or_else(|| panic!("{keys}"));
+        let id = all.iter().find(|key| key["label"] == label).expect("a key")["id"].as_str().expect("an id");
+        let said = self.houses[0].run(&["apikey", "revoke", id]);
+        assert_eq!(said.exit, 0, "{said}");
     }
 
     /// Each replica's record is a whole one.
@@ -131,7 +144,8 @@ async fn ses_02_a_session_of_one_replica_is_its_owners_at_the_other() {
         let reply = client.legacy(&session, "tools/call", echo.clone());
         assert!(reply.is_good(), "served at both: {reply:?}");
     }
-    let upstream: Vec<_> = pair.lax.seen_method("tools/call").iter().map(|heard| heard.field("mcp-session-id").map(str::to_owned)).collect();
+    let upstream: Vec<_> =
+        pair.lax.seen_method("tools/call").iter().map(|heard| heard.field("mcp-session-id").map(str::to_owned)).collect();
     assert!(upstream.len() == 2 && upstream[0].is_some() && upstream[0] == upstream[1], "one session of the server: {upstream:?}");
     for client in &bob {
         assert_eq!(client.legacy(&session, "tools/call", echo.clone()).status, 404, "and nobody else's");
@@ -161,13 +175,8 @@ async fn flt_10_a_revocation_at_one_replica_counts_at_the_other_within_five_seco
     for client in alice.iter().chain(&bob) {
         assert!(client.call("echo", json!({ "text": "x" })).is_good());
     }
-    let listed = pair.houses[0].run(&["apikey", "list", "--json"]).out;
-    let keys: Value = serde_json::from_str(&listed).unwrap_or_else(|error| panic!("{error}: {listed}"));
-    let all = keys["keys"].as_array().unwrap_or_else(|| panic!("{keys}"));
-    let id = all.iter().find(|key| key["label"] == "alice").expect("hers")["id"].as_str().expect("an id").to_owned();
-    let said = pair.houses[0].run(&["apikey", "revoke", &id]);
+    pair.revoke("alice");
     let revoked = Instant::now();
-    assert_eq!(said.exit, 0, "{said}");
     for client in &alice {
         assert!(within(SECONDS_5.saturating_sub(revoked.elapsed()), || client.call("echo", json!({})).status == 401));
     }
@@ -182,5 +191,43 @@ async fn flt_10_a_revocation_at_one_replica_counts_at_the_other_within_five_seco
     std::io::Read::read_to_string(&mut stream, &mut rest).expect("the stream ends");
     assert!(revoked.elapsed() < Duration::from_secs(30), "{:?}", revoked.elapsed());
     assert!(bob.iter().all(|client| client.call("echo", json!({ "text": "x" })).is_good()), "others go on");
+    pair.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_10_a_replica_that_is_cut_off_serves_nobody_and_then_knows_what_it_missed() {
+    let Some(pair) = Pair::open("").await else { return };
+    let (alice, bob) = (pair.user("alice"), pair.user("bob"));
+    let asked = bob[1].call("ask", json!({ "message": "m" }));
+    let state = asked.result()["requestState"].as_str().expect("a state").to_owned();
+    let answer = json!({
+        "name": "ask", "arguments": { "message": "m" }, "requestState": state,
+        "inputResponses": { "name": { "action": "accept", "content": { "name": "bob" } } },
+    });
+    for client in alice.iter().chain(&bob) {
+        assert!(client.call("echo", json!({ "text": "x" })).is_good());
+    }
+    pair.proxy.set(Mode::Cut);
+    let cut = Instant::now();
+    pair.revoke("alice");
+    assert!(within(SECONDS_5, || alice[0].call("echo", json!({})).status == 401));
+    assert_eq!(bob[1].modern("tools/call", answer.clone()).status, 503, "what counts once is not used without the database");
+    assert!(bob[0].modern("tools/call", answer.clone()).is_good(), "A goes on");
+    // What B read before is believed five seconds, whatever happens elsewhere.
+    for client in [&alice[1], &bob[1]] {
+        assert!(within(Duration::from_secs(8).saturating_sub(cut.elapsed()), || client.call("echo", json!({})).status == 503));
+        assert_eq!(client.initialize().status, 503);
+    }
+    pair.lax.forget();
+    assert!(within(Duration::from_secs(2), || alice[1].call("echo", json!({})).status == 503 && bob[1].get("/readyz") == 503));
+    assert!(pair.lax.seen_method("tools/call").is_empty());
+    pair.proxy.set(Mode::Pass);
+    let healed = within(SECONDS_5 * 2, || {
+        let status = alice[1].call("echo", json!({})).status;
+        assert!(matches!(status, 401 | 503), "she was revoked meanwhile: {status}");
+        status == 401 && bob[1].call("echo", json!({ "text": "x" })).is_good()
+    });
+    assert!(healed);
+    assert_eq!(bob[1].modern("tools/call", answer).code(), -32602, "used at A");
     pair.close();
 }
