@@ -3,7 +3,8 @@
 //! A record is one write(2) on the caller's thread, under one lock. With [`Durability::Fsync`] the caller then waits
 //! until one thread has synced past its record; all who wait share that sync. After a failed write the chain and the
 //! file are as before, and the next write may succeed. After a failed sync nobody knows what the disk holds: the file
-//! is not written again.
+//! is not written again. A disk that does not answer costs the one who writes their thread; all others are refused in
+//! time, and nothing has an effect until it answers (AUD-02).
 
 use super::medium::{self, Medium};
 use doorward_core::audit::chain::{Chain, Digests, WriterId};
@@ -23,13 +24,18 @@ use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// Outcomes that could not be written are remembered up to this number; the rest is found at the next start.
 const MAX_LEFT_OVER: usize = 65_536;
+
+/// So long somebody waits for their turn to write, on a thread of the runtime.
+const TURN: Duration = Duration::from_secs(1);
+/// So long somebody waits until the disk has confirmed their record.
+const CONFIRMED: Duration = Duration::from_secs(5);
 
 /// When a record counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +81,9 @@ pub enum Cause {
     /// A sync failed: this file is done.
     #[error("the disk did not confirm a record; the file is not written again")]
     Sync,
+    /// The disk does not answer; it may yet.
+    #[error("the disk does not answer")]
+    Stuck,
     /// The seal could not be made.
     #[error("the seal could not be made")]
     Seal,
@@ -107,12 +116,28 @@ pub enum OpenError {
 }
 
 struct Shared {
-    desk: Mutex<Desk>,
+    /// Nothing while somebody writes: the lock itself is never held over a write, so that waiting for it can end.
+    desk: Mutex<Option<Box<Desk>>>,
+    free: Condvar,
+    /// Not at the desk, which may be out of reach.
+    owed: Mutex<Vec<OpenIntent>>,
     durability: Durability,
     failing: AtomicBool,
+    /// Somebody waited in vain for whoever writes now.
+    stuck: AtomicBool,
+    /// Whoever wrote panicked.
+    broken: AtomicBool,
+    /// The last record that was not confirmed in time.
+    late: AtomicU64,
     written: Arc<AtomicU64>,
     synced: watch::Receiver<Synced>,
     syncer: Option<Syncer>,
+}
+
+/// Somebody's turn at the desk. It is put back when the turn ends.
+struct Turn<'a> {
+    shared: &'a Shared,
+    desk: Option<Box<Desk>>,
 }
 
 /// The thread that syncs, and how to ask it.
@@ -185,9 +210,14 @@ impl Recorder {
         let counter = Arc::clone(&written);
         let thread = std::thread::Builder::new().name("audit-sync".into()).spawn(move || keep_synced(&asked, &counter, &announce, sync))?;
         let shared = Shared {
-            desk: Mutex::new(desk),
+            desk: Mutex::new(Some(Box::new(desk))),
+            free: Condvar::new(),
+            owed: Mutex::default(),
             durability,
             failing: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            late: AtomicU64::new(0),
             written,
             synced,
             syncer: Some(Syncer { wake, thread }),
@@ -200,8 +230,10 @@ impl Recorder {
     /// # Errors
     /// [`Unrecorded`]: there must be no effect.
     pub async fn intend(&self, permit: Permit, principal: &Principal, id: CorrelationId, now: Timestamp) -> Result<Intent, Unrecorded> {
+        self.shared.answers()?;
         let (intent, seq) = self.shared.write(None, now, |chain| chain.intend(permit, principal, id, now))?;
-        self.shared.durable(seq).await.map(|()| intent)
+        let durable = self.shared.durable(seq).await;
+        durable.inspect_err(|_| self.shared.owe(intent.open())).map(|()| intent)
     }
 
     /// Records what became of an intent. If that fails it is recorded as unknown as soon as writing works again.
@@ -222,7 +254,8 @@ impl Recorder {
             let (receipt, ongoing, line) = chain.opened(intent, outcome, now);
             ((receipt, ongoing), line)
         })?;
-        self.shared.durable(seq).await.map(|()| witnesses)
+        let durable = self.shared.durable(seq).await;
+        durable.inspect_err(|_| self.shared.owe(witnesses.1.intent().open())).map(|()| witnesses)
     }
 
     /// Records how a stream ended.
@@ -240,6 +273,7 @@ impl Recorder {
     /// # Errors
     /// [`Unrecorded`]: the refusal must not leave either; send [`Unrecorded::response`].
     pub async fn refused(&self, refusal: &Refusal, id: CorrelationId, now: Timestamp) -> Result<Receipt, Unrecorded> {
+        self.shared.answers()?;
         let (receipt, seq) = self.shared.write(None, now, |chain| chain.refused(refusal, id, now))?;
         self.shared.durable(seq).await.map(|()| receipt)
     }
@@ -249,6 +283,7 @@ impl Recorder {
     /// # Errors
     /// [`Unrecorded`].
     pub async fn event(&self, notice: &Notice<'_>, now: Timestamp) -> Result<(), Unrecorded> {
+        self.shared.answers()?;
         let ((), seq) = self.shared.write(None, now, |chain| ((), chain.event(notice, now)))?;
         self.shared.durable(seq).await
     }
@@ -275,9 +310,7 @@ impl Recorder {
 
     /// From here on records name this version of the policy.
     pub fn set_policy(&self, version: Option<Arc<str>>) {
-        if let Ok(mut desk) = self.shared.desk.lock() {
-            desk.chain.set_policy(version);
-        }
+        self.shared.turn(|desk| desk.chain.set_policy(version)).ok();
     }
 
     /// True unless the last write failed or a sync ever did.
@@ -289,10 +322,12 @@ impl Recorder {
     /// Why it is not healthy.
     #[must_use]
     pub fn fault(&self) -> Option<Cause> {
-        if self.shared.desk.is_poisoned() {
+        if self.shared.broken.load(Ordering::Relaxed) {
             Some(Cause::Broken)
         } else if self.shared.synced.borrow().failed {
             Some(Cause::Sync)
+        } else if self.shared.stuck.load(Ordering::Relaxed) || self.shared.answers().is_err() {
+            Some(Cause::Stuck)
         } else {
             self.shared.failing.load(Ordering::Relaxed).then_some(Cause::Write)
         }
@@ -301,13 +336,13 @@ impl Recorder {
     /// The last record that was written.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
-        self.shared.desk.lock().ok().map(|desk| desk.chain.head())
+        self.shared.turn(|desk| desk.chain.head()).ok()
     }
 
     /// The public key that proves the seals.
     #[must_use]
     pub fn public_key(&self) -> Option<PublicKey> {
-        self.shared.desk.lock().ok().map(|desk| desk.chain.key())
+        self.shared.turn(|desk| desk.chain.key()).ok()
     }
 }
 
@@ -357,16 +392,16 @@ impl Shared {
         make: impl FnOnce(&mut Chain) -> (T, Line),
     ) -> Result<(T, u64), Unrecorded> {
         let result = self.with(|desk| {
-            let made = desk.record(make);
-            if made.is_err() {
-                desk.left_over.extend(owed.filter(|_| desk.left_over.len() < MAX_LEFT_OVER));
-            }
-            let made = made?;
+            let made = desk.record(make)?;
             let seq = desk.chain.head().seq;
+            desk.left_over.append(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner));
             // The record stands; what is owed besides it can wait for the next one.
             let sealed = desk.settle_left_over(now).and_then(|()| desk.seal_if_due(now)).unwrap_or(false);
             Ok((made, seq, desk.chain.head().seq, sealed))
         });
+        if let (Err(_), Some(open)) = (&result, owed) {
+            self.owe(open);
+        }
         result.map(|(made, seq, last, sealed)| {
             self.announce(last, sealed);
             (made, seq)
@@ -377,13 +412,45 @@ impl Shared {
         if self.synced.borrow().failed {
             return Err(Unrecorded(Cause::Sync));
         }
-        let mut desk = self.desk.lock().map_err(|_| Unrecorded(Cause::Broken))?;
-        let result = act(&mut desk);
-        self.failing.store(result.is_err(), Ordering::Relaxed);
-        if result.is_ok() {
-            self.written.fetch_max(desk.chain.head().seq, Ordering::Release);
+        self.turn(|desk| {
+            let result = act(desk);
+            self.failing.store(result.is_err(), Ordering::Relaxed);
+            if result.is_ok() {
+                self.written.fetch_max(desk.chain.head().seq, Ordering::Release);
+            }
+            result
+        })?
+    }
+
+    /// Waits for the desk, not for ever: a thread that waits here does nothing else.
+    fn turn<T>(&self, act: impl FnOnce(&mut Desk) -> T) -> Result<T, Unrecorded> {
+        let broken = Unrecorded(Cause::Broken);
+        let mut slot = self.desk.lock().map_err(|_| broken)?;
+        if slot.is_none() && !self.stuck.load(Ordering::Relaxed) {
+            let is_taken = |slot: &mut Option<Box<Desk>>| slot.is_none() && !self.broken.load(Ordering::Relaxed);
+            slot = self.free.wait_timeout_while(slot, TURN, is_taken).map_err(|_| broken)?.0;
         }
-        result
+        let Some(desk) = slot.take() else {
+            self.stuck.store(true, Ordering::Relaxed);
+            return Err(Unrecorded(if self.broken.load(Ordering::Relaxed) { Cause::Broken } else { Cause::Stuck }));
+        };
+        drop(slot);
+        let mut turn = Turn { shared: self, desk: Some(desk) };
+        turn.desk.as_deref_mut().map(act).ok_or(broken)
+    }
+
+    /// What is open although nobody will settle it any more becomes unknown with the next record.
+    fn owe(&self, open: OpenIntent) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if owed.len() < MAX_LEFT_OVER {
+            owed.push(open);
+        }
+    }
+
+    /// Refuses what is new while a confirmation is overdue, so that nobody has to wait for the next one.
+    fn answers(&self) -> Result<(), Unrecorded> {
+        let is_in_time = self.late.load(Ordering::Relaxed) <= self.synced.borrow().up_to;
+        is_in_time.then_some(()).ok_or(Unrecorded(Cause::Stuck))
     }
 
     /// Asks for a sync where somebody waits for it, and after every seal.
@@ -402,10 +469,25 @@ impl Shared {
             return Ok(());
         }
         let mut synced = self.synced.clone();
-        match synced.wait_for(|synced| synced.failed || synced.up_to >= seq).await {
-            Ok(synced) if synced.up_to >= seq => Ok(()),
-            _ => Err(Unrecorded(Cause::Sync)),
+        match tokio::time::timeout(CONFIRMED, synced.wait_for(|synced| synced.failed || synced.up_to >= seq)).await {
+            Ok(Ok(synced)) if synced.up_to >= seq => Ok(()),
+            Ok(_) => Err(Unrecorded(Cause::Sync)),
+            Err(_) => {
+                self.late.fetch_max(seq, Ordering::Relaxed);
+                Err(Unrecorded(Cause::Stuck))
+            }
         }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut slot = self.shared.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a panic nobody knows what stands in the file: the desk is not used again.
+        *slot = self.desk.take().filter(|_| !std::thread::panicking());
+        self.shared.broken.store(slot.is_none(), Ordering::Relaxed);
+        self.shared.stuck.store(false, Ordering::Relaxed);
+        self.shared.free.notify_one();
     }
 }
 
