@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Somebody with a key at a server called `fixture`.
@@ -21,6 +22,9 @@ pub(crate) struct Reply {
     pub(crate) body: String,
     pub(crate) took: Duration,
 }
+
+/// Ids of requests in sessions, which may be open at once.
+static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// No answer of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +65,8 @@ impl Client {
 
     /// A message in a session.
     pub(crate) fn legacy(&self, session: &str, method: &str, params: Value) -> Reply {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
         self.send("POST", &in_session(session), &body)
     }
 

@@ -5,11 +5,14 @@
 #[path = "../it/house.rs"]
 mod house;
 
+mod children;
 mod client;
 mod database;
 mod postgres;
 mod proxy;
+mod reload;
 mod replicas;
+mod streams;
 
 use std::time::{Duration, Instant};
 

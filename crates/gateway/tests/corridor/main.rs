@@ -10,6 +10,7 @@ mod eras;
 mod faults;
 mod house;
 mod identity;
+mod load;
 mod messages;
 mod passthrough;
 mod policy;
