@@ -122,7 +122,10 @@ impl House {
 /// # Errors
 /// [`Failure`] when the system gives no threads.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // A record that its disk does not take holds up one thread (ADR 2): others go on, on one core too.
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, "runtime", "the system gives no threads", "try again").because(error))

@@ -8,10 +8,11 @@ use crate::listen::Inbound;
 use crate::listen::guard::Turned;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
-use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Caller, Door, Record, Verdict, Why, verify};
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
+use doorward_store::StoreError;
 use quick_cache::sync::Cache;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -154,16 +155,43 @@ impl Gateway {
         (!same).then_some("caller_changed")
     }
 
+    /// Whether a credential that was accepted here counts no more. One that cannot be asked for is not over.
+    pub(crate) async fn is_over(&self, credential: &CredentialId) -> bool {
+        let Some((digest, door)) = self.records.digests.get(credential) else { return false };
+        // Past the cache, which would note a use.
+        match self.look_up(door, digest).await {
+            Ok(Some(record)) => record.revoked.is_some() || record.user_disabled,
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// The same of everything with which somebody came through a client.
+    pub(crate) async fn are_over(&self, (user, client): &(UserId, ClientId)) -> bool {
+        let read = self.records.by_digest.iter().map(|(_, read)| read.record);
+        let own: Vec<CredentialId> =
+            read.filter(|record| record.user == *user && record.client == *client).map(|record| record.credential.clone()).collect();
+        for credential in &own {
+            if !self.is_over(credential).await {
+                return false;
+            }
+        }
+        !own.is_empty()
+    }
+
+    async fn look_up(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, StoreError> {
+        match door {
+            Door::Key => self.store.api_key(&TokenHash::from_stored(digest)).await,
+            Door::OAuth => self.store.access_token(&TokenHash::from_stored(digest)).await,
+        }
+    }
+
     async fn record(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, Refusal> {
         let epoch = self.epoch.current();
         if let Some(read) = self.records.by_digest.get(&digest).filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
             return Ok(Some(read.record));
         }
-        let found = match door {
-            Door::Key => self.store.api_key(&TokenHash::from_stored(digest)).await,
-            Door::OAuth => self.store.access_token(&TokenHash::from_stored(digest)).await,
-        };
-        match found {
+        match self.look_up(door, digest).await {
             Ok(Some(record)) => {
                 self.records.by_digest.insert(digest, Read { record: Arc::clone(&record), epoch, at: Instant::now() });
                 if door == Door::Key {

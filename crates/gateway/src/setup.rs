@@ -298,11 +298,18 @@ impl Gateway {
         }
     }
 
-    /// Ends what is over: idle sessions and their processes, expired rows.
+    /// Ends what is over: idle sessions and their processes, expired rows, and what was revoked.
     async fn keep_house(self: Arc<Self>) {
+        let mut round = tokio::time::interval(Duration::from_secs(60));
+        round.reset();
+        let mut epoch = self.epoch.subscribe();
         loop {
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(60)) => {}
+                _ = round.tick() => {}
+                Ok(()) = epoch.changed() => {
+                    self.end_revoked().await;
+                    continue;
+                }
                 () = self.tasks.stopping() => return,
             }
             self.metrics.sessions(self.live.len());

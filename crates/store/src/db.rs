@@ -2,7 +2,11 @@
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
-use sqlx::{AssertSqlSafe, ColumnIndex, Decode, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, ColumnIndex, Decode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+use std::io;
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// The pools of one open store.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ pub(crate) enum Db {
 #[derive(Debug)]
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Loan),
 }
 
 /// A parameter. Its type is fixed here, so that a NULL has one as well.
@@ -33,6 +37,22 @@ pub(crate) enum Row {
     Sqlite(sqlx::sqlite::SqliteRow),
     Postgres(sqlx::postgres::PgRow),
 }
+
+/// A connection of the pool for one operation, or for one transaction. It goes back by itself.
+///
+/// A server that fell silent sends neither an answer nor an error (FLT-03). So nobody waits for it longer than [`DEADLINE`],
+/// and a connection that does not answer when it is given back is closed; the pool alone would wait for it for ever and
+/// count it as taken meanwhile.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    /// Until it goes back.
+    connection: Option<PoolConnection<Postgres>>,
+    in_transaction: bool,
+}
+
+const DEADLINE: Duration = Duration::from_secs(10);
+/// For a connection that is given back.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Binds parameters in order.
 macro_rules! bound {
@@ -65,9 +85,9 @@ impl Db {
             Self::Sqlite { readers, .. } => {
                 bound!(Sqlite, sql, values).fetch_all(readers).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(pool) => {
-                bound!(Postgres, sql, values).fetch_all(pool).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
-            }
+            Self::Postgres(pool) => in_time(bound!(Postgres, sql, values).fetch_all(Loan::of(pool).await?.line()?))
+                .await
+                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -76,7 +96,9 @@ impl Db {
     pub(crate) async fn row(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         match self {
             Self::Sqlite { readers, .. } => bound!(Sqlite, sql, values).fetch_optional(readers).await.map(|row| row.map(Row::Sqlite)),
-            Self::Postgres(pool) => bound!(Postgres, sql, values).fetch_optional(pool).await.map(|row| row.map(Row::Postgres)),
+            Self::Postgres(pool) => {
+                in_time(bound!(Postgres, sql, values).fetch_optional(Loan::of(pool).await?.line()?)).await.map(|row| row.map(Row::Postgres))
+            }
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -85,7 +107,9 @@ impl Db {
     pub(crate) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite { writer, .. } => bound!(Sqlite, sql, values).execute(writer).await.map(|done| done.rows_affected()),
-            Self::Postgres(pool) => bound!(Postgres, sql, values).execute(pool).await.map(|done| done.rows_affected()),
+            Self::Postgres(pool) => {
+                in_time(bound!(Postgres, sql, values).execute(Loan::of(pool).await?.line()?)).await.map(|done| done.rows_affected())
+            }
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -94,7 +118,7 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
-            Self::Postgres(pool) => pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await.map(Tx::Postgres),
+            Self::Postgres(pool) => return Loan::of(pool).await?.begun().await.map(Tx::Postgres),
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -111,6 +135,51 @@ impl Db {
     }
 }
 
+// === impl Loan ===
+
+impl Loan {
+    async fn of(pool: &PgPool) -> Result<Self, StoreError> {
+        let connection = pool.acquire().await.map_err(|error| StoreError::of(&error))?;
+        Ok(Self { connection: Some(connection), in_transaction: false })
+    }
+
+    fn line(&mut self) -> Result<&mut PgConnection, StoreError> {
+        self.connection.as_deref_mut().ok_or_else(|| StoreError::of(&sqlx::Error::PoolClosed))
+    }
+
+    async fn begun(mut self) -> Result<Self, StoreError> {
+        // Before the statement: one that was cancelled on its way may have arrived.
+        self.in_transaction = true;
+        let begin = sqlx::raw_sql("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        in_time(begin.execute(self.line()?)).await.map_err(|error| StoreError::of(&error))?;
+        Ok(self)
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        in_time(sqlx::raw_sql("COMMIT").execute(self.line()?)).await.map_err(|error| StoreError::of(&error))?;
+        self.in_transaction = false;
+        Ok(())
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let (Some(mut connection), Ok(_runtime)) = (self.connection.take(), Handle::try_current()) else { return };
+        let is_open = self.in_transaction;
+        // What is not back in time is closed, and what was not committed is taken back with it.
+        connection.close_on_drop();
+        tokio::spawn(tokio::time::timeout(FAREWELL, async move {
+            if !is_open || sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.is_ok() {
+                connection.return_to_pool().await;
+            }
+        }));
+    }
+}
+
+async fn in_time<T>(act: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(DEADLINE, act).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+}
+
 // === impl Tx ===
 
 impl Tx {
@@ -125,7 +194,7 @@ impl Tx {
     pub(crate) async fn row(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         match self {
             Self::Sqlite(tx) => bound!(Sqlite, sql, values).fetch_optional(&mut **tx).await.map(|row| row.map(Row::Sqlite)),
-            Self::Postgres(tx) => bound!(Postgres, sql, values).fetch_optional(&mut **tx).await.map(|row| row.map(Row::Postgres)),
+            Self::Postgres(tx) => in_time(bound!(Postgres, sql, values).fetch_optional(tx.line()?)).await.map(|row| row.map(Row::Postgres)),
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -137,7 +206,7 @@ impl Tx {
                 bound!(Sqlite, sql, values).fetch_all(&mut **tx).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
             Self::Postgres(tx) => {
-                bound!(Postgres, sql, values).fetch_all(&mut **tx).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                in_time(bound!(Postgres, sql, values).fetch_all(tx.line()?)).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
             }
         }
         .map_err(|error| StoreError::of(&error))
@@ -147,7 +216,7 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(tx) => bound!(Sqlite, sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
-            Self::Postgres(tx) => bound!(Postgres, sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+            Self::Postgres(tx) => in_time(bound!(Postgres, sql, values).execute(tx.line()?)).await.map(|done| done.rows_affected()),
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -157,7 +226,7 @@ impl Tx {
         let script = sqlx::raw_sql(AssertSqlSafe(text));
         match self {
             Self::Sqlite(tx) => script.execute(&mut **tx).await.map(|_| ()),
-            Self::Postgres(tx) => script.execute(&mut **tx).await.map(|_| ()),
+            Self::Postgres(tx) => script.execute(tx.line()?).await.map(|_| ()),
         }
         .map_err(|error| StoreError::of(&error))
     }
@@ -174,7 +243,7 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx) => return tx.commit().await,
         }
         .map_err(|error| StoreError::of(&error))
     }

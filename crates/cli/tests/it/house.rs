@@ -82,7 +82,14 @@ impl House {
 
     /// The gateway as it is.
     pub(crate) fn listen(&self) -> Gateway {
-        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().expect("it starts");
+        self.listen_with(|_| ())
+    }
+
+    /// The gateway, started with something more.
+    pub(crate) fn listen_with(&self, more: impl FnOnce(&mut Command)) -> Gateway {
+        let mut command = self.command(&["serve"]);
+        more(&mut command);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| line.strip_prefix("ready  ").map(str::to_owned)).expect("ready");
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("gateway: {line}")));
@@ -94,7 +101,17 @@ impl House {
     }
 
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Said {
+        self.said(self.command(arguments), input)
+    }
+
+    /// With variables.
+    pub(crate) fn run_with<'a>(&self, arguments: &[&str], variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Said {
         let mut command = self.command(arguments);
+        command.envs(variables);
+        self.said(command, "")
+    }
+
+    fn said(&self, mut command: Command, input: &str) -> Said {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
         child.stdin.take().expect("piped").write_all(input.as_bytes()).ok();
         let output = child.wait_with_output().expect("waited");
@@ -102,7 +119,7 @@ impl House {
         Said { exit: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
         command.env_clear().env("HOME", &self.0).env("LC_ALL", "C.UTF-8").current_dir(&self.0);
         command.arg("--state").arg(self.path("state"));
@@ -121,10 +138,22 @@ impl Drop for House {
 }
 
 impl Gateway {
+    /// One that was started otherwise.
+    pub(crate) const fn adopted(child: Child, url: String) -> Self {
+        Self { child, url }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill");
+    }
+
     /// Asks it to stop and waits.
     pub(crate) fn stop(mut self) {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        self.signal("-TERM");
         self.child.wait().expect("waited");
     }
 }

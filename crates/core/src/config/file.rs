@@ -146,7 +146,7 @@ pub struct ServerFile {
     pub idle: Option<String>,
     /// TLS towards the server.
     pub tls: Option<ServerTlsFile>,
-    /// For commands: references to the values of variables. The process gets nothing else besides `PATH HOME LANG TZ`.
+    /// For commands: references to the values of variables. The process gets nothing else besides `PATH HOME LANG TZ`, and `TMPDIR` where it is not among them.
     pub env: Option<BTreeMap<String, String>>,
     /// For commands: the working directory. Default: a private one.
     pub cwd: Option<String>,

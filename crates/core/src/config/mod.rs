@@ -196,7 +196,7 @@ pub enum Target {
 pub struct Stdio {
     /// Absolute program and its arguments; no shell.
     pub argv: Vec<String>,
-    /// The whole environment besides `PATH HOME LANG TZ`.
+    /// The whole environment besides `PATH HOME LANG TZ`, and `TMPDIR` where it is not among them.
     pub env: BTreeMap<String, SecretRef>,
     /// Working directory; absent means a private one.
     pub cwd: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //!
 //! What a record says and how the chain is linked is `doorward_core::audit`; nothing here looks into a record.
 
+mod desk;
 pub mod key;
 mod medium;
 mod place;

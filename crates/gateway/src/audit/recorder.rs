@@ -3,36 +3,40 @@
 //! A record is one write(2) on the caller's thread, under one lock. With [`Durability::Fsync`] the caller then waits
 //! until one thread has synced past its record; all who wait share that sync. After a failed write the chain and the
 //! file are as before, and the next write may succeed. After a failed sync nobody knows what the disk holds: the file
-//! is not written again.
+//! is not written again. A disk that does not answer costs the one who writes their thread; all others are refused in
+//! time, and nothing has an effect until it answers (AUD-02).
 
-use super::medium::{self, Medium};
+use super::desk::{Desk, continued};
+use super::medium;
 use super::place::{self, Findings};
-use doorward_core::audit::bookmark::Bookmark;
 use doorward_core::audit::chain::{Chain, Digests, WriterId};
 use doorward_core::audit::checkpoint::{PublicKey, SealError, Signer};
-use doorward_core::audit::event::{Head, Line, Owes};
+use doorward_core::audit::event::{Head, Line};
 use doorward_core::audit::intent::{Intent, Ongoing, OpenIntent, Receipt};
 use doorward_core::audit::outcome::{Notice, Outcome};
-use doorward_core::audit::recovery::{Found, Resumed};
+use doorward_core::audit::recovery::Found;
 use doorward_core::audit::verify::FirstBad;
 use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::id::CorrelationId;
 use doorward_core::policy::permit::Permit;
 use doorward_core::time::Timestamp;
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// Outcomes that could not be written are remembered up to this number; the rest is found at the next start.
 const MAX_LEFT_OVER: usize = 65_536;
+
+/// So long somebody waits for their turn to write, on a thread of the runtime.
+const TURN: Duration = Duration::from_secs(1);
+/// So long somebody waits until the disk has confirmed their record.
+const CONFIRMED: Duration = Duration::from_secs(5);
 
 /// When a record counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,7 @@ pub struct Recorder {
 /// Something could not be recorded, so it must not happen or must not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not recorded: {0}")]
-pub struct Unrecorded(Cause);
+pub struct Unrecorded(pub(super) Cause);
 
 /// Why the record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +82,9 @@ pub enum Cause {
     /// A sync failed: this file is done.
     #[error("the disk did not confirm a record; the file is not written again")]
     Sync,
+    /// The disk does not answer; it may yet.
+    #[error("the disk does not answer")]
+    Stuck,
     /// The seal could not be made.
     #[error("the seal could not be made")]
     Seal,
@@ -113,9 +120,19 @@ pub enum OpenError {
 }
 
 struct Shared {
-    desk: Mutex<Desk>,
+    /// Nothing while somebody writes: the lock itself is never held over a write, so that waiting for it can end.
+    desk: Mutex<Option<Box<Desk>>>,
+    free: Condvar,
+    /// Not at the desk, which may be out of reach.
+    owed: Mutex<Vec<OpenIntent>>,
     durability: Durability,
     failing: AtomicBool,
+    /// Somebody waited in vain for whoever writes now.
+    stuck: AtomicBool,
+    /// Whoever wrote panicked.
+    broken: AtomicBool,
+    /// The last record that was not confirmed in time.
+    late: AtomicU64,
     written: Arc<AtomicU64>,
     synced: watch::Receiver<Synced>,
     syncer: Option<Syncer>,
@@ -123,26 +140,16 @@ struct Shared {
     proof: Option<JoinHandle<()>>,
 }
 
+/// Somebody's turn at the desk. It is put back when the turn ends.
+struct Turn<'a> {
+    shared: &'a Shared,
+    desk: Option<Box<Desk>>,
+}
+
 /// The thread that syncs, and how to ask it.
 struct Syncer {
     wake: SyncSender<()>,
     thread: JoinHandle<()>,
-}
-
-/// What only one may do at a time.
-pub(super) struct Desk {
-    chain: Chain,
-    signer: Signer,
-    medium: Box<dyn Medium>,
-    length: u64,
-    /// A failed write left bytes behind that could not be cut yet.
-    ragged: bool,
-    seal_every: u64,
-    left_over: Vec<OpenIntent>,
-    /// Intents without an outcome.
-    open: BTreeMap<u64, CorrelationId>,
-    /// The newest bookmark, for the thread that syncs: it is kept only after what it speaks of.
-    bookmark: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 /// How far the disk has confirmed.
@@ -227,9 +234,14 @@ impl Recorder {
         let counter = Arc::clone(&written);
         let thread = std::thread::Builder::new().name("audit-sync".into()).spawn(move || keep_synced(&asked, &counter, &announce, sync))?;
         let shared = Shared {
-            desk: Mutex::new(desk),
+            desk: Mutex::new(Some(Box::new(desk))),
+            free: Condvar::new(),
+            owed: Mutex::default(),
             durability,
             failing: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            late: AtomicU64::new(0),
             written,
             synced,
             syncer: Some(Syncer { wake, thread }),
@@ -244,8 +256,10 @@ impl Recorder {
     /// # Errors
     /// [`Unrecorded`]: there must be no effect.
     pub async fn intend(&self, permit: Permit, principal: &Principal, id: CorrelationId, now: Timestamp) -> Result<Intent, Unrecorded> {
+        self.shared.answers()?;
         let (intent, seq) = self.shared.write(None, now, |chain| chain.intend(permit, principal, id, now))?;
-        self.shared.durable(seq).await.map(|()| intent)
+        let durable = self.shared.durable(seq).await;
+        durable.inspect_err(|_| self.shared.owe(intent.open())).map(|()| intent)
     }
 
     /// Records what became of an intent. If that fails it is recorded as unknown as soon as writing works again.
@@ -266,7 +280,8 @@ impl Recorder {
             let (receipt, ongoing, line) = chain.opened(intent, outcome, now);
             ((receipt, ongoing), line)
         })?;
-        self.shared.durable(seq).await.map(|()| witnesses)
+        let durable = self.shared.durable(seq).await;
+        durable.inspect_err(|_| self.shared.owe(witnesses.1.intent().open())).map(|()| witnesses)
     }
 
     /// Records how a stream ended.
@@ -284,6 +299,7 @@ impl Recorder {
     /// # Errors
     /// [`Unrecorded`]: the refusal must not leave either; send [`Unrecorded::response`].
     pub async fn refused(&self, refusal: &Refusal, id: CorrelationId, now: Timestamp) -> Result<Receipt, Unrecorded> {
+        self.shared.answers()?;
         let (receipt, seq) = self.shared.write(None, now, |chain| chain.refused(refusal, id, now))?;
         self.shared.durable(seq).await.map(|()| receipt)
     }
@@ -293,6 +309,7 @@ impl Recorder {
     /// # Errors
     /// [`Unrecorded`].
     pub async fn event(&self, notice: &Notice<'_>, now: Timestamp) -> Result<(), Unrecorded> {
+        self.shared.answers()?;
         let ((), seq) = self.shared.write(None, now, |chain| ((), chain.event(notice, now)))?;
         self.shared.durable(seq).await
     }
@@ -319,9 +336,7 @@ impl Recorder {
 
     /// From here on records name this version of the policy.
     pub fn set_policy(&self, version: Option<Arc<str>>) {
-        if let Ok(mut desk) = self.shared.desk.lock() {
-            desk.chain.set_policy(version);
-        }
+        self.shared.turn(|desk| desk.chain.set_policy(version)).ok();
     }
 
     /// True unless the last write failed or a sync ever did.
@@ -333,12 +348,14 @@ impl Recorder {
     /// Why it is not healthy.
     #[must_use]
     pub fn fault(&self) -> Option<Cause> {
-        if self.shared.desk.is_poisoned() {
+        if self.shared.broken.load(Ordering::Relaxed) {
             Some(Cause::Broken)
         } else if self.shared.synced.borrow().failed {
             Some(Cause::Sync)
         } else if self.shared.findings.altered.load(Ordering::Relaxed) {
             Some(Cause::Altered)
+        } else if self.shared.stuck.load(Ordering::Relaxed) || self.shared.answers().is_err() {
+            Some(Cause::Stuck)
         } else {
             self.shared.failing.load(Ordering::Relaxed).then_some(Cause::Write)
         }
@@ -347,13 +364,13 @@ impl Recorder {
     /// The last record that was written.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
-        self.shared.desk.lock().ok().map(|desk| desk.chain.head())
+        self.shared.turn(|desk| desk.chain.head()).ok()
     }
 
     /// The public key that proves the seals.
     #[must_use]
     pub fn public_key(&self) -> Option<PublicKey> {
-        self.shared.desk.lock().ok().map(|desk| desk.chain.key())
+        self.shared.turn(|desk| desk.chain.key()).ok()
     }
 }
 
@@ -361,22 +378,6 @@ impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("durability", &self.shared.durability).field("fault", &self.fault()).finish_non_exhaustive()
     }
-}
-
-fn continued(found: Resumed, signers: Vec<Signer>, file: File, seal_every: u64, now: Timestamp) -> Result<Desk, OpenError> {
-    let chain = found.chain.key();
-    let offered = signers.first().map(Signer::public).ok_or(OpenError::NoKey)?;
-    let named = signers.into_iter().find(|signer| signer.public() == chain);
-    let signer = named.ok_or(SealError::OtherKey { chain, signer: offered })?;
-    file.set_len(found.good)?;
-    let mut desk = Desk::new(found.chain, signer, Box::new(file), found.good, seal_every);
-    let cause = format!("{} open intents, {} bytes of a torn line cut", found.open.len(), found.torn);
-    desk.record(|chain| ((), chain.event(&Notice { reason: "record_resumed", cause: Some(&cause), ..Notice::default() }, now)))?;
-    for open in &found.open {
-        desk.record(|chain| ((), chain.settle_unknown(open, "writer_ended", now)))?;
-    }
-    desk.seal(now)?;
-    Ok(desk)
 }
 
 /// Syncs whenever asked, for everybody who wrote before. Ends with the recorder, or with the first failure.
@@ -403,16 +404,16 @@ impl Shared {
         make: impl FnOnce(&mut Chain) -> (T, Line),
     ) -> Result<(T, u64), Unrecorded> {
         let result = self.with(|desk| {
-            let made = desk.record(make);
-            if made.is_err() {
-                desk.left_over.extend(owed.filter(|_| desk.left_over.len() < MAX_LEFT_OVER));
-            }
-            let made = made?;
+            let made = desk.record(make)?;
             let seq = desk.chain.head().seq;
+            desk.left_over.append(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner));
             // The record stands; what is owed besides it can wait for the next one.
             let sealed = desk.settle_left_over(now).and_then(|()| desk.seal_if_due(now)).unwrap_or(false);
             Ok((made, seq, desk.chain.head().seq, sealed))
         });
+        if let (Err(_), Some(open)) = (&result, owed) {
+            self.owe(open);
+        }
         result.map(|(made, seq, last, sealed)| {
             self.announce(last, sealed);
             (made, seq)
@@ -426,13 +427,45 @@ impl Shared {
         if self.findings.altered.load(Ordering::Relaxed) {
             return Err(Unrecorded(Cause::Altered));
         }
-        let mut desk = self.desk.lock().map_err(|_| Unrecorded(Cause::Broken))?;
-        let result = act(&mut desk);
-        self.failing.store(result.is_err(), Ordering::Relaxed);
-        if result.is_ok() {
-            self.written.fetch_max(desk.chain.head().seq, Ordering::Release);
+        self.turn(|desk| {
+            let result = act(desk);
+            self.failing.store(result.is_err(), Ordering::Relaxed);
+            if result.is_ok() {
+                self.written.fetch_max(desk.chain.head().seq, Ordering::Release);
+            }
+            result
+        })?
+    }
+
+    /// Waits for the desk, not for ever: a thread that waits here does nothing else.
+    fn turn<T>(&self, act: impl FnOnce(&mut Desk) -> T) -> Result<T, Unrecorded> {
+        let broken = Unrecorded(Cause::Broken);
+        let mut slot = self.desk.lock().map_err(|_| broken)?;
+        if slot.is_none() && !self.stuck.load(Ordering::Relaxed) {
+            let is_taken = |slot: &mut Option<Box<Desk>>| slot.is_none() && !self.broken.load(Ordering::Relaxed);
+            slot = self.free.wait_timeout_while(slot, TURN, is_taken).map_err(|_| broken)?.0;
         }
-        result
+        let Some(desk) = slot.take() else {
+            self.stuck.store(true, Ordering::Relaxed);
+            return Err(Unrecorded(if self.broken.load(Ordering::Relaxed) { Cause::Broken } else { Cause::Stuck }));
+        };
+        drop(slot);
+        let mut turn = Turn { shared: self, desk: Some(desk) };
+        turn.desk.as_deref_mut().map(act).ok_or(broken)
+    }
+
+    /// What is open although nobody will settle it any more becomes unknown with the next record.
+    fn owe(&self, open: OpenIntent) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if owed.len() < MAX_LEFT_OVER {
+            owed.push(open);
+        }
+    }
+
+    /// Refuses what is new while a confirmation is overdue, so that nobody has to wait for the next one.
+    fn answers(&self) -> Result<(), Unrecorded> {
+        let is_in_time = self.late.load(Ordering::Relaxed) <= self.synced.borrow().up_to;
+        is_in_time.then_some(()).ok_or(Unrecorded(Cause::Stuck))
     }
 
     /// Asks for a sync where somebody waits for it, and after every seal.
@@ -451,10 +484,25 @@ impl Shared {
             return Ok(());
         }
         let mut synced = self.synced.clone();
-        match synced.wait_for(|synced| synced.failed || synced.up_to >= seq).await {
-            Ok(synced) if synced.up_to >= seq => Ok(()),
-            _ => Err(Unrecorded(Cause::Sync)),
+        match tokio::time::timeout(CONFIRMED, synced.wait_for(|synced| synced.failed || synced.up_to >= seq)).await {
+            Ok(Ok(synced)) if synced.up_to >= seq => Ok(()),
+            Ok(_) => Err(Unrecorded(Cause::Sync)),
+            Err(_) => {
+                self.late.fetch_max(seq, Ordering::Relaxed);
+                Err(Unrecorded(Cause::Stuck))
+            }
         }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut slot = self.shared.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a panic nobody knows what stands in the file: the desk is not used again.
+        *slot = self.desk.take().filter(|_| !std::thread::panicking());
+        self.shared.broken.store(slot.is_none(), Ordering::Relaxed);
+        self.shared.stuck.store(false, Ordering::Relaxed);
+        self.shared.free.notify_one();
     }
 }
 
@@ -469,93 +517,6 @@ impl Drop for Shared {
             drop(wake);
             thread.join().ok();
         }
-    }
-}
-
-// === impl Desk ===
-
-impl Desk {
-    pub(super) fn new(chain: Chain, signer: Signer, medium: Box<dyn Medium>, length: u64, seal_every: u64) -> Self {
-        let (left_over, open, bookmark) = (Vec::new(), BTreeMap::new(), Arc::default());
-        Self { chain, signer, medium, length, ragged: false, seal_every, left_over, open, bookmark }
-    }
-
-    /// All of the line, or nothing of it.
-    pub(super) fn put(&mut self, line: &Line) -> Result<(), Unrecorded> {
-        let bytes = line.bytes();
-        if bytes.is_empty() || (self.ragged && self.medium.cut(self.length).is_err()) {
-            return Err(Unrecorded(Cause::Write));
-        }
-        self.ragged = false;
-        let taken = self.medium.append(bytes);
-        if matches!(taken, Ok(n) if n == bytes.len()) {
-            self.length = self.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            match line.owes() {
-                Owes::Nothing => {}
-                Owes::Outcome(id) => drop(self.open.insert(line.seq(), id)),
-                Owes::NoMore(seq) => drop(self.open.remove(&seq)),
-            }
-            return Ok(());
-        }
-        self.ragged = self.medium.cut(self.length).is_err();
-        tracing::error!(error = ?taken.err(), "the record took no line");
-        Err(Unrecorded(Cause::Write))
-    }
-
-    /// The witness is handed on only if its line stands in the file; otherwise the chain is as before.
-    fn record<T>(&mut self, make: impl FnOnce(&mut Chain) -> (T, Line)) -> Result<T, Unrecorded> {
-        let tip = self.chain.tip();
-        let (made, line) = make(&mut self.chain);
-        self.put(&line).map(|()| made).inspect_err(|_| self.chain.roll_back(tip))
-    }
-
-    fn settle_left_over(&mut self, now: Timestamp) -> Result<(), Unrecorded> {
-        while let Some(open) = self.left_over.pop() {
-            if let Err(error) = self.record(|chain| ((), chain.settle_unknown(&open, "outcome_not_recorded", now))) {
-                self.left_over.push(open);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn seal_if_due(&mut self, now: Timestamp) -> Result<bool, Unrecorded> {
-        let due = self.chain.unsealed() >= self.seal_every;
-        if due {
-            self.seal(now)?;
-        }
-        Ok(due)
-    }
-
-    fn seal(&mut self, now: Timestamp) -> Result<(), Unrecorded> {
-        let tip = self.chain.tip();
-        let line = self.chain.checkpoint(&self.signer, now).map_err(|_| Unrecorded(Cause::Seal))?;
-        let from = self.length;
-        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))?;
-        self.mark(from);
-        Ok(())
-    }
-
-    /// Puts a bookmark at the seal that was just written from byte `from` on.
-    fn mark(&self, from: u64) {
-        match Bookmark::at(&self.chain, from, &self.open).sign(&self.signer) {
-            Ok(text) => {
-                if let Ok(mut newest) = self.bookmark.lock() {
-                    *newest = Some(text);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "no bookmark of the record; the next start reads more of it"),
-        }
-    }
-
-    fn rotate(&mut self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {
-        let tip = self.chain.tip();
-        let line = self.chain.rotate(&self.signer, next.public(), now).map_err(|_| Unrecorded(Cause::Seal))?;
-        let from = self.length;
-        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))?;
-        self.signer = next;
-        self.mark(from);
-        Ok(())
     }
 }
 

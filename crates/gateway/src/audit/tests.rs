@@ -1,8 +1,9 @@
 //! Full disks, failing syncs, killed writers, second writers (AUD-02, AUD-03).
 
+use super::desk::Desk;
 use super::key::{self, KeyError};
 use super::medium::Medium;
-use super::recorder::{Cause, Desk, Durability, OpenError, Options, Recorder};
+use super::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use doorward_core::audit::bookmark::Bookmark;
 use doorward_core::audit::chain::{Chain, Digests, WriterId};
 use doorward_core::audit::checkpoint::{PublicKey, Signer};
@@ -138,6 +139,84 @@ async fn aud_02_a_full_disk_refuses_leaves_no_trace_and_recovers_by_itself() {
     disk.room(1 << 20);
     recorder.refused(&refusal(), id(3), NOW).await.expect("recovered");
     assert!(recorder.is_healthy());
+    assert_eq!(whole(&disk.bytes(), &directory.signer().public()).records, 3);
+}
+
+/// A disk that answers only when it is let go.
+struct Hung(Disk, Arc<Mutex<()>>);
+
+impl Medium for Hung {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        drop(self.1.lock().expect("let go"));
+        self.0.append(bytes)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.0.cut(length)
+    }
+}
+
+#[test]
+fn aud_02_a_disk_that_does_not_answer_holds_up_one_thread_and_recovers_by_itself() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().expect("threads");
+    let (directory, disk, hand) = (Directory::new(), Disk::default(), Arc::new(Mutex::new(())));
+    disk.room(1 << 20);
+    let signer = directory.signer();
+    let (chain, line) = Chain::begin(WriterId::new("node-1").expect("id"), Digests::Plain, &signer, NOW).expect("begun");
+    let mut desk = Desk::new(chain, signer, Box::new(Hung(disk.clone(), Arc::clone(&hand))), 0, 10);
+    desk.put(&line).expect("written");
+    let recorder = Recorder::start(desk, Durability::Write, || Ok(())).expect("started");
+    let held = hand.lock().expect("held");
+    let record = |n| {
+        let recorder = recorder.clone();
+        runtime.spawn(async move { recorder.refused(&refusal(), id(n), NOW).await.map(drop) })
+    };
+    let first = record(0);
+    // It has the desk as soon as nobody else gets it.
+    while recorder.head().is_some() {}
+    let begun = std::time::Instant::now();
+    let others: Vec<_> = (1..50).map(record).collect();
+    runtime.block_on(async {
+        for other in others {
+            assert_eq!(other.await.expect("no panic").expect_err("not recorded").cause(), Cause::Stuck);
+        }
+    });
+    assert!(begun.elapsed() < std::time::Duration::from_secs(4), "one after another: {:?}", begun.elapsed());
+    assert_eq!(recorder.fault(), Some(Cause::Stuck));
+    assert!(!first.is_finished(), "the disk has not answered");
+    drop(held);
+    runtime.block_on(first).expect("no panic").expect("recorded after all");
+    assert!(recorder.is_healthy(), "by itself");
+    runtime.block_on(record(99)).expect("no panic").expect("recorded");
+    assert_eq!(whole(&disk.bytes(), &directory.signer().public()).records, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn aud_02_a_sync_that_hangs_refuses_in_time_and_recovers_by_itself() {
+    let (directory, disk) = (Directory::new(), Disk::default());
+    // It answers once nobody holds it any more.
+    let (held, hand) = std::sync::mpsc::channel::<()>();
+    let recorder = on(&disk, &directory, Durability::Fsync, move || {
+        hand.recv().ok();
+        Ok(())
+    });
+    let begun = tokio::time::Instant::now();
+    let error = recorder.refused(&refusal(), id(1), NOW).await.expect_err("not confirmed");
+    assert_eq!(error.cause(), Cause::Stuck);
+    assert!(begun.elapsed() <= std::time::Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert_eq!(recorder.fault(), Some(Cause::Stuck));
+    let (bytes, begun) = (disk.bytes(), tokio::time::Instant::now());
+    for n in 2..10 {
+        assert_eq!(recorder.refused(&refusal(), id(n), NOW).await.expect_err("refused").cause(), Cause::Stuck);
+    }
+    assert!(begun.elapsed().is_zero() && disk.bytes() == bytes, "at once, and nothing is piled up");
+    drop(held);
+    // The thread that syncs is a real one: its answer is not on the paused clock.
+    while !recorder.is_healthy() {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    recorder.refused(&refusal(), id(10), NOW).await.expect("recovered");
     assert_eq!(whole(&disk.bytes(), &directory.signer().public()).records, 3);
 }
 

@@ -41,6 +41,22 @@ impl Gateway {
         }
     }
 
+    /// Ends sessions and processes whose credential counts no more: nobody can use them, and a process would go on (STD-07).
+    pub(crate) async fn end_revoked(&self) {
+        for digest in self.live.all() {
+            let Some(stored) = self.live.find(&digest).and_then(|session| session.last_record()) else { continue };
+            if self.is_over(&stored.credential).await {
+                self.end_idle(&digest).await;
+                self.forget(&digest, &stored.user).await;
+            }
+        }
+        for owner in self.upstreams.owners().await {
+            if self.are_over(&owner).await {
+                self.upstreams.end_of(&owner).await;
+            }
+        }
+    }
+
     /// Ends a session here and in the store.
     pub(crate) async fn forget(&self, digest: &[u8; 32], user: &doorward_core::id::UserId) {
         if let Some(child) = self.live.end(digest) {

@@ -24,7 +24,7 @@ use doorward_core::json::RawJson;
 use doorward_core::mcp::encode::{Questions, Setting};
 use doorward_core::mcp::version::{LEGACY, Version};
 use pipe::Pipe;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -128,6 +128,29 @@ impl Upstreams {
                 ended.into_values().collect()
             };
             for pipe in idle {
+                pipe.close().await;
+            }
+        }
+    }
+
+    /// Who has processes for themselves.
+    pub(crate) async fn owners(&self) -> HashSet<(UserId, ClientId)> {
+        let mut owners = HashSet::new();
+        for server in self.servers.values() {
+            if let Reached::Stdio(stdio) = &server.reach {
+                owners.extend(stdio.shared.lock().await.keys().filter_map(|key| key.owner.clone()));
+            }
+        }
+        owners
+    }
+
+    /// Ends what somebody has for themselves.
+    pub(crate) async fn end_of(&self, owner: &(UserId, ClientId)) {
+        let key = PipeKey { owner: Some(owner.clone()) };
+        for server in self.servers.values() {
+            let Reached::Stdio(stdio) = &server.reach else { continue };
+            let pipe = stdio.shared.lock().await.remove(&key);
+            if let Some(pipe) = pipe {
                 pipe.close().await;
             }
         }

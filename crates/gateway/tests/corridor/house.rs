@@ -74,13 +74,22 @@ impl House {
 
     /// A gateway over an existing state directory.
     pub(crate) async fn over(state: Directory, toml: &str, rules: &str) -> Self {
+        Self::built(state, toml, rules, "").await
+    }
+
+    /// With more under `[listen]`.
+    pub(crate) async fn over_listening(toml: &str, listen: &str) -> Self {
+        Self::built(Directory::new(), toml, LAPTOP, listen).await
+    }
+
+    async fn built(state: Directory, toml: &str, rules: &str, listen: &str) -> Self {
         log();
         let limits = if toml.contains("[limits]") {
             ""
         } else {
             "[limits]\nper_user = \"60000000/m\"\nstreams_per_user = 1000\nsessions_per_user = 1000\n"
         };
-        let text = format!("version = 1\nname = \"test\"\n{toml}\n{limits}[listen]\naddress = \"127.0.0.1:0\"\n");
+        let text = format!("version = 1\nname = \"test\"\n{toml}\n{limits}[listen]\naddress = \"127.0.0.1:0\"\n{listen}\n");
         let file = Text { name: "doorward.toml".to_owned(), form: Form::Toml, bytes: text.into_bytes(), base: state.0.clone() };
         let loaded = load(Inputs { files: vec![file], default_name: "test".to_owned(), ..Inputs::default() });
         let config = loaded.unwrap_or_else(|problems| panic!("{problems:#?}")).config;
@@ -316,6 +325,18 @@ impl Directory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The same files under another name, for the next process: this one goes with its owner.
+    pub(crate) fn taken_over(&self) -> Self {
+        let next = Self::new();
+        for entry in std::fs::read_dir(&self.0).expect("a listing") {
+            let path = entry.expect("entry").path();
+            if path.is_file() {
+                std::fs::copy(&path, next.0.join(path.file_name().expect("a name"))).expect("copied");
+            }
+        }
+        next
     }
 }
 

@@ -12,6 +12,7 @@ mod faults;
 mod house;
 mod identity;
 mod likeness;
+mod load;
 mod messages;
 mod passthrough;
 mod policy;

@@ -165,6 +165,55 @@ async fn pol_02_a_change_between_list_and_call_or_back_again_opens_nothing() {
     other.close(&[]).await;
 }
 
+#[tokio::test]
+async fn pol_02_a_change_that_nobody_told_of_is_found_within_a_minute() {
+    // Lists one and two are those of the approval, three the first use; from the next one on it is another tool.
+    let lax = Lax::start(modern_lax().with(Quirk::Rug(Change::Description, 4, None))).await.unwrap();
+    let house = House::open(&server("alpha", &lax.url(), "")).await;
+    house.approve().await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    let call = |key: &Key| modern_call(key, "alpha", 1, "echo", json!({ "text": "x" }));
+    assert!(!is_refused(&house.ask(call(&alice)).await));
+    let read = lax.seen_method("tools/list").len();
+    assert!(!is_refused(&house.ask(call(&bob)).await), "the listing is kept meanwhile");
+    assert_eq!(lax.seen_method("tools/list").len(), read);
+    // Only the clock of the runtime moves; nothing was said, no list was asked for.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let sent = lax.seen_method("tools/call").len();
+    for key in [&alice, &bob] {
+        assert!(is_refused(&house.ask(call(key)).await));
+        assert_eq!(house.last_reason(), "tool_quarantined");
+    }
+    assert_eq!(lax.seen_method("tools/call").len(), sent);
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_07_the_limit_of_a_tool_holds_over_keys_eras_and_batches() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 100\nper_tool = { \"alpha__echo\" = \"10/h\" }\n";
+    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+    house.approve().await;
+    let (one, two) = (house.full("alice").await, house.full("alice").await);
+    let token = house.token("alice", "client", &[], &["*:read", "*:destructive"], Duration::from_secs(3600)).await;
+    lax.forget();
+    for n in 0..30 {
+        let key = [&one, &two, &token][n % 3];
+        let session = house.session(key, "alpha").await;
+        house.ask(legacy_call(key, "alpha", &session, n, "echo", json!({ "n": n }))).await;
+        house.ask(modern_call(key, "alpha", n, "echo", json!({ "n": n }))).await;
+    }
+    assert_eq!(lax.seen_method("tools/call").len(), 10);
+    let reply = house.ask(modern_call(&one, "alpha", 1, "echo", json!({}))).await;
+    assert_eq!((reply.status, house.last_reason().as_str()), (429, "rate_limited"), "{}", reply.text());
+    assert!(!is_refused(&house.ask(modern_call(&one, "alpha", 1, "slow", json!({ "count": 0 }))).await), "another tool is another matter");
+    let bob = house.full("bob").await;
+    assert!(!is_refused(&house.ask(modern_call(&bob, "alpha", 1, "echo", json!({}))).await), "and so is bob");
+    house.close(&[&one.text]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pol_07_a_budget_is_one_users_whatever_the_request_says() {
     let lax = Lax::start(modern_lax()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::house::{Directory, House, LAPTOP, canary, secretly, server, within};
 use super::speak::{end, initialize, legacy, legacy_call, modern, modern_as, modern_call};
-use super::wire::Ask;
+use super::wire::{Ask, Line};
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Answer, Behaviour, Quirk};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ async fn aud_01_each_of_twenty_ends_has_a_complete_record() {
         server("away", &away.url(), ""),
         server("hidden", &good.url(), "visible_to = [\"user:local/root\"]"),
         server("gone", "http://127.0.0.1:9/mcp", ""),
+        "[limits]\nper_user = \"100/h\"\n".to_owned(),
     ]
     .concat();
     let house = House::open(&toml).await;
@@ -35,6 +36,20 @@ async fn aud_01_each_of_twenty_ends_has_a_complete_record() {
     let reader = house.key("alice", &["alpha"], &["alpha:read"]).await;
     let expired = house.key_until("alice", &[], &["*:read"], Duration::from_millis(1)).await;
     let session = house.session(&alice, "alpha").await;
+    // One who has used up what they may do, and one who hung up.
+    let busy = house.full("busy").await;
+    for n in 0..100 {
+        house.ask(modern(&busy, "alpha", n, "ping", json!({}))).await;
+    }
+    let mut line = Line::open(house.address).await;
+    let slow = modern_call(&alice, "alpha", 7, "slow", json!({ "count": 100, "ms": 50 }));
+    line.write(&slow.bytes(&house.address.to_string())).await;
+    let sent = within(Duration::from_secs(5), async || good.seen_method("tools/call").iter().any(|heard| heard.contains("slow")));
+    assert!(sent.await);
+    drop(line);
+    let gone = |record: &Value| record["class"] == "cancelled" && !record["latency_ms"].is_null() && !record["intent"].is_null();
+    let noted = within(Duration::from_secs(5), async || house.records().iter().any(gone));
+    assert!(noted.await, "a call whose client hung up: {:#?}", house.records().last());
     let call = |server: &str, tool: &str, arguments: Value| modern_call(&alice, server, 1, tool, arguments);
     let state = json!({ "name": "ask", "arguments": {}, "requestState": "stolen" });
     // Name, request, what kind of record says so, its reason or class.
@@ -60,6 +75,7 @@ async fn aud_01_each_of_twenty_ends_has_a_complete_record() {
         ("bad json", Ask::post("/k/alpha/mcp", "{").bearer(&alice.text), "refused", "not_json"),
         ("mismatch", call("alpha", "echo", json!({})).set("Mcp-Name", "x"), "refused", "header_mismatch"),
         ("end", end(&alice, "alpha", &session), "outcome", "completed"),
+        ("over the rate", modern_call(&busy, "alpha", 1, "echo", json!({})), "refused", "rate_limited"),
     ];
     for (what, ask, kind, word) in cases {
         let before = house.records().len();
@@ -74,7 +90,7 @@ async fn aud_01_each_of_twenty_ends_has_a_complete_record() {
         }
         assert!(record["time"].as_str().unwrap().ends_with('Z'), "{what}: UTC");
         let known = !matches!(word, "no_credential" | "expired_credential");
-        let asked = known && !matches!(word, "server_not_visible" | "unknown_server" | "not_json" | "unknown_session");
+        let asked = known && !matches!(word, "server_not_visible" | "unknown_server" | "not_json" | "unknown_session" | "rate_limited");
         for (field, expected) in [("user", known), ("client", known), ("server", true), ("decision", true), ("method", asked)] {
             assert!(said(field) || !expected, "{what}: {field} of {record} with {intent:?}");
         }
@@ -143,7 +159,8 @@ async fn aud_04_no_text_breaks_a_line_of_the_record() {
 async fn aud_05_arguments_and_secrets_are_not_on_the_record() {
     let lax = Lax::start(modern_lax()).await.unwrap();
     let (up, argument, answer) = (canary("upstream-secret-"), canary("argument-"), canary("answer-"));
-    let house = House::open(&secretly("alpha", &lax.url(), &up)).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let house = House::over_listening(&secretly("alpha", &lax.url(), &up), &format!("metrics = \"{free}\"")).await;
     house.approve().await;
     let alice = house.full("alice").await;
     let session = house.session_as(&alice, "alpha", json!({ "elicitation": {} })).await;
@@ -179,6 +196,12 @@ async fn aud_05_arguments_and_secrets_are_not_on_the_record() {
         Ask::post("/k/alpha/mcp", format!("{{\"{argument}\"")).bearer(&alice.text),
     ] {
         house.ask(ask).await;
+    }
+    let metrics = house.config.listen.metrics.expect("an address");
+    let shown = Ask::new("GET", "/metrics").at(metrics).await;
+    assert!(shown.status == 200 && shown.contains("doorward"), "{}", shown.text());
+    for word in [up.as_str(), &argument, &answer, &alice.text, &session, "alice"] {
+        assert!(!shown.contains(word), "{word} is in the metrics");
     }
     // Digests are keyed: the same arguments in another installation have another digest.
     let other = House::open(&secretly("alpha", &lax.url(), &up)).await;

@@ -84,7 +84,7 @@ async fn aud_02_a_catalogue_is_read_only_after_the_record_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn flt_01_a_moment_of_weakness_does_not_make_a_server_old() {
+async fn flt_04_a_moment_of_weakness_does_not_make_a_server_old() {
     for (status, is_old) in [(500, false), (502, false), (504, false), (400, true), (404, true), (405, true)] {
         let heard = AtomicUsize::new(0);
         let (url, task) =

@@ -50,6 +50,7 @@ async fn std_03_a_child_has_exactly_what_it_was_given() {
         ("HOME", cwd.as_str()),
         ("LANG", "C.UTF-8"),
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("TMPDIR", cwd.as_str()),
         ("TZ", "UTC"),
     ];
     assert_eq!(env, want.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());

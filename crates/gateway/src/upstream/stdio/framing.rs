@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn std_09_one_message_is_one_line_to_every_reader() {
+    fn std_02_one_message_is_one_line_to_every_reader() {
         let smuggled = "{\"a\":\r{\"b\":\"x\u{2028}y\u{2029}z\u{85}\u{e9}\u{20ac}\"}\r\n}";
         let line = one_line(Bytes::from(smuggled));
         let text = std::str::from_utf8(&line).expect("text");

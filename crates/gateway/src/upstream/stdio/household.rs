@@ -200,9 +200,13 @@ impl Drop for PrivateDirectory {
 fn plan(approved: &Approved, directory: &Path) -> Plan {
     let profile = approved.profile();
     let limits = profile.limits();
+    let private = || directory.as_os_str().as_encoded_bytes().to_vec();
+    let fixed = [("PATH", PATH.into()), ("HOME", private()), ("LANG", LANG.into()), ("TZ", TZ.into())];
+    // Where users share a directory for temporary files, so they do what servers leave there (STD-05).
+    let temporary = ("TMPDIR", private());
+    let is_set = profile.env().iter().any(|variable| variable.name() == temporary.0);
     let fixed =
-        [("PATH", PATH.into()), ("HOME", directory.as_os_str().as_encoded_bytes().to_vec()), ("LANG", LANG.into()), ("TZ", TZ.into())];
-    let fixed = fixed.into_iter().map(|(name, value): (&str, Vec<u8>)| (name.into(), Zeroizing::new(value)));
+        fixed.into_iter().chain((!is_set).then_some(temporary)).map(|(name, value): (&str, Vec<u8>)| (name.into(), Zeroizing::new(value)));
     let own = profile.env().iter().map(|v| (v.name().into(), Zeroizing::new(v.value().as_bytes().to_vec())));
     Plan {
         parent: std::process::id(),

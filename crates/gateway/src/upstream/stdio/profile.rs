@@ -83,7 +83,7 @@ pub enum BadProfile {
     /// The same name twice.
     #[error("variable {0} is set twice")]
     Twice(usize),
-    /// `PATH`, `HOME`, `LANG` and `TZ` are fixed.
+    /// `PATH`, `HOME`, `LANG` and `TZ` are fixed; `TMPDIR` is given where it is not set.
     #[error("variable {0} is fixed by the gateway")]
     Fixed(usize),
     /// A value or reference holds NUL.

@@ -1,0 +1,104 @@
+//! FLT: more than can be served, and everybody at once. Bounds, not speed: figures are the business of `bench/`.
+
+use super::house::{House, LAPTOP, server, within};
+use super::speak::{modern, modern_call};
+use super::wire::Ask;
+use doorward_testkit::lax::Lax;
+use doorward_testkit::lax::quirk::{Behaviour, Quirk};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+fn modern_lax() -> Behaviour {
+    Behaviour::plain().with(Quirk::Modern)
+}
+
+/// Status and time of a request that may find the door closed: 0 for a connection that ended without an answer.
+async fn tried(ask: Ask, address: SocketAddr) -> (u16, Duration) {
+    let begun = Instant::now();
+    let answered = async {
+        let mut line = TcpStream::connect(address).await.ok()?;
+        let ask = ask.set("Connection", "close");
+        line.write_all(&ask.bytes(&address.to_string())).await.ok();
+        let mut answer = Vec::new();
+        line.read_to_end(&mut answer).await.ok();
+        String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    };
+    let status = tokio::time::timeout(Duration::from_secs(30), answered).await.expect("an end in time");
+    (status.unwrap_or(0), begun.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_11_beyond_its_limits_it_refuses_early_and_is_well_afterwards() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let limits = "[limits]\nconnections = 20\nper_user = \"60000000/m\"\n";
+    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let other = house.full("bob").await;
+    assert_eq!(house.ask(modern_call(&alice, "alpha", 1, "echo", json!({}))).await.status, 200);
+    lax.forget();
+    let mut all = JoinSet::new();
+    for n in 0..200 {
+        all.spawn(tried(modern_call(&alice, "alpha", n, "slow", json!({ "count": 4, "ms": 100 })), house.address));
+    }
+    // Who is to be shut out is shut out meanwhile: the store needs no connection here.
+    let epoch = house.store.epoch().await.unwrap();
+    house.store.revoke_api_key(&other.id, house.env.now()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(3), house.heard_of(epoch + 1)).await.expect("revocations are heard of under load");
+    let replies = all.join_all().await;
+    let (served, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|(status, _)| *status == 200);
+    assert!(served.len() >= 20, "{}", served.len());
+    assert!(refused.iter().all(|(status, _)| matches!(status, 0 | 503)), "{refused:?}");
+    assert!(refused.len() >= 100, "ten times too many: {}", refused.len());
+    let slowest = refused.iter().map(|(_, took)| *took).max().unwrap();
+    assert!(slowest < Duration::from_secs(3), "refused early: {slowest:?}");
+    assert_eq!(lax.seen_method("tools/call").len(), served.len(), "what was refused had no effect");
+    let recovered = within(Duration::from_secs(10), async || {
+        let (status, took) = tried(modern_call(&alice, "alpha", 1, "echo", json!({})), house.address).await;
+        status == 200 && took < Duration::from_secs(1)
+    });
+    assert!(recovered.await);
+    assert_eq!(tried(Ask::new("GET", "/readyz"), house.address).await.0, 200);
+    // Knocking does not fill the record.
+    assert!(house.recorded("event", "turned_away").len() <= 61, "{}", house.recorded("event", "turned_away").len());
+    assert_eq!(house.ask(modern_call(&other, "alpha", 1, "echo", json!({}))).await.status, 401);
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_12_everybody_who_comes_back_at_once_is_served_from_one_reading() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let toml = server("alpha", &lax.url(), "");
+    let house = House::open(&toml).await;
+    house.approve().await;
+    let mut keys = Vec::new();
+    for n in 0..20 {
+        keys.push(house.full(&format!("user{n}")).await);
+    }
+    let House { gateway, state, store, .. } = house;
+    store.close().await;
+    assert!(gateway.stop().await);
+    // The same state again: nothing is cached, everybody is at the door.
+    let again = House::over(state.taken_over(), &toml, LAPTOP).await;
+    lax.forget();
+    let mut all = JoinSet::new();
+    for n in 0..400 {
+        let key = &keys[n % keys.len()];
+        let ask = match n % 3 {
+            0 => modern(key, "alpha", n, "tools/list", json!({})),
+            1 => super::speak::initialize(key, "alpha", "2025-11-25", json!({})),
+            _ => modern_call(key, "alpha", n, "echo", json!({ "n": n })),
+        };
+        all.spawn(tried(ask, again.address));
+    }
+    let replies = all.join_all().await;
+    assert!(replies.iter().all(|(status, _)| *status == 200), "{replies:?}");
+    let slowest = replies.iter().map(|(_, took)| *took).max().unwrap();
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    assert_eq!(lax.seen_method("tools/list").len(), 1, "one reads for all");
+    again.close(&[&keys[0].text]).await;
+}
