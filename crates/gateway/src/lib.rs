@@ -67,6 +67,7 @@ pub struct Gateway {
     pub(crate) turned: Turnings,
     pub(crate) root: String,
     pub(crate) max_body: usize,
+    pub(crate) room: listen::room::Room,
 }
 
 impl Gateway {

@@ -7,12 +7,13 @@ use crate::identify::Stopped;
 use crate::listen::body::Body;
 use crate::listen::guard::Turned;
 use crate::listen::http::plain;
+use crate::listen::room::Taken;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
 use crate::session::Opened;
 use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
-use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use doorward_core::id::{CorrelationId, ServerName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -48,6 +49,8 @@ pub struct Walk {
     pub opened: Opened,
     /// Parameters that its tool mirrors into headers.
     pub mirrors: Vec<Mirrored>,
+    /// The room of its body.
+    pub room: Taken,
     /// Whether the client has hung up on a modern request.
     pub gone: Gone,
     /// The era, once it is known.
@@ -202,10 +205,13 @@ impl Gateway {
                 if walk.accept == Accept::Neither {
                     return Err(refuse("not_acceptable", 406, "Answers are application/json or text/event-stream."));
                 }
-                let body = inbound.read(self.max_body).await.map_err(|bad| match bad {
+                let read = inbound.read(self.max_body, &self.room).await;
+                let (body, taken) = read.map_err(|bad| match bad {
                     BadBody::TooLarge => refuse("body_too_large", 413, "The body is too large."),
                     BadBody::Broken => refuse("body_broken", 400, "The body did not arrive whole."),
+                    BadBody::Full => full(),
                 })?;
+                walk.room = taken;
                 match decode::read(&body, DEPTH)? {
                     decode::Body::One(message) => Ok((era::decide(&headers, &message)?, Asked::Message(message, Box::new(headers)))),
                     decode::Body::Batch(elements) => Ok((era::decide_batch(&headers)?, Asked::Batch(elements))),
@@ -257,6 +263,7 @@ impl Walk {
             accept: Accept::Both,
             opened: Opened::default(),
             mirrors: Vec::new(),
+            room: Taken::default(),
             gone,
             era: None,
         }
@@ -296,6 +303,12 @@ impl Gone {
     pub fn is_gone(&self) -> bool {
         *self.0.borrow()
     }
+}
+
+fn full() -> Refusal {
+    let public = "Too much is being read at the moment.";
+    let refusal = Refusal::new(Station::Listen, "no_room", Blame::Us, Wire::Http(503), public);
+    refusal.retry(Retry::After(Duration::from_secs(1)))
 }
 
 fn is_json(headers: &http::HeaderMap) -> bool {

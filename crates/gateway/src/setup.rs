@@ -18,6 +18,7 @@ use crate::listen::guard::Turned;
 use crate::listen::http::{self, Serve};
 use crate::listen::metrics::Metrics;
 use crate::listen::rate::AddressLimit;
+use crate::listen::room::Room;
 use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, tls};
 use crate::live::Live;
@@ -205,6 +206,7 @@ impl Gateway {
             desk,
             root: root(&config),
             max_body: config.listen.max_body.as_usize(),
+            room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             limits: config.limits,
             metrics: Metrics::new(),
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),

@@ -22,6 +22,10 @@ async fn flt_05_many_idle_streams_all_hear_and_leave_nothing_behind() {
     let limits = "[limits]\nper_user = \"600000/m\"\nstreams_per_user = 1000\nsessions_per_user = 1000\n";
     house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n[server.fixture]\nurl = \"{}\"\n{limits}", lax.url()));
     let gateway = house.serve();
+    if std::fs::read_dir(format!("/proc/{}/fd", gateway.id())).is_err() {
+        // A gateway hides from its own user (STD-04); only root can count what it holds.
+        return eprintln!("not tested: needs root");
+    }
     let alice = Client::new(&gateway.url, &house.run(&["apikey", "create", "--grant", "read"]).out);
     let warm = alice.session();
     drop(alice.stream(&warm));

@@ -11,6 +11,7 @@ pub mod guard;
 pub mod http;
 pub mod metrics;
 pub mod rate;
+pub mod room;
 pub mod route;
 mod stall;
 pub mod tls;
@@ -22,6 +23,7 @@ use doorward_core::identity::presented::Presented;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use room::{Full, Room, Taken};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -55,6 +57,8 @@ pub enum BadBody {
     TooLarge,
     /// Too slow, or the connection broke.
     Broken,
+    /// The bodies of others leave no room for it.
+    Full,
 }
 
 impl Inbound {
@@ -63,11 +67,11 @@ impl Inbound {
     ///
     /// # Errors
     /// [`BadBody`].
-    pub async fn read(&mut self, limit: usize) -> Result<Bytes, BadBody> {
+    pub async fn read(&mut self, limit: usize, room: &Room) -> Result<(Bytes, Taken), BadBody> {
         if self.body.size_hint().lower() > limit as u64 {
             return Err(BadBody::TooLarge);
         }
-        let begun = Instant::now();
+        let (begun, mut taken) = (Instant::now(), Taken::default());
         let mut first: Option<Bytes> = None;
         let mut rest = BytesMut::new();
         loop {
@@ -83,6 +87,7 @@ impl Inbound {
             if got + data.len() > limit {
                 return Err(BadBody::TooLarge);
             }
+            room.grow(&mut taken, got + data.len()).map_err(|Full| BadBody::Full)?;
             match &first {
                 None => first = Some(data),
                 Some(_) => rest.extend_from_slice(&data),
@@ -90,11 +95,11 @@ impl Inbound {
         }
         let first = first.unwrap_or_default();
         if rest.is_empty() {
-            return Ok(first);
+            return Ok((first, taken));
         }
         let mut whole = BytesMut::with_capacity(first.len() + rest.len());
         whole.extend_from_slice(&first);
         whole.extend_from_slice(&rest);
-        Ok(whole.freeze())
+        Ok((whole.freeze(), taken))
     }
 }

@@ -102,3 +102,48 @@ async fn flt_12_everybody_who_comes_back_at_once_is_served_from_one_reading() {
     assert_eq!(lax.seen_method("tools/list").len(), 1, "one reads for all");
     again.close(&[&keys[0].text]).await;
 }
+
+/// All of a request but the last byte, which is given back.
+async fn almost(ask: &Ask, address: SocketAddr) -> (TcpStream, u8) {
+    let mut bytes = ask.clone().set("Connection", "close").bytes(&address.to_string());
+    let last = bytes.pop().expect("a body");
+    let mut line = TcpStream::connect(address).await.expect("connected");
+    // A refusal may come before everything is written.
+    line.write_all(&bytes).await.ok();
+    (line, last)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_bodies_that_do_not_end_do_not_fill_the_memory() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let house = House::over_listening(&server("alpha", &lax.url(), ""), "max_body = \"128KiB\"").await;
+    house.approve().await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    lax.forget();
+    let large = |n: usize| modern_call(&alice, "alpha", n, "echo", json!({ "text": "x".repeat(120_000) }));
+    let mut waiting = Vec::new();
+    for n in 0..100 {
+        waiting.push(almost(&large(n), house.address).await);
+    }
+    // Room for 64 of the largest: some have to go, at once and not after their time.
+    let turned_away = async || tried(large(1000), house.address).await.0 == 503;
+    assert!(within(Duration::from_secs(10), turned_away).await);
+    assert_eq!(house.ask(modern_call(&bob, "alpha", 1, "echo", json!({}))).await.status, 200, "small ones always fit");
+    let (mut served, mut refused) = (0, 0);
+    for (mut line, last) in waiting {
+        line.write_all(&[last]).await.ok();
+        let mut answer = String::new();
+        line.read_to_string(&mut answer).await.ok();
+        match answer.get(9..12) {
+            Some("200") => served += 1,
+            // A reset may take the answer of who was still writing.
+            Some("503") | None => refused += 1,
+            other => panic!("{other:?}: {answer}"),
+        }
+    }
+    assert!((60..=85).contains(&served), "{served} fitted, {refused} did not");
+    assert_eq!(lax.seen_method("tools/call").len(), served + 1, "what was refused had no effect");
+    assert!(!house.recorded("refused", "no_room").is_empty());
+    assert_eq!(house.ask(large(2000)).await.status, 200, "the room comes back");
+    house.close(&[&alice.text, &bob.text]).await;
+}

@@ -10,6 +10,7 @@ use doorward_gateway::listen::guard::{Guard, Turned};
 use doorward_gateway::listen::http::{Patience, Serve, Settings, accept};
 use doorward_gateway::listen::metrics::Metrics;
 use doorward_gateway::listen::rate::AddressLimit;
+use doorward_gateway::listen::room::Room;
 use doorward_gateway::listen::tls::{Oldest, Tls};
 use doorward_gateway::listen::{BadBody, Inbound};
 use doorward_gateway::tasks::Tasks;
@@ -74,7 +75,7 @@ impl Serve for Corridor {
             }
             self.go.notified().await;
         }
-        let body = inbound.read(4 * 1024 * 1024).await;
+        let body = inbound.read(4 * 1024 * 1024, &Room::for_bodies_of(4 * 1024 * 1024)).await.map(|(body, _taken)| body);
         cancelled.0 = None;
         let _ = self.tell.send(Event::Ran(server.clone(), inbound.headers.clone(), body.clone(), inbound.peer));
         if server == "events" {
@@ -84,6 +85,7 @@ impl Serve for Corridor {
             Ok(bytes) => Response::new(Body::whole(bytes)),
             Err(BadBody::TooLarge) => status(StatusCode::PAYLOAD_TOO_LARGE),
             Err(BadBody::Broken) => status(StatusCode::REQUEST_TIMEOUT),
+            Err(BadBody::Full) => status(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
