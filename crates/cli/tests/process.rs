@@ -231,6 +231,8 @@ async fn replicas(behaviour: Behaviour) -> (Lax, Place, Place) {
     let path = |name: &str| one.0.join(name).display().to_string();
     one.file("kek", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     let store = format!("[store]\nurl = \"sqlite:{}\"\nencryption_key = \"file:{}\"\n", path("shared.db"), path("kek"));
+    // A fast machine must not reach the limit of the user before it hears of a revocation.
+    let store = format!("{store}[limits]\nper_user = \"60000000/m\"\n");
     for place in [&one, &two] {
         place.configure(&lax.url(), &store);
     }

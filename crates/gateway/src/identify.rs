@@ -39,6 +39,8 @@ pub(crate) enum Stopped {
     Refused(Refusal),
     /// One refused credential too many from its address, which has to wait this long. Recorded in sum, not one by one.
     Stranger(Duration),
+    /// Nobody can be told from anybody at the moment, and enough was recorded of it.
+    Away(Duration),
 }
 
 /// A record is believed this long without asking the store (I8).
@@ -58,6 +60,7 @@ impl Stopped {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.informed(known, server)),
             Self::Stranger(wait) => Self::Stranger(wait),
+            Self::Away(wait) => Self::Away(wait),
         }
     }
 }
@@ -75,9 +78,17 @@ impl Gateway {
     /// [`Stopped`].
     pub(crate) async fn identify(&self, inbound: &Inbound) -> Result<Caller, Stopped> {
         let verified = self.verified(inbound).await;
-        // The listener has counted those that show nothing (S3). Who cannot be told because the store is away is no stranger.
-        if matches!(&verified, Err(refusal) if refusal.blame == Blame::Caller) && !inbound.presented.is_absent() {
-            self.strangers.check(inbound.peer).map_err(Stopped::Stranger)?;
+        // The listener has counted those that show nothing (S3). Who cannot be told because the store is away is no stranger,
+        // but may be one: they leave no more records than strangers do.
+        match &verified {
+            Err(refusal) if inbound.presented.is_absent() || refusal.blame == Blame::Upstream => {}
+            Err(refusal) if refusal.blame == Blame::Us => {
+                if let Err(wait) = self.untold.check(inbound.peer) {
+                    return Err(Stopped::Away(wait));
+                }
+            }
+            Err(_) => self.strangers.check(inbound.peer).map_err(Stopped::Stranger)?,
+            Ok(_) => {}
         }
         // Only now: a stranger beyond the limit leaves no record of their own.
         self.note_foreign(inbound).await;

@@ -64,6 +64,7 @@ pub struct Gateway {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) strangers: Arc<AddressLimit>,
+    pub(crate) untold: AddressLimit,
     pub(crate) turned: Turnings,
     pub(crate) root: String,
     pub(crate) max_body: usize,

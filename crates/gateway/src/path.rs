@@ -87,13 +87,22 @@ impl Gateway {
         match stopped {
             Stopped::Refused(refusal) => self.refuse(refusal, walk).await,
             Stopped::Stranger(wait) => {
-                self.metrics.turned_away(Turned::Rate);
-                self.turn_away(Turned::Rate, walk.peer);
-                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests without a valid credential.");
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
-                response
+                let public = "Too many requests without a valid credential.";
+                self.put_off(StatusCode::TOO_MANY_REQUESTS, public, wait, walk.peer)
+            }
+            Stopped::Away(wait) => {
+                self.put_off(StatusCode::SERVICE_UNAVAILABLE, "Doorward cannot look up credentials at the moment.", wait, walk.peer)
             }
         }
+    }
+
+    /// Recorded in sum only.
+    fn put_off(self: &Arc<Self>, status: StatusCode, public: &'static str, wait: Duration, peer: IpAddr) -> Response<Body> {
+        self.metrics.turned_away(Turned::Rate);
+        self.turn_away(Turned::Rate, peer);
+        let mut response = plain(status, public);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+        response
     }
 
     /// The way of one message that came in.

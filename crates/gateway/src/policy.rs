@@ -44,17 +44,12 @@ impl Gateway {
                 .await
                 .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
             if let Some(found) = found {
-                // Of a definition that nobody approved not even the names of its headers are told (I9).
-                if call.era() == Era::Modern && found.facts.approved {
-                    headers::check(&found.mirrors, call.arguments(), call.param_headers()).map_err(|mismatch| {
-                        wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known.clone())
-                    })?;
-                }
                 walk.mirrors = found.mirrors;
                 tool = Some(found.facts);
             }
         }
-        if call.method() != Method::ToolsCall {
+        // A task may be stopped whatever its server says of its tools.
+        if !matches!(call.method(), Method::ToolsCall | Method::TasksCancel) {
             let narrowed = Box::pin(self.tool_of_task(&bound, &call, walk)).await;
             tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
         }
@@ -62,6 +57,13 @@ impl Gateway {
         self.narrow_listen(&bound, &call, &facts, walk);
         let permit = decide(&self.rules.load(), &facts, bound, call).map_err(Denied::refusal)?;
         if permit.call().method() == Method::ToolsCall {
+            // Of what they may not call not even the names of its headers are told (I9; RPC-09).
+            if permit.call().era() == Era::Modern {
+                let checked = headers::check(&walk.mirrors, permit.call().arguments(), permit.call().param_headers());
+                checked.map_err(|mismatch| {
+                    wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known.clone())
+                })?;
+            }
             // Only of what they may call: that a tool has a limit tells that there is one.
             let name = permit.call().target().unwrap_or_default();
             let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name);

@@ -210,6 +210,7 @@ impl Gateway {
             limits: config.limits,
             metrics: Metrics::new(),
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
+            untold: AddressLimit::new(STRANGERS, STRANGERS_BURST),
             turned: Turnings::default(),
         });
         tasks.essential(Arc::clone(&gateway).keep_house());

@@ -25,9 +25,18 @@ struct Level {
     operators: usize,
 }
 
-/// The place, in bytes, at which `text` nests deeper than [`LIMIT`].
-pub(super) fn too_deep(text: &str) -> Option<usize> {
-    let mut outer: Vec<Level> = Vec::new();
+/// Why a text is not given to the parser, with the place in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It nests deeper than [`LIMIT`].
+    Deep(usize),
+    /// A bracket closes another kind, or nothing. The parser would look for its partner on and on.
+    Unpaired(usize),
+}
+
+/// What keeps `text` from the parser.
+pub(super) fn unreadable(text: &str) -> Option<Unreadable> {
+    let mut outer: Vec<(char, Level)> = Vec::new();
     let mut level = Level::default();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -35,10 +44,13 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
         let token = token(rest, first);
         rest = rest.get(token..)?;
         match first {
-            '(' | '[' | '{' => outer.push(std::mem::take(&mut level)),
+            '(' | '[' | '{' => outer.push((first, std::mem::take(&mut level))),
             ')' | ']' | '}' => {
                 let depth = level.depth() + 1;
-                level = outer.pop().unwrap_or_default();
+                level = match (outer.pop(), first) {
+                    (Some(('(', level)), ')') | (Some(('[', level)), ']') | (Some(('{', level)), '}') => level,
+                    _ => return Some(Unreadable::Unpaired(at)),
+                };
                 level.inner = level.inner.max(depth);
                 // What follows a bracket may belong to it: an index, another clause.
                 level.operators += 1;
@@ -55,7 +67,7 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
             level = Level::default();
         }
         if outer.len() + level.depth() > LIMIT {
-            return Some(at);
+            return Some(Unreadable::Deep(at));
         }
     }
     None
@@ -64,7 +76,7 @@ pub(super) fn too_deep(text: &str) -> Option<usize> {
 /// The bytes of the token at the beginning of `rest`.
 fn token(rest: &str, first: char) -> usize {
     match first {
-        '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+        '/' if rest.starts_with("//") => rest.find(['\n', '\r']).unwrap_or(rest.len()),
         '"' => {
             let mut escaped = false;
             let end = rest.char_indices().skip(1).find(|(_, c)| {
@@ -105,9 +117,9 @@ mod tests {
         let many: String = (0..500).map(|_| rule("context.level == \"oauth\" && !(resource.name like \"a*\")")).collect();
         let comment = format!("// {}\n{}", "(".repeat(500), rule("true"));
         for text in [rule(&format!("[{}].contains(resource.name)", names.join(", "))), many, comment, rule(r#""\"((((" == "\\""#)] {
-            assert_eq!(too_deep(&text), None);
+            assert_eq!(unreadable(&text), None);
         }
-        assert_eq!(too_deep(super::super::schema::BUILTIN), None);
+        assert_eq!(unreadable(super::super::schema::BUILTIN), None);
     }
 
     #[test]
@@ -129,10 +141,21 @@ mod tests {
             // Deep because of what follows the brackets, which on their own are few.
             below("", " && true"),
         ] {
-            let place = too_deep(&rule(&deep)).unwrap_or_else(|| panic!("not seen: {deep}"));
-            assert!(place > 40, "the place lies in the condition: {place}");
+            // Cedar ends a comment at CR, too.
+            for text in [rule(&deep), rule(&format!("true // \r && {deep}"))] {
+                let Some(Unreadable::Deep(place)) = unreadable(&text) else { panic!("not seen: {text}") };
+                assert!(place > 40, "the place lies in the condition: {place}");
+            }
         }
         let clauses = format!("@id(\"r\") permit (principal, action, resource) {};", "when { true } ".repeat(n));
-        assert!(too_deep(&clauses).is_some());
+        assert!(matches!(unreadable(&clauses), Some(Unreadable::Deep(_))));
+    }
+
+    #[test]
+    fn brackets_that_do_not_pair_are_named() {
+        for bad in ["f(], f(], f(]", "(]", ")", "true }", "[(])"] {
+            assert!(matches!(unreadable(&rule(bad)), Some(Unreadable::Unpaired(_))), "{bad}");
+        }
+        assert_eq!(unreadable("permit ((("), None, "what stays open is the parser's to tell");
     }
 }

@@ -1,7 +1,7 @@
 //! From the texts of policies to [`Rules`], or to every fault in them.
 
 use super::arguments::{Shape, shape_of_clauses};
-use super::depth::{self, too_deep};
+use super::depth::{self, Unreadable, unreadable};
 use super::expr::{NETWORK, NOW, body, reads_context, reads_resource};
 use super::memory::Memory;
 use super::permit::Obligation;
@@ -47,11 +47,17 @@ pub(super) fn load(sources: &[Source], schema: Option<&str>) -> Result<Rules, Ve
     stacker::grow(depth::STACK, || load_on_this_stack(sources, schema))
 }
 
-/// The text is too deep for those that read it after this.
+/// Why the text is not for those that read it after this.
 fn nested(source: &Source) -> Option<PolicyError> {
-    let help = "Write several rules, or a set with `.contains(...)` instead of many alternatives.";
-    let message = format!("nested deeper than {} brackets and operators", depth::LIMIT);
-    too_deep(&source.text).map(|offset| error_at(source, offset, message, Some(help.to_owned())))
+    let (offset, message, help) = match unreadable(&source.text)? {
+        Unreadable::Deep(at) => (
+            at,
+            format!("nested deeper than {} brackets and operators", depth::LIMIT),
+            "Write several rules, or a set with `.contains(...)` instead of many alternatives.",
+        ),
+        Unreadable::Unpaired(at) => (at, "unexpected bracket: it closes none of its kind".to_owned(), "Brackets go in pairs."),
+    };
+    Some(error_at(source, offset, message, Some(help.to_owned())))
 }
 
 fn load_on_this_stack(sources: &[Source], schema: Option<&str>) -> Result<Rules, Vec<PolicyError>> {

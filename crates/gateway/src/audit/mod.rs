@@ -9,3 +9,4 @@ mod place;
 pub mod recorder;
 #[cfg(test)]
 mod tests;
+mod unrecorded;

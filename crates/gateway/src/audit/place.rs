@@ -16,7 +16,18 @@ const LARGEST: u64 = 4 << 20;
 
 /// Where the bookmark of a record file lies.
 pub(super) fn beside(record: &Path) -> PathBuf {
-    record.with_extension("bookmark")
+    with(record, ".bookmark")
+}
+
+fn with(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// There is no bookmark any more: the next start reads the whole file.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// The bookmark that one of these keys has signed, if there is one. Whatever else lies there does not count.
@@ -29,11 +40,24 @@ pub(super) fn read(path: &Path, keys: &[PublicKey]) -> Option<Bookmark> {
 
 /// Replaces the bookmark. It need not reach the disk: the one before is as good.
 pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("bookmark-new");
-    fs::remove_file(&beside).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW).open(&beside)?;
+    let draft = with(path, "-new");
+    remove(&draft)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW).open(&draft)?;
     file.write_all(text)?;
-    fs::rename(&beside, path)
+    fs::rename(&draft, path)
+}
+
+/// Keeps a bookmark unless the record was found to be altered.
+pub(super) fn keep(path: &Path, text: &[u8], findings: &Findings) {
+    if findings.altered.load(Ordering::SeqCst) {
+        return;
+    }
+    if let Err(error) = write(path, text) {
+        tracing::warn!(%error, "no bookmark of the record; the next start reads more of it");
+    }
+    if findings.altered.load(Ordering::SeqCst) {
+        remove(path).ok();
+    }
 }
 
 /// What a proof has to say.
@@ -47,7 +71,7 @@ pub(super) struct Findings {
 
 /// Proves, on a thread of its own, what lies before the bookmark: the start does not wait for it.
 pub(super) fn prove(record: &Path, bookmark: Bookmark, findings: &Arc<Findings>) -> io::Result<JoinHandle<()>> {
-    let (file, findings) = (File::open(record)?, Arc::clone(findings));
+    let (file, findings, place) = (File::open(record)?, Arc::clone(findings), beside(record));
     std::thread::Builder::new().name("audit-proof".into()).spawn(move || {
         let go_on = || !findings.given_up.load(Ordering::Relaxed);
         match bookmark.prove(BufReader::with_capacity(1 << 18, file), go_on) {
@@ -55,7 +79,9 @@ pub(super) fn prove(record: &Path, bookmark: Bookmark, findings: &Arc<Findings>)
             Ok(None) => {}
             Err(bad) => {
                 tracing::error!(%bad, "the record was altered; it is not written again, and nothing more is served");
-                findings.altered.store(true, Ordering::Relaxed);
+                findings.altered.store(true, Ordering::SeqCst);
+                // The next start looks at everything, and refuses.
+                remove(&place).ok();
             }
         }
     })

@@ -9,6 +9,7 @@
 use super::desk::{Desk, continued};
 use super::medium;
 use super::place::{self, Findings};
+pub use super::unrecorded::{Cause, Unrecorded};
 use doorward_core::audit::chain::{Chain, Digests, WriterId};
 use doorward_core::audit::checkpoint::{PublicKey, SealError, Signer};
 use doorward_core::audit::event::{Head, Line};
@@ -16,7 +17,7 @@ use doorward_core::audit::intent::{Intent, Ongoing, OpenIntent, Receipt};
 use doorward_core::audit::outcome::{Notice, Outcome};
 use doorward_core::audit::recovery::Found;
 use doorward_core::audit::verify::FirstBad;
-use doorward_core::blame::{Blame, Refusal, Retry, Station, Wire};
+use doorward_core::blame::Refusal;
 use doorward_core::credential::Principal;
 use doorward_core::id::CorrelationId;
 use doorward_core::policy::permit::Permit;
@@ -24,12 +25,14 @@ use doorward_core::time::Timestamp;
 use std::io::{self, BufReader, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// Pause between two looks at whether a proof has ended, or a turn goes on.
+const LOOK: Duration = Duration::from_millis(200);
 /// Outcomes that could not be written are remembered up to this number; the rest is found at the next start.
 const MAX_LEFT_OVER: usize = 65_536;
 
@@ -66,34 +69,6 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
-}
-
-/// Something could not be recorded, so it must not happen or must not leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not recorded: {0}")]
-pub struct Unrecorded(pub(super) Cause);
-
-/// Why the record cannot be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
-    /// The last write failed; the next may succeed.
-    #[error("the file took no record")]
-    Write,
-    /// A sync failed: this file is done.
-    #[error("the disk did not confirm a record; the file is not written again")]
-    Sync,
-    /// The disk does not answer; it may yet.
-    #[error("the disk does not answer")]
-    Stuck,
-    /// The seal could not be made.
-    #[error("the seal could not be made")]
-    Seal,
-    /// The file was altered before the place at which the last start began to read.
-    #[error("the record was altered; it is not written again")]
-    Altered,
-    /// A panic happened while writing.
-    #[error("the recorder is broken")]
-    Broken,
 }
 
 /// Why a recorder did not start.
@@ -138,6 +113,8 @@ struct Shared {
     syncer: Option<Syncer>,
     findings: Arc<Findings>,
     proof: Option<JoinHandle<()>>,
+    /// Tells the thread that watches turns when this is over.
+    _alive: Sender<()>,
 }
 
 /// Somebody's turn at the desk. It is put back when the turn ends.
@@ -175,21 +152,25 @@ impl Recorder {
     /// # Errors
     /// [`OpenError`].
     pub fn open_with(options: Options, signers: Vec<Signer>, now: Timestamp) -> Result<Self, OpenError> {
+        let place = place::beside(&options.path);
+        let keys: Vec<PublicKey> = signers.iter().map(Signer::public).collect();
+        let mut bookmark = place::read(&place, &keys);
+        let missing = if options.path.symlink_metadata().is_err() { bookmark.take() } else { None };
+        if bookmark.is_none() {
+            // Of another record, or of one that is gone: it must not be held against the one that begins now.
+            place::remove(&place)?;
+        }
         let file = medium::open(&options.path).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,
             _ => OpenError::Io(error),
         })?;
         let syncing = file.try_clone()?;
-        let place = place::beside(&options.path);
-        let keys: Vec<PublicKey> = signers.iter().map(Signer::public).collect();
-        let bookmark = place::read(&place, &keys);
-        let (found, behind) = match &bookmark {
-            // Nothing in the file: a new record, whatever stood here before.
-            Some(bookmark) if file.metadata()?.len() > 0 => {
+        let found = match &bookmark {
+            Some(bookmark) => {
                 (&file).seek(SeekFrom::Start(bookmark.from()))?;
-                (Found::Chain(Box::new(bookmark.resume(BufReader::new(&file), options.digests)?)), Some(bookmark.clone()))
+                Found::Chain(Box::new(bookmark.resume(BufReader::new(&file), options.digests)?))
             }
-            _ => (Chain::resume(BufReader::new(&file), options.digests)?, None),
+            None => Chain::resume(BufReader::new(&file), options.digests)?,
         };
         let desk = match found {
             Found::Nothing { digests, .. } => {
@@ -198,41 +179,54 @@ impl Recorder {
                 let (chain, line) = Chain::begin(options.writer, digests, &signer, now)?;
                 let mut desk = Desk::new(chain, signer, Box::new(file), 0, options.seal_every);
                 desk.put(&line)?;
+                if let Some(missing) = missing {
+                    let cause = format!("a record of {} lines was here", missing.seq());
+                    desk.record(|chain| {
+                        ((), chain.event(&Notice { reason: "record_missing", cause: Some(&cause), ..Notice::default() }, now))
+                    })?;
+                }
                 desk
             }
             Found::Chain(found) => continued(*found, signers, file, options.seal_every, now)?,
         };
         syncing.sync_data()?;
         let findings = Arc::new(Findings::default());
-        let proof = behind.map(|bookmark| place::prove(&options.path, bookmark, &findings)).transpose()?;
-        let kept = Arc::clone(&desk.bookmark);
-        let sync = move || {
-            let newest = kept.lock().ok().and_then(|mut kept| kept.take());
-            syncing.sync_data()?;
-            if let Some(newest) = newest
-                && let Err(error) = place::write(&place, &newest)
-            {
-                tracing::warn!(%error, "no bookmark of the record; the next start reads more of it");
+        let proof = bookmark.map(|bookmark| place::prove(&options.path, bookmark, &findings)).transpose()?;
+        let (newest, found) = (Arc::clone(&desk.bookmark), Arc::clone(&findings));
+        // Behind the confirmation: nobody waits for it.
+        let keep = move || {
+            if let Some(newest) = newest.lock().ok().and_then(|mut newest| newest.take()) {
+                place::keep(&place, &newest, &found);
             }
-            Ok(())
         };
-        let mut recorder = Self::start(desk, options.durability, sync)?;
-        if let Some(shared) = Arc::get_mut(&mut recorder.shared) {
-            (shared.findings, shared.proof) = (findings, proof);
-        }
+        let recorder = Self::start_with(desk, options.durability, move || syncing.sync_data(), keep, (findings, proof))?;
         // The seals of this start.
         recorder.shared.announce(recorder.head().map_or(0, |head| head.seq), true);
         Ok(recorder)
     }
 
     /// Puts a desk to work, with a thread of its own for `sync`.
+    #[cfg(test)]
     pub(super) fn start(desk: Desk, durability: Durability, sync: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        Self::start_with(desk, durability, sync, || {}, (Arc::default(), None))
+    }
+
+    /// Puts a desk to work, with a thread of its own for `sync`, and for `keep` after each.
+    fn start_with(
+        desk: Desk,
+        durability: Durability,
+        sync: impl FnMut() -> io::Result<()> + Send + 'static,
+        keep: impl FnMut() + Send + 'static,
+        (findings, proof): (Arc<Findings>, Option<JoinHandle<()>>),
+    ) -> io::Result<Self> {
         let seq = desk.chain.head().seq;
         let written = Arc::new(AtomicU64::new(seq));
         let (announce, synced) = watch::channel(Synced { up_to: seq, failed: false });
         let (wake, asked) = sync_channel(1);
+        let (alive, ended) = channel();
         let counter = Arc::clone(&written);
-        let thread = std::thread::Builder::new().name("audit-sync".into()).spawn(move || keep_synced(&asked, &counter, &announce, sync))?;
+        let thread =
+            std::thread::Builder::new().name("audit-sync".into()).spawn(move || keep_synced(&asked, &counter, &announce, sync, keep))?;
         let shared = Shared {
             desk: Mutex::new(Some(Box::new(desk))),
             free: Condvar::new(),
@@ -245,10 +239,13 @@ impl Recorder {
             written,
             synced,
             syncer: Some(Syncer { wake, thread }),
-            findings: Arc::default(),
-            proof: None,
+            findings,
+            proof,
+            _alive: alive,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        watch_turns(&shared, ended)?;
+        Ok(Self { shared })
     }
 
     /// Records that a permitted call is about to have its effect as `principal`.
@@ -324,11 +321,15 @@ impl Recorder {
         self.shared.durable(head.seq).await.map(|()| head)
     }
 
-    /// Hands over to the key `next`, which must already be kept where the next start finds it.
+    /// Hands over to the key `next`, which must already be kept where the next start finds it. Waits until the past is proven:
+    /// the new key does not vouch for what nobody has looked at.
     ///
     /// # Errors
-    /// [`Unrecorded`]; the present key stays.
+    /// [`Unrecorded`]; which key goes on is what the record says.
     pub async fn rotate(&self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {
+        while self.shared.proof.as_ref().is_some_and(|proof| !proof.is_finished()) {
+            tokio::time::sleep(LOOK).await;
+        }
         let seq = self.shared.with(|desk| desk.rotate(next, now).map(|()| desk.chain.head().seq))?;
         self.shared.announce(seq, true);
         self.shared.durable(seq).await
@@ -380,8 +381,34 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
+/// Wakes a worker of the runtime now and then while a turn goes on for long.
+///
+/// A write that hangs holds its worker, and that may be the one that listens for all: nobody else takes its place by
+/// themselves, and even a request that needs no record would wait for the disk.
+fn watch_turns(shared: &Arc<Shared>, ended: Receiver<()>) -> io::Result<()> {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return Ok(()) };
+    let shared = Arc::downgrade(shared);
+    std::thread::Builder::new().name("audit-watch".into()).spawn(move || {
+        while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            let Some(shared) = shared.upgrade() else { return };
+            let is_out = shared.desk.try_lock().is_ok_and(|desk| desk.is_none());
+            drop(shared);
+            if is_out {
+                drop(runtime.spawn(async {}));
+            }
+        }
+    })?;
+    Ok(())
+}
+
 /// Syncs whenever asked, for everybody who wrote before. Ends with the recorder, or with the first failure.
-fn keep_synced(asked: &Receiver<()>, written: &AtomicU64, announce: &watch::Sender<Synced>, mut sync: impl FnMut() -> io::Result<()>) {
+fn keep_synced(
+    asked: &Receiver<()>,
+    written: &AtomicU64,
+    announce: &watch::Sender<Synced>,
+    mut sync: impl FnMut() -> io::Result<()>,
+    mut keep: impl FnMut(),
+) {
     while asked.recv().is_ok() {
         let up_to = written.load(Ordering::Acquire);
         if let Err(error) = sync() {
@@ -390,6 +417,7 @@ fn keep_synced(asked: &Receiver<()>, written: &AtomicU64, announce: &watch::Send
             return;
         }
         announce.send_modify(|synced| synced.up_to = up_to);
+        keep();
     }
 }
 
@@ -517,38 +545,5 @@ impl Drop for Shared {
             drop(wake);
             thread.join().ok();
         }
-    }
-}
-
-// === impl Unrecorded ===
-
-impl Unrecorded {
-    /// All that a client is told, whatever the cause.
-    pub const BODY: &'static str = "Doorward cannot record this request, so it was not served. Try again later.\n";
-
-    /// Why; for the log, never for a client.
-    #[must_use]
-    pub const fn cause(self) -> Cause {
-        self.0
-    }
-
-    /// The one answer that needs no receipt: a constant 503.
-    #[must_use]
-    pub fn response<B: From<&'static str>>(self) -> http::Response<B> {
-        let mut response = http::Response::new(B::from(Self::BODY));
-        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-        let headers = response.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
-        headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
-        response
-    }
-
-    /// The same as a refusal, where one is needed inside a stream.
-    #[must_use]
-    pub fn refusal(self) -> Refusal {
-        Refusal::new(Station::Audit, "unrecorded", Blame::Us, Wire::Http(503), Self::BODY.trim_end())
-            .retry(Retry::After(Duration::from_secs(5)))
-            .because(self.0.to_string())
     }
 }

@@ -191,6 +191,53 @@ fn aud_02_a_disk_that_does_not_answer_holds_up_one_thread_and_recovers_by_itself
     assert_eq!(whole(&disk.bytes(), &directory.signer().public()).records, 3);
 }
 
+#[test]
+fn aud_02_a_disk_that_does_not_answer_does_not_stop_who_listens_for_all() {
+    use std::io::{Read as _, Write as _};
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
+    let (directory, disk, hand) = (Directory::new(), Disk::default(), Arc::new(Mutex::new(())));
+    disk.room(1 << 20);
+    let signer = directory.signer();
+    let (chain, line) = Chain::begin(WriterId::new("node-1").expect("id"), Digests::Plain, &signer, NOW).expect("begun");
+    let mut desk = Desk::new(chain, signer, Box::new(Hung(disk, Arc::clone(&hand))), 0, 10);
+    desk.put(&line).expect("written");
+    let _inside = runtime.enter();
+    let recorder = Recorder::start(desk, Durability::Write, || Ok(())).expect("started");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    listener.set_nonblocking(true).expect("asked");
+    let address = listener.local_addr().expect("bound");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("registered");
+    let (ours, held) = (recorder.clone(), hand.lock().expect("held"));
+    // Two connections that wait for a byte: the first then records, the second answers.
+    runtime.spawn(async move {
+        for n in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            let recorder = ours.clone();
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+                let mut byte = [0];
+                stream.read_exact(&mut byte).await.expect("a byte");
+                if n == 0 {
+                    recorder.refused(&refusal(), id(1), NOW).await.ok();
+                }
+                stream.write_all(&byte).await.expect("answered");
+            });
+        }
+    });
+    let mut clients: Vec<_> = (0..2).map(|_| std::net::TcpStream::connect(address).expect("connected")).collect();
+    // Both are known to the driver before either says anything.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    clients[0].write_all(b"1").expect("sent");
+    while recorder.head().is_some() {}
+    clients[1].set_read_timeout(Some(std::time::Duration::from_secs(3))).expect("asked");
+    clients[1].write_all(b"2").expect("sent");
+    let mut byte = [0];
+    let answered = clients[1].read_exact(&mut byte);
+    drop(held);
+    answered.expect("who records nothing does not wait for the disk");
+    clients[0].read_exact(&mut byte).expect("recorded after all");
+}
+
 #[tokio::test(start_paused = true)]
 async fn aud_02_a_sync_that_hangs_refuses_in_time_and_recovers_by_itself() {
     let (directory, disk) = (Directory::new(), Disk::default());
@@ -365,10 +412,16 @@ async fn a_start_reads_from_the_bookmark_and_goes_on_as_without_it() {
         drop(recorder);
         directory.verify();
     }
-    // A record of which nothing is left begins anew.
+    // A record that was put away begins anew, says so, and goes on: what was known of the one before is not held against it.
     fs::remove_file(directory.file()).expect("removed");
     drop(directory.open(Durability::Write).expect("open"));
-    assert_eq!(directory.verify().records, 1);
+    assert!(fs::read_to_string(directory.file()).expect("file").contains("record_missing"));
+    drop(directory.open(Durability::Write).expect("open again, without a seal in between"));
+    directory.verify();
+    // One that was emptied in its place is not the same: what the bookmark speaks of was there.
+    left_behind(&directory).await;
+    fs::write(directory.file(), b"").expect("emptied");
+    assert!(matches!(directory.open(Durability::Write), Err(OpenError::Bad(_))));
 }
 
 #[tokio::test]
@@ -388,6 +441,8 @@ async fn aud_03_what_was_altered_before_the_bookmark_stops_the_writing_soon_afte
         assert!(until(|| recorder.fault() == Some(Cause::Altered)).await, "{what} was not found");
         let refused = recorder.refused(&refusal(), id(1), NOW).await.expect_err("no record, no effect");
         assert_eq!(refused.cause(), Cause::Altered, "{what}");
+        drop(recorder);
+        assert!(matches!(directory.open(Durability::Write), Err(OpenError::Bad(_))), "{what}: not served again after a restart");
     }
 }
 

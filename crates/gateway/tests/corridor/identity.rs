@@ -463,6 +463,9 @@ async fn lim_nobody_is_a_stranger_because_the_store_is_away() {
         assert_eq!(reply.status, 503, "request {n}: {}", reply.text());
     }
     assert!(alpha.seen().is_empty());
+    // Whoever they are, they do not fill the record meanwhile.
+    let records = house.recorded("refused", "store_unavailable").len();
+    assert!((100..=330).contains(&records), "a burst of 200, and 600 a minute: {records}");
     house.close(&[&alice.text]).await;
 }
 

@@ -173,7 +173,7 @@ fn pol_01_a_rule_of_any_depth_loads_or_is_refused_with_its_place() {
     for (form, deep) in forms.iter().enumerate() {
         let rule = |n: usize| format!("@id(\"a\") {CALL}\nwhen {{ {} }};", deep(n));
         // Whether the largest that passes is a good rule is another matter: it is read whole, and nothing overflows.
-        let largest = (1..=depth::LIMIT).rev().find(|n| depth::too_deep(&rule(*n)).is_none()).expect("one level passes");
+        let largest = (1..=depth::LIMIT).rev().find(|n| depth::unreadable(&rule(*n)).is_none()).expect("one level passes");
         let _read = load_on_a_small_stack(rule(largest));
         for n in [largest + 1, 100_000] {
             let errors =
