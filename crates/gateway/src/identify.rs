@@ -9,7 +9,7 @@ use crate::listen::guard::Turned;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
-use doorward_core::identity::caller::{Audience, Caller, Door, Record, Verdict, Why, verify};
+use doorward_core::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, Why, verify};
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
@@ -168,26 +168,34 @@ impl Gateway {
 
     /// Whether a credential that was accepted here counts no more. One that cannot be asked for is not over.
     pub(crate) async fn is_over(&self, credential: &CredentialId) -> bool {
-        let Some((digest, door)) = self.records.digests.get(credential) else { return false };
-        // Past the cache, which would note a use.
-        match self.look_up(door, digest).await {
-            Ok(Some(record)) => record.revoked.is_some() || record.user_disabled,
-            Ok(None) => true,
-            Err(_) => false,
+        match self.records.digests.get(credential) {
+            Some((digest, door)) => self.counts_no_more(door, digest).await,
+            None => false,
         }
     }
 
-    /// The same of everything with which somebody came through a client.
+    /// The same of everything with which somebody came, or tried to come, through a client.
     pub(crate) async fn are_over(&self, (user, client): &(UserId, ClientId)) -> bool {
-        let read = self.records.by_digest.iter().map(|(_, read)| read.record);
-        let own: Vec<CredentialId> =
-            read.filter(|record| record.user == *user && record.client == *client).map(|record| record.credential.clone()).collect();
-        for credential in &own {
-            if !self.is_over(credential).await {
+        let read = self.records.by_digest.iter();
+        let own = read.filter(|(_, read)| read.record.user == *user && read.record.client == *client);
+        let own: Vec<([u8; 32], Level)> = own.map(|(digest, read)| (digest, read.record.level)).collect();
+        for (digest, level) in &own {
+            let door = if *level == Level::OAuth { Door::OAuth } else { Door::Key };
+            if !self.counts_no_more(door, *digest).await {
                 return false;
             }
         }
         !own.is_empty()
+    }
+
+    async fn counts_no_more(&self, door: Door, digest: [u8; 32]) -> bool {
+        // Past the cache, which would note a use.
+        match self.look_up(door, digest).await {
+            // Tokens run out and are refreshed; a key that ran out is over.
+            Ok(Some(record)) => record.revoked.is_some() || record.user_disabled || (door == Door::Key && record.expires <= self.env.now()),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     async fn look_up(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, StoreError> {

@@ -317,6 +317,8 @@ impl Gateway {
             }
             self.metrics.sessions(self.live.len());
             self.upstreams.end_idle().await;
+            // Again: the store may have been away when it was heard of, or a process only being started.
+            self.end_revoked().await;
             for digest in self.live.idle(LIFETIMES.idle) {
                 self.end_idle(&digest).await;
             }

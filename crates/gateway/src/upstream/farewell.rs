@@ -43,16 +43,20 @@ impl Gateway {
 
     /// Ends sessions and processes whose credential counts no more: nobody can use them, and a process would go on (STD-07).
     pub(crate) async fn end_revoked(&self) {
+        // Processes first: a server that is slow to say goodbye to keeps none of them alive.
+        for owner in self.upstreams.owners().await {
+            if self.are_over(&owner).await {
+                self.upstreams.end_of(&owner).await;
+            }
+        }
         for digest in self.live.all() {
+            if self.tasks.is_stopping() {
+                return;
+            }
             let Some(stored) = self.live.find(&digest).and_then(|session| session.last_record()) else { continue };
             if self.is_over(&stored.credential).await {
                 self.end_idle(&digest).await;
                 self.forget(&digest, &stored.user).await;
-            }
-        }
-        for owner in self.upstreams.owners().await {
-            if self.are_over(&owner).await {
-                self.upstreams.end_of(&owner).await;
             }
         }
     }
