@@ -233,7 +233,7 @@ fn pt_01_nothing_of_a_callers_own_reaches_a_child_process() {
     let variables =
         heard.lines().filter(|line| line.contains("API_TOKEN=")).map(|line| line.split('\0').filter(|one| !one.is_empty()).count());
     assert!(variables.clone().count() >= 2, "a process for the session and one beside it");
-    assert!(variables.into_iter().all(|count| count == 6), "PATH HOME LANG TZ and what was configured: {heard}");
+    assert!(variables.into_iter().all(|count| count == 7), "PATH HOME TMPDIR LANG TZ and what was configured: {heard}");
 }
 
 #[test]
