@@ -81,7 +81,7 @@ impl Gateway {
         // The listener has counted those that show nothing (S3). Who cannot be told because the store is away is no stranger,
         // but may be one: they leave no more records than strangers do.
         match &verified {
-            Err(refusal) if inbound.presented.is_absent() || refusal.blame == Blame::Upstream => {}
+            Err(_) if inbound.presented.is_absent() => {}
             Err(refusal) if refusal.blame == Blame::Us => {
                 if let Err(wait) = self.untold.check(inbound.peer) {
                     return Err(Stopped::Away(wait));

@@ -225,7 +225,8 @@ fn aud_02_a_disk_that_does_not_answer_does_not_stop_who_listens_for_all() {
         }
     });
     let mut clients: Vec<_> = (0..2).map(|_| std::net::TcpStream::connect(address).expect("connected")).collect();
-    // Both are known to the driver before either says anything.
+    // Until both workers rest: what wakes them earlier hides the fault. Nothing that can be asked tells it (tried: the parking of
+    // workers); without the pause this test passes on a recorder that has the fault.
     std::thread::sleep(std::time::Duration::from_millis(100));
     clients[0].write_all(b"1").expect("sent");
     while recorder.head().is_some() {}
