@@ -242,16 +242,18 @@ impl Denied {
         let Verdict { why, ruling, missing, known } = verdict;
         self.why = why.unwrap_or(Why::Fault);
         let deciding = match self.why {
-            Why::ApprovalUnavailable | Why::ObligationUnavailable => ruling.permits,
+            Why::ApprovalUnavailable | Why::ObligationUnavailable => ruling.permits.clone(),
             Why::ArgumentType => ruling.misfit.iter().map(|(at, _)| *at).collect(),
-            _ => ruling.forbids,
+            _ => ruling.forbids.clone(),
         };
         let deciding: Vec<_> = deciding.into_iter().filter_map(|at| rules.rules.get(at)).collect();
         self.message = deciding.iter().find_map(|rule| rule.message.clone());
         self.rules = deciding.into_iter().map(|rule| rule.id.clone()).collect();
         self.detail = match self.why {
             Why::Fault => Some(ruling.faults.join("; ")),
-            Why::ArgumentType => ruling.misfit.map(|(_, misfit)| format!("the argument {} must be {}", misfit.path, misfit.expected)),
+            Why::ArgumentType => {
+                ruling.misfit.as_ref().map(|(_, misfit)| format!("the argument {} must be {}", misfit.path, misfit.expected))
+            }
             _ => None,
         };
         self.missing = missing;

@@ -4,12 +4,11 @@
 //! keep it until the catalogue or an approval changes, and only if no rule reads the time. Lists are private to their caller.
 
 use super::decide::who;
-use super::facts::{Facts, RiskClass, ToolFacts};
-use super::judge::{Approval, is_listed};
-use super::request::{Asker, What};
+use super::facts::{Facts, ToolFacts};
+use super::judge::is_listed;
+use super::request::{Alike, Asker, What};
 use super::rules::Rules;
 use crate::session::Bound;
-use std::collections::HashMap;
 
 /// Which tools of `bound`'s server the caller may see; one answer per entry, in order. `facts.tool` is not looked at.
 #[must_use]
@@ -18,19 +17,10 @@ pub fn tools(rules: &Rules, facts: &Facts, bound: &Bound, tools: &[ToolFacts]) -
         return vec![false; tools.len()];
     }
     let asker = Asker::new(rules, who(facts, bound));
-    let mut alike: HashMap<RiskClass, bool> = HashMap::new();
+    let mut alike = Alike::new();
     tools
         .iter()
-        .map(|tool| {
-            let what = What::Tool { name: tool.name.as_str(), class: tool.class };
-            if !tool.approved {
-                false
-            } else if asker.is_uniform(what) {
-                *alike.entry(tool.class).or_insert_with(|| is_listed(&asker, what, Approval::Stands, &facts.able))
-            } else {
-                is_listed(&asker, what, Approval::Stands, &facts.able)
-            }
-        })
+        .map(|tool| tool.approved && is_listed(&asker, What::Tool { name: tool.name.as_str(), class: tool.class }, &facts.able, &mut alike))
         .collect()
 }
 
@@ -51,5 +41,6 @@ fn each<N: AsRef<str>>(rules: &Rules, facts: &Facts, bound: &Bound, names: &[N],
         return vec![false; names.len()];
     }
     let asker = Asker::new(rules, who(facts, bound));
-    names.iter().map(|name| is_listed(&asker, what(name.as_ref()), Approval::Stands, &facts.able)).collect()
+    let mut alike = Alike::new();
+    names.iter().map(|name| is_listed(&asker, what(name.as_ref()), &facts.able, &mut alike)).collect()
 }

@@ -2,8 +2,9 @@
 
 use super::decide::Why;
 use super::permit::Obligation;
-use super::request::{Asker, Grants, Ruling, View, What};
+use super::request::{Alike, Asker, Grants, Ruling, View, What};
 use super::traversal::{has_dot_segments, is_plain_path};
+use std::sync::Arc;
 
 /// Whether the tool's definition is the approved one. Resources and prompts have no definition to approve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(super) struct Verdict {
     /// `None` if it is allowed.
     pub(super) why: Option<Why>,
     /// The ruling that decided.
-    pub(super) ruling: Ruling,
+    pub(super) ruling: Arc<Ruling>,
     /// The scope that the credential lacks.
     pub(super) missing: Option<String>,
     /// Whether the caller may know that the thing exists.
@@ -34,11 +35,11 @@ pub(super) enum Knowledge {
 
 /// Decides one call. `able` are the obligations that can be fulfilled.
 pub(super) fn judge(asker: &Asker<'_>, what: What<'_>, view: View<'_>, approval: Approval, able: &[Obligation]) -> Verdict {
-    let missing = asker.who().needed(what).filter(|scope| !asker.who().holds(scope));
+    let missing = if asker.who().holds(what) { None } else { asker.who().needed(what) };
     if let What::Resource { uri } = what
         && is_ambiguous(asker, uri)
     {
-        return Verdict { why: Some(Why::AmbiguousUri), ruling: Ruling::default(), missing, known: Knowledge::Hidden };
+        return Verdict { why: Some(Why::AmbiguousUri), ruling: Arc::default(), missing, known: Knowledge::Hidden };
     }
     let ruling = asker.ask(what, view, Grants::Held);
     if ruling.allows() && missing.is_none() && approval == Approval::Stands {
@@ -67,9 +68,9 @@ pub(super) fn judge(asker: &Asker<'_>, what: What<'_>, view: View<'_>, approval:
     Verdict { why: Some(why), ruling, missing, known: Knowledge::Open }
 }
 
-/// Whether `what` belongs into the caller's list: callable with some arguments.
-pub(super) fn is_listed(asker: &Asker<'_>, what: What<'_>, approval: Approval, able: &[Obligation]) -> bool {
-    if approval == Approval::Lacking || asker.who().needed(what).is_some_and(|scope| !asker.who().holds(&scope)) {
+/// Whether `what` belongs into the caller's list: callable with some arguments. `alike` is that of the list.
+pub(super) fn is_listed(asker: &Asker<'_>, what: What<'_>, able: &[Obligation], alike: &mut Alike) -> bool {
+    if !asker.who().holds(what) {
         return false;
     }
     if let What::Resource { uri } = what
@@ -77,7 +78,7 @@ pub(super) fn is_listed(asker: &Asker<'_>, what: What<'_>, approval: Approval, a
     {
         return false;
     }
-    let ruling = asker.ask(what, View::List, Grants::Held);
+    let ruling = asker.ask_among(what, alike);
     if !ruling.allows() {
         return false;
     }

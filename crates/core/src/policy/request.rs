@@ -3,7 +3,7 @@
 
 use super::arguments::{Misfit, Shape};
 use super::expr::{ARGUMENTS, NETWORK, NOW};
-use super::memory::Key;
+use super::memory::{Kept, Key, Known};
 use super::rules::{Reads, Rule, Rules};
 use super::slices::{Action, Bucket};
 use crate::id::{GroupName, ServerName, UserId};
@@ -13,9 +13,11 @@ use crate::mcp::version::Era;
 use crate::policy::facts::RiskClass;
 use crate::time::Timestamp;
 use cedar_policy::{Context, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request, RestrictedExpression};
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Who asks where, without a witness: a dry run has none.
 #[derive(Debug, Clone)]
@@ -75,6 +77,20 @@ pub(super) struct Ruling {
     pub(super) evaluated: usize,
 }
 
+/// Rulings of one list about what every rule treats alike, by the class that it needs. One kind of thing only.
+pub(super) type Alike = HashMap<Option<RiskClass>, (Arc<Ruling>, Lasting)>;
+
+/// How long a ruling holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// As long as the rules.
+    AsRules,
+    /// As long as the rules, for callers at this address.
+    Here,
+    /// For this question: a rule reads the time or the arguments.
+    Once,
+}
+
 /// For questions over rules of any scope.
 const EVERYTHING: Reads = Reads { resource: true, now: true, network: true };
 
@@ -96,12 +112,19 @@ pub(super) struct Kinds {
 pub(super) struct Asker<'a> {
     rules: &'a Rules,
     who: Who<'a>,
+    /// What Cedar calls them: made when Cedar is asked, which is seldom.
+    named: OnceCell<Named>,
+    /// Rulings for this caller at this server.
+    kept: Arc<Kept>,
+}
+
+/// Caller and server, for Cedar.
+#[derive(Debug)]
+struct Named {
     user: EntityUid,
     /// `None`, the user, the groups.
     principals: Vec<Option<EntityUid>>,
     server: EntityUid,
-    /// The caller's part of what a ruling depends on.
-    key: Key,
 }
 
 /// A question that is ready but for the action's own part.
@@ -118,12 +141,7 @@ struct Subject {
 impl Who<'_> {
     /// The scope that `what` needs, `<server>:<class>`; opening a server needs none.
     pub(super) fn needed(&self, what: What<'_>) -> Option<String> {
-        let class = match what {
-            What::Tool { class, .. } => class,
-            What::Resource { .. } | What::Prompt { .. } => RiskClass::Read,
-            What::Server => return None,
-        };
-        Some(format!("{}:{}", self.server, class.as_str()))
+        what.class().map(|class| format!("{}:{}", self.server, class.as_str()))
     }
 
     /// All that rulings depend on here, apart from the address and the time.
@@ -141,15 +159,28 @@ impl Who<'_> {
         key
     }
 
-    /// Whether the credential was granted a scope of this server, by name or through `*`.
-    pub(super) fn holds(&self, scope: &str) -> bool {
-        self.granted.contains(scope) || scope.split_once(':').is_some_and(|(_, class)| self.granted.contains(&format!("*:{class}")))
+    /// Whether the credential was granted what `what` needs, by the server's name or through `*`.
+    pub(super) fn holds(&self, what: What<'_>) -> bool {
+        let Some(class) = what.class() else { return true };
+        self.granted
+            .iter()
+            .filter_map(|scope| scope.split_once(':'))
+            .any(|(server, granted)| granted == class.as_str() && (server == "*" || server == self.server.as_str()))
     }
 }
 
 // === impl What ===
 
 impl What<'_> {
+    /// The class that must be granted; opening a server needs none.
+    const fn class(self) -> Option<RiskClass> {
+        match self {
+            Self::Tool { class, .. } => Some(class),
+            Self::Resource { .. } | Self::Prompt { .. } => Some(RiskClass::Read),
+            Self::Server => None,
+        }
+    }
+
     const fn action(self) -> Action {
         match self {
             Self::Tool { .. } => Action::Call,
@@ -222,12 +253,18 @@ pub(super) fn user_id(user: &UserId) -> String {
 
 impl<'a> Asker<'a> {
     pub(super) fn new(rules: &'a Rules, who: Who<'a>) -> Self {
-        let user = uid(&rules.kinds.user, &user_id(who.user));
-        let groups = who.groups.iter().map(|group| uid(&rules.kinds.group, group.as_str()));
-        let principals = [None, Some(user.clone())].into_iter().chain(groups.map(Some)).collect();
-        let server = uid(&rules.kinds.server, who.server.as_str());
-        let key = who.key();
-        Self { rules, who, user, principals, server, key }
+        let kept = rules.memory.of(who.key());
+        Self { rules, who, named: OnceCell::new(), kept }
+    }
+
+    fn named(&self) -> &Named {
+        self.named.get_or_init(|| {
+            let kinds = &self.rules.kinds;
+            let user = uid(&kinds.user, &user_id(self.who.user));
+            let groups = self.who.groups.iter().map(|group| uid(&kinds.group, group.as_str()));
+            let principals = [None, Some(user.clone())].into_iter().chain(groups.map(Some)).collect();
+            Named { user, principals, server: uid(&kinds.server, self.who.server.as_str()) }
+        })
     }
 
     pub(super) const fn who(&self) -> &Who<'a> {
@@ -238,37 +275,81 @@ impl<'a> Asker<'a> {
         self.rules
     }
 
-    /// Asks Cedar about one thing.
-    pub(super) fn ask(&self, what: What<'_>, view: View<'_>, grants: Grants) -> Ruling {
-        let subject = self.subject(what);
-        let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
-        let reads = buckets.iter().fold(Reads::default(), |all, bucket| all.or(bucket.reads));
-        let steady = !reads.now && buckets.iter().all(|bucket| bucket.readers.is_empty());
-        let key = steady.then(|| self.key_of(what, view, grants, reads));
-        if let Some(known) = key.as_ref().and_then(|key| self.rules.memory.recall(key)) {
+    /// Asks Cedar about one thing, unless the answer is known.
+    pub(super) fn ask(&self, what: What<'_>, view: View<'_>, grants: Grants) -> Arc<Ruling> {
+        let key = Self::key_of(what, view, grants);
+        self.recall(&key).unwrap_or_else(|| {
+            let (ruling, lasting) = self.work_out(&self.subject(what), what, view, grants);
+            self.keep(key, &ruling, lasting);
+            ruling
+        })
+    }
+
+    /// Whether `what` can be called with some arguments, among other entries of a list: what every rule treats alike is
+    /// worked out once for each class. `alike` is that of the list.
+    pub(super) fn ask_among(&self, what: What<'_>, alike: &mut Alike) -> Arc<Ruling> {
+        let key = Self::key_of(what, View::List, Grants::Held);
+        if let Some(known) = self.recall(&key) {
             return known;
         }
+        let subject = self.subject(what);
+        let work_out = || self.work_out(&subject, what, View::List, Grants::Held);
+        let (ruling, lasting) =
+            if self.is_uniform(&subject) { alike.entry(what.class()).or_insert_with(work_out).clone() } else { work_out() };
+        self.keep(key, &ruling, lasting);
+        ruling
+    }
+
+    fn keep(&self, key: Key, ruling: &Arc<Ruling>, lasting: Lasting) {
+        match lasting {
+            Lasting::AsRules => self.kept.keep(key, ruling),
+            Lasting::Here => {
+                self.kept.keep(self.with_address(key.clone()), ruling);
+                self.kept.keep_by_address(key);
+            }
+            Lasting::Once => {}
+        }
+    }
+
+    fn recall(&self, key: &Key) -> Option<Arc<Ruling>> {
+        let known = match self.kept.recall(key)? {
+            Known::ByAddress => self.kept.recall(&self.with_address(key.clone()))?,
+            known @ Known::Ruling(_) => known,
+        };
+        match known {
+            Known::Ruling(ruling) => Some(ruling),
+            Known::ByAddress => None,
+        }
+    }
+
+    fn work_out(&self, subject: &Subject, what: What<'_>, view: View<'_>, grants: Grants) -> (Arc<Ruling>, Lasting) {
+        let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.named().principals, &subject.resources).collect();
+        let reads = buckets.iter().fold(Reads::default(), |all, bucket| all.or(bucket.reads));
         let arguments = match self.arguments(&buckets, view) {
             Ok(arguments) => arguments,
-            Err(ruling) => return ruling,
+            Err(ruling) => return (Arc::new(ruling), Lasting::Once),
         };
-        let ruling = match self.question(&subject, self.context(what, arguments, grants, reads)) {
+        let ruling = match self.question(subject, self.context(what, arguments, grants, reads)) {
             Ok((request, entities)) => self.evaluate(&buckets, &request, &entities, |bucket| match view {
                 View::Call(_) => &bucket.call,
                 View::List => &bucket.listing,
             }),
             Err(fault) => Ruling::fault(fault),
         };
-        if let Some(key) = key {
-            self.rules.memory.keep(key, &ruling);
-        }
-        ruling
+        let lasting = if reads.now || buckets.iter().any(|bucket| !bucket.readers.is_empty()) {
+            Lasting::Once
+        } else if reads.network {
+            Lasting::Here
+        } else {
+            Lasting::AsRules
+        };
+        (Arc::new(ruling), lasting)
     }
 
-    /// All that Cedar is told, apart from the time and the arguments: those of [`Self::context`], [`Self::entities`] and
-    /// [`Self::subject`], and which form of the rules is asked.
-    fn key_of(&self, what: What<'_>, view: View<'_>, grants: Grants, reads: Reads) -> Key {
-        let mut key = self.key.clone();
+    /// All that Cedar is told, apart from the caller, the address, the time and the arguments: those of
+    /// [`Self::context`], [`Self::entities`] and [`Self::subject`], and which form of the rules is asked.
+    fn key_of(what: What<'_>, view: View<'_>, grants: Grants) -> Key {
+        let mut key = Key::default();
         key.part(match (view, grants) {
             (View::Call(_), Grants::Held) => "call",
             (View::Call(_), Grants::WithNeeded) => "call+",
@@ -276,24 +357,26 @@ impl<'a> Asker<'a> {
             (View::List, Grants::WithNeeded) => "list+",
         });
         match what {
-            What::Tool { name, class } => key.part("tool").part(name).part(class.as_str()),
+            What::Tool { name, class } => key.part("tool").part(class.as_str()).part(name),
             What::Resource { uri } => key.part("resource").part(uri),
             What::Prompt { name } => key.part("prompt").part(name),
             What::Server => key.part("server"),
         };
-        if reads.network {
-            match self.who.peer.to_canonical() {
-                IpAddr::V4(address) => key.bytes(&address.octets()),
-                IpAddr::V6(address) => key.bytes(&address.octets()),
-            };
-        }
+        key
+    }
+
+    fn with_address(&self, mut key: Key) -> Key {
+        match self.who.peer.to_canonical() {
+            IpAddr::V4(address) => key.bytes(&address.octets()),
+            IpAddr::V6(address) => key.bytes(&address.octets()),
+        };
         key
     }
 
     /// The permits that would hold if there were no forbids. For explanations only.
     pub(super) fn otherwise(&self, what: What<'_>, view: View<'_>) -> Vec<usize> {
         let subject = self.subject(what);
-        let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).collect();
+        let buckets: Vec<&Bucket> = self.rules.slices.concerning(subject.action, &self.named().principals, &subject.resources).collect();
         let Ok(arguments) = self.arguments(&buckets, view) else { return Vec::new() };
         let Ok((request, entities)) = self.question(&subject, self.context(what, arguments, Grants::Held, EVERYTHING)) else {
             return Vec::new();
@@ -321,26 +404,26 @@ impl<'a> Asker<'a> {
         ruling
     }
 
-    /// Whether every rule that can concern `what` treats all things of its kind and class alike.
-    pub(super) fn is_uniform(&self, what: What<'_>) -> bool {
-        let subject = self.subject(what);
+    /// Whether every rule that can concern it treats all things of its kind and class alike.
+    fn is_uniform(&self, subject: &Subject) -> bool {
+        let principals = &self.named().principals;
         let Some((_, rest)) = subject.resources.split_first() else { return false };
         let own = rest.first().into_iter().cloned().collect::<Vec<_>>();
-        let named = self.rules.slices.concerning(subject.action, &self.principals, &own).next().is_some();
-        !named && self.rules.slices.concerning(subject.action, &self.principals, &subject.resources).all(|bucket| !bucket.reads.resource)
+        let named = self.rules.slices.concerning(subject.action, principals, &own).next().is_some();
+        !named && self.rules.slices.concerning(subject.action, principals, &subject.resources).all(|bucket| !bucket.reads.resource)
     }
 
     fn subject(&self, what: What<'_>) -> Subject {
         let kinds = &self.rules.kinds;
         let within = |name: &str| format!("{}__{name}", self.who.server);
-        let server = Some(self.server.clone());
+        let server = Some(self.named().server.clone());
         let (uid, in_what, attribute) = match what {
             What::Tool { name, class } => {
                 (uid(&kinds.tool, &within(name)), vec![server, Some(kinds.risk(class).clone())], Some(("name", name.to_owned())))
             }
             What::Resource { uri } => (uid(&kinds.resource, &within(uri)), vec![server], Some(("uri", uri.to_owned()))),
             What::Prompt { name } => (uid(&kinds.prompt, &within(name)), vec![server], Some(("name", name.to_owned()))),
-            What::Server => (self.server.clone(), Vec::new(), None),
+            What::Server => (self.named().server.clone(), Vec::new(), None),
         };
         let resources = [None, Some(uid.clone())].into_iter().chain(in_what).collect();
         Subject { action: what.action(), uid, resources, attribute }
@@ -420,21 +503,21 @@ impl<'a> Asker<'a> {
 
     fn question(&self, subject: &Subject, context: Result<Context, String>) -> Result<(Request, Entities), String> {
         let action = self.rules.kinds.actions.get(&subject.action).ok_or("unknown action")?;
-        let request =
-            Request::new(self.user.clone(), action.clone(), subject.uid.clone(), context?, None).map_err(|error| error.to_string())?;
+        let request = Request::new(self.named().user.clone(), action.clone(), subject.uid.clone(), context?, None)
+            .map_err(|error| error.to_string())?;
         let entities = Entities::from_entities(self.entities(subject)?, None).map_err(|error| error.to_string())?;
         Ok((request, entities))
     }
 
     fn entities(&self, subject: &Subject) -> Result<Vec<Entity>, String> {
-        let groups: HashSet<EntityUid> = self.principals.iter().skip(2).flatten().cloned().collect();
+        let groups: HashSet<EntityUid> = self.named().principals.iter().skip(2).flatten().cloned().collect();
         let parents: HashSet<EntityUid> = subject.resources.iter().skip(2).flatten().cloned().collect();
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let user = [("issuer", self.who.user.issuer()), ("subject", self.who.user.subject())];
         let user = user.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
         let mut entities: Vec<Entity> =
             groups.iter().chain(&parents).map(|uid| Entity::new_no_attrs(uid.clone(), HashSet::new())).collect();
-        entities.push(Entity::new(self.user.clone(), user, groups).map_err(|error| error.to_string())?);
+        entities.push(Entity::new(self.named().user.clone(), user, groups).map_err(|error| error.to_string())?);
         let attributes = subject.attribute.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
         entities.push(Entity::new(subject.uid.clone(), attributes, parents).map_err(|error| error.to_string())?);
         Ok(entities)
