@@ -68,6 +68,9 @@ const FEW_KEYS: usize = 16;
 /// Whether a parser that folds case takes one key for the other.
 #[must_use]
 pub fn alike(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
     one.chars().map(folded).eq(other.chars().map(folded))
 }
 
@@ -216,6 +219,8 @@ impl<'a> Reader<'a> {
         self.space();
         let start = self.at;
         match self.peek() {
+            // Passed before: only its end is of interest.
+            _ if self.keys == Keys::Known => self.skip(),
             Some(b'{') => self.object(&mut |_, _| {})?,
             Some(b'[') => self.array(&mut |_| {})?,
             Some(b'"') => drop(self.string()?),
@@ -226,6 +231,41 @@ impl<'a> Reader<'a> {
             _ => return Err(Fault::Syntax(self.at)),
         }
         Ok(start..self.at)
+    }
+
+    /// Goes behind a value that was passed before.
+    fn skip(&mut self) {
+        let mut open = 0_usize;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => self.skip_string(),
+                b'{' | b'[' => (self.at, open) = (self.at + 1, open + 1),
+                b'}' | b']' => (self.at, open) = (self.at + 1, open.saturating_sub(1)),
+                _ if open == 0 => self.skip_to(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r')),
+                _ => self.skip_to(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']')),
+            }
+            if open == 0 {
+                return;
+            }
+        }
+    }
+
+    fn skip_string(&mut self) {
+        self.at += 1;
+        loop {
+            self.skip_to(|byte| matches!(byte, b'"' | b'\\'));
+            match self.peek() {
+                // Whatever is escaped ends no string; `\u` is followed by digits.
+                Some(b'\\') => self.at += 2,
+                Some(_) => break self.at += 1,
+                None => break,
+            }
+        }
+    }
+
+    fn skip_to(&mut self, is_wanted: impl Fn(u8) -> bool) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| is_wanted(*byte)).unwrap_or(rest.len());
     }
 
     fn deeper(&mut self) -> Result<(), Fault> {
@@ -248,17 +288,11 @@ impl<'a> Reader<'a> {
             let place = self.at;
             let key = self.string()?;
             if self.keys != Keys::Known {
-                let is_folded = self.keys == Keys::Compare || key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-                let key = if is_folded { key.clone() } else { Cow::Owned(key.chars().map(folded).collect()) };
                 if key.contains('\0') {
                     return Err(Fault::NulInKey(place));
                 }
-                let fresh = if few.len() < FEW_KEYS { !few.contains(&key) } else { !few.contains(&key) && many.insert(key.clone()) };
-                if !fresh {
+                if !self.is_fresh(&key, &mut few, &mut many) {
                     return Err(Fault::DuplicateKey(place));
-                }
-                if few.len() < FEW_KEYS {
-                    few.push(key.clone());
                 }
             }
             self.space();
@@ -274,6 +308,19 @@ impl<'a> Reader<'a> {
             self.depth += 1;
             return Ok(());
         }
+    }
+
+    /// Whether an object has no such key yet, which it then has.
+    fn is_fresh(&self, key: &Cow<'a, str>, few: &mut Vec<Cow<'a, str>>, many: &mut HashSet<Cow<'a, str>>) -> bool {
+        let is_folding = self.keys == Keys::Folded;
+        if few.iter().any(|known| if is_folding { alike(known, key) } else { known == key }) {
+            return false;
+        }
+        if few.len() < FEW_KEYS {
+            few.push(key.clone());
+            return true;
+        }
+        many.insert(if is_folding { Cow::Owned(key.chars().map(folded).collect()) } else { key.clone() })
     }
 
     fn array(&mut self, element: &mut dyn FnMut(Range<usize>)) -> Result<(), Fault> {

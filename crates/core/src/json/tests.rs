@@ -78,10 +78,62 @@ proptest! {
         }
     }
 
+    /// Members and elements are found by skipping what was passed before: they must be where another parser has them.
+    #[test]
+    fn what_is_taken_apart_and_put_together_is_the_same(value in any_value(), space in "[ \t\r\n]{0,2}") {
+        let compact = value.to_string();
+        let spaced = serde_json::to_string_pretty(&value).expect("writes").replace("\n", &format!("\n{space}"));
+        for text in [compact, spaced, format!("{space}{value}{space}")] {
+            prop_assert_eq!(&rebuilt(&parse(&text).expect("strict")), &value, "{}", text);
+        }
+    }
+
+    #[test]
+    fn keys_alike_are_found_at_every_level_as_by_folding_each(keys in prop::collection::vec("[aAsSkK\u{17f}\u{212a}b]{1,2}", 1..24)) {
+        let mut distinct = keys.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let members: Vec<String> = distinct.iter().map(|key| format!("\"{key}\":0")).collect();
+        let text = format!("[{{\"x\":{{{}}}}}]", members.join(","));
+        let mut folded: Vec<String> = distinct.iter().map(|key| key.chars().map(folded).collect()).collect();
+        folded.sort_unstable();
+        folded.dedup();
+        prop_assert_eq!(parse(&text).expect("strict").has_keys_alike(), folded.len() < distinct.len(), "{}", text);
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _verdict = RawJson::parse(&Bytes::from(bytes), 64);
     }
+}
+
+fn any_value() -> impl Strategy<Value = serde_json::Value> {
+    let text = "[a\\\\\"{}\\[\\],:/ \u{e9}\u{1f600}\n]{0,6}";
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i32>().prop_map(Into::into),
+        text.prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+            prop::collection::btree_map(text, inner, 0..5).prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+fn rebuilt(raw: &RawJson) -> serde_json::Value {
+    if let Some(members) = raw.members() {
+        for (key, value) in &members {
+            assert_eq!(raw.member(key).as_ref(), Some(value));
+        }
+        return serde_json::Value::Object(members.iter().map(|(key, value)| (key.clone(), rebuilt(value))).collect());
+    }
+    if let Some(elements) = raw.elements() {
+        return elements.iter().map(rebuilt).collect();
+    }
+    raw.to_value().expect("a number that fits")
 }
 
 #[test]
