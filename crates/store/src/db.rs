@@ -71,6 +71,7 @@ macro_rules! bound {
 
 // === impl Db ===
 
+// What a statement needs while it runs is boxed: callers, who mostly find the answer in memory, keep no room for it.
 impl Db {
     pub(crate) const fn dialect(&self) -> Dialect {
         match self {
@@ -83,7 +84,7 @@ impl Db {
     pub(crate) async fn rows(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite { readers, .. } => {
-                bound!(Sqlite, sql, values).fetch_all(readers).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                Box::pin(bound!(Sqlite, sql, values).fetch_all(readers)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
             Self::Postgres(pool) => in_time(bound!(Postgres, sql, values).fetch_all(Loan::of(pool).await?.line()?))
                 .await
@@ -95,7 +96,7 @@ impl Db {
     /// The only row, or none, of a statement that only reads.
     pub(crate) async fn row(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         match self {
-            Self::Sqlite { readers, .. } => bound!(Sqlite, sql, values).fetch_optional(readers).await.map(|row| row.map(Row::Sqlite)),
+            Self::Sqlite { readers, .. } => Box::pin(bound!(Sqlite, sql, values).fetch_optional(readers)).await.map(|row| row.map(Row::Sqlite)),
             Self::Postgres(pool) => {
                 in_time(bound!(Postgres, sql, values).fetch_optional(Loan::of(pool).await?.line()?)).await.map(|row| row.map(Row::Postgres))
             }
@@ -106,7 +107,7 @@ impl Db {
     /// One statement that writes, on its own. Gives the number of rows it changed.
     pub(crate) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite { writer, .. } => bound!(Sqlite, sql, values).execute(writer).await.map(|done| done.rows_affected()),
+            Self::Sqlite { writer, .. } => Box::pin(bound!(Sqlite, sql, values).execute(writer)).await.map(|done| done.rows_affected()),
             Self::Postgres(pool) => {
                 in_time(bound!(Postgres, sql, values).execute(Loan::of(pool).await?.line()?)).await.map(|done| done.rows_affected())
             }
@@ -117,7 +118,7 @@ impl Db {
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         match self {
-            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Sqlite { writer, .. } => Box::pin(writer.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
             Self::Postgres(pool) => return Loan::of(pool).await?.begun().await.map(Tx::Postgres),
         }
         .map_err(|error| StoreError::of(&error))
@@ -139,7 +140,7 @@ impl Db {
 
 impl Loan {
     async fn of(pool: &PgPool) -> Result<Self, StoreError> {
-        let connection = pool.acquire().await.map_err(|error| StoreError::of(&error))?;
+        let connection = Box::pin(pool.acquire()).await.map_err(|error| StoreError::of(&error))?;
         Ok(Self { connection: Some(connection), in_transaction: false })
     }
 
@@ -177,7 +178,7 @@ impl Drop for Loan {
 }
 
 async fn in_time<T>(act: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(DEADLINE, act).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+    tokio::time::timeout(DEADLINE, Box::pin(act)).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 // === impl Tx ===
@@ -193,7 +194,7 @@ impl Tx {
     /// The only row, or none.
     pub(crate) async fn row(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         match self {
-            Self::Sqlite(tx) => bound!(Sqlite, sql, values).fetch_optional(&mut **tx).await.map(|row| row.map(Row::Sqlite)),
+            Self::Sqlite(tx) => Box::pin(bound!(Sqlite, sql, values).fetch_optional(&mut **tx)).await.map(|row| row.map(Row::Sqlite)),
             Self::Postgres(tx) => in_time(bound!(Postgres, sql, values).fetch_optional(tx.line()?)).await.map(|row| row.map(Row::Postgres)),
         }
         .map_err(|error| StoreError::of(&error))
@@ -203,7 +204,7 @@ impl Tx {
     pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite(tx) => {
-                bound!(Sqlite, sql, values).fetch_all(&mut **tx).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                Box::pin(bound!(Sqlite, sql, values).fetch_all(&mut **tx)).await.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
             }
             Self::Postgres(tx) => {
                 in_time(bound!(Postgres, sql, values).fetch_all(tx.line()?)).await.map(|rows| rows.into_iter().map(Row::Postgres).collect())
@@ -215,7 +216,7 @@ impl Tx {
     /// Number of rows changed.
     pub(crate) async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite(tx) => bound!(Sqlite, sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+            Self::Sqlite(tx) => Box::pin(bound!(Sqlite, sql, values).execute(&mut **tx)).await.map(|done| done.rows_affected()),
             Self::Postgres(tx) => in_time(bound!(Postgres, sql, values).execute(tx.line()?)).await.map(|done| done.rows_affected()),
         }
         .map_err(|error| StoreError::of(&error))
@@ -242,7 +243,7 @@ impl Tx {
     /// Makes it last.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await,
+            Self::Sqlite(tx) => Box::pin(tx.commit()).await,
             Self::Postgres(tx) => return tx.commit().await,
         }
         .map_err(|error| StoreError::of(&error))
