@@ -96,7 +96,9 @@ impl Db {
     /// The only row, or none, of a statement that only reads.
     pub(crate) async fn row(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         match self {
-            Self::Sqlite { readers, .. } => Box::pin(bound!(Sqlite, sql, values).fetch_optional(readers)).await.map(|row| row.map(Row::Sqlite)),
+            Self::Sqlite { readers, .. } => {
+                Box::pin(bound!(Sqlite, sql, values).fetch_optional(readers)).await.map(|row| row.map(Row::Sqlite))
+            }
             Self::Postgres(pool) => {
                 in_time(bound!(Postgres, sql, values).fetch_optional(Loan::of(pool).await?.line()?)).await.map(|row| row.map(Row::Postgres))
             }

@@ -62,11 +62,12 @@ impl Presented {
             },
             _ => found.fault = Some(Fault::Several),
         }
-        for name in FOREIGN_HEADERS {
-            for value in headers.get_all(name) {
+        let has_foreign = headers.keys().any(|name| FOREIGN_HEADERS.contains(&name.as_str()));
+        for name in FOREIGN_HEADERS.iter().filter(|_| has_foreign) {
+            for value in headers.get_all(*name) {
                 found.foreign.push(value.to_str().ok().and_then(foreign::recognise).unwrap_or(ForeignKind::Header));
             }
-            headers.remove(name);
+            headers.remove(*name);
         }
         if query.is_some_and(query_has_credential) {
             found.fault = Some(if found.bearer.is_some() { Fault::Several } else { Fault::InQuery });
