@@ -28,6 +28,7 @@ pub use connect::StoreUrl;
 pub use credentials::{ApiKeyInfo, NewApiKey};
 pub use error::{Cause, Refused, StoreError};
 pub use seal::{NoKey, NoRandom, Random, Sealer};
+pub use sessions::SessionCaps;
 pub use sweep::Swept;
 pub use tasks::{NewTask, StoredTask};
 

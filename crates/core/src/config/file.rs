@@ -281,6 +281,8 @@ pub struct LimitsFile {
     pub result_bytes: Option<String>,
     /// Longest call. Default: `5m`.
     pub call_timeout: Option<String>,
+    /// Legacy sessions of everybody together; more than of one user. Default: 10000.
+    pub sessions: Option<NonZeroU32>,
     /// Default: 50.
     pub sessions_per_user: Option<NonZeroU32>,
     /// Default: 20.

@@ -53,6 +53,7 @@ on_every_backend! {
     sessions::a_use_moves_forward_only,
     sessions::the_upstream_session_is_replaced_only_from_what_it_is,
     sessions::ses_07_the_cap_holds_for_each_user,
+    sessions::ses_07_everybody_together_has_a_cap_and_the_owners_own_is_told_first,
     sessions::expired_sessions_are_swept_in_batches,
     tasks::a_task_is_seen_and_listed_by_its_owner_alone,
     tasks::tasks_have_a_cap_and_are_swept,
