@@ -121,7 +121,7 @@ impl Gateway {
     async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Stopped> {
         let caller = self.identify(inbound).await?;
         let known = caller.known();
-        self.within_rate(&caller, inbound.route.server.as_ref())?;
+        self.within_rate(&caller, inbound.route.server.as_ref()).await?;
         let server = self.addressed(inbound, &caller)?;
         let asked = self.read(inbound, walk).await;
         let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;

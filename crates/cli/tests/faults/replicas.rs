@@ -134,6 +134,61 @@ async fn flt_09_the_cap_on_sessions_holds_over_two_replicas() {
     pair.close();
 }
 
+/// Calls in turn at both, until both refuse; how many were answered.
+fn exhausted(clients: &[Client; 2], tool: &str, most: usize) -> usize {
+    let (mut good, mut refused) = (0, 0);
+    for turn in 0..most * 2 + 40 {
+        let reply = clients[turn % 2].call(tool, json!({ "text": "x" }));
+        match reply.status {
+            200 if reply.is_good() => good += 1,
+            429 => {
+                refused += 1;
+                assert!(reply.field("retry-after").is_some_and(|wait| wait.parse().is_ok_and(|wait: u64| wait > 60)), "{reply:?}");
+            }
+            _ => panic!("{reply:?}"),
+        }
+    }
+    assert!(refused >= 40, "{good} and {refused}");
+    good
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_07_budgets_are_those_of_all_replicas_together() {
+    let limits = "[limits]\nper_user = \"128/h\"\nper_tool = { \"fixture__echo\" = \"10/h\" }\n";
+    let Some(pair) = Pair::open(limits).await else { return };
+    let (alice, bob) = (pair.user("alice"), pair.user("bob"));
+    assert_eq!(exhausted(&alice, "echo", 10), 10, "one by one, whichever replica is asked");
+    assert_eq!(pair.lax.seen_method("tools/call").len(), 10, "and no more had an effect");
+    assert!(bob.iter().all(|client| client.call("echo", json!({ "text": "x" })).is_good()), "bob has his own");
+    // Of hers 60 are gone. A session, or another key, gives her no more.
+    let another = pair.user("alice");
+    let left = exhausted(&another, "sleepless", 128 - 60);
+    assert!((128 - 60 - 4..=128 - 60).contains(&left), "a replica may keep a lease of four: {left}");
+    for client in alice.iter().chain(&another) {
+        assert_eq!(client.initialize().status, 429);
+    }
+    let refused = pair.houses.each_ref().map(|house| house.record().contains("rate_limited"));
+    assert_eq!(refused, [true, true], "on the record of each");
+    pair.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_07_a_replica_without_its_database_keeps_its_own_limits() {
+    let Some(pair) = Pair::open("[limits]\nper_tool = { \"fixture__echo\" = \"10/h\" }\n").await else { return };
+    let alice = pair.user("alice");
+    for client in &alice {
+        assert!(client.call("echo", json!({ "text": "x" })).is_good());
+    }
+    pair.proxy.set(Mode::Cut);
+    // B believes what it read for five seconds, and counts by itself so long; afterwards it knows nobody.
+    let replies: Vec<Reply> = (0..30).map(|_| alice[1].call("echo", json!({ "text": "x" }))).collect();
+    assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 429 | 503)), "{replies:?}");
+    assert!(replies.iter().filter(|reply| reply.is_good()).count() < 10, "its own limit: {replies:?}");
+    assert!(alice[0].call("echo", json!({ "text": "x" })).is_good(), "A goes on");
+    pair.proxy.set(Mode::Pass);
+    pair.close();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ses_02_a_session_of_one_replica_is_its_owners_at_the_other() {
     let Some(pair) = Pair::open("").await else { return };
