@@ -7,6 +7,7 @@ mod house;
 
 mod children;
 mod client;
+mod clocks;
 mod database;
 mod postgres;
 mod proxy;

@@ -271,11 +271,11 @@ pub struct PolicyFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsFile {
-    /// Calls of one user. Default: `300/m`.
+    /// Requests of one user; over PostgreSQL at all replicas together. Default: `300/m`.
     pub per_user: Option<String>,
-    /// Calls of one client. Default: unlimited.
+    /// Requests of one client; over PostgreSQL at all replicas together. Default: unlimited.
     pub per_client: Option<String>,
-    /// Calls of single tools: `SERVER__TOOL` or `SERVER__*`. Default: unlimited.
+    /// Calls of single tools by one user: `SERVER__TOOL` or `SERVER__*`; over PostgreSQL at all replicas together. Default: unlimited.
     pub per_tool: Option<BTreeMap<String, String>>,
     /// Largest result. Default: `1MiB`.
     pub result_bytes: Option<String>,
