@@ -9,6 +9,7 @@ mod children;
 mod client;
 mod clocks;
 mod database;
+mod memory;
 mod postgres;
 mod proxy;
 mod reload;
