@@ -218,8 +218,14 @@ impl Gateway {
                 let (body, taken) = read.map_err(|bad| match bad {
                     BadBody::TooLarge => refuse("body_too_large", 413, "The body is too large."),
                     BadBody::Broken => refuse("body_broken", 400, "The body did not arrive whole."),
-                    BadBody::Full => full("no_room", Blame::Us, 503, "Too much is being read at the moment."),
-                    BadBody::Share => full("too_much_at_once", Blame::Caller, 429, "You send too many large bodies at once."),
+                    BadBody::Full => {
+                        let public = "Too much is being read at the moment.";
+                        Refusal::new(Station::Listen, "no_room", Blame::Us, Wire::Http(503), public).retry(SOON)
+                    }
+                    BadBody::Share => {
+                        let public = "You send too many large bodies at once.";
+                        Refusal::new(Station::Listen, "too_much_at_once", Blame::Caller, Wire::Http(429), public).retry(SOON)
+                    }
                 })?;
                 walk.room = taken;
                 match decode::read(&body, DEPTH)? {
@@ -249,6 +255,8 @@ pub(crate) enum Asked {
     End,
 }
 
+/// When there may be room for a body again.
+const SOON: Retry = Retry::After(Duration::from_secs(1));
 /// Nesting of a client's JSON (protocol S7).
 const DEPTH: usize = 128;
 
@@ -313,10 +321,6 @@ impl Gone {
     pub fn is_gone(&self) -> bool {
         *self.0.borrow()
     }
-}
-
-fn full(reason: &'static str, blame: Blame, status: u16, public: &str) -> Refusal {
-    Refusal::new(Station::Listen, reason, blame, Wire::Http(status), public).retry(Retry::After(Duration::from_secs(1)))
 }
 
 fn is_json(headers: &http::HeaderMap) -> bool {
