@@ -52,12 +52,10 @@ impl Gateway {
             own.accept = Accept::Json;
             let caller = self.identify(inbound).await.map_err(|stopped| stopped.informed(&known, &server));
             // The first was counted with the request that brought them all.
-            let counted = caller.and_then(|caller| {
-                if at > 0 {
-                    self.within_rate(&caller, Some(&server))?;
-                }
-                Ok(caller)
-            });
+            let counted = match caller {
+                Ok(caller) if at > 0 => self.within_rate(&caller, Some(&server)).await.map(|()| caller).map_err(Into::into),
+                caller => caller,
+            };
             let response = match counted {
                 Ok(caller) => {
                     let asked = Asked::Message(Box::new(message), Box::default());

@@ -16,6 +16,7 @@ pub mod path;
 mod policy;
 pub mod session;
 pub mod setup;
+pub mod skew;
 pub mod sources;
 pub mod tasks;
 pub mod upstream;
@@ -36,6 +37,7 @@ use limits::{Rates, Streams, Turnings};
 use listen::metrics::Metrics;
 use listen::rate::AddressLimit;
 use live::Live;
+use skew::Skew;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tasks::Tasks;
@@ -61,6 +63,7 @@ pub struct Gateway {
     pub(crate) secrets: BTreeMap<ServerName, Option<Arc<UpstreamSecret>>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) skew: Skew,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) strangers: Arc<AddressLimit>,

@@ -1,10 +1,16 @@
 //! Limits by verified user, never by anything a request says about itself (POL-07; SES-07).
 
+mod shared;
+
+pub use shared::Shared;
+
 use crate::listen::guard::Turned;
 use doorward_core::config::units::Rate;
 use doorward_core::config::{Limits, ToolLimit};
 use doorward_core::id::{ClientId, ServerName, ToolName, UserId};
 use doorward_core::identity::caller::Caller;
+use doorward_core::secret::sha256;
+use doorward_core::time::Timestamp;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::collections::HashMap;
@@ -17,8 +23,12 @@ use std::time::Duration;
 pub struct Rates {
     by_user: DefaultKeyedRateLimiter<UserId>,
     by_client: Option<DefaultKeyedRateLimiter<ClientId>>,
-    by_tool: Vec<(ServerName, Option<ToolName>, DefaultKeyedRateLimiter<UserId>)>,
+    by_tool: Vec<(ToolLimit, DefaultKeyedRateLimiter<UserId>)>,
     clock: DefaultClock,
+    per_user: Rate,
+    per_client: Option<Rate>,
+    /// Where several replicas share them.
+    shared: Option<Shared>,
 }
 
 /// Open streams of each user.
@@ -49,23 +59,26 @@ const MOST_USERS: usize = 100_000;
 // === impl Rates ===
 
 impl Rates {
-    /// As configured, each in bursts of as many.
+    /// As configured, each in bursts of as many. With `shared`, what this process allows counts for all replicas together.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
-        let tool = |limit: &ToolLimit| (limit.server.clone(), limit.tool.clone(), RateLimiter::keyed(quota(limit.rate)));
+    pub fn new(limits: &Limits, shared: Option<Shared>) -> Self {
+        let tool = |limit: &ToolLimit| (limit.clone(), RateLimiter::keyed(quota(limit.rate)));
         Self {
             by_user: RateLimiter::keyed(quota(limits.per_user)),
             by_client: limits.per_client.map(|rate| RateLimiter::keyed(quota(rate))),
             by_tool: limits.per_tool.iter().map(tool).collect(),
             clock: DefaultClock::default(),
+            per_user: limits.per_user,
+            per_client: limits.per_client,
+            shared,
         }
     }
 
-    /// Counts one request of a caller.
+    /// Counts one request of a caller. `now` is the time that all replicas share.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn take(&self, caller: &Caller) -> Result<(), Duration> {
+    pub async fn take(&self, caller: &Caller, now: Timestamp) -> Result<(), Duration> {
         let (user, client) = (caller.user(), caller.client());
         if self.by_user.len() > MOST_USERS {
             self.by_user.retain_recent();
@@ -77,22 +90,44 @@ impl Rates {
             }
             self.check(by_client, client)?;
         }
-        Ok(())
+        // The store last: what this process refuses need not be asked there.
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.take(&of_user("user", user, ""), self.per_user, now).await?;
+        match self.per_client {
+            Some(rate) => shared.take(&id(&["client", client.as_str()]), rate, now).await,
+            None => Ok(()),
+        }
     }
 
-    /// Counts one call of a tool.
+    /// Counts one call of a tool. `now` is the time that all replicas share.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn take_tool(&self, caller: &Caller, server: &ServerName, tool: &str) -> Result<(), Duration> {
+    pub async fn take_tool(&self, caller: &Caller, server: &ServerName, tool: &str, now: Timestamp) -> Result<(), Duration> {
         let user = caller.user();
-        let meant = |of: &ServerName, name: &Option<ToolName>| of == server && name.as_ref().is_none_or(|name| name.as_str() == tool);
-        self.by_tool.iter().filter(|(of, name, _)| meant(of, name)).try_for_each(|(_, _, limiter)| self.check(limiter, user))
+        let is_meant = |of: &ToolLimit| of.server == *server && of.tool.as_ref().is_none_or(|name| name.as_str() == tool);
+        let meant = || self.by_tool.iter().filter(|(limit, _)| is_meant(limit));
+        meant().try_for_each(|(_, limiter)| self.check(limiter, user))?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        for (limit, _) in meant() {
+            let of = format!("{}__{}", limit.server, limit.tool.as_ref().map_or("*", ToolName::as_str));
+            shared.take(&of_user("tool", user, &of), limit.rate, now).await?;
+        }
+        Ok(())
     }
 
     fn check<K: Clone + Eq + std::hash::Hash>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {
         limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
     }
+}
+
+/// The name of a budget in the store. No identifier holds control characters, so NUL separates them without doubt.
+fn id(parts: &[&str]) -> [u8; 32] {
+    sha256(parts.join("\0").as_bytes())
+}
+
+fn of_user(kind: &str, user: &UserId, of: &str) -> [u8; 32] {
+    id(&[kind, user.issuer(), user.subject(), of])
 }
 
 fn quota(rate: Rate) -> Quota {

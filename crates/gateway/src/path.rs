@@ -121,9 +121,9 @@ impl Gateway {
     async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Stopped> {
         let caller = self.identify(inbound).await?;
         let known = caller.known();
-        self.within_rate(&caller, inbound.route.server.as_ref())?;
+        self.within_rate(&caller, inbound.route.server.as_ref()).await?;
         let server = self.addressed(inbound, &caller)?;
-        let asked = self.read(inbound, walk).await;
+        let asked = self.read(inbound, &caller, walk).await;
         let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;
         Ok(Entered { caller, server, claimed, asked })
     }
@@ -180,7 +180,7 @@ impl Gateway {
     }
 
     /// Reads what is asked, strictly and only now that the caller is known (protocol 3.2 S4 to S8, 3.3, 3.5).
-    async fn read(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<(Claimed, Asked), Refusal> {
+    async fn read(&self, inbound: &mut Inbound, caller: &Caller, walk: &mut Walk) -> Result<(Claimed, Asked), Refusal> {
         let headers = McpHeaders::read(&inbound.headers);
         walk.accept = headers.accept;
         let refuse = |reason, status, public: &str| wrong(Station::Decode, reason, status, INVALID_REQUEST, public);
@@ -214,11 +214,18 @@ impl Gateway {
                 if walk.accept == Accept::Neither {
                     return Err(refuse("not_acceptable", 406, "Answers are application/json or text/event-stream."));
                 }
-                let read = inbound.read(self.max_body, &self.room).await;
+                let read = inbound.read(self.max_body, &self.room, caller.user()).await;
                 let (body, taken) = read.map_err(|bad| match bad {
                     BadBody::TooLarge => refuse("body_too_large", 413, "The body is too large."),
                     BadBody::Broken => refuse("body_broken", 400, "The body did not arrive whole."),
-                    BadBody::Full => full(),
+                    BadBody::Full => {
+                        let public = "Too much is being read at the moment.";
+                        Refusal::new(Station::Listen, "no_room", Blame::Us, Wire::Http(503), public).retry(SOON)
+                    }
+                    BadBody::Share => {
+                        let public = "You send too many large bodies at once.";
+                        Refusal::new(Station::Listen, "too_much_at_once", Blame::Caller, Wire::Http(429), public).retry(SOON)
+                    }
                 })?;
                 walk.room = taken;
                 match decode::read(&body, DEPTH)? {
@@ -248,6 +255,8 @@ pub(crate) enum Asked {
     End,
 }
 
+/// When there may be room for a body again.
+const SOON: Retry = Retry::After(Duration::from_secs(1));
 /// Nesting of a client's JSON (protocol S7).
 const DEPTH: usize = 128;
 
@@ -312,12 +321,6 @@ impl Gone {
     pub fn is_gone(&self) -> bool {
         *self.0.borrow()
     }
-}
-
-fn full() -> Refusal {
-    let public = "Too much is being read at the moment.";
-    let refusal = Refusal::new(Station::Listen, "no_room", Blame::Us, Wire::Http(503), public);
-    refusal.retry(Retry::After(Duration::from_secs(1)))
 }
 
 fn is_json(headers: &http::HeaderMap) -> bool {

@@ -66,8 +66,8 @@ impl Gateway {
             }
             // Only of what they may call: that a tool has a limit tells that there is one.
             let name = permit.call().target().unwrap_or_default();
-            let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name);
-            taken.map_err(|wait| too_many(wait).knowing(known))?;
+            let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name, self.skew.shared(self.env.now()));
+            taken.await.map_err(|wait| too_many(wait).knowing(known))?;
         }
         Ok(permit)
     }
@@ -126,9 +126,9 @@ impl Gateway {
     ///
     /// # Errors
     /// 429 beyond the caller's rate.
-    pub(crate) fn within_rate(&self, caller: &Caller, server: Option<&ServerName>) -> Result<(), Refusal> {
+    pub(crate) async fn within_rate(&self, caller: &Caller, server: Option<&ServerName>) -> Result<(), Refusal> {
         let known = || Known { server: server.cloned(), ..caller.known() };
-        self.rates.take(caller).map_err(|wait| too_many(wait).knowing(known()))
+        self.rates.take(caller, self.skew.shared(self.env.now())).await.map_err(|wait| too_many(wait).knowing(known()))
     }
 
     /// Whether the server is there for this caller.

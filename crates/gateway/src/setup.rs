@@ -11,7 +11,7 @@ use crate::egress::{Egress, EgressSettings};
 use crate::env::{Env, NoRandomness};
 use crate::epoch::Epoch;
 use crate::identify::Records;
-use crate::limits::{Rates, Streams, Turnings};
+use crate::limits::{Rates, Shared, Streams, Turnings};
 use crate::listen::body::Body;
 use crate::listen::guard::Guard;
 use crate::listen::guard::Turned;
@@ -23,6 +23,7 @@ use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, tls};
 use crate::live::Live;
 use crate::session::LIFETIMES;
+use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
 use crate::tasks::Tasks;
 use crate::upstream::http::HttpServer;
@@ -186,6 +187,8 @@ impl Gateway {
             servers.push(Arc::new(upstream));
         }
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        // A file is for one process: its own limits are all there are.
+        let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
         let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes });
         let gateway = Arc::new(Self {
@@ -198,7 +201,7 @@ impl Gateway {
             records: Records::new(RECORDS),
             live: Live::default(),
             rules: ArcSwap::from_pointee(rules),
-            rates: Rates::new(&config.limits),
+            rates: Rates::new(&config.limits, shared),
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),
             secrets,
@@ -207,12 +210,14 @@ impl Gateway {
             root: root(&config),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
+            skew: Skew::default(),
             limits: config.limits,
             metrics: Metrics::new(),
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
             untold: AddressLimit::new(STRANGERS, STRANGERS_BURST),
             turned: Turnings::default(),
         });
+        gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
         tasks.essential(Arc::clone(&gateway).keep_recording());
         Ok(gateway)
@@ -322,7 +327,9 @@ impl Gateway {
             for digest in self.live.idle(LIFETIMES.idle) {
                 self.end_idle(&digest).await;
             }
-            match self.store.sweep(self.env.now(), LIFETIMES).await {
+            self.compare_clocks().await;
+            // By the shared clock: one that is wrong must not sweep away what the others use (FLT-07).
+            match self.store.sweep(self.skew.shared(self.env.now()), LIFETIMES).await {
                 Ok(swept) => tracing::debug!(?swept, "swept"),
                 Err(error) => tracing::warn!(%error, "the store could not be swept"),
             }

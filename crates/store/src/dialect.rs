@@ -1,4 +1,4 @@
-//! All that differs between SQLite and PostgreSQL: column types, locks and error codes. Knows no table.
+//! All that differs between SQLite and PostgreSQL: column types, locks, the clock and error codes. Knows no table.
 //!
 //! Everything else is one SQL text: `$1` parameters, `ON CONFLICT`, `RETURNING` and guarded updates mean the same in both.
 
@@ -28,6 +28,14 @@ impl Dialect {
         match self {
             Self::Sqlite => None,
             Self::Postgres => Some("SELECT pg_advisory_xact_lock($1)"),
+        }
+    }
+
+    /// The clock of the database in milliseconds, where it may be that of another machine.
+    pub(crate) const fn clock(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now"),
         }
     }
 }

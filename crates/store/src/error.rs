@@ -58,6 +58,9 @@ pub enum Refused {
     /// The owner, or the whole table, is at its cap.
     #[error("too many of these")]
     TooMany,
+    /// The rows of everybody together are at their cap, the owner's own are not.
+    #[error("too many of everybody")]
+    Full,
     /// A value that this table does not take; the text names the field, never the value.
     #[error("not storable: {0}")]
     Unfit(&'static str),

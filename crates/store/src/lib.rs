@@ -1,10 +1,12 @@
 //! The records of Doorward in SQLite or PostgreSQL. The only crate with SQL; callers never learn which database runs.
 //!
-//! [`Store`] speaks the domain: keys, users, sessions, tasks, approvals, sealed values, single use and the revocation epoch.
+//! [`Store`] speaks the domain: keys, users, sessions, tasks, approvals, sealed values, single use, budgets and the revocation epoch.
 //! It reads no clock and no random source of its own and decides nothing about a caller: facts go to the makers of the core.
 //! Only digests of tokens and session ids are kept; what must be read back is sealed in its row (security invariants I3, I8, I10).
 
 mod approvals;
+mod budgets;
+mod clock;
 mod connect;
 mod credentials;
 mod db;
@@ -24,10 +26,12 @@ mod users;
 mod vault;
 
 pub use approvals::Pin;
+pub use budgets::{Budget, Given};
 pub use connect::StoreUrl;
 pub use credentials::{ApiKeyInfo, NewApiKey};
 pub use error::{Cause, Refused, StoreError};
 pub use seal::{NoKey, NoRandom, Random, Sealer};
+pub use sessions::SessionCaps;
 pub use sweep::Swept;
 pub use tasks::{NewTask, StoredTask};
 

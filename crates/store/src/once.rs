@@ -22,7 +22,8 @@ const BETWEEN: u64 = 1_024;
 // === impl Store ===
 
 impl Store {
-    /// Uses up the id: true for exactly one caller until `expires`; afterwards it may be used again.
+    /// Uses up the id: true for exactly one caller until `expires`; afterwards it may be used again, and the clock of whoever
+    /// tries decides when that is. The sweep leaves it for three hours more, for those whose clock is behind (FLT-07).
     ///
     /// `kind` keeps ids of different uses apart, 1 to 255 bytes. A life that has ended already is never won.
     ///

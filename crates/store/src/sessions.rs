@@ -11,6 +11,17 @@ use doorward_core::secret::sha256;
 use doorward_core::session::{Stored, UpstreamSessionId};
 use doorward_core::time::Timestamp;
 
+/// How many sessions there may be, expired ones included until the sweep takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCaps {
+    /// Of one user, over all replicas, exactly.
+    pub per_user: u32,
+    /// Of everybody together. Exact on SQLite. On PostgreSQL those who are opening one at the same moment do not see each
+    /// other, so that there may be more by as many as all replicas have connections: an exact count would let everybody
+    /// wait for everybody, and this cap only bounds what is kept.
+    pub of_all: u32,
+}
+
 /// Client capabilities, JSON text, in bytes.
 const CAPABILITIES: usize = 64 * 1024;
 
@@ -21,13 +32,14 @@ const OWN: &str = "SELECT digest, issuer, subject, client, credential, server, v
 // === impl Store ===
 
 impl Store {
-    /// Records a session if its owner has fewer than `cap_per_user`, expired ones included until the sweep takes them.
+    /// Records a session if its owner, and everybody together, have fewer than `caps` allows.
     ///
-    /// Counting and recording are one step, across replicas too.
+    /// Counting those of the owner and recording are one step, across replicas too.
     ///
     /// # Errors
-    /// [`Refused::TooMany`] at the cap, [`StoreError::Conflict`] for a digest that exists, [`Refused::Unfit`].
-    pub async fn open_session(&self, new: &Stored, cap_per_user: u32) -> Result<(), StoreError> {
+    /// [`Refused::TooMany`] at the owner's cap, else [`Refused::Full`] at that of everybody; [`StoreError::Conflict`] for a
+    /// digest that exists, [`Refused::Unfit`].
+    pub async fn open_session(&self, new: &Stored, caps: SessionCaps) -> Result<(), StoreError> {
         if new.capabilities.len() > CAPABILITIES {
             return Err(Refused::Unfit("capabilities").into());
         }
@@ -36,7 +48,13 @@ impl Store {
         let mut tx = self.db().begin().await?;
         tx.lock(owner_lock("sessions", &new.user)).await?;
         let sql = "SELECT COUNT(*) AS n FROM sessions WHERE issuer = $1 AND subject = $2";
-        count_below(&mut tx, sql, &new.user, cap_per_user).await?;
+        count_below(&mut tx, sql, &new.user, caps.per_user).await?;
+        // Behind the owner's own cap: who is told of everybody's has done nothing wrong.
+        let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM sessions LIMIT $1) AS all_of_them";
+        let row = tx.row(sql, &[Value::int(i64::from(caps.of_all))]).await?;
+        if row.map_or(Ok(0), |row| row.column::<i64>("n"))? >= i64::from(caps.of_all) {
+            return Err(Refused::Full.into());
+        }
         let sql = "INSERT INTO sessions (digest, issuer, subject, client, credential, server, version, capabilities, upstream_id, \
                    upstream_revision, upstream_version, log_level, created, used) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13)";

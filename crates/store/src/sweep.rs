@@ -15,12 +15,14 @@ pub struct Swept {
     pub sessions: u64,
     /// Tasks that their server has forgotten.
     pub tasks: u64,
-    /// Consumed ids that may be used again.
+    /// Consumed ids that ended three hours ago or earlier.
     pub consumed: u64,
     /// Access tokens past their life, revoked ones included.
     pub access_tokens: u64,
     /// API keys that ended 90 days ago or earlier.
     pub api_keys: u64,
+    /// Budgets whose window is over.
+    pub budgets: u64,
     /// Users not seen for 400 days who are not disabled and have no key, token or sealed value.
     pub users: u64,
 }
@@ -31,6 +33,9 @@ const BATCH: u64 = 1_000;
 const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// How long an ended API key stays listed.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// How long an id that was used stays used after its end: a replica whose clock is so far behind still thinks it alive (FLT-07).
+const REMEMBERED_USED: Duration = Duration::from_secs(3 * 3_600);
 
 // === impl Store ===
 
@@ -53,6 +58,7 @@ impl Store {
                              AND hash IN (SELECT hash FROM access_tokens WHERE expires <= $1 LIMIT 1000)";
         let api_keys = "DELETE FROM api_keys WHERE (expires <= $1 OR revoked <= $1) \
                         AND id IN (SELECT id FROM api_keys WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
+        let budgets = "DELETE FROM budgets WHERE ends <= $1 AND id IN (SELECT id FROM budgets WHERE ends <= $1 LIMIT 1000)";
         let users = "DELETE FROM users WHERE (issuer, subject) IN (SELECT u.issuer, u.subject FROM users u \
                      WHERE u.seen <= $1 AND u.disabled IS NULL \
                      AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.issuer = u.issuer AND k.subject = u.subject) \
@@ -62,9 +68,10 @@ impl Store {
         Ok(Swept {
             sessions: self.db().execute(sessions, &[Value::int(idle), Value::int(absolute)]).await?,
             tasks: self.db().execute(tasks, &[Value::int(at)]).await?,
-            consumed: self.db().execute(consumed, &[Value::int(at)]).await?,
+            consumed: self.db().execute(consumed, &[Value::int(before(at, REMEMBERED_USED))]).await?,
             access_tokens: self.db().execute(access_tokens, &[Value::int(at)]).await?,
             api_keys: self.db().execute(api_keys, &[Value::int(kept)]).await?,
+            budgets: self.db().execute(budgets, &[Value::int(at)]).await?,
             users: self.db().execute(users, &[Value::int(before(at, REMEMBERED))]).await?,
         })
     }
@@ -81,6 +88,7 @@ impl Swept {
             || self.consumed >= BATCH
             || self.access_tokens >= BATCH
             || self.api_keys >= BATCH
+            || self.budgets >= BATCH
             || self.users >= BATCH
     }
 }

@@ -33,7 +33,7 @@ impl Stage {
         let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("an upstream");
         let house = House::empty();
         let toml = format!(
-            "[listen]\naddress = \"127.0.0.1:0\"\n[store]\nurl = \"{}\"\n[limits]\nper_user = \"600000/m\"\nsessions_per_user = 10000\n\
+            "[listen]\naddress = \"127.0.0.1:0\"\n[store]\nurl = \"{}\"\n[limits]\nper_user = \"600000/m\"\nsessions = 20000\nsessions_per_user = 10000\n\
              [server.fixture]\nurl = \"{}\"\n",
             database.url_at(&proxy.address),
             lax.url()

@@ -7,7 +7,9 @@ mod house;
 
 mod children;
 mod client;
+mod clocks;
 mod database;
+mod memory;
 mod postgres;
 mod proxy;
 mod reload;

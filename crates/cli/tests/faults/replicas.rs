@@ -8,14 +8,15 @@ use super::within;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Replicas A and B with their own state and records, one database and one key of the store.
-struct Pair {
-    houses: [House; 2],
+pub(super) struct Pair {
+    pub(super) houses: [House; 2],
     gateways: [Gateway; 2],
-    lax: Lax,
+    pub(super) lax: Lax,
     /// Between B and the database.
     proxy: Proxy,
     // Last: the gateways are gone before their database is.
@@ -26,6 +27,11 @@ const SECONDS_5: Duration = Duration::from_secs(5);
 
 impl Pair {
     async fn open(more: &str) -> Option<Self> {
+        Self::open_with(more, |_| ()).await
+    }
+
+    /// With something more for B.
+    pub(super) async fn open_with(more: &str, for_b: impl FnOnce(&mut Command)) -> Option<Self> {
         let database = Database::new()?;
         let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("an upstream");
         let houses = [House::empty(), House::empty()];
@@ -41,20 +47,20 @@ impl Pair {
         let first = houses[0].serve();
         let key = std::fs::read(houses[0].path("state/store-key")).expect("the key of the store");
         house_key(&houses[1], &key);
-        let second = houses[1].listen();
+        let second = houses[1].listen_with(for_b);
         lax.forget();
         Some(Self { houses, gateways: [first, second], lax, proxy, _database: database })
     }
 
     /// A key of a user, as clients of A and of B.
-    fn user(&self, name: &str) -> [Client; 2] {
+    pub(super) fn user(&self, name: &str) -> [Client; 2] {
         let said = self.houses[0].run(&["apikey", "create", "--user", name, "--label", name, "--grant", "read,write,destructive"]);
         assert_eq!(said.exit, 0, "{said}");
         [0, 1].map(|at: usize| Client::new(&self.gateways[at].url, &said.out))
     }
 
     /// At A.
-    fn revoke(&self, label: &str) {
+    pub(super) fn revoke(&self, label: &str) {
         let listed = self.houses[0].run(&["apikey", "list", "--json"]).out;
         let keys: Value = serde_json::from_str(&listed).unwrap_or_else(|error| panic!("{error}: {listed}"));
         let all = keys["keys"].as_array().unwrap_or_else(|| panic!("{keys}"));
@@ -64,7 +70,7 @@ impl Pair {
     }
 
     /// Each replica's record is a whole one.
-    fn close(self) {
+    pub(super) fn close(self) {
         let [first, second] = self.gateways;
         first.stop();
         second.stop();
@@ -131,6 +137,62 @@ async fn flt_09_the_cap_on_sessions_holds_over_two_replicas() {
     let opened = replies.iter().filter(|reply| reply.field("mcp-session-id").is_some()).count();
     assert_eq!(opened, 5, "{replies:?}");
     assert!(replies.iter().all(|reply| reply.status != 500), "{replies:?}");
+    pair.close();
+}
+
+/// Calls in turn at both, until both refuse; how many were answered.
+fn exhausted(clients: &[Client; 2], most: usize, act: impl Fn(&Client) -> Reply) -> usize {
+    let (mut good, mut refused) = (0, 0);
+    for turn in 0..most * 2 + 40 {
+        let reply = act(&clients[turn % 2]);
+        match reply.status {
+            200 if reply.is_good() => good += 1,
+            429 => {
+                refused += 1;
+                assert!(reply.field("retry-after").is_some_and(|wait| wait.parse().is_ok_and(|wait: u64| wait > 60)), "{reply:?}");
+            }
+            _ => panic!("{reply:?}"),
+        }
+    }
+    assert!(refused >= 40, "{good} and {refused}");
+    good
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_07_budgets_are_those_of_all_replicas_together() {
+    let limits = "[limits]\nper_user = \"128/h\"\nper_tool = { \"fixture__echo\" = \"10/h\" }\n";
+    let Some(pair) = Pair::open(limits).await else { return };
+    let (alice, bob) = (pair.user("alice"), pair.user("bob"));
+    let echo = |client: &Client| client.call("echo", json!({ "text": "x" }));
+    assert_eq!(exhausted(&alice, 10, echo), 10, "one by one, whichever replica is asked");
+    assert_eq!(pair.lax.seen_method("tools/call").len(), 10, "and no more had an effect");
+    assert!(bob.iter().all(|client| client.call("echo", json!({ "text": "x" })).is_good()), "bob has his own");
+    // Of hers 60 are gone. A session, or another key, gives her no more.
+    let another = pair.user("alice");
+    let left = exhausted(&another, 128 - 60, |client| client.modern("tools/list", json!({})));
+    assert!((128 - 60 - 4..=128 - 60).contains(&left), "a replica may keep a lease of four: {left}");
+    for client in alice.iter().chain(&another) {
+        assert_eq!(client.initialize().status, 429);
+    }
+    let refused = pair.houses.each_ref().map(|house| house.record().contains("rate_limited"));
+    assert_eq!(refused, [true, true], "on the record of each");
+    pair.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_07_a_replica_without_its_database_keeps_its_own_limits() {
+    let Some(pair) = Pair::open("[limits]\nper_tool = { \"fixture__echo\" = \"10/h\" }\n").await else { return };
+    let alice = pair.user("alice");
+    for client in &alice {
+        assert!(client.call("echo", json!({ "text": "x" })).is_good());
+    }
+    pair.proxy.set(Mode::Cut);
+    // B believes what it read for five seconds, and counts by itself so long; afterwards it knows nobody.
+    let replies: Vec<Reply> = (0..30).map(|_| alice[1].call("echo", json!({ "text": "x" }))).collect();
+    assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 429 | 503)), "{replies:?}");
+    assert!(replies.iter().filter(|reply| reply.is_good()).count() < 10, "its own limit: {replies:?}");
+    assert!(alice[0].call("echo", json!({ "text": "x" })).is_good(), "A goes on");
+    pair.proxy.set(Mode::Pass);
     pair.close();
 }
 

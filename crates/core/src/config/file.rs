@@ -271,16 +271,18 @@ pub struct PolicyFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsFile {
-    /// Calls of one user. Default: `300/m`.
+    /// Requests of one user; over PostgreSQL at all replicas together. Default: `300/m`.
     pub per_user: Option<String>,
-    /// Calls of one client. Default: unlimited.
+    /// Requests of one client; over PostgreSQL at all replicas together. Default: unlimited.
     pub per_client: Option<String>,
-    /// Calls of single tools: `SERVER__TOOL` or `SERVER__*`. Default: unlimited.
+    /// Calls of single tools by one user: `SERVER__TOOL` or `SERVER__*`; over PostgreSQL at all replicas together. Default: unlimited.
     pub per_tool: Option<BTreeMap<String, String>>,
     /// Largest result. Default: `1MiB`.
     pub result_bytes: Option<String>,
     /// Longest call. Default: `5m`.
     pub call_timeout: Option<String>,
+    /// Legacy sessions of everybody together; more than of one user. Default: 10000.
+    pub sessions: Option<NonZeroU32>,
     /// Default: 50.
     pub sessions_per_user: Option<NonZeroU32>,
     /// Default: 20.

@@ -309,6 +309,9 @@ pub struct Limits {
     pub result_bytes: Size,
     /// Longest call, streams included.
     pub call_timeout: Duration,
+    /// Legacy sessions of everybody together, over all replicas; always more than [`Limits::sessions_per_user`], so that no
+    /// single user can have all of them (SES-07).
+    pub sessions: NonZeroU32,
     /// Sessions of one user.
     pub sessions_per_user: NonZeroU32,
     /// Streams of one user.

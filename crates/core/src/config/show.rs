@@ -107,6 +107,7 @@ impl Config {
         }
         sheet.text(&["limits", "result_bytes"], limits.result_bytes);
         sheet.text(&["limits", "call_timeout"], units::written(limits.call_timeout));
+        sheet.plain(&["limits", "sessions"], limits.sessions);
         sheet.plain(&["limits", "sessions_per_user"], limits.sessions_per_user);
         sheet.plain(&["limits", "streams_per_user"], limits.streams_per_user);
         sheet.plain(&["limits", "connections"], limits.connections);

@@ -22,6 +22,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -35,6 +36,7 @@ pub struct Metrics {
     connections: Gauge,
     streams: Gauge,
     sessions: Gauge,
+    clock: Gauge<f64, AtomicU64>,
     upstream: Family<UpstreamLabels, Histogram>,
 }
 
@@ -104,6 +106,7 @@ impl Metrics {
             connections: Gauge::default(),
             streams: Gauge::default(),
             sessions: Gauge::default(),
+            clock: Gauge::default(),
             upstream,
         };
         let mut registry = Registry::with_prefix("doorward");
@@ -112,6 +115,12 @@ impl Metrics {
         registry.register("connections_open", "Client connections that are open", metrics.connections.clone());
         registry.register("streams_open", "Event streams to clients that are open", metrics.streams.clone());
         registry.register("sessions_open", "Sessions of clients up to protocol 2025-11-25 that are open", metrics.sessions.clone());
+        registry.register_with_unit(
+            "clock_ahead",
+            "How far the clock of the database is ahead of this machine's; zero on SQLite",
+            Unit::Seconds,
+            metrics.clock.clone(),
+        );
         registry.register_with_unit(
             "upstream_latency",
             "Time from sending a request to an upstream to the head of its reply",
@@ -152,6 +161,12 @@ impl Metrics {
     /// `doorward_sessions_open`: as the session table counts them.
     pub fn sessions(&self, open: usize) {
         self.sessions.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// `doorward_clock_ahead_seconds`: the clock of the database against ours, in milliseconds; negative when it is behind.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a skew, for a graph")]
+    pub fn clock_ahead(&self, ahead: i64) {
+        self.clock.set(ahead as f64 / 1_000.0);
     }
 
     /// `doorward_upstream_latency_seconds{outcome}`.
@@ -306,6 +321,7 @@ mod tests {
         metrics.turned_away(Turned::Origin);
         metrics.refused("policy", "policy_denied");
         metrics.sessions(3);
+        metrics.clock_ahead(-1_500);
         metrics.upstream(OutcomeClass::Served, Duration::from_millis(3));
         let (open, stream) = (metrics.connection(), metrics.stream());
         let text = metrics.text();
@@ -317,6 +333,7 @@ mod tests {
             "doorward_connections_open 1",
             "doorward_streams_open 1",
             "doorward_sessions_open 3",
+            "doorward_clock_ahead_seconds -1.5",
             "doorward_upstream_latency_seconds_count{outcome=\"served\"} 1",
             "# EOF",
         ] {

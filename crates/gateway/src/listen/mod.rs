@@ -18,7 +18,7 @@ pub mod tls;
 
 use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
-use doorward_core::id::CorrelationId;
+use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::identity::presented::Presented;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -59,23 +59,23 @@ pub enum BadBody {
     Broken,
     /// The bodies of others leave no room for it.
     Full,
+    /// The other bodies of its user fill their share of the room.
+    Share,
 }
 
 impl Inbound {
-    /// Reads the body. Called only once the caller is known (RPC-03). It must arrive within the body patience of the
+    /// Reads the body for this user. Called only once the caller is known (RPC-03). It must arrive within the body patience of the
     /// listener, and after a grace of five seconds at its minimum rate.
     ///
     /// # Errors
     /// [`BadBody`].
-    pub async fn read(&mut self, limit: usize, room: &Room) -> Result<(Bytes, Taken), BadBody> {
+    pub async fn read(&mut self, limit: usize, room: &Room, user: &UserId) -> Result<(Bytes, Taken), BadBody> {
         if self.body.size_hint().lower() > limit as u64 {
             return Err(BadBody::TooLarge);
         }
         let (begun, mut taken) = (Instant::now(), Taken::default());
-        let mut first: Option<Bytes> = None;
-        let mut rest = BytesMut::new();
+        let (mut pieces, mut got): (Vec<Bytes>, usize) = (Vec::new(), 0);
         loop {
-            let got = first.as_ref().map_or(0, Bytes::len) + rest.len();
             let slowest = GRACE + Duration::from_secs(got as u64 / u64::from(self.patience.body_rate.max(1)));
             let until = begun + slowest.min(self.patience.body);
             let frame = match timeout_at(until, self.body.frame()).await {
@@ -87,19 +87,21 @@ impl Inbound {
             if got + data.len() > limit {
                 return Err(BadBody::TooLarge);
             }
-            room.grow(&mut taken, got + data.len()).map_err(|Full| BadBody::Full)?;
-            match &first {
-                None => first = Some(data),
-                Some(_) => rest.extend_from_slice(&data),
-            }
+            room.grow(&mut taken, user, got + data.len()).map_err(|full| match full {
+                Full::All => BadBody::Full,
+                Full::Share => BadBody::Share,
+            })?;
+            got += data.len();
+            pieces.push(data);
         }
-        let first = first.unwrap_or_default();
-        if rest.is_empty() {
-            return Ok((first, taken));
+        // What came in one piece is not copied, and the others once: a text that grows would take twice its size.
+        if let [_] | [] = pieces.as_slice() {
+            return Ok((pieces.pop().unwrap_or_default(), taken));
         }
-        let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&rest);
+        let mut whole = BytesMut::with_capacity(got);
+        for piece in pieces {
+            whole.extend_from_slice(&piece);
+        }
         Ok((whole.freeze(), taken))
     }
 }

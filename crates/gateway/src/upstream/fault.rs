@@ -33,6 +33,8 @@ pub enum Fault {
     Store,
     /// The caller has as many sessions as they may.
     TooManySessions,
+    /// Everybody together has as many sessions as there may be; the caller has not.
+    SessionsFull,
     /// As many open streams as a caller may have.
     TooManyStreams,
     /// The client went away or cancelled before there was an answer.
@@ -81,6 +83,7 @@ impl Fault {
             Self::Overloaded(_) => "upstream_overloaded",
             Self::Store => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
+            Self::SessionsFull => "sessions_full",
             Self::TooManyStreams => "too_many_streams",
             Self::Cancelled => "cancelled",
             Self::IdInUse => "id_in_use",
@@ -102,6 +105,7 @@ impl Fault {
             | Self::Overloaded(_)
             | Self::Store
             | Self::TooManySessions
+            | Self::SessionsFull
             | Self::TooManyStreams
             | Self::IdInUse => Effect::None,
             _ => Effect::Unknown,
@@ -127,6 +131,7 @@ impl Fault {
             Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
+            Self::SessionsFull => "Doorward has no room for another session at the moment. Try again later.".to_owned(),
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
@@ -136,7 +141,7 @@ impl Fault {
         };
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
         let wire = match self {
-            Self::Store => Wire::Http(503),
+            Self::Store | Self::SessionsFull => Wire::Http(503),
             Self::TooManySessions | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
             // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
@@ -160,13 +165,13 @@ impl Fault {
         let retry = match self {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
             Self::Store => Retry::After(Duration::from_secs(5)),
-            Self::TooManySessions => Retry::After(Duration::from_secs(60)),
+            Self::TooManySessions | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
             Self::TooManyStreams => Retry::After(Duration::from_secs(5)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
         };
         let blame = match self {
-            Self::NotApproved | Self::Store => Blame::Us,
+            Self::NotApproved | Self::Store | Self::SessionsFull => Blame::Us,
             Self::NoEra(_) | Self::TooManySessions | Self::TooManyStreams | Self::Cancelled | Self::IdInUse | Self::Withdrawn(_) => {
                 Blame::Caller
             }

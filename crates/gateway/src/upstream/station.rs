@@ -28,7 +28,7 @@ use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
 use doorward_core::session::{Stored, UpstreamSessionId};
-use doorward_store::{Refused, StoreError, StoredTask};
+use doorward_store::{Refused, SessionCaps, StoreError, StoredTask};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -341,10 +341,12 @@ impl Gateway {
             created: now,
             used: now,
         };
-        if let Err(error) = self.store.open_session(&stored, self.limits.sessions_per_user.get()).await {
+        let caps = SessionCaps { per_user: self.limits.sessions_per_user.get(), of_all: self.limits.sessions.get() };
+        if let Err(error) = self.store.open_session(&stored, caps).await {
             upstream.close(&way, spoken).await;
             return Err(match error {
                 StoreError::Refused(Refused::TooMany) => Fault::TooManySessions,
+                StoreError::Refused(Refused::Full) => Fault::SessionsFull,
                 _ => Fault::Store,
             });
         }

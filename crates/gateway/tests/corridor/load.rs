@@ -1,6 +1,6 @@
 //! FLT: more than can be served, and everybody at once. Bounds, not speed: figures are the business of `bench/`.
 
-use super::house::{House, LAPTOP, server, within};
+use super::house::{House, Key, LAPTOP, server, within};
 use super::speak::{modern, modern_call};
 use super::wire::Ask;
 use doorward_testkit::lax::Lax;
@@ -119,8 +119,12 @@ async fn flt_06_bodies_that_do_not_end_do_not_fill_the_memory() {
     let house = House::over_listening(&server("alpha", &lax.url(), ""), "max_body = \"128KiB\"").await;
     house.approve().await;
     let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    let mut many = vec![alice.clone()];
+    for n in 0..4 {
+        many.push(house.full(&format!("user{n}")).await);
+    }
     lax.forget();
-    let large = |n: usize| modern_call(&alice, "alpha", n, "echo", json!({ "text": "x".repeat(120_000) }));
+    let large = |n: usize| modern_call(&many[n % many.len()], "alpha", n, "echo", json!({ "text": "x".repeat(120_000) }));
     let mut waiting = Vec::new();
     for n in 0..100 {
         waiting.push(almost(&large(n), house.address).await);
@@ -137,7 +141,7 @@ async fn flt_06_bodies_that_do_not_end_do_not_fill_the_memory() {
         match answer.get(9..12) {
             Some("200") => served += 1,
             // A reset may take the answer of who was still writing.
-            Some("503") | None => refused += 1,
+            Some("503" | "429") | None => refused += 1,
             other => panic!("{other:?}: {answer}"),
         }
     }
@@ -145,5 +149,36 @@ async fn flt_06_bodies_that_do_not_end_do_not_fill_the_memory() {
     assert_eq!(lax.seen_method("tools/call").len(), served + 1, "what was refused had no effect");
     assert!(!house.recorded("refused", "no_room").is_empty());
     assert_eq!(house.ask(large(2000)).await.status, 200, "the room comes back");
+    house.close(&[&alice.text, &bob.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_one_caller_does_not_hold_the_room_of_large_bodies() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let house = House::over_listening(&server("alpha", &lax.url(), ""), "max_body = \"128KiB\"").await;
+    house.approve().await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    // Two keys are one caller.
+    let keys = [alice.clone(), house.full("alice").await];
+    lax.forget();
+    let large = |key: &Key, n: usize| modern_call(key, "alpha", n, "echo", json!({ "text": "x".repeat(120_000) }));
+    let mut waiting = Vec::new();
+    for n in 0..100 {
+        waiting.push(almost(&large(&keys[n % 2], n), house.address).await);
+    }
+    // Her share is full, and she is told so, while it is held as long as a body may take.
+    let turned_away = async || tried(large(&alice, 1000), house.address).await.0 == 429;
+    assert!(within(Duration::from_secs(10), turned_away).await);
+    for n in 0..10 {
+        let (status, took) = tried(large(&bob, n), house.address).await;
+        assert!(status == 200 && took < Duration::from_secs(5), "{status} after {took:?}");
+    }
+    assert_eq!(house.ask(modern_call(&alice, "alpha", 1, "echo", json!({}))).await.status, 200, "small ones of hers always fit");
+    let refused = house.recorded("refused", "too_much_at_once");
+    assert!(refused.len() >= 80 && refused[0]["blame"] == "caller", "{}", refused.len());
+    assert!(house.recorded("refused", "no_room").is_empty(), "nobody else notices");
+    drop(waiting);
+    let back = async || tried(large(&alice, 2000), house.address).await.0 == 200;
+    assert!(within(Duration::from_secs(10), back).await, "it comes back");
     house.close(&[&alice.text, &bob.text]).await;
 }

@@ -107,7 +107,7 @@ fn look_random(row: &[Vec<u8>]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ses_01_ids_are_random_and_nowhere_kept() {
     let lax = Lax::start(Behaviour::plain()).await.unwrap();
-    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions_per_user = 20000\n";
+    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions = 40000\nsessions_per_user = 20000\n";
     let open = || House::open(format!("{}{limits}", server("alpha", &lax.url(), "")).leak());
     let (house, other) = (open().await, open().await);
     let all = count("DOORWARD_TEST_SESSIONS", 1_000);
@@ -523,6 +523,43 @@ async fn ses_07_sessions_have_a_cap_and_an_end() {
     house.session(&alice, "alpha").await;
     house.shift.by(3601);
     assert_eq!(house.ask(legacy(&alice, "alpha", &sessions[1], 1, "ping", json!({}))).await.status, 404);
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_07_everybody_together_has_a_cap_that_no_single_user_reaches() {
+    let lax = Lax::start(Behaviour::plain()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions = 5\nsessions_per_user = 3\n";
+    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+    let (alice, bob, carol) = (house.full("alice").await, house.full("bob").await, house.full("carol").await);
+    let open = |key| house.ask(initialize(key, "alpha", "2025-11-25", json!({})));
+    let first = house.session(&alice, "alpha").await;
+    for _ in 0..2 {
+        house.session(&alice, "alpha").await;
+    }
+    assert_eq!(open(&alice).await.status, 429, "her own cap");
+    for _ in 0..2 {
+        house.session(&bob, "alpha").await;
+    }
+    for key in [&bob, &carol] {
+        for _ in 0..5 {
+            let reply = open(key).await;
+            assert_eq!(reply.status, 503, "{}", reply.text());
+            assert!(reply.field("mcp-session-id").is_none());
+            assert_eq!(reply.field("retry-after"), Some("60"));
+        }
+    }
+    assert_eq!(open(&alice).await.status, 429, "what is her own fault is told as such");
+    let refused = house.records().into_iter().rfind(|record| record["reason"] == "sessions_full").expect("on the record");
+    assert_eq!(refused["blame"], "us");
+    // What was opened upstream for a session that was refused is ended there.
+    let opened = lax.seen_method("initialize").len();
+    let ended = within(Duration::from_secs(5), async || lax.seen().iter().filter(|heard| heard.method == "DELETE").count() >= opened - 6);
+    assert!(ended.await, "upstream sessions are released");
+    // Whoever has one goes on, stateless requests need none, and an end makes room.
+    assert_eq!(house.ask(legacy(&alice, "alpha", &first, 1, "ping", json!({}))).await.status, 200);
+    assert_eq!(house.ask(end(&alice, "alpha", &first)).await.status, 204);
+    house.session(&carol, "alpha").await;
     house.close(&[&alice.text]).await;
 }
 

@@ -7,7 +7,7 @@ use doorward_core::mcp::version::Version;
 use doorward_core::secret::{ApiKey, PlainToken, Secret, sha256};
 use doorward_core::session::{Lifetimes, Stored, UpstreamSessionId};
 use doorward_core::time::Timestamp;
-use doorward_store::{NewApiKey, NewTask, NoRandom, Random, Sealer, Store, StoreError, StoreUrl};
+use doorward_store::{NewApiKey, NewTask, NoRandom, Random, Sealer, SessionCaps, Store, StoreError, StoreUrl};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, SqliteConnection};
@@ -36,6 +36,11 @@ struct System(SystemRandom);
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(crate) const LIVES: Lifetimes = Lifetimes { idle: Duration::from_secs(3_600), absolute: Duration::from_secs(86_400) };
+/// Sessions of one user; everybody may have more than any test opens.
+pub(crate) const fn of_one(per_user: u32) -> SessionCaps {
+    SessionCaps { per_user, of_all: 100_000 }
+}
+
 pub(crate) const RACERS: usize = 50;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod bench;
+mod budgets;
 mod credentials;
 mod opening;
 mod races;
@@ -53,6 +54,7 @@ on_every_backend! {
     sessions::a_use_moves_forward_only,
     sessions::the_upstream_session_is_replaced_only_from_what_it_is,
     sessions::ses_07_the_cap_holds_for_each_user,
+    sessions::ses_07_everybody_together_has_a_cap_and_the_owners_own_is_told_first,
     sessions::expired_sessions_are_swept_in_batches,
     tasks::a_task_is_seen_and_listed_by_its_owner_alone,
     tasks::tasks_have_a_cap_and_are_swept,
@@ -62,6 +64,11 @@ on_every_backend! {
     single::approvals_come_back_and_raise_the_epoch,
     single::launches_are_approved_by_digest_and_server,
     single::the_epoch_only_rises_and_every_replica_sees_it,
+    single::flt_07_what_was_used_stays_used_for_a_clock_that_is_behind,
+    budgets::pol_07_a_budget_is_taken_by_all_replicas_together,
+    budgets::pol_07_fifty_at_once_take_no_more_than_there_is,
+    budgets::pol_07_a_window_of_another_limit_holds_nobody_up,
+    budgets::flt_07_the_databases_own_clock_is_told,
     races::flt_09_an_id_is_consumed_by_one_of_fifty,
     races::flt_09_an_expired_id_is_taken_over_by_one_of_fifty,
     races::a_value_is_swapped_by_one_of_fifty,

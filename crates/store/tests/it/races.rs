@@ -1,6 +1,6 @@
 //! Whatever may happen once happens once, though fifty tasks on two replicas try at the same moment (FLT-09).
 
-use crate::bench::{Bench, NOW, RACERS, credential, find, later, new_key, secret, session, task, upstream, user};
+use crate::bench::{Bench, NOW, RACERS, credential, find, later, new_key, of_one, secret, session, task, upstream, user};
 use doorward_store::{Refused, StoreError};
 
 /// How many won; an error is a failure of the test.
@@ -37,7 +37,7 @@ pub(crate) async fn a_value_is_swapped_by_one_of_fifty(bench: &Bench) {
 
 pub(crate) async fn an_upstream_session_is_replaced_by_one_of_fifty(bench: &Bench) {
     let own = session("one", "alice");
-    bench.a.open_session(&own, 10).await.expect("opened");
+    bench.a.open_session(&own, of_one(10)).await.expect("opened");
     let (digest, old) = (own.digest, own.upstream_id.clone());
     let answers = bench
         .race(|store, n| {
@@ -56,7 +56,7 @@ pub(crate) async fn an_upstream_session_is_replaced_by_one_of_fifty(bench: &Benc
 
 pub(crate) async fn a_session_is_ended_by_one_of_fifty(bench: &Bench) {
     let own = session("one", "alice");
-    bench.a.open_session(&own, 10).await.expect("opened");
+    bench.a.open_session(&own, of_one(10)).await.expect("opened");
     let digest = own.digest;
     assert_eq!(winners(bench.race(|store, _| async move { store.end_session(&digest, &user("alice")).await }).await), 1);
 }
@@ -78,7 +78,7 @@ fn capped(answers: Vec<Result<(), StoreError>>, cap: usize) {
 }
 
 pub(crate) async fn ses_07_the_cap_holds_against_fifty_at_once(bench: &Bench) {
-    let answers = bench.race(|store, n| async move { store.open_session(&session(&n.to_string(), "alice"), 7).await }).await;
+    let answers = bench.race(|store, n| async move { store.open_session(&session(&n.to_string(), "alice"), of_one(7)).await }).await;
     capped(answers, 7);
     assert_eq!(bench.a.count_sessions().await.expect("count"), 7);
 }

@@ -1,6 +1,6 @@
 //! What must be read back and by nobody else (I10).
 
-use crate::bench::{Bench, NOW, damaged, find, new_key, plain_key, secret, server, session, task, upstream, user};
+use crate::bench::{Bench, NOW, damaged, find, new_key, of_one, plain_key, secret, server, session, task, upstream, user};
 use base64::Engine as _;
 use doorward_core::session::Stored;
 use doorward_store::{Refused, StoreError, StoreUrl};
@@ -77,8 +77,8 @@ pub(crate) async fn vlt_02_a_ciphertext_moved_to_another_place_does_not_open(ben
 pub(crate) async fn vlt_02_an_upstream_session_moved_to_another_place_does_not_open(bench: &Bench) {
     let own = session("one", "alice");
     let other = Stored { upstream_id: Some(upstream("of-bob")), ..session("two", "bob") };
-    bench.a.open_session(&own, 10).await.expect("opened");
-    bench.a.open_session(&other, 10).await.expect("opened");
+    bench.a.open_session(&own, of_one(10)).await.expect("opened");
+    bench.a.open_session(&other, of_one(10)).await.expect("opened");
     let copied = "UPDATE sessions SET upstream_id = (SELECT upstream_id FROM sessions WHERE subject = 'alice') WHERE subject = 'bob'";
     assert_eq!(bench.raw(copied).await, 1);
     assert!(damaged(&find(&bench.b, &other).await, "sessions", "upstream_id"), "another owner");
@@ -125,7 +125,7 @@ pub(crate) async fn vlt_01_nothing_readable_at_rest(bench: &Bench) {
     let key = plain_key(7);
     bench.a.create_api_key(&new_key(7, "k7", "alice")).await.expect("created");
     bench.a.put_secret(&user("alice"), "token", &secret(CANARY)).await.expect("put");
-    bench.a.open_session(&Stored { upstream_id: Some(upstream(CANARY)), ..session(CANARY, "alice") }, 10).await.expect("opened");
+    bench.a.open_session(&Stored { upstream_id: Some(upstream(CANARY)), ..session(CANARY, "alice") }, of_one(10)).await.expect("opened");
     bench.a.put_task(&task(CANARY, "alice"), 10).await.expect("put");
     let _ = bench.a.consume_once("code", &[9; 32], NOW, NOW).await;
     let all = bench.everything().await;

@@ -1,20 +1,20 @@
 //! Legacy sessions.
 
-use crate::bench::{Bench, LIVES, NOW, client, credential, find, later, server, session, upstream, user};
+use crate::bench::{Bench, LIVES, NOW, client, credential, find, later, of_one, server, session, upstream, user};
 use doorward_core::secret::sha256;
 use doorward_core::session::Stored;
-use doorward_store::{Refused, StoreError};
+use doorward_store::{Refused, SessionCaps, StoreError};
 use std::time::Duration;
 
 pub(crate) async fn a_session_comes_back_as_it_was_opened(bench: &Bench) {
     let full = Stored { log_level: Some(String::from("debug")), ..session("one", "alice") };
     let bare = Stored { upstream_id: None, ..session("two", "alice") };
     for stored in [&full, &bare] {
-        bench.a.open_session(stored, 10).await.expect("opened");
+        bench.a.open_session(stored, of_one(10)).await.expect("opened");
         assert_eq!(find(&bench.b, stored).await.expect("answer").as_ref(), Some(stored));
     }
     assert_eq!(bench.b.count_sessions().await.expect("count"), 2);
-    assert!(matches!(bench.a.open_session(&full, 10).await, Err(StoreError::Conflict)));
+    assert!(matches!(bench.a.open_session(&full, of_one(10)).await, Err(StoreError::Conflict)));
     for level in [None, Some("error")] {
         assert!(bench.a.set_log_level(&full.digest, &full.user, level).await.expect("set"));
         assert_eq!(find(&bench.b, &full).await.expect("answer").expect("found").log_level.as_deref(), level);
@@ -26,7 +26,7 @@ pub(crate) async fn a_session_comes_back_as_it_was_opened(bench: &Bench) {
 
 pub(crate) async fn ses_02_a_session_is_seen_by_its_owner_alone(bench: &Bench) {
     let own = session("one", "alice");
-    bench.a.open_session(&own, 10).await.expect("opened");
+    bench.a.open_session(&own, of_one(10)).await.expect("opened");
     let strangers = [
         Stored { digest: sha256(b"two"), ..own.clone() },
         Stored { user: user("bob"), ..own.clone() },
@@ -47,7 +47,7 @@ pub(crate) async fn ses_02_a_session_is_seen_by_its_owner_alone(bench: &Bench) {
 
 pub(crate) async fn a_use_moves_forward_only(bench: &Bench) {
     let own = session("one", "alice");
-    bench.a.open_session(&own, 10).await.expect("opened");
+    bench.a.open_session(&own, of_one(10)).await.expect("opened");
     for (touch, used) in [(later(5), later(5)), (later(2), later(5)), (later(6), later(6))] {
         bench.a.touch_session(&own.digest, &own.user, touch).await.expect("touched");
         assert_eq!(find(&bench.b, &own).await.expect("answer").expect("found").used, used);
@@ -56,7 +56,7 @@ pub(crate) async fn a_use_moves_forward_only(bench: &Bench) {
 
 pub(crate) async fn the_upstream_session_is_replaced_only_from_what_it_is(bench: &Bench) {
     let own = session("one", "alice");
-    bench.a.open_session(&own, 10).await.expect("opened");
+    bench.a.open_session(&own, of_one(10)).await.expect("opened");
     let (first, second) = (own.upstream_id.clone().expect("given"), upstream("second"));
     for (old, new, won) in [
         (None, Some(&second), false),
@@ -75,13 +75,26 @@ pub(crate) async fn the_upstream_session_is_replaced_only_from_what_it_is(bench:
 
 pub(crate) async fn ses_07_the_cap_holds_for_each_user(bench: &Bench) {
     for text in ["one", "two"] {
-        bench.a.open_session(&session(text, "alice"), 2).await.expect("below the cap");
+        bench.a.open_session(&session(text, "alice"), of_one(2)).await.expect("below the cap");
     }
-    assert!(matches!(bench.b.open_session(&session("three", "alice"), 2).await, Err(StoreError::Refused(Refused::TooMany))));
-    bench.a.open_session(&session("four", "bob"), 2).await.expect("another user");
+    assert!(matches!(bench.b.open_session(&session("three", "alice"), of_one(2)).await, Err(StoreError::Refused(Refused::TooMany))));
+    bench.a.open_session(&session("four", "bob"), of_one(2)).await.expect("another user");
     assert!(bench.a.end_session(&session("one", "alice").digest, &user("alice")).await.expect("ended"));
-    bench.b.open_session(&session("three", "alice"), 2).await.expect("room again");
-    assert!(matches!(bench.b.open_session(&session("none", "eve"), 0).await, Err(StoreError::Refused(Refused::TooMany))));
+    bench.b.open_session(&session("three", "alice"), of_one(2)).await.expect("room again");
+    assert!(matches!(bench.b.open_session(&session("none", "eve"), of_one(0)).await, Err(StoreError::Refused(Refused::TooMany))));
+}
+
+pub(crate) async fn ses_07_everybody_together_has_a_cap_and_the_owners_own_is_told_first(bench: &Bench) {
+    let caps = SessionCaps { per_user: 2, of_all: 3 };
+    for (text, name) in [("one", "alice"), ("two", "alice"), ("three", "bob")] {
+        bench.a.open_session(&session(text, name), caps).await.expect("below both caps");
+    }
+    assert!(matches!(bench.b.open_session(&session("four", "bob"), caps).await, Err(StoreError::Refused(Refused::Full))));
+    assert!(matches!(bench.b.open_session(&session("four", "carol"), caps).await, Err(StoreError::Refused(Refused::Full))));
+    assert!(matches!(bench.b.open_session(&session("four", "alice"), caps).await, Err(StoreError::Refused(Refused::TooMany))));
+    assert_eq!(bench.a.count_sessions().await.expect("count"), 3, "nothing of them stays");
+    assert!(bench.a.end_session(&session("one", "alice").digest, &user("alice")).await.expect("ended"));
+    bench.b.open_session(&session("four", "carol"), caps).await.expect("room again");
 }
 
 pub(crate) async fn expired_sessions_are_swept_in_batches(bench: &Bench) {
@@ -89,7 +102,7 @@ pub(crate) async fn expired_sessions_are_swept_in_batches(bench: &Bench) {
     let old = Stored { used: later(86_400), ..session("old", "alice") };
     let young = Stored { created: later(86_000), used: later(86_000), ..session("young", "alice") };
     for stored in [&idle, &old, &young] {
-        bench.a.open_session(stored, 10).await.expect("opened");
+        bench.a.open_session(stored, of_one(10)).await.expect("opened");
     }
     let early = later(3_600).as_millis() - 1;
     let swept = bench.b.sweep(doorward_core::time::Timestamp::from_millis(early), LIVES).await.expect("swept");

@@ -20,8 +20,15 @@ pub(crate) async fn an_id_is_consumed_once_until_it_expires(bench: &Bench) {
     assert!(!bench.a.consume_once("code", &id, later(20), later(10)).await.expect("taken over already"));
     assert!(!bench.a.consume_once("code", &[3; 32], NOW, NOW).await.expect("a life that has ended is never won"));
     assert!(matches!(bench.a.consume_once("", &id, later(1), NOW).await, Err(StoreError::Refused(Refused::Unfit("kind")))));
-    assert_eq!(bench.a.sweep(later(10), LIVES).await.expect("swept").consumed, 2);
+    assert_eq!(bench.a.sweep(later(3 * 3_600 + 10), LIVES).await.expect("swept").consumed, 2);
     assert!(!bench.a.consume_once("code", &id, later(30), later(19)).await.expect("not swept before its time"));
+}
+
+pub(crate) async fn flt_07_what_was_used_stays_used_for_a_clock_that_is_behind(bench: &Bench) {
+    assert!(bench.a.consume_once("state", &[7; 32], later(600), NOW).await.expect("first"));
+    // A's clock says that it is over; B's, two hours behind, that it has just begun.
+    assert_eq!(bench.a.sweep(later(7_200), LIVES).await.expect("swept").consumed, 0);
+    assert!(!bench.b.consume_once("state", &[7; 32], later(600), later(1)).await.expect("second"));
 }
 
 pub(crate) async fn consumed_ids_survive_a_restart(bench: &Bench) {

@@ -45,10 +45,11 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
+    ("skew", &[]),
     ("sources", &[]),
     ("egress", &["tasks"]),
     ("audit", &["env", "tasks"]),
@@ -84,6 +85,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "policy",
             "screen",
             "session",
+            "skew",
             "sources",
             "tasks",
             "upstream",

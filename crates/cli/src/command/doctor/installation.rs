@@ -12,6 +12,7 @@ use doorward_core::config::{Config, CredentialConfig, StoreTarget, Target, Tls};
 use doorward_gateway::audit::key;
 use doorward_gateway::env::Env;
 use doorward_gateway::setup::KEY_FILE;
+use doorward_gateway::skew;
 use doorward_gateway::sources::env::Variables;
 use doorward_gateway::sources::{Kind, Reference, Sources};
 use doorward_store::Store;
@@ -206,4 +207,18 @@ pub(super) async fn store(store: &Store, config: &Config, state: &Path) -> Check
         Ok(()) => Check::good("store", format!("{place}: schema of this release, opens with its key")),
         Err(error) => Check::bad("store", format!("{place}: {error}"), "check [store]"),
     }
+}
+
+/// Our clock beside that of the database, which all replicas share (FLT-07); nothing on SQLite.
+pub(super) async fn shared_clock(store: &Store) -> Option<Check> {
+    let env = Env::system();
+    let before = env.now();
+    let said = store.clock().await.ok()??;
+    let ahead = skew::measured(before, said, env.now())?;
+    let told = skew::told(ahead);
+    Some(if skew::is_far(ahead) {
+        Check::bad("shared clock", told, "set it: replicas disagree about what has expired")
+    } else {
+        Check::good("shared clock", told)
+    })
 }

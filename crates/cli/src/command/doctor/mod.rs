@@ -110,6 +110,7 @@ fn looked_at(arguments: &Arguments, global: &Global, settings: &settings::Settin
         match house.store().await {
             Ok(store) => {
                 more.push(installation::store(&store, house.config(), &house.state).await);
+                more.extend(installation::shared_clock(&store).await);
                 if !arguments.offline {
                     more.extend(servers::checks(&house, &store).await);
                 }

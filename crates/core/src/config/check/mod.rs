@@ -287,16 +287,30 @@ impl Checker<'_> {
         let per_minute = Rate { count: count(300), per: Duration::from_secs(60) };
         let per_tool: Vec<ToolLimit> =
             file.per_tool.unwrap_or_default().iter().filter_map(|(key, rate)| self.tool_limit(key, rate, servers)).collect();
+        let (sessions, sessions_per_user) = self.session_caps(file.sessions, file.sessions_per_user);
         Limits {
             per_user: self.rate(&["limits", "per_user"], file.per_user).unwrap_or(per_minute),
             per_client: self.rate(&["limits", "per_client"], file.per_client),
             per_tool,
             result_bytes: self.size(&["limits", "result_bytes"], file.result_bytes, Size::bytes(1 << 20), (1 << 10)..=(64 << 20)),
             call_timeout: self.span(&["limits", "call_timeout"], file.call_timeout, Duration::from_secs(300), 1..=3_600),
-            sessions_per_user: file.sessions_per_user.unwrap_or(count(50)),
+            sessions,
+            sessions_per_user,
             streams_per_user: file.streams_per_user.unwrap_or(count(20)),
             connections: file.connections.unwrap_or(count(10_000)),
         }
+    }
+
+    /// Sessions of everybody and of one user. One user must not be able to have them all (SES-07).
+    fn session_caps(&mut self, of_all: Option<NonZeroU32>, of_one: Option<NonZeroU32>) -> (NonZeroU32, NonZeroU32) {
+        let (sessions, per_user) = (of_all.unwrap_or(count(10_000)), of_one.unwrap_or(count(50)));
+        if per_user >= sessions {
+            let path = if of_all.is_some() { ["limits", "sessions"] } else { ["limits", "sessions_per_user"] };
+            let message = format!("one user may have {per_user} sessions, and everybody together {sessions}");
+            let help = "limits.sessions must be more than limits.sessions_per_user, or one user can lock out all others".to_owned();
+            self.bad(&path, ("config.session_caps", message, "nothing left for others", help));
+        }
+        (sessions, per_user)
     }
 
     fn tool_limit(&mut self, key: &str, rate: &str, servers: &[ServerName]) -> Option<ToolLimit> {
