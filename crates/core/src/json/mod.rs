@@ -172,6 +172,21 @@ impl RawJson {
         Some(found)
     }
 
+    /// What `look` finds first in the texts of this value, keys among them, each unescaped and in the order of the document.
+    pub fn find_text<T>(&self, look: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = std::str::from_utf8(&self.0).ok()?;
+        let mut reader = Reader { text, at: 0, depth: 1, keys: Keys::Known };
+        // Outside of texts a valid document has no other quotation marks than those that begin one.
+        while let Some(next) = text.as_bytes().get(reader.at..).and_then(|rest| memchr::memchr(b'"', rest)) {
+            reader.at += next;
+            let found = look(&reader.string().ok()?);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
     /// The member of an object with exactly this key.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<Self> {

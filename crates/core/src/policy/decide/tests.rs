@@ -7,7 +7,7 @@ use crate::identity::presented::Presented;
 use crate::json::RawJson;
 use crate::mcp::call::Reference;
 use crate::mcp::version::Version;
-use crate::policy::facts::{RiskClass, ToolFacts};
+use crate::policy::facts::{Checks, RiskClass, ToolFacts};
 use crate::policy::filter;
 use crate::policy::permit::Obligation;
 use crate::policy::request::{Grants, user_id};
@@ -66,7 +66,7 @@ fn tool(name: &str, class: RiskClass) -> ToolFacts {
 
 fn facts(tool: Option<ToolFacts>) -> Facts {
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Facts { tool, visible: true, client_verified: false, peer, able: Vec::new(), now: NOW }
+    Facts { tool, visible: true, client_verified: false, peer, able: Vec::new(), now: NOW, checks: Checks::default() }
 }
 
 fn json(value: &serde_json::Value) -> RawJson {
