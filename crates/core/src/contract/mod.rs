@@ -191,20 +191,6 @@ impl Contract {
     }
 }
 
-// === impl Measure ===
-
-impl Measure {
-    /// The word in a configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Flag => "flag",
-            Self::Off => "off",
-        }
-    }
-}
-
 // === impl Side ===
 
 impl Side {

@@ -48,3 +48,6 @@ pub(super) fn inspect(checks: &Checks, call: &Call) -> Result<Vec<Flag>, (Why, F
     }
     Ok(flags)
 }
+
+#[cfg(test)]
+mod tests;

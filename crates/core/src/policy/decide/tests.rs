@@ -1,6 +1,7 @@
 //! Every reason of a denial is reached by the request that deserves it, and nothing else is allowed.
 
 use super::*;
+use crate::contract::{Contract, Held, Measure};
 use crate::id::{ClientId, CredentialId, GroupName, ServerName, ToolName, UserId};
 use crate::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, verify};
 use crate::identity::presented::Presented;
@@ -737,4 +738,29 @@ fn pol_05_what_depends_on_time_or_arguments_is_decided_each_time() {
     };
     assert!(with(4));
     assert!(!with(6));
+}
+
+#[test]
+fn rpc_12_only_who_may_call_a_tool_learns_what_its_schema_says() {
+    let contract = Contract::of(&RawJson::of(&serde_json::json!({ "inputSchema": { "required": ["owner"] } })));
+    let checks = Checks { schemas: Some(Held { contract: Arc::new(contract), measure: Measure::Refuse }), foreign_tokens: Measure::Refuse };
+    let facts = Facts { checks, ..get_issue() };
+    let deny = rules("");
+    let token = serde_json::json!({ "a": "ghp_012345678901234567890123456789012345" });
+    let denied = decide(&deny, &facts, bound(&[], &[]), with("get_issue", &token)).expect_err("no rule");
+    assert_eq!(denied.why(), Why::Policy);
+    assert_eq!(denied.refusal().public, "Unknown tool: get_issue");
+    let permit = rules(r#"@id("all") permit (principal, action, resource);"#);
+    let denied = decide(&permit, &facts, bound(&[], &["github:read"]), call("get_issue")).expect_err("misfit");
+    assert_eq!((denied.why(), ids(denied.rules())), (Why::Misfit, vec!["all"]));
+    let refusal = denied.refusal();
+    assert_eq!(refusal.wire, Wire::Rpc { status: 200, code: -32602, data: None });
+    assert_eq!(refusal.public, "The arguments do not fit the approved schema of this tool: /owner (required).");
+    assert_eq!((refusal.reason, refusal.blame), ("arguments_misfit", Blame::Caller));
+    let facts = Facts { checks: Checks { schemas: None, ..facts.checks }, ..facts };
+    let denied = decide(&permit, &facts, bound(&[], &["github:read"]), with("get_issue", &token)).expect_err("token");
+    assert_eq!(
+        denied.refusal().public,
+        "The arguments hold what looks like a token of github. Credentials of others are not passed on here."
+    );
 }
