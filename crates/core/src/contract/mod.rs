@@ -8,6 +8,8 @@
 mod weigh;
 
 use crate::json::RawJson;
+use crate::mcp::call::Method;
+use crate::mcp::version::{Era, Version};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
@@ -37,7 +39,7 @@ pub enum Measure {
 
 /// A contract, and what is done about who does not keep to it.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct Promise {
     /// What was approved.
     pub contract: Arc<Contract>,
     /// What is done.
@@ -171,8 +173,35 @@ impl Contract {
         self.results.fit(content)
     }
 
-    /// What a completed result without `structuredContent` is: a tool with an `outputSchema` must give one (2025-11-25,
-    /// server/tools, Output Schema).
+    /// Whether the result that answers `method` keeps to `outputSchema`, as its server gave it. A finished result that is no
+    /// error must have `structuredContent` where a schema was promised (2025-06-18, server/tools, Output Schema); what is there
+    /// must fit in any case. Tasks are looked at when they give their result.
+    #[must_use]
+    pub fn result(&self, method: Method, era: Era, result: &RawJson) -> Fit {
+        let of_task;
+        let result = match method {
+            Method::ToolsCall | Method::TasksResult => result,
+            Method::TasksGet => match result.member("result") {
+                Some(inner) => {
+                    of_task = inner;
+                    &of_task
+                }
+                None => return Fit::Fits,
+            },
+            _ => return Fit::Fits,
+        };
+        if let Some(content) = result.member("structuredContent") {
+            return self.structured(&content);
+        }
+        let is = |key: &str, text: &[u8]| result.member(key).is_some_and(|value| value.as_bytes() == text);
+        let finished = match era {
+            Era::Modern => result.member("resultType").is_none() || is("resultType", b"\"complete\""),
+            Era::Legacy(version) => version >= Version::V2025_06_18 && result.member("task").is_none(),
+        };
+        if finished && !is("isError", b"true") { self.unstructured() } else { Fit::Fits }
+    }
+
+    /// What a finished result without `structuredContent` is.
     #[must_use]
     pub fn unstructured(&self) -> Fit {
         match &self.results {

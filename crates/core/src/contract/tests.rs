@@ -175,3 +175,36 @@ fn rpc_08_a_result_is_held_against_the_output_schema() {
     let silent = Contract::of(&raw(r#"{"inputSchema":{"type":"object"}}"#));
     assert_eq!((silent.structured(&raw("7")), silent.unstructured()), (Fit::Fits, Fit::Fits));
 }
+
+#[test]
+fn rpc_08_a_finished_result_must_have_what_was_promised() {
+    let contract = Contract::of(&raw(r#"{"outputSchema":{"type":"object","properties":{"n":{"type":"integer"}}}}"#));
+    let legacy = |version| Era::Legacy(version);
+    let latest = legacy(Version::V2025_11_25);
+    let (bad, good) = (r#""structuredContent":{"n":"x"}"#, r#""structuredContent":{"n":1}"#);
+    for (method, era, result, fits) in [
+        (Method::ToolsCall, latest, format!("{{{good}}}"), true),
+        (Method::ToolsCall, latest, format!("{{{bad}}}"), false),
+        (Method::ToolsCall, latest, r#"{"content":[]}"#.into(), false),
+        (Method::ToolsCall, legacy(Version::V2025_06_18), r#"{"content":[]}"#.into(), false),
+        (Method::ToolsCall, legacy(Version::V2025_03_26), r#"{"content":[]}"#.into(), true),
+        (Method::ToolsCall, legacy(Version::V2025_03_26), format!("{{{bad}}}"), false),
+        (Method::ToolsCall, latest, r#"{"content":[],"isError":true}"#.into(), true),
+        (Method::ToolsCall, latest, r#"{"content":[],"isError":"true"}"#.into(), false),
+        (Method::ToolsCall, latest, format!(r#"{{"isError":true,{bad}}}"#), false),
+        (Method::ToolsCall, latest, r#"{"task":{"taskId":"1"}}"#.into(), true),
+        (Method::ToolsCall, latest, format!(r#"{{"task":{{"taskId":"1"}},{bad}}}"#), false),
+        (Method::ToolsCall, Era::Modern, r#"{"resultType":"complete"}"#.into(), false),
+        (Method::ToolsCall, Era::Modern, r#"{"resultType":"input_required"}"#.into(), true),
+        (Method::ToolsCall, Era::Modern, r#"{"resultType":"task","taskId":"1"}"#.into(), true),
+        (Method::ToolsCall, Era::Modern, format!(r#"{{"resultType":"task","taskId":"1",{bad}}}"#), false),
+        (Method::TasksResult, latest, format!("{{{bad}}}"), false),
+        (Method::TasksGet, Era::Modern, r#"{"status":"working"}"#.into(), true),
+        (Method::TasksGet, Era::Modern, format!(r#"{{"status":"completed","result":{{{bad}}}}}"#), false),
+        (Method::TasksGet, Era::Modern, format!(r#"{{"status":"completed","result":{{{good}}}}}"#), true),
+        (Method::ResourcesRead, Era::Modern, format!("{{{bad}}}"), true),
+    ] {
+        let fit = contract.result(method, era, &raw(&result));
+        assert_eq!(fit == Fit::Fits, fits, "{method:?} {era:?} {result}: {fit:?}");
+    }
+}

@@ -3,7 +3,7 @@
 //! Facts come from the administrator's approvals, never from what a server claims about itself (I9).
 
 use super::permit::Obligation;
-use crate::contract::{Held, Measure};
+use crate::contract::{Measure, Promise};
 use crate::id::ToolName;
 use crate::time::Timestamp;
 use std::net::IpAddr;
@@ -33,7 +33,7 @@ pub struct Facts {
 #[derive(Debug, Clone, Default)]
 pub struct Checks {
     /// The approved definition of the tool that is called; absent where no tool is, and where nobody looks (RPC-12).
-    pub schemas: Option<Held>,
+    pub schemas: Option<Promise>,
     /// When they hold a token of somebody else (PT-02).
     pub foreign_tokens: Measure,
 }

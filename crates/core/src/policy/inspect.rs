@@ -4,7 +4,7 @@
 
 use super::decide::Why;
 use super::facts::Checks;
-use crate::contract::{Fit, Held, Measure};
+use crate::contract::{Fit, Measure, Promise};
 use crate::flag::{Flag, Half};
 use crate::identity::foreign;
 use crate::mcp::call::{Call, Method};
@@ -15,7 +15,7 @@ use crate::mcp::call::{Call, Method};
 /// What may not, with the reason.
 pub(super) fn inspect(checks: &Checks, call: &Call) -> Result<Vec<Flag>, (Why, Flag)> {
     let mut flags = Vec::new();
-    if let (Method::ToolsCall, Some(Held { contract, measure })) = (call.method(), &checks.schemas)
+    if let (Method::ToolsCall, Some(Promise { contract, measure })) = (call.method(), &checks.schemas)
         && *measure != Measure::Off
     {
         let fit = contract.arguments(call.arguments());

@@ -8,7 +8,7 @@ const TOKEN: &str = "ghp_012345678901234567890123456789012345";
 
 fn checks(definition: &Value, schemas: Measure, foreign_tokens: Measure) -> Checks {
     let contract = Arc::new(Contract::of(&RawJson::of(definition)));
-    Checks { schemas: Some(Held { contract, measure: schemas }), foreign_tokens }
+    Checks { schemas: Some(Promise { contract, measure: schemas }), foreign_tokens }
 }
 
 fn call(arguments: &Value) -> Call {
