@@ -8,7 +8,7 @@ use crate::identity::foreign::ForeignKind;
 /// One thing that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
-    id: &'static str,
+    seen: Seen,
     detail: String,
 }
 
@@ -21,34 +21,49 @@ pub enum Half {
     Result,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Misfit(Half),
+    Unchecked(Half),
+    Unusable,
+    ForeignToken,
+}
+
 // === impl Flag ===
 
 impl Flag {
     /// What is to be said of a verdict; `None` where it fits.
     #[must_use]
     pub fn of(half: Half, fit: &Fit) -> Option<Self> {
-        let (id, detail) = match (half, fit) {
-            (_, Fit::Fits) => return None,
-            (Half::Arguments, Fit::Misfit(misfit)) => ("arguments_misfit", misfit.to_string()),
-            (Half::Arguments, Fit::Unchecked(why)) => ("arguments_unchecked", why.to_string()),
-            (Half::Result, Fit::Misfit(misfit)) => ("result_misfit", misfit.to_string()),
-            (Half::Result, Fit::Unchecked(why)) => ("result_unchecked", why.to_string()),
-            (Half::Arguments, Fit::Unusable(why)) => ("schema_unusable", format!("inputSchema: {why}")),
-            (Half::Result, Fit::Unusable(why)) => ("schema_unusable", format!("outputSchema: {why}")),
+        let (seen, detail) = match fit {
+            Fit::Fits => return None,
+            Fit::Misfit(misfit) => (Seen::Misfit(half), misfit.to_string()),
+            Fit::Unchecked(why) => (Seen::Unchecked(half), why.to_string()),
+            Fit::Unusable(why) => {
+                let schema = if half == Half::Arguments { "inputSchema" } else { "outputSchema" };
+                (Seen::Unusable, format!("{schema}: {why}"))
+            }
         };
-        Some(Self { id, detail })
+        Some(Self { seen, detail })
     }
 
     /// A credential of somebody else in an argument (PT-02).
     #[must_use]
     pub fn foreign_token(kind: ForeignKind) -> Self {
-        Self { id: "foreign_token", detail: format!("a token of {}", kind.as_str()) }
+        Self { seen: Seen::ForeignToken, detail: format!("a token of {}", kind.as_str()) }
     }
 
-    /// Stable id for records and documentation, `snake_case`.
+    /// Stable id for records and documentation; the reason, where it is refused.
     #[must_use]
-    pub const fn id(&self) -> &'static str {
-        self.id
+    pub const fn reason(&self) -> &'static str {
+        match self.seen {
+            Seen::Misfit(Half::Arguments) => "arguments_misfit",
+            Seen::Misfit(Half::Result) => "result_misfit",
+            Seen::Unchecked(Half::Arguments) => "arguments_unchecked",
+            Seen::Unchecked(Half::Result) => "result_unchecked",
+            Seen::Unusable => "schema_unusable",
+            Seen::ForeignToken => "foreign_token",
+        }
     }
 
     /// Where it stands, or of which kind it is.

@@ -283,7 +283,7 @@ impl<'a> Record<'a> {
         if !details.is_empty() {
             self.cause = Some(Cow::Owned(cap(&details.join("; ")).into_owned()));
         }
-        self.flags = flags.iter().map(|flag| Cow::Borrowed(flag.id())).collect();
+        self.flags = flags.iter().map(|flag| Cow::Borrowed(flag.reason())).collect();
         self
     }
 

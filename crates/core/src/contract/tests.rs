@@ -1,4 +1,7 @@
+//! Schemas and values as a hostile server and a hostile caller write them; what fits, what does not, and what is not begun.
+
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn contract(input: Value) -> Contract {
@@ -206,5 +209,74 @@ fn rpc_08_a_finished_result_must_have_what_was_promised() {
     ] {
         let fit = contract.result(method, era, &raw(&result));
         assert_eq!(fit == Fit::Fits, fits, "{method:?} {era:?} {result}: {fit:?}");
+    }
+}
+
+/// Anything that looks like a schema: known keywords with values of every kind, references that lead round in circles among them.
+fn any_schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-c#/$()*+?\\\\]{0,6}".prop_map(Value::from),
+        select(&["#", "#/$defs/a", "#/$defs/b", "#a", "#/properties/a", "object", "string", "integer"]).prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    let keys = [
+        "$ref",
+        "$defs",
+        "properties",
+        "a",
+        "b",
+        "items",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "type",
+        "enum",
+        "const",
+        "pattern",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "$anchor",
+        "$id",
+        "$schema",
+        "$dynamicRef",
+        "unevaluatedProperties",
+        "dependentSchemas",
+        "propertyNames",
+        "contains",
+        "maxLength",
+        "minimum",
+        "multipleOf",
+        "uniqueItems",
+        "prefixItems",
+    ];
+    leaf.prop_recursive(4, 48, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((select(&keys), inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+        ]
+    })
+}
+
+fn select(from: &[&'static str]) -> impl Strategy<Value = &'static str> + use<> {
+    prop::sample::select(from.to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn rpc_12_no_schema_and_no_value_make_it_panic(schema in any_schema(), value in any_schema()) {
+        let contract = Contract::of(&RawJson::of(&json!({ "inputSchema": schema, "outputSchema": schema })));
+        let value = RawJson::of(&value);
+        let (arguments, result) = (contract.arguments(Some(&value)), contract.structured(&value));
+        // The same schema says the same of both halves, but that one which every object fits is not asked about arguments.
+        prop_assert!(arguments == result || matches!(contract.arguments, Side::Silent));
     }
 }

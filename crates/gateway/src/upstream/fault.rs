@@ -90,7 +90,7 @@ impl Fault {
             Self::Withdrawn(reason) => reason,
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
-            Self::Broken(flag) => flag.id(),
+            Self::Broken(flag) => flag.reason(),
         }
     }
 

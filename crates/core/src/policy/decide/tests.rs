@@ -591,7 +591,7 @@ proptest! {
         let asker = Asker::new(&rules, who(&facts(None), &bound));
         for tool in catalogue() {
             let what = What::Tool { name: tool.name.as_str(), class: tool.class };
-            let sliced = asker.ask(what, View::Call(None), Grants::Promise);
+            let sliced = asker.ask(what, View::Call(None), Grants::Held);
             let whole = asker.ask_unsliced(what);
             prop_assert_eq!(&sliced.forbids, &whole.forbids, "{}", numbered(&texts));
             // Cedar names the permits only where no forbid holds.
@@ -618,9 +618,9 @@ fn a_thousand_rules_cost_what_three_cost() {
     let rules = rules(&text);
     let bound = bound(&["g1", "g2"], &["github:read"]);
     let asker = Asker::new(&rules, who(&facts(None), &bound));
-    let ruling = asker.ask(What::Tool { name: "t4", class: RiskClass::Read }, View::Call(None), Grants::Promise);
+    let ruling = asker.ask(What::Tool { name: "t4", class: RiskClass::Read }, View::Call(None), Grants::Held);
     assert_eq!((rules.len(), ruling.evaluated, ruling.permits.len()), (1001, 3, 3));
-    let nothing = asker.ask(What::Server, View::Call(None), Grants::Promise);
+    let nothing = asker.ask(What::Server, View::Call(None), Grants::Held);
     assert_eq!(nothing.evaluated, 0);
 }
 
@@ -657,13 +657,13 @@ fn measure() {
         };
         let ask = |tool: &str, arguments: Option<&RawJson>| {
             let asker = Asker::new(&rules, who(&facts(None), &bound));
-            let ruling = asker.ask(What::Tool { name: tool, class: RiskClass::Read }, View::Call(arguments), Grants::Promise);
+            let ruling = asker.ask(What::Tool { name: tool, class: RiskClass::Read }, View::Call(arguments), Grants::Held);
             assert!(ruling.allows());
         };
         let arguments = json(&serde_json::json!({"repo": "acme/x", "number": 5, "body": "x".repeat(400)}));
         time("call", 20_000, &|| ask("t5", None));
         time("call with an argument", 20_000, &|| ask("get_issue", Some(&arguments)));
-        time("use", 20_000, &|| drop(asker.ask(What::Server, View::Call(None), Grants::Promise)));
+        time("use", 20_000, &|| drop(asker.ask(What::Server, View::Call(None), Grants::Held)));
         time("unsliced", 50, &|| drop(asker.ask_unsliced(What::Tool { name: "t5", class: RiskClass::Read })));
         time("list of 100", 200, &|| drop(filter::tools(&rules, &facts(None), &bound, &tools)));
         let others: Vec<ToolFacts> = (0..100).map(|at| tool(&format!("x{at}"), RiskClass::Read)).collect();
@@ -690,8 +690,8 @@ fn pol_05_a_ruling_is_remembered_for_exactly_the_same_question_only() {
         let facts = Facts { peer, ..facts(None) };
         let asker = Asker::new(&rules, who(&facts, bound));
         let what = What::Tool { name, class };
-        let first = asker.ask(what, View::Call(None), Grants::Promise);
-        let again = asker.ask(what, View::Call(None), Grants::Promise);
+        let first = asker.ask(what, View::Call(None), Grants::Held);
+        let again = asker.ask(what, View::Call(None), Grants::Held);
         let whole = asker.ask_unsliced(what);
         assert_eq!((&first.permits, &first.forbids), (&again.permits, &again.forbids));
         // Cedar names no permits where a forbid decides.
@@ -726,7 +726,7 @@ fn pol_05_what_depends_on_time_or_arguments_is_decided_each_time() {
         let now = text.parse::<jiff::Timestamp>().expect("time").as_millisecond();
         let facts = Facts { now: Timestamp::from_millis(u64::try_from(now).expect("after 1970")), ..facts(None) };
         let asker = Asker::new(&rules, who(&facts, &bound));
-        asker.ask(What::Tool { name: "list", class: RiskClass::Read }, View::Call(None), Grants::Promise).allows()
+        asker.ask(What::Tool { name: "list", class: RiskClass::Read }, View::Call(None), Grants::Held).allows()
     };
     assert!(at("2026-11-24T09:59:59Z"));
     assert!(!at("2026-11-24T10:00:00Z"));
@@ -734,7 +734,7 @@ fn pol_05_what_depends_on_time_or_arguments_is_decided_each_time() {
     let asker = Asker::new(&rules, who(&facts, &bound));
     let with = |n: u32| {
         let arguments = RawJson::parse(&Bytes::from(format!(r#"{{"n":{n}}}"#)), 8).expect("arguments");
-        asker.ask(What::Tool { name: "put", class: RiskClass::Write }, View::Call(Some(&arguments)), Grants::Promise).allows()
+        asker.ask(What::Tool { name: "put", class: RiskClass::Write }, View::Call(Some(&arguments)), Grants::Held).allows()
     };
     assert!(with(4));
     assert!(!with(6));
