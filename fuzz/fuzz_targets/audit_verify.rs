@@ -11,15 +11,17 @@ use doorward_core::audit::outcome::{Class, Notice, Outcome};
 use doorward_core::audit::recovery::Found;
 use doorward_core::audit::verify::verify;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::contract::{Contract, Measure, Promise};
 use doorward_core::credential::Principal;
 use doorward_core::id::{ClientId, CorrelationId, CredentialId, ServerName, ToolName, UserId};
 use doorward_core::identity::caller::{self, Audience, Door, Level, Verdict};
 use doorward_core::identity::presented::Presented;
+use doorward_core::json::RawJson;
 use doorward_core::mcp::decode::{self, Body};
 use doorward_core::mcp::headers::McpHeaders;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::decide::decide;
-use doorward_core::policy::facts::{Facts, RiskClass, ToolFacts};
+use doorward_core::policy::facts::{Checks, Facts, RiskClass, ToolFacts};
 use doorward_core::policy::permit::Permit;
 use doorward_core::policy::rules::Rules;
 use doorward_core::secret::{ApiKey, PlainToken};
@@ -229,6 +231,12 @@ fn real() -> Real {
     real
 }
 
+/// Arguments must have a `note`, and none have.
+fn promise() -> Promise {
+    let definition = serde_json::json!({"name": "read_note", "inputSchema": {"type": "object", "required": ["note"]}});
+    Promise { contract: Arc::new(Contract::of(&RawJson::of(&definition))), measure: Measure::Flag }
+}
+
 /// A permit as the corridor gives it: a key that was verified, a session, a decoded call, the built-in policy.
 fn permit(rules: &Rules, tool: &str) -> Permit {
     let record = caller::Record {
@@ -263,6 +271,8 @@ fn permit(rules: &Rules, tool: &str) -> Permit {
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         able: Vec::new(),
         now: NOW,
+        // The record of a call that was let pass carries a flag, too.
+        checks: Checks { schemas: Some(promise()), foreign_tokens: Measure::Off },
     };
     decide(rules, &facts, bound, call).expect("permitted")
 }

@@ -17,6 +17,7 @@ use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Notice, Outcome};
 use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
+use doorward_core::flag::Flag;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
@@ -55,6 +56,7 @@ struct Ended {
     class: Class,
     blame: Option<Blame>,
     reason: Option<&'static str>,
+    flag: Option<Flag>,
     cause: Option<String>,
 }
 
@@ -92,6 +94,7 @@ impl Gateway {
                 let end = self.narrowed(intent.permit(), &walk, end);
                 let mut outcome = Outcome::new(end.class, walk.latency());
                 outcome.reason = end.reason;
+                outcome.flags = end.flag.iter().cloned().collect();
                 outcome.reply_digest = Some(sha256(end.body.content().as_bytes()));
                 (self.whole(end, session.as_deref(), &walk), outcome)
             }
@@ -202,6 +205,7 @@ impl Gateway {
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
         outcome.blame = ended.blame;
         outcome.reason = ended.reason;
+        outcome.flags = ended.flag.into_iter().collect();
         outcome.private = ended.cause;
         self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
         if Box::pin(self.audit.closed(ongoing, &outcome, self.env.now())).await.is_err() {
@@ -293,7 +297,7 @@ impl Gateway {
                         sink.send(end.body.content()).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
-                    return Ended { class, blame: Some(refusal.blame), reason: Some(refusal.reason), cause: refusal.private };
+                    return Ended { class, blame: Some(refusal.blame), reason: Some(refusal.reason), flag: None, cause: refusal.private };
                 }
             }
         }
@@ -312,7 +316,8 @@ impl Gateway {
             Said::Final(end) => {
                 let end = self.narrowed(ongoing.intent().permit(), walk, end);
                 let delivered = sink.send(end.body.content()).await;
-                Some(if delivered { Ended::of(end.class, end.reason) } else { Ended::of(Class::NotDelivered, Some("client_gone")) })
+                let ended = if delivered { Ended::of(end.class, end.reason) } else { Ended::of(Class::NotDelivered, Some("client_gone")) };
+                Some(Ended { flag: end.flag, ..ended })
             }
         }
     }
@@ -458,7 +463,7 @@ impl Guard {
 
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
-        Self { class, blame: None, reason, cause: None }
+        Self { class, blame: None, reason, flag: None, cause: None }
     }
 }
 

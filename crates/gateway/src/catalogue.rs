@@ -15,6 +15,7 @@ use crate::upstream::relay::{Final, Owner};
 use crate::upstream::station::Reply;
 use crate::upstream::{Reached, Upstream};
 use doorward_core::audit::outcome::{Class, Notice};
+use doorward_core::contract::{Contract, Measure, Promise};
 use doorward_core::credential::{Outgoing, UpstreamSecret};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::json::RawJson;
@@ -26,6 +27,7 @@ use doorward_core::mcp::reply::RpcError;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
 use doorward_core::session::sealed::{Fresh, Purpose};
+use quick_cache::sync::Cache;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,9 +35,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Catalogues of all servers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Catalogue {
     slots: Mutex<HashMap<(ServerName, Family), Arc<Slot>>>,
+    /// Compiled schemas by the digest of their definition: a listing that is read again compiles nothing again.
+    contracts: Cache<[u8; 32], Arc<Contract>>,
 }
 
 /// A server's definitions may differ between the eras.
@@ -111,6 +115,8 @@ pub struct Found {
     pub facts: ToolFacts,
     /// For the headers.
     pub mirrors: Vec<Mirrored>,
+    /// What arguments and results are held against; only for an approved definition, and where anybody looks.
+    pub promise: Option<Promise>,
 }
 
 /// How old a listing may be.
@@ -119,6 +125,8 @@ const OLDEST: Duration = Duration::from_secs(60);
 const PAGE: usize = 100;
 /// All lists together may take as long as a call of the server, and at least this long.
 const LEAST_READING: Duration = Duration::from_secs(10);
+/// Definitions whose schemas stay compiled.
+const MOST_CONTRACTS: usize = 4096;
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
 
 impl Family {
@@ -132,7 +140,26 @@ impl Family {
     }
 }
 
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self { slots: Mutex::default(), contracts: Cache::new(MOST_CONTRACTS) }
+    }
+}
+
 impl Catalogue {
+    /// The schemas of a definition, compiled when they are first asked for (RPC-12).
+    fn contract(&self, definition: &Definition) -> Arc<Contract> {
+        if let Some(contract) = self.contracts.get(&definition.digest) {
+            return contract;
+        }
+        let contract = Arc::new(Contract::of(&definition.json));
+        for (schema, why) in contract.unusable() {
+            tracing::warn!(tool = %definition.name, schema, %why, "a schema that was approved cannot be used");
+        }
+        self.contracts.insert(definition.digest, Arc::clone(&contract));
+        contract
+    }
+
     fn slot(&self, server: &ServerName, family: Family) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry((server.clone(), family)).or_default())
@@ -181,10 +208,11 @@ impl Gateway {
         let Some(at) = view.by_name.get(name).copied() else { return Ok(None) };
         let (Some(facts), Some(definition)) = (view.tools.get(at), listing.tools().get(at)) else { return Ok(None) };
         // A tool that the configuration leaves out does not exist.
-        if !self.upstreams.find(server).is_some_and(|upstream| upstream.config.tools.allowed(name)) {
-            return Ok(None);
-        }
-        Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone() }))
+        let Some(upstream) = self.upstreams.find(server).filter(|upstream| upstream.config.tools.allowed(name)) else { return Ok(None) };
+        let measure = upstream.config.arguments;
+        let looks = facts.approved && measure != Measure::Off;
+        let promise = looks.then(|| Promise { contract: self.catalogue.contract(definition), measure });
+        Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone(), promise }))
     }
 
     /// The listing of a server in one era with its approvals, read when there is none or it is old.

@@ -14,6 +14,7 @@ use crate::session::Opened;
 use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
+use doorward_core::contract::Promise;
 use doorward_core::id::{CorrelationId, ServerName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -49,6 +50,8 @@ pub struct Walk {
     pub opened: Opened,
     /// Parameters that its tool mirrors into headers.
     pub mirrors: Vec<Mirrored>,
+    /// What was approved of its tool, for its arguments and its result.
+    pub promise: Option<Promise>,
     /// The room of its body.
     pub room: Taken,
     /// Whether the client has hung up on a modern request.
@@ -281,6 +284,7 @@ impl Walk {
             accept: Accept::Both,
             opened: Opened::default(),
             mirrors: Vec::new(),
+            promise: None,
             room: Taken::default(),
             gone,
             era: None,

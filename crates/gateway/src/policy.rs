@@ -8,6 +8,7 @@ use crate::path::Walk;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
+use doorward_core::contract::Measure;
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -17,7 +18,7 @@ use doorward_core::mcp::error::{HEADER_MISMATCH, wrong};
 use doorward_core::mcp::headers;
 use doorward_core::mcp::version::Era;
 use doorward_core::policy::decide::{Denied, decide, still};
-use doorward_core::policy::facts::{Facts, ToolFacts};
+use doorward_core::policy::facts::{Checks, Facts, ToolFacts};
 use doorward_core::policy::filter;
 use doorward_core::policy::permit::Permit;
 use doorward_core::screen;
@@ -44,7 +45,7 @@ impl Gateway {
                 .await
                 .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
             if let Some(found) = found {
-                walk.mirrors = found.mirrors;
+                (walk.mirrors, walk.promise) = (found.mirrors, found.promise);
                 tool = Some(found.facts);
             }
         }
@@ -77,7 +78,11 @@ impl Gateway {
     async fn tool_of_task(&self, bound: &Bound, call: &Call, walk: &mut Walk) -> Result<Option<ToolFacts>, Fault> {
         let opened = &walk.opened;
         if let Some(task) = &opened.task {
-            return Ok(self.tool(bound.server(), call.era(), task.tool.as_str()).await?.map(|found| found.facts));
+            let found = self.tool(bound.server(), call.era(), task.tool.as_str()).await?;
+            return Ok(found.map(|found| {
+                walk.promise = found.promise;
+                found.facts
+            }));
         }
         let running = opened.own_tasks.iter().map(|task| &task.tool).chain(opened.tasks.tools.values());
         let names: BTreeSet<ToolName> = running.cloned().collect();
@@ -118,7 +123,9 @@ impl Gateway {
 
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>) -> Facts {
         let visible = self.is_visible(bound.server(), bound.caller());
-        Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now() }
+        let foreign_tokens = self.upstreams.find(bound.server()).map_or(Measure::Refuse, |upstream| upstream.config.foreign_tokens);
+        let checks = Checks { schemas: walk.promise.clone(), foreign_tokens };
+        Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now(), checks }
     }
 
     /// Counts a request against the budget of its user, before anything of it is read: what is malformed costs as much as

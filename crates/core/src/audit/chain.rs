@@ -135,7 +135,7 @@ impl Chain {
     pub fn intend(&mut self, permit: Permit, principal: &Principal, id: CorrelationId, now: Timestamp) -> (Intent, Line) {
         let policy = self.policy.clone();
         let line = {
-            let mut record = permitted(&permit);
+            let mut record = permitted(&permit).flagged(permit.flags());
             record.id = Some(Cow::Owned(id.to_string()));
             record.digest = self.digests.of(permit.call().digest());
             record.policy = policy.as_deref().map(cap);
@@ -280,6 +280,7 @@ impl Chain {
         record.cause = outcome.private.as_deref().map(cap);
         record.latency_ms = Some(u64::try_from(outcome.latency.as_millis()).unwrap_or(u64::MAX));
         record.reply = outcome.reply_digest.as_ref().and_then(|digest| self.digests.of(digest));
+        let record = record.flagged(&outcome.flags);
         let owes = if kind == Kind::Opened { Owes::Nothing } else { Owes::NoMore(open.seq) };
         self.append(record, now).owing(owes)
     }

@@ -2,6 +2,7 @@
 //!
 //! Everything outside printable ASCII is escaped, so that a line is inert in any viewer and cannot be split (AUD-04).
 
+use crate::flag::Flag;
 use crate::id::CorrelationId;
 use crate::secret::sha256;
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ pub struct Record<'a> {
     /// Stable reason id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'a, str>>,
+    /// What was seen and let pass, by stable ids; `cause` says where it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Cow<'a, str>>,
     /// The private cause. Never a secret, never shown to a client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cow<'a, str>>,
@@ -252,6 +256,7 @@ impl<'a> Record<'a> {
             blame: None,
             station: None,
             reason: None,
+            flags: Vec::new(),
             cause: None,
             latency_ms: None,
             reply: None,
@@ -268,6 +273,17 @@ impl<'a> Record<'a> {
         if left_out > 0 {
             self.rules.push(Cow::Owned(format!("[+{left_out} rules]")));
         }
+        self
+    }
+
+    /// Adds what was seen and let pass: its ids, and where it stands to the cause.
+    #[must_use]
+    pub(super) fn flagged(mut self, flags: &[Flag]) -> Self {
+        let details: Vec<&str> = self.cause.as_deref().into_iter().chain(flags.iter().map(Flag::detail)).collect();
+        if !details.is_empty() {
+            self.cause = Some(Cow::Owned(cap(&details.join("; ")).into_owned()));
+        }
+        self.flags = flags.iter().map(|flag| Cow::Borrowed(flag.reason())).collect();
         self
     }
 

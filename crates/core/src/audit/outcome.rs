@@ -2,6 +2,7 @@
 
 use crate::blame::{Blame, Refusal};
 use crate::credential::Principal;
+use crate::flag::Flag;
 use crate::id::{ClientId, CorrelationId, ServerName, UserId};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Outcome {
     pub blame: Option<Blame>,
     /// Stable reason id, when it was not a success.
     pub reason: Option<&'static str>,
+    /// What was seen in the result and let pass.
+    pub flags: Vec<Flag>,
     /// For the record only. Never a secret.
     pub private: Option<String>,
     /// SHA-256 of the reply that is about to leave.
@@ -72,7 +75,7 @@ impl Outcome {
     /// An outcome of `class` after `latency`; fill in the rest as it is known.
     #[must_use]
     pub const fn new(class: Class, latency: Duration) -> Self {
-        Self { class, principal: None, blame: None, reason: None, private: None, reply_digest: None, latency }
+        Self { class, principal: None, blame: None, reason: None, flags: Vec::new(), private: None, reply_digest: None, latency }
     }
 
     /// A call that a station refused after its intent.
@@ -83,6 +86,7 @@ impl Outcome {
             principal,
             blame: Some(refusal.blame),
             reason: Some(refusal.reason),
+            flags: Vec::new(),
             private: refusal.private.clone(),
             reply_digest: None,
             latency,

@@ -8,10 +8,13 @@ use super::outcome::{Class, Notice, Outcome};
 use super::recovery::Found;
 use super::verify::{FirstBad, Summary, Why, verify};
 use crate::blame::{Blame, Known, Refusal, Station, Wire};
+use crate::contract::Contract;
 use crate::credential::Principal;
+use crate::flag::{Flag, Half};
 use crate::id::{AgentLabel, ClientId, CorrelationId, CredentialId, RuleId, ServerName, UserId};
 use crate::identity::caller::{Audience, Caller, Door, Level, Record as Credential, Verdict};
 use crate::identity::presented::Presented;
+use crate::json::RawJson;
 use crate::mcp::call::Call;
 use crate::mcp::version::Version;
 use crate::policy::permit::Permit;
@@ -163,10 +166,12 @@ fn aud_01_an_intent_and_its_outcome_say_who_what_where_as_whom_by_which_rule_and
     assert_eq!(said["session"].as_str().map(str::len), Some(16));
     assert_eq!(said["digest"].as_str().map(str::len), Some(64));
 
+    let output = RawJson::of(&serde_json::json!({ "outputSchema": { "type": "string" } }));
     let outcome = Outcome {
         principal: Some(Principal::new("sa-7".into())),
         blame: Some(Blame::Upstream),
         reason: Some("upstream_hung"),
+        flags: Flag::of(Half::Result, &Contract::of(&output).structured(&RawJson::integer(7))).into_iter().collect(),
         private: Some("no bytes".into()),
         reply_digest: Some([1; 32]),
         ..Outcome::new(Class::TimedOut, Duration::from_millis(30_000))
@@ -176,10 +181,12 @@ fn aud_01_an_intent_and_its_outcome_say_who_what_where_as_whom_by_which_rule_and
     let said = writer.put(&line);
     assert_eq!(receipt.seq(), line.seq());
     assert_eq!((said["intent"].as_u64(), said["latency_ms"].as_u64()), (Some(seq), Some(30_000)));
-    for (field, value) in [("class", "timed_out"), ("blame", "upstream"), ("principal", "sa-7"), ("cause", "no bytes"), ("kind", "outcome")]
+    for (field, value) in
+        [("class", "timed_out"), ("blame", "upstream"), ("principal", "sa-7"), ("cause", "no bytes; / (type)"), ("kind", "outcome")]
     {
         assert_eq!(said[field], value, "{field}");
     }
+    assert_eq!(said["flags"], serde_json::json!(["result_misfit"]));
     assert_eq!(said["reply"].as_str().map(str::len), Some(64));
     assert_eq!(writer.verify().expect("whole").open, 0);
 }

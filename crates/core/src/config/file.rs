@@ -159,6 +159,11 @@ pub struct ServerFile {
     pub elicitation: Option<AskingWord>,
     /// Whether the server may use the client's model. Default: `deny`.
     pub sampling: Option<AskingWord>,
+    /// Arguments that do not fit the approved schema of their tool, and results that do not fit its output schema: `strict`
+    /// refuses them, `flag` passes them on and says so on the record, `off` does not look. Default: `flag`.
+    pub arguments: Option<StrictnessWord>,
+    /// Arguments that hold a token of another provider: `refuse`, `flag` them on the record, or `off`. Default: `flag`.
+    pub foreign_tokens: Option<ForeignTokensWord>,
 }
 
 /// As whom calls go to a server.
@@ -253,6 +258,30 @@ pub enum AskingWord {
     Allow,
     /// They are refused.
     Deny,
+}
+
+/// What is done about arguments and results that do not fit.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StrictnessWord {
+    /// They are refused.
+    Strict,
+    /// They are passed on, and the record says so.
+    Flag,
+    /// Nobody looks.
+    Off,
+}
+
+/// What is done about tokens of others in arguments.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ForeignTokensWord {
+    /// The call is refused.
+    Refuse,
+    /// It is passed on, and the record says so.
+    Flag,
+    /// Nobody looks.
+    Off,
 }
 
 /// Where the rules are.

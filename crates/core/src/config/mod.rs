@@ -21,6 +21,7 @@ pub mod unready;
 #[cfg(test)]
 mod tests;
 
+use crate::contract::Measure;
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
 use crate::policy::facts::RiskClass;
 use glob::Glob;
@@ -168,6 +169,10 @@ pub struct Server {
     pub elicitation: Asking,
     /// Whether it may use the client's model (`sampling/createMessage`).
     pub sampling: Asking,
+    /// What is done about arguments and results that do not fit the approved schemas of a tool.
+    pub arguments: Measure,
+    /// What is done about arguments that hold a token of another provider.
+    pub foreign_tokens: Measure,
 }
 
 /// Whether a server's requests reach the client.

@@ -4,6 +4,7 @@ use super::{
     Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
+use crate::contract::Measure;
 use std::fmt::Display;
 
 /// One effective value.
@@ -166,6 +167,13 @@ fn server_entries(server: &Server, sheet: &mut Sheet) {
     let word = |asking| if asking == Asking::Allowed { "allow" } else { "deny" };
     sheet.text(&at("elicitation"), word(server.elicitation));
     sheet.text(&at("sampling"), word(server.sampling));
+    let measure = |measure, refused| match measure {
+        Measure::Refuse => refused,
+        Measure::Flag => "flag",
+        Measure::Off => "off",
+    };
+    sheet.text(&at("arguments"), measure(server.arguments, "strict"));
+    sheet.text(&at("foreign_tokens"), measure(server.foreign_tokens, "refuse"));
 }
 
 fn tool_entries(name: &str, tools: &ToolRules, sheet: &mut Sheet) {

@@ -3,7 +3,7 @@
 use super::load::{Form, Given, Inputs, Loaded, Text, load};
 use super::problem::Problem;
 use super::source::Kind;
-use super::{Asking, CredentialConfig, KeptArguments, StoreTarget, Target, Tls, schema};
+use super::{Asking, CredentialConfig, KeptArguments, Measure, StoreTarget, Target, Tls, schema};
 use crate::policy::facts::RiskClass;
 use std::path::PathBuf;
 
@@ -62,6 +62,8 @@ command = ["/opt/mcp/postgres-mcp", "--access-mode=restricted"]
 env = { DATABASE_URI = "file:/run/uri" }
 limits = { memory = "256MiB", cpu = "0.5" }
 sampling = "allow"
+arguments = "strict"
+foreign_tokens = "off"
 
 [policy]
 files = ["policies/*.cedar"]
@@ -93,8 +95,10 @@ fn a_whole_configuration_means_what_it_says() {
     assert_eq!(github.tools.class("get_delete"), Some(RiskClass::Read).max(Some(RiskClass::Destructive)));
     assert_eq!(github.tools.class("create_issue"), None);
     assert_eq!((github.elicitation, github.sampling), (Asking::Allowed, Asking::Denied));
+    assert_eq!((github.arguments, github.foreign_tokens), (Measure::Flag, Measure::Flag));
     let warehouse = config.servers.values().find(|server| server.name.as_str() == "warehouse").expect("warehouse");
     assert!(matches!(&warehouse.target, Target::Stdio(stdio) if stdio.limits.cpu_millis.get() == 500));
+    assert_eq!((warehouse.arguments, warehouse.foreign_tokens), (Measure::Refuse, Measure::Off));
     assert_eq!(config.audit.arguments, KeptArguments::None);
     assert_eq!(config.limits.per_tool.len(), 2);
     insta::assert_snapshot!(sheet(&loaded));
@@ -167,6 +171,8 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.unknown_value", "[telemetry]\nlevel = \"verbose\""),
     ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\nera = \"2027\""),
     ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\nsampling = \"Deny\""),
+    ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\narguments = \"strikt\""),
+    ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\nforeign_tokens = \"strict\""),
     ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"bearer\" }"),
     ("config.out_of_range", "[store]\npool = 0"),
     ("config.out_of_range", "[store]\npool = -1"),

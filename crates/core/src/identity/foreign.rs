@@ -61,6 +61,29 @@ pub fn recognise(text: &str) -> Option<ForeignKind> {
     by_prefix.map(|(_, _, kind)| *kind).or_else(|| is_jwt(text).then_some(ForeignKind::Jwt))
 }
 
+/// The first token of somebody else that stands in a text, whatever is around it (PT-02). Only at the beginning of a word, so
+/// that `task-...` holds no `sk-...`; a word in the way of the common ones that never hold a digit is no secret key.
+#[must_use]
+pub fn within(text: &str) -> Option<ForeignKind> {
+    let mut before = b' ';
+    for (at, byte) in text.bytes().enumerate() {
+        let begins = matches!(byte, b'g' | b'x' | b'y' | b'1' | b'A' | b'F' | b'I' | b's' | b'n' | b'l' | b'e');
+        if begins && !before.is_ascii_alphanumeric() && before != b'_' {
+            let rest = text.get(at..).unwrap_or_default();
+            let slash = if rest.starts_with("1//0") { "/" } else { "" };
+            let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=') || slash.contains(c);
+            let end = rest.find(|c| !in_token(c)).unwrap_or(rest.len());
+            let word = rest.get(..end).unwrap_or_default().trim_end_matches(['.', '=', '-']);
+            let kind = recognise(word);
+            if kind.is_some_and(|kind| kind != ForeignKind::ModelProvider || word.bytes().any(|byte| byte.is_ascii_digit())) {
+                return kind;
+            }
+        }
+        before = byte;
+    }
+    None
+}
+
 /// True for anything that carries one of our own prefixes, well-formed or not.
 #[must_use]
 pub fn is_ours(text: &str) -> bool {
@@ -108,6 +131,31 @@ mod tests {
             ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", ForeignKind::Jwt),
         ] {
             assert_eq!(recognise(text), Some(kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn pt_02_finds_a_token_in_a_text_at_the_beginning_of_a_word() {
+        for (text, kind) in [
+            ("curl -H 'Authorization: token ghp_012345678901234567890123456789012345' https://a", ForeignKind::GitHub),
+            ("https://a.example/?key=AIzaSy0123456789012345678901234567890123&x=1", ForeignKind::Google),
+            ("A=AKIAIOSFODNN7EXAMPLE\nB=2", ForeignKind::Aws),
+            ("Use eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln.", ForeignKind::Jwt),
+            ("\u{fc}xoxb-1234567890-abcdef", ForeignKind::Slack),
+            ("1//0abcdefghijklmnopqrst/uv", ForeignKind::Google),
+            ("sk-proj-0123456789abcdef0123", ForeignKind::ModelProvider),
+        ] {
+            assert_eq!(within(text), Some(kind), "{text}");
+        }
+        for text in [
+            "",
+            "task-0123456789-0123456789-0123",
+            "sk-learn-for-everyone-and-more",
+            "ghp_short",
+            "see AKIA",
+            "my_ghp_012345678901234567890123456789012345",
+        ] {
+            assert_eq!(within(text), None, "{text}");
         }
     }
 

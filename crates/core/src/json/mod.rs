@@ -175,6 +175,21 @@ impl RawJson {
         Some(found)
     }
 
+    /// What `look` finds first in the texts of this value, keys among them, each unescaped and in the order of the document.
+    pub fn find_text<T>(&self, look: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = std::str::from_utf8(&self.0).ok()?;
+        let mut reader = Reader { text, at: 0, depth: 1, keys: Keys::Known };
+        // Outside of texts a valid document has no other quotation marks than those that begin one.
+        while let Some(next) = text.as_bytes().get(reader.at..).and_then(|rest| memchr::memchr(b'"', rest)) {
+            reader.at += next;
+            let found = look(&reader.string().ok()?);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
     /// The member of an object with exactly this key.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<Self> {
@@ -291,7 +306,7 @@ impl<'a> Reader<'a> {
                 if key.contains('\0') {
                     return Err(Fault::NulInKey(place));
                 }
-                if !self.is_fresh(&key, &mut few, &mut many) {
+                if !self.is_fresh(key.clone(), &mut few, &mut many) {
                     return Err(Fault::DuplicateKey(place));
                 }
             }
@@ -311,16 +326,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether an object has no such key yet, which it then has.
-    fn is_fresh(&self, key: &Cow<'a, str>, few: &mut Vec<Cow<'a, str>>, many: &mut HashSet<Cow<'a, str>>) -> bool {
+    fn is_fresh(&self, key: Cow<'a, str>, few: &mut Vec<Cow<'a, str>>, many: &mut HashSet<Cow<'a, str>>) -> bool {
         let is_folding = self.keys == Keys::Folded;
-        if few.iter().any(|known| if is_folding { alike(known, key) } else { known == key }) {
+        if few.iter().any(|known| if is_folding { alike(known, &key) } else { *known == key }) {
             return false;
         }
         if few.len() < FEW_KEYS {
-            few.push(key.clone());
+            few.push(key);
             return true;
         }
-        many.insert(if is_folding { Cow::Owned(key.chars().map(folded).collect()) } else { key.clone() })
+        many.insert(if is_folding { Cow::Owned(key.chars().map(folded).collect()) } else { key })
     }
 
     fn array(&mut self, element: &mut dyn FnMut(Range<usize>)) -> Result<(), Fault> {

@@ -2,14 +2,17 @@
 //! visible, the tool is known, its definition is the approved one, and the credential was granted its class.
 
 use super::facts::Facts;
+use super::inspect::inspect;
 use super::judge::{Approval, Knowledge, Verdict, judge, obligations};
 use super::permit::Obligation;
 use super::permit::Permit;
 use super::request::{Asker, View, What, Who};
 use super::rules::Rules;
 use crate::blame::{Blame, Known, Refusal, Retry, Station, Wire};
+use crate::flag::Flag;
 use crate::id::RuleId;
 use crate::mcp::call::{Call, Form, Method, Reference, RpcId};
+use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::version::Era;
 use crate::session::Bound;
 
@@ -50,6 +53,14 @@ pub enum Why {
     ApprovalUnavailable,
     /// A determining permit carries another obligation that this installation does not fulfil.
     ObligationUnavailable,
+    /// The arguments do not fit the approved schema of the tool.
+    Misfit,
+    /// Whether they fit would cost too much to find out, or cannot be found out.
+    Unchecked,
+    /// A schema of the tool was approved that cannot be used.
+    Unusable,
+    /// The arguments hold a token of another provider.
+    ForeignToken,
     /// A rule could not be evaluated.
     Fault,
 }
@@ -82,7 +93,8 @@ enum Asked {
 /// [`Denied`], with the reason, the rules that decided and the form that the client may see.
 pub fn decide(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> Result<Permit, Denied> {
     let (rules, obligations) = examine(rules, facts, &bound, &call)?;
-    Ok(Permit { bound, call, rules, obligations })
+    let flags = inspect(&facts.checks, &call).map_err(|(why, flag)| Denied::new(why, surface(&call), &bound, &call).seen(&rules, &flag))?;
+    Ok(Permit { bound, call, rules, obligations, flags })
 }
 
 /// Whether what was permitted would be permitted again now: for streams, which live longer than one decision (house 6).
@@ -214,6 +226,10 @@ impl Why {
             Self::AmbiguousUri => "ambiguous_uri",
             Self::ApprovalUnavailable => "approval_unavailable",
             Self::ObligationUnavailable => "obligation_unavailable",
+            Self::Misfit => "arguments_misfit",
+            Self::Unchecked => "arguments_unchecked",
+            Self::Unusable => "schema_unusable",
+            Self::ForeignToken => "foreign_token",
             Self::Fault => "policy_fault",
         }
     }
@@ -262,6 +278,15 @@ impl Denied {
         self
     }
 
+    /// Denied although these rules allow it: the caller may know of the thing, and what was seen.
+    fn seen(mut self, rules: &[RuleId], flag: &Flag) -> Self {
+        self.rules = rules.to_vec();
+        self.known.rule = Some(self.decided_by().to_owned());
+        self.detail = Some(flag.detail().to_owned());
+        self.knowledge = Knowledge::Open;
+        self
+    }
+
     /// The reason.
     #[must_use]
     pub const fn why(&self) -> Why {
@@ -298,9 +323,12 @@ impl Denied {
     /// The refusal at the edge. What the caller may not know of looks exactly like what does not exist.
     #[must_use]
     pub fn refusal(self) -> Refusal {
-        let blame = if self.why == Why::Fault { Blame::Us } else { Blame::Caller };
+        let blame = if matches!(self.why, Why::Fault | Why::Unusable) { Blame::Us } else { Blame::Caller };
         let (wire, public) = match self.why {
             Why::Invisible => (Wire::Http(404), "Not found.".to_owned()),
+            Why::Misfit | Why::Unchecked | Why::Unusable | Why::ForeignToken => {
+                (Wire::Rpc { status: 200, code: INVALID_PARAMS, data: None }, self.told_of_arguments())
+            }
             _ => match (&self.surface, self.knowledge) {
                 (Surface::Tool(name), Knowledge::Open) => (Wire::ToolResult, self.told(name)),
                 _ => self.like_unknown(),
@@ -345,6 +373,17 @@ impl Denied {
             }
             Why::Fault => "Not allowed: the rules could not be evaluated. An administrator has to look at it.".to_owned(),
             _ => format!("Not allowed: {rule} – {}", and("The rules do not allow this call with these arguments.")),
+        }
+    }
+
+    /// Names a place or a kind, never a value.
+    fn told_of_arguments(&self) -> String {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        match self.why {
+            Why::Misfit => format!("The arguments do not fit the approved schema of this tool: {detail}."),
+            Why::Unchecked => format!("The arguments cannot be held against the approved schema of this tool: {detail}."),
+            Why::ForeignToken => format!("The arguments hold what looks like {detail}. Credentials of others are not passed on here."),
+            _ => "The approved schema of this tool cannot be used. An administrator has to look at it.".to_owned(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Facts come from the administrator's approvals, never from what a server claims about itself (I9).
 
 use super::permit::Obligation;
+use crate::contract::{Measure, Promise};
 use crate::id::ToolName;
 use crate::time::Timestamp;
 use std::net::IpAddr;
@@ -24,6 +25,17 @@ pub struct Facts {
     pub able: Vec<Obligation>,
     /// The time of the decision.
     pub now: Timestamp,
+    /// What the arguments are held against.
+    pub checks: Checks,
+}
+
+/// What the arguments of one call are held against besides the rules, as its server is configured.
+#[derive(Debug, Clone, Default)]
+pub struct Checks {
+    /// The approved definition of the tool that is called; absent where no tool is, and where nobody looks (RPC-12).
+    pub schemas: Option<Promise>,
+    /// When they hold a token of somebody else (PT-02).
+    pub foreign_tokens: Measure,
 }
 
 /// One tool of a server's catalogue.

@@ -11,6 +11,7 @@ pub mod explain;
 mod expr;
 pub mod facts;
 pub mod filter;
+mod inspect;
 mod judge;
 mod load;
 mod memory;

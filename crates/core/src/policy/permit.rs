@@ -5,7 +5,7 @@
 //! ```compile_fail
 //! use doorward_core::{mcp::call::Call, policy::permit::Permit, session::Bound};
 //! fn forge(bound: Bound, call: Call) -> Permit {
-//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new() }
+//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new(), flags: Vec::new() }
 //! }
 //! ```
 //!
@@ -62,6 +62,7 @@
 //! }
 //! ```
 
+use crate::flag::Flag;
 use crate::id::RuleId;
 use crate::mcp::call::Call;
 use crate::session::Bound;
@@ -73,6 +74,7 @@ pub struct Permit {
     pub(super) call: Call,
     pub(super) rules: Vec<RuleId>,
     pub(super) obligations: Vec<Obligation>,
+    pub(super) flags: Vec<Flag>,
 }
 
 /// What must happen besides, named by `@obligation` of a determining permit. Every determining permit's obligations count.
@@ -90,7 +92,7 @@ pub enum Obligation {
 impl Permit {
     /// A permit that nobody decided.
     pub(crate) const fn for_tests(bound: Bound, call: Call, rules: Vec<RuleId>) -> Self {
-        Self { bound, call, rules, obligations: Vec::new() }
+        Self { bound, call, rules, obligations: Vec::new(), flags: Vec::new() }
     }
 }
 
@@ -111,6 +113,12 @@ impl Permit {
     #[must_use]
     pub fn rules(&self) -> &[RuleId] {
         &self.rules
+    }
+
+    /// What was seen in the arguments and may pass, as the server is configured. For the record.
+    #[must_use]
+    pub fn flags(&self) -> &[Flag] {
+        &self.flags
     }
 
     /// What must happen besides; only obligations that [`super::facts::Facts::able`] names, each once.

@@ -2,6 +2,7 @@
 
 use crate::egress::error::EgressError;
 use doorward_core::blame::{Blame, Presence, Refusal, Retry, Station, Wire};
+use doorward_core::flag::Flag;
 use doorward_core::mcp::error::{INTERNAL, INVALID_REQUEST};
 use doorward_core::mcp::reply::BadReply;
 use doorward_core::mcp::version::Version;
@@ -53,6 +54,8 @@ pub enum Fault {
     TooLong,
     /// More messages than a client takes.
     Flood,
+    /// The result is not what was approved.
+    Broken(Flag),
 }
 
 /// Whether the upstream may have acted.
@@ -90,6 +93,7 @@ impl Fault {
             Self::Withdrawn(reason) => reason,
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
+            Self::Broken(flag) => flag.reason(),
         }
     }
 
@@ -137,6 +141,7 @@ impl Fault {
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
             Self::Withdrawn(_) => "What allowed this call was taken back while it ran.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
+            Self::Broken(_) => format!("The result of {server} was kept back: it is not of the form that was approved."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
@@ -186,6 +191,7 @@ impl Fault {
             Self::Bad(bad) => bad.to_string(),
             Self::BadStream(text) | Self::Child(text) => (*text).to_owned(),
             Self::Status(status) => format!("status {status}"),
+            Self::Broken(flag) => flag.detail().to_owned(),
             other => other.reason().to_owned(),
         }
     }

@@ -9,7 +9,9 @@ use crate::env::Env;
 use crate::live::{Question, Session};
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::contract::{Measure, Promise};
 use doorward_core::credential::UpstreamSecret;
+use doorward_core::flag::{Flag, Half};
 use doorward_core::id::{ClientId, CredentialId, ServerName, ToolName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
@@ -80,6 +82,7 @@ pub struct Relay {
     generation: Arc<AtomicU64>,
     heard: Heard,
     unasked: Unasked,
+    promise: Option<Promise>,
 }
 
 /// Whether a question was refused in this call, for one record of it.
@@ -112,6 +115,8 @@ pub struct Final {
     pub class: Class,
     /// For the record, when it was not a success.
     pub reason: Option<&'static str>,
+    /// For the record: what was seen in it and let pass.
+    pub flag: Option<Flag>,
 }
 
 /// How much an upstream said lately.
@@ -136,10 +141,10 @@ impl Final {
     #[must_use]
     pub fn screened(id: &str, body: RawJson, end: (Class, Option<&'static str>), secret: Option<&UpstreamSecret>, limit: usize) -> Self {
         match screen::apply(secret, limit, body) {
-            Ok(body) => Self { status: 200, body, class: end.0, reason: end.1 },
+            Ok(body) => Self { status: 200, body, class: end.0, reason: end.1, flag: None },
             Err(blocked) => {
                 let body = error::body(Some(id), INTERNAL, &format!("The result was kept back: {blocked}."), None);
-                Self { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()) }
+                Self { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flag: None }
             }
         }
     }
@@ -193,6 +198,7 @@ impl Relay {
             generation: Arc::default(),
             heard: Heard { since: Instant::now(), count: 0 },
             unasked: Unasked::No,
+            promise: None,
         }
     }
 
@@ -223,6 +229,13 @@ impl Relay {
     #[must_use]
     pub fn with_secret(mut self, secret: Option<Arc<UpstreamSecret>>) -> Self {
         self.secret = secret;
+        self
+    }
+
+    /// Its result must keep to this.
+    #[must_use]
+    pub fn promising(mut self, promise: Option<Promise>) -> Self {
+        self.promise = promise;
         self
     }
 
@@ -271,11 +284,15 @@ impl Relay {
         };
         let body = error::body(Some(&id), code, &refusal.public, data.as_ref());
         let class = if refusal.blame == Blame::Upstream { Class::UpstreamError } else { Class::Refused };
-        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason) })
+        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason), flag: None })
     }
 
     async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
         let id = self.client_id.as_ref().map(RpcId::to_json).unwrap_or_default();
+        let flag = match &body {
+            ReplyBody::Result(result) => self.promised(result)?,
+            ReplyBody::Error(_) => None,
+        };
         let (status, body, class, reason) = match body {
             ReplyBody::Error(rpc) => {
                 let (status, body) = self.error(&id, &rpc);
@@ -292,8 +309,17 @@ impl Relay {
             },
         };
         match screen::apply(self.secret.as_deref(), self.desk.result_bytes, body) {
-            Ok(body) => Ok(Final { status, body, class, reason }),
+            Ok(body) => Ok(Final { status, body, class, reason, flag }),
             Err(blocked) => Ok(self.blocked(&id, blocked)),
+        }
+    }
+
+    /// Holds a result, as its server gave it, against what was approved (RPC-08).
+    fn promised(&self, result: &RawJson) -> Result<Option<Flag>, Fault> {
+        let Some(Promise { contract, measure }) = &self.promise else { return Ok(None) };
+        match Flag::of(Half::Result, &contract.result(self.method, self.era, result)) {
+            Some(flag) if *measure == Measure::Refuse => Err(Fault::Broken(flag)),
+            flag => Ok(flag),
         }
     }
 
@@ -303,7 +329,7 @@ impl Relay {
             Method::ToolsCall => error::result(id, &self.complete(error::tool_refusal(&text))),
             _ => error::body(Some(id), INTERNAL, &text, None),
         };
-        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()) }
+        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flag: None }
     }
 
     /// Protocol 6.3 within one era.

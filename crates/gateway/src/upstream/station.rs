@@ -179,6 +179,7 @@ impl Gateway {
         let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
             .of(upstream)
             .with_secret(outgoing.secret())
+            .promising(walk.promise.take())
             .about(topics.tasks, topics.resources);
         if let Some(session) = session {
             relay = relay.in_session(session);
@@ -548,7 +549,7 @@ fn stream(exchange: Exchange, relay: Relay, first: First, guard: Option<Entered>
 
 /// A body of Doorward's own making.
 const fn whole(body: RawJson, class: Class, reason: Option<&'static str>) -> Final {
-    Final { status: 200, body: screen::own(body), class, reason }
+    Final { status: 200, body: screen::own(body), class, reason, flag: None }
 }
 
 fn back(upstream: &Upstream, way: &Way, era: Era) -> Back {

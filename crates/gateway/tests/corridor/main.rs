@@ -18,6 +18,7 @@ mod passthrough;
 mod policy;
 mod property;
 mod record;
+mod schemas;
 mod scripted;
 mod sessions;
 mod speak;

@@ -74,6 +74,10 @@ impl Scripted {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn forget(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The requests of one JSON-RPC method.
     pub(crate) fn calls(&self, method: &str) -> Vec<Asked> {
         self.seen().into_iter().filter(|asked| asked.method() == method).collect()

@@ -4,6 +4,7 @@
 //! streams without end, `late` answers when told. Everything that happens is an [`Event`].
 
 use bytes::Bytes;
+use doorward_core::id::UserId;
 use doorward_gateway::env::Env;
 use doorward_gateway::listen::body::Body;
 use doorward_gateway::listen::guard::{Guard, Turned};
@@ -75,7 +76,8 @@ impl Serve for Corridor {
             }
             self.go.notified().await;
         }
-        let body = inbound.read(4 * 1024 * 1024, &Room::for_bodies_of(4 * 1024 * 1024)).await.map(|(body, _taken)| body);
+        let user = UserId::new("local", "alice").expect("a user");
+        let body = inbound.read(4 * 1024 * 1024, &Room::for_bodies_of(4 * 1024 * 1024), &user).await.map(|(body, _taken)| body);
         cancelled.0 = None;
         let _ = self.tell.send(Event::Ran(server.clone(), inbound.headers.clone(), body.clone(), inbound.peer));
         if server == "events" {
@@ -85,7 +87,7 @@ impl Serve for Corridor {
             Ok(bytes) => Response::new(Body::whole(bytes)),
             Err(BadBody::TooLarge) => status(StatusCode::PAYLOAD_TOO_LARGE),
             Err(BadBody::Broken) => status(StatusCode::REQUEST_TIMEOUT),
-            Err(BadBody::Full) => status(StatusCode::SERVICE_UNAVAILABLE),
+            Err(BadBody::Full | BadBody::Share) => status(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 

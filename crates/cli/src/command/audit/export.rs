@@ -35,7 +35,7 @@ pub enum Format {
     Csv,
 }
 
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 22] = [
     "seq",
     "time",
     "kind",
@@ -57,6 +57,7 @@ const COLUMNS: [&str; 21] = [
     "cause",
     "latency_ms",
     "principal",
+    "flags",
 ];
 
 /// Writes the records to stdout.
@@ -90,7 +91,7 @@ fn row(record: &Record<'_>) -> String {
     let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
     let user = record.user.as_ref();
     let rules: Vec<&str> = record.rules.iter().map(AsRef::as_ref).collect();
-    let cells: [String; 21] = [
+    let cells: [String; 22] = [
         record.seq.to_string(),
         record.time.clone().into_owned(),
         record.kind.as_str().to_owned(),
@@ -112,6 +113,7 @@ fn row(record: &Record<'_>) -> String {
         text(&record.cause),
         number(record.latency_ms),
         text(&record.principal),
+        record.flags.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
     ];
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))

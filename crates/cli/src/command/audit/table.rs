@@ -62,6 +62,10 @@ fn about(record: &Record<'_>) -> String {
             parts.push(format!("({})", rules.join(", ")));
         }
     }
+    if !record.flags.is_empty() {
+        let flags: Vec<String> = record.flags.iter().map(|flag| inert(flag)).collect();
+        parts.push(format!("flagged {}", flags.join(", ")));
+    }
     if let Some(client) = text(&record.client) {
         parts.push(format!("by {client}"));
     }

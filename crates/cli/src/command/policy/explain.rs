@@ -284,6 +284,10 @@ const fn meaning(why: Why) -> &'static str {
         Why::AmbiguousUri => "the URI names its resource in more than one way",
         Why::ApprovalUnavailable => "a person would have to approve, and nobody can be asked yet",
         Why::ObligationUnavailable => "this installation cannot fulfil an obligation",
+        Why::Misfit => "the arguments do not fit the approved schema",
+        Why::Unchecked => "the arguments cannot be held against the approved schema",
+        Why::Unusable => "a schema was approved that cannot be used",
+        Why::ForeignToken => "the arguments hold a token of another provider",
         Why::Fault => "a rule could not be evaluated",
     }
 }

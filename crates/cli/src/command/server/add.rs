@@ -1,7 +1,7 @@
 //! `doorward server add` and `remove`: one table of the configuration file, and the approvals that belong to it.
 
 use super::file::{Answer, Draft, ask, confirmed, somebody};
-use super::{BY, Choice, Opened, approved, open, pin};
+use super::{BY, Choice, Opened, approved, open, pin, unusable};
 use crate::args::Global;
 use crate::command::apikey::unavailable;
 use crate::console::{Console, Sign, counted, inert};
@@ -195,6 +195,7 @@ async fn look(opened: Opened, steps: &Steps, console: &mut Console) -> Result<Ex
         Some(choice) => {
             let pins = pin(&opened, &found, &choice).await?;
             approved(&name, &pins, console);
+            unusable(&opened, &found, &pins, console);
         }
         None => console.say(format_args!("  nothing is approved, so nobody sees a tool of it: doorward server approve {name} --read-only")),
     }

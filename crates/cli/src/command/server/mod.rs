@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
 use doorward_core::config::Target;
+use doorward_core::contract::{Contract, Measure};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
 use doorward_core::policy::facts::RiskClass;
@@ -27,6 +28,7 @@ use doorward_gateway::upstream::fault::Fault;
 use doorward_gateway::upstream::{Reached, Upstream};
 use doorward_store::{Pin, Store};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -297,6 +299,7 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
     };
     let pins = pin(&opened, &found, &choice).await?;
     approved(&name, &pins, console);
+    unusable(&opened, &found, &pins, console);
     opened.close().await;
     Ok(Exit::Fine)
 }
@@ -355,6 +358,27 @@ fn approved(name: &ServerName, pins: &[Pin], console: &mut Console) {
     }
     if names.is_empty() {
         console.say(format_args!("  nothing was chosen: doorward server approve {name} --all, --read-only or --tool NAME"));
+    }
+}
+
+/// Schemas that were approved and cannot be used: nothing is held against them, and with `arguments = "strict"` no call of their
+/// tools is served (RPC-12).
+fn unusable(opened: &Opened, found: &[(Family, catalogue::Listing)], pins: &[Pin], console: &mut Console) {
+    let what = match opened.upstream.config.arguments {
+        Measure::Refuse => "its calls are refused",
+        Measure::Flag => "its calls are flagged",
+        Measure::Off => return,
+    };
+    let mut told = BTreeSet::new();
+    for tool in found.iter().flat_map(|(_, listing)| listing.tools()) {
+        let is_approved = pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest);
+        if !is_approved || !told.insert(tool.digest) {
+            continue;
+        }
+        for (schema, why) in Contract::of(&tool.json).unusable() {
+            let note = console.sign(Sign::Note);
+            console.say(format_args!("{note} {}: {schema} cannot be used, {why}: {what}", inert(tool.name.as_str())));
+        }
     }
 }
 

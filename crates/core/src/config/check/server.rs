@@ -2,12 +2,16 @@
 
 use super::values::{is_loopback_host, is_private};
 use super::{Checker, Complaint, Servers, count};
-use crate::config::file::{AskingWord, CredentialFile, CredentialWord, EraWord, ProcessLimitsFile, ServerFile, ShareWord, ToolsFile};
+use crate::config::file::{
+    AskingWord, CredentialFile, CredentialWord, EraWord, ForeignTokensWord, ProcessLimitsFile, ServerFile, ShareWord, StrictnessWord,
+    ToolsFile,
+};
 use crate::config::glob::Glob;
 use crate::config::reference::is_variable;
 use crate::config::schema::escaped;
 use crate::config::units::{Rate, Size};
 use crate::config::{Asking, CredentialConfig, EraPreference, ProcessLimits, Selector, Server, Share, Stdio, Target, ToolRules};
+use crate::contract::Measure;
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, UserId};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -120,6 +124,17 @@ impl Checker<'_> {
             ca: file.tls.unwrap_or_default().ca.and_then(|ca| self.path(&["server", text, "tls", "ca"], &ca)),
             elicitation: asking(file.elicitation, Asking::Allowed),
             sampling: asking(file.sampling, Asking::Denied),
+            // Flagged unless it is said otherwise: what a schema forbids may work today, and a token may be what a tool is for.
+            arguments: file.arguments.map_or(Measure::Flag, |word| match word {
+                StrictnessWord::Strict => Measure::Refuse,
+                StrictnessWord::Flag => Measure::Flag,
+                StrictnessWord::Off => Measure::Off,
+            }),
+            foreign_tokens: file.foreign_tokens.map_or(Measure::Flag, |word| match word {
+                ForeignTokensWord::Refuse => Measure::Refuse,
+                ForeignTokensWord::Flag => Measure::Flag,
+                ForeignTokensWord::Off => Measure::Off,
+            }),
             name: name?,
             target: target?,
         };

@@ -1,13 +1,14 @@
 //! Every reason of a denial is reached by the request that deserves it, and nothing else is allowed.
 
 use super::*;
+use crate::contract::{Contract, Measure, Promise};
 use crate::id::{ClientId, CredentialId, GroupName, ServerName, ToolName, UserId};
 use crate::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, verify};
 use crate::identity::presented::Presented;
 use crate::json::RawJson;
 use crate::mcp::call::Reference;
 use crate::mcp::version::Version;
-use crate::policy::facts::{RiskClass, ToolFacts};
+use crate::policy::facts::{Checks, RiskClass, ToolFacts};
 use crate::policy::filter;
 use crate::policy::permit::Obligation;
 use crate::policy::request::{Grants, user_id};
@@ -66,7 +67,7 @@ fn tool(name: &str, class: RiskClass) -> ToolFacts {
 
 fn facts(tool: Option<ToolFacts>) -> Facts {
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Facts { tool, visible: true, client_verified: false, peer, able: Vec::new(), now: NOW }
+    Facts { tool, visible: true, client_verified: false, peer, able: Vec::new(), now: NOW, checks: Checks::default() }
 }
 
 fn json(value: &serde_json::Value) -> RawJson {
@@ -737,4 +738,30 @@ fn pol_05_what_depends_on_time_or_arguments_is_decided_each_time() {
     };
     assert!(with(4));
     assert!(!with(6));
+}
+
+#[test]
+fn rpc_12_only_who_may_call_a_tool_learns_what_its_schema_says() {
+    let contract = Contract::of(&RawJson::of(&serde_json::json!({ "inputSchema": { "required": ["owner"] } })));
+    let checks =
+        Checks { schemas: Some(Promise { contract: Arc::new(contract), measure: Measure::Refuse }), foreign_tokens: Measure::Refuse };
+    let facts = Facts { checks, ..get_issue() };
+    let deny = rules("");
+    let token = serde_json::json!({ "a": "ghp_012345678901234567890123456789012345" });
+    let denied = decide(&deny, &facts, bound(&[], &[]), with("get_issue", &token)).expect_err("no rule");
+    assert_eq!(denied.why(), Why::Policy);
+    assert_eq!(denied.refusal().public, "Unknown tool: get_issue");
+    let permit = rules(r#"@id("all") permit (principal, action, resource);"#);
+    let denied = decide(&permit, &facts, bound(&[], &["github:read"]), call("get_issue")).expect_err("misfit");
+    assert_eq!((denied.why(), ids(denied.rules())), (Why::Misfit, vec!["all"]));
+    let refusal = denied.refusal();
+    assert_eq!(refusal.wire, Wire::Rpc { status: 200, code: -32602, data: None });
+    assert_eq!(refusal.public, "The arguments do not fit the approved schema of this tool: /owner (required).");
+    assert_eq!((refusal.reason, refusal.blame), ("arguments_misfit", Blame::Caller));
+    let facts = Facts { checks: Checks { schemas: None, ..facts.checks }, ..facts };
+    let denied = decide(&permit, &facts, bound(&[], &["github:read"]), with("get_issue", &token)).expect_err("token");
+    assert_eq!(
+        denied.refusal().public,
+        "The arguments hold what looks like a token of github. Credentials of others are not passed on here."
+    );
 }
