@@ -2,7 +2,7 @@
 
 use http::header::{HOST, HeaderMap, ORIGIN};
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What this listener answers to. Built from configuration and the bound address alone.
 #[derive(Debug, Clone)]
@@ -97,22 +97,32 @@ impl Guard {
         }
     }
 
-    /// The client's address: the socket's peer, or what configured proxies say, read from the right.
+    /// The client's address: the socket's peer, or what configured proxies say, read from the right. A hop that is no address
+    /// ends the search: nobody knows who stands behind it, and it is nobody's address (`0.0.0.0`) rather than the proxy's, which
+    /// rules may trust.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let trusted = |ip: &IpAddr| self.proxies.iter().any(|net| net.contains(ip));
         if !trusted(&peer) {
             return peer;
         }
-        let hops: Vec<IpAddr> = headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map_while(|hop| hop.trim().parse().ok())
-            .collect();
-        hops.iter().rev().find(|hop| !trusted(hop)).copied().unwrap_or(peer)
+        let values: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(http::HeaderValue::as_bytes).collect();
+        for hop in values.into_iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
+            match address(hop) {
+                Some(hop) if trusted(&hop) => {}
+                Some(hop) => return hop,
+                None => return IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            }
+        }
+        peer
     }
+}
+
+/// One hop: an address, also with the port that some proxies put behind it.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|hop| hop.ip()))
 }
 
 #[cfg(test)]
@@ -187,5 +197,23 @@ mod tests {
         let proxy: IpAddr = "10.0.0.1".parse().expect("ip");
         let chain = headers(&[("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.2")]);
         assert_eq!(guard().client(proxy, &chain), "1.2.3.4".parse::<IpAddr>().expect("ip"));
+        for (chain, client) in [
+            // What the client itself wrote in front is not looked at.
+            ("x, 203.0.113.9", "203.0.113.9"),
+            ("\u{fc}, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("203.0.113.9:4711", "203.0.113.9"),
+            ("[2001:db8::1]:80, 10.0.0.3", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("203.0.113.9, unknown", "0.0.0.0"),
+            ("203.0.113.9, _hidden, 10.0.0.2", "0.0.0.0"),
+            ("", "0.0.0.0"),
+            ("10.0.0.2", "10.0.0.1"),
+        ] {
+            let mut map = HeaderMap::new();
+            map.append("x-forwarded-for", http::HeaderValue::from_bytes(chain.as_bytes()).expect("value"));
+            assert_eq!(guard().client(proxy, &map), client.parse::<IpAddr>().expect("ip"), "{chain:?}");
+        }
+        let several = headers(&[("x-forwarded-for", "x"), ("x-forwarded-for", "203.0.113.9")]);
+        assert_eq!(guard().client(proxy, &several), "203.0.113.9".parse::<IpAddr>().expect("ip"));
     }
 }

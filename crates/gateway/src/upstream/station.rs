@@ -112,7 +112,9 @@ impl Gateway {
         match sent {
             // The session is of no use any more: the client learns it in the way of its era and begins anew.
             Err(Fault::SessionLost) => {
-                if let Some(session) = outgoing.bound().session() {
+                if let Some(session) = outgoing.bound().session()
+                    && matches!(self.renewed(&outgoing, session).await, Ok(None))
+                {
                     self.forget(&session.digest, outgoing.bound().caller().user()).await;
                 }
                 let lost = error::wrong(
@@ -368,6 +370,10 @@ impl Gateway {
     /// A lost session towards the server is opened again with the same capabilities; the client keeps its own.
     async fn restore(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, lost: &Way) -> Result<Way, Fault> {
         let (Some(stored), Way::Http(line)) = (outgoing.bound().session(), lost) else { return Err(Fault::SessionLost) };
+        let over = |renewed: Stored| Way::Http(Line { session: renewed.upstream_id, ..line.clone() });
+        if let Some(renewed) = self.renewed(outgoing, stored).await? {
+            return Ok(over(renewed));
+        }
         let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).map_err(|_| Fault::SessionLost)?;
         let fresh = Way::Http(Line { session: None, ..line.clone() });
         let opened = upstream.open_session(fresh, stored.upstream_version, &capabilities).await?.map_err(|_| Fault::SessionLost)?;
@@ -383,9 +389,9 @@ impl Gateway {
         let user = outgoing.bound().caller().user();
         let swapped = self.store.replace_upstream_session(&stored.digest, user, stored.upstream_id.as_ref(), new.as_ref()).await;
         if !matches!(swapped, Ok(true)) {
-            // Somebody else restored it meanwhile, or it was ended: the next request finds out.
+            // Another call of this session was first: it goes on over that one. Or it was ended.
             upstream.close(&opened.way, opened.version).await;
-            return Err(Fault::SessionLost);
+            return self.renewed(outgoing, stored).await?.map(over).ok_or(Fault::SessionLost);
         }
         self.live.session(&stored.digest).keep(Stored { upstream_id: new, ..stored.clone() });
         if let Some(level) = &stored.log_level {
@@ -394,6 +400,17 @@ impl Gateway {
             upstream.own(&opened.way, Era::Legacy(opened.version), "logging/setLevel", &params.finish()).await.ok();
         }
         Ok(opened.way)
+    }
+
+    /// The session as it is now, if its line to the server was replaced since this call was bound to it.
+    async fn renewed(&self, outgoing: &Outgoing<'_>, known: &Stored) -> Result<Option<Stored>, Fault> {
+        let (caller, server) = (outgoing.bound().caller(), outgoing.bound().server());
+        let read = self.store.session(&known.digest, caller.user(), caller.client(), caller.credential(), server);
+        let now = Box::pin(read).await.map_err(|_| Fault::Store)?.filter(|now| now.upstream_id != known.upstream_id);
+        if let Some(now) = &now {
+            self.live.session(&known.digest).keep(now.clone());
+        }
+        Ok(now)
     }
 
     async fn pass_answer(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, id: &RpcId, body: &AnswerBody) -> Result<Reply, Fault> {

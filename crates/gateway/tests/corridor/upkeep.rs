@@ -1,7 +1,8 @@
 //! Upkeep: what Doorward asks of a server for itself is on the record before, and costs no caller more than an answer.
 
 use super::house::{House, server};
-use super::speak::{legacy, modern};
+use super::scripted::{Scripted, tool, whole};
+use super::speak::{legacy, legacy_call, modern, text};
 use doorward_testkit::wire::{Reader, Walk};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -113,5 +114,49 @@ async fn ses_a_session_of_doorwards_own_takes_no_callers_with_it() {
     let reply = house.ask(legacy(&alice, "alpha", &session, 2, "ping", json!({}))).await;
     assert_eq!(reply.status, 200, "her session lives: {}", reply.text());
     task.abort();
+    house.close(&[&alice.text]).await;
+}
+
+/// Calls of one session that find its line to the server lost at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_01_calls_that_find_a_lost_session_together_go_on_in_the_one_that_was_restored() {
+    let (opened, known) = (Arc::new(AtomicUsize::new(0)), Arc::new(std::sync::Mutex::new(Vec::<String>::new())));
+    let together = Arc::new(tokio::sync::Barrier::new(3));
+    let sessions = Arc::clone(&known);
+    let upstream = Scripted::start(move |asked| {
+        let (opened, known, together) = (Arc::clone(&opened), Arc::clone(&known), Arc::clone(&together));
+        Box::pin(async move {
+            let named = asked.field("mcp-session-id").map(str::to_owned);
+            if asked.method() == "initialize" {
+                let id = format!("up-{}", opened.fetch_add(1, Ordering::SeqCst));
+                known.lock().unwrap().push(id.clone());
+                let text = asked.plainly(&json!([])).unwrap().to_string();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: ";
+                return format!("{head}{id}\r\nContent-Length: {}\r\n\r\n{text}", text.len()).into_bytes();
+            }
+            let is_known = named.is_none_or(|id| known.lock().unwrap().contains(&id));
+            if !is_known {
+                if asked.method() == "tools/call" {
+                    together.wait().await;
+                }
+                return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
+            }
+            asked.plainly(&json!([tool("put")])).map_or_else(|| whole(&Value::Null), |answer| whole(&answer))
+        })
+    })
+    .await;
+    let house = House::open(&server("files", &upstream.url(), "tools = { write = [\"*\"] }")).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let session = house.session(&alice, "files").await;
+    let call = |id: u32| house.ask(legacy_call(&alice, "files", &session, id, "put", json!({ "n": id })));
+    assert_eq!(call(1).await.status, 200);
+    sessions.lock().unwrap().clear();
+    let (first, second, third) = tokio::join!(call(2), call(3), call(4));
+    for (n, reply) in [(2, first), (3, second), (4, third)] {
+        assert_eq!((reply.status, text(&reply)), (200, format!("{{\"n\":{n}}}")));
+    }
+    let last = call(5).await;
+    assert_eq!((last.status, text(&last)), (200, "{\"n\":5}".to_owned()), "the session of the client goes on");
     house.close(&[&alice.text]).await;
 }
