@@ -286,3 +286,20 @@ fn a_registry_entry_becomes_a_server_and_secrets_become_references() {
         assert!(said.exit == 3 && said.err.contains(words), "{said}");
     }
 }
+
+/// As a person does who has just unpacked it: no file, the built-in server.
+#[test]
+fn doctor_is_content_with_an_installation_without_configuration() {
+    let house = House::empty();
+    assert_eq!(house.run(&["server", "test", "demo"]).exit, 0);
+    let said = house.run(&["doctor"]);
+    assert!(said.exit == 0 && !said.out.contains('✗') && said.out.contains("server demo"), "{said}");
+}
+
+#[test]
+fn a_server_that_cannot_be_tested_leaves_nothing_behind() {
+    let house = House::new("http://127.0.0.1:9/mcp");
+    assert_ne!(house.run(&["server", "test", "fixture"]).exit, 0);
+    let left: Vec<_> = fs::read_dir(house.path("state")).expect("a state").map(|entry| entry.expect("entry").file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("once-")), "{left:?}");
+}

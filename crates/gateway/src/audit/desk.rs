@@ -29,7 +29,7 @@ pub(super) struct Desk {
     /// Intents without an outcome.
     open: BTreeMap<u64, CorrelationId>,
     /// The newest bookmark, for the thread that syncs: it is kept only after what it speaks of.
-    pub(super) bookmark: Arc<Mutex<Option<Vec<u8>>>>,
+    pub(super) bookmark: Arc<Mutex<Option<Marked>>>,
 }
 
 /// A desk that goes on behind what an earlier run left, with its open intents settled as unknown.
@@ -47,6 +47,14 @@ pub(super) fn continued(found: Resumed, signers: Vec<Signer>, file: File, seal_e
     }
     desk.seal(now)?;
     Ok(desk)
+}
+
+/// A bookmark that is not kept yet.
+#[derive(Debug)]
+pub(super) struct Marked {
+    /// The seal at which it stands.
+    pub(super) seq: u64,
+    pub(super) text: Vec<u8>,
 }
 
 // === impl Desk ===
@@ -118,7 +126,7 @@ impl Desk {
         match Bookmark::at(&self.chain, from, &self.open).sign(&self.signer) {
             Ok(text) => {
                 if let Ok(mut newest) = self.bookmark.lock() {
-                    *newest = Some(text);
+                    *newest = Some(Marked { seq: self.chain.head().seq, text });
                 }
             }
             Err(error) => tracing::warn!(%error, "no bookmark of the record; the next start reads more of it"),

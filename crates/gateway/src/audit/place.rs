@@ -1,5 +1,6 @@
 //! The bookmark beside the record file, and the thread that proves what lies before it.
 
+use super::desk::Marked;
 use super::medium::NO_FOLLOW;
 use doorward_core::audit::bookmark::Bookmark;
 use doorward_core::audit::checkpoint::PublicKey;
@@ -7,8 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// The largest bookmark that is read: some 50,000 open intents.
@@ -45,6 +46,12 @@ pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW).open(&draft)?;
     file.write_all(text)?;
     fs::rename(&draft, path)
+}
+
+/// The newest bookmark, once the disk has the record up to it: one that was put while the disk was asked waits for the next time.
+pub(super) fn confirmed(newest: &Mutex<Option<Marked>>, up_to: u64) -> Option<Vec<u8>> {
+    let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
+    newest.take_if(|marked| marked.seq <= up_to).map(|marked| marked.text)
 }
 
 /// Keeps a bookmark unless the record was found to be altered.
@@ -85,4 +92,18 @@ pub(super) fn prove(record: &Path, bookmark: Bookmark, findings: &Arc<Findings>)
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A power cut must not leave a bookmark of what the disk never had: the next start would take the record for cut (ADR 5).
+    #[test]
+    fn a_bookmark_that_was_put_while_the_disk_was_asked_waits_for_the_next_time() {
+        let newest = Mutex::new(Some(Marked { seq: 9, text: b"nine".to_vec() }));
+        assert_eq!(confirmed(&newest, 8), None);
+        assert_eq!(confirmed(&newest, 9), Some(b"nine".to_vec()));
+        assert_eq!(confirmed(&newest, 10), None, "once");
+    }
 }

@@ -194,8 +194,8 @@ impl Recorder {
         let proof = bookmark.map(|bookmark| place::prove(&options.path, bookmark, &findings)).transpose()?;
         let (newest, found) = (Arc::clone(&desk.bookmark), Arc::clone(&findings));
         // Behind the confirmation: nobody waits for it.
-        let keep = move || {
-            if let Some(newest) = newest.lock().ok().and_then(|mut newest| newest.take()) {
+        let keep = move |up_to| {
+            if let Some(newest) = place::confirmed(&newest, up_to) {
                 place::keep(&place, &newest, &found);
             }
         };
@@ -208,15 +208,15 @@ impl Recorder {
     /// Puts a desk to work, with a thread of its own for `sync`.
     #[cfg(test)]
     pub(super) fn start(desk: Desk, durability: Durability, sync: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
-        Self::start_with(desk, durability, sync, || {}, (Arc::default(), None))
+        Self::start_with(desk, durability, sync, |_| {}, (Arc::default(), None))
     }
 
-    /// Puts a desk to work, with a thread of its own for `sync`, and for `keep` after each.
+    /// Puts a desk to work, with a thread of its own for `sync`, and for `keep` after each with the record that the disk has.
     fn start_with(
         desk: Desk,
         durability: Durability,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
-        keep: impl FnMut() + Send + 'static,
+        keep: impl FnMut(u64) + Send + 'static,
         (findings, proof): (Arc<Findings>, Option<JoinHandle<()>>),
     ) -> io::Result<Self> {
         let seq = desk.chain.head().seq;
@@ -407,7 +407,7 @@ fn keep_synced(
     written: &AtomicU64,
     announce: &watch::Sender<Synced>,
     mut sync: impl FnMut() -> io::Result<()>,
-    mut keep: impl FnMut(),
+    mut keep: impl FnMut(u64),
 ) {
     while asked.recv().is_ok() {
         let up_to = written.load(Ordering::Acquire);
@@ -417,7 +417,7 @@ fn keep_synced(
             return;
         }
         announce.send_modify(|synced| synced.up_to = up_to);
-        keep();
+        keep(up_to);
     }
 }
 

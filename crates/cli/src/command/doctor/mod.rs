@@ -104,8 +104,9 @@ fn looked_at(arguments: &Arguments, global: &Global, settings: &settings::Settin
     checks.push(Check::good("state directory", format!("{}, yours alone", state.display())));
     checks.extend(installation::keys(&state));
     checks.extend(installation::record(config, &state));
-    let house = house::House::open(global)?;
+    let mut house = house::House::open(global)?;
     let more = house::runtime()?.block_on(async {
+        let _built_in = house.serve_built_in()?;
         let mut more = vec![installation::running(house.config(), &house.state).await?];
         match house.store().await {
             Ok(store) => {

@@ -90,7 +90,7 @@ struct Opened {
     upstream: Upstream,
     secret: Option<Arc<UpstreamSecret>>,
     tasks: Tasks,
-    scratch: PathBuf,
+    _scratch: Scratch,
     built_in: Option<example::Running>,
 }
 
@@ -119,19 +119,34 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
     })
 }
 
+/// Files of the processes that one command starts, apart from a gateway that may be running on the same state directory. They
+/// go with it, also when it fails.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn of(house: &House) -> Self {
+        Self(house.state.join(format!("once-{}", std::process::id())))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
 async fn open(house: House, name: &str) -> Result<Opened, Failure> {
     let mut house = house;
     let built_in = house.serve_built_in()?;
     let tasks = Tasks::new();
     let store = house.store().await?;
-    // Apart from a gateway that may be running on the same state directory.
-    let scratch = house.state.join(format!("once-{}", std::process::id()));
-    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    let scratch = Scratch::of(&house);
+    let servers = setup::servers(house.config(), &scratch.0, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
     let (upstream, secret) = found.ok_or_else(|| {
         Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
     })?;
-    Ok(Opened { house, store, upstream, secret, tasks, scratch, built_in })
+    Ok(Opened { house, store, upstream, secret, tasks, _scratch: scratch, built_in })
 }
 
 async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
@@ -195,7 +210,6 @@ impl Opened {
         }
         drop(self.built_in);
         self.tasks.stop(Duration::from_secs(5)).await;
-        std::fs::remove_dir_all(&self.scratch).ok();
         self.store.close().await;
     }
 }
@@ -228,15 +242,14 @@ async fn definitions(
 /// [`Failure`] when one cannot be read, or the store takes nothing.
 pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str) -> Result<(), Failure> {
     let tasks = Tasks::new();
-    let scratch = house.state.join(format!("once-{}", std::process::id()));
-    let servers = setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    let scratch = Scratch::of(&house);
+    let servers = setup::servers(house.config(), &scratch.0, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
         let found = definitions(upstream, secret.as_ref(), &tasks, None).await?;
         let pins = pins(&found, by, house.env.now(), |_| true);
         store.approve(&upstream.config.name, &pins).await.map_err(|error| unavailable(&error))?;
     }
     tasks.stop(Duration::from_secs(5)).await;
-    std::fs::remove_dir_all(&scratch).ok();
     Ok(())
 }
 
