@@ -123,7 +123,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "upstream_latency",
-            "Time from sending a request to an upstream to the head of its reply",
+            "Time from the arrival of a call to its outcome, streams to their end",
             Unit::Seconds,
             metrics.upstream.clone(),
         );

@@ -83,8 +83,8 @@ enum Spoken {
     Legacy,
 }
 
-/// Requests in flight; the gateway takes no more of one session either.
-const MOST_CALLS: usize = 256;
+/// Requests in flight; the gateway takes as many of one session.
+const MOST_CALLS: usize = 128;
 /// Nesting of a client's JSON, as the gateway's.
 const DEPTH: usize = 128;
 /// After the end of stdin, calls in flight have this long.
