@@ -85,7 +85,7 @@ impl Breaker {
     }
 
     /// What came of it, at `now`.
-    pub fn settle<T>(&self, user: Option<&UserId>, begun: Begun, came: &Result<T, EgressError>, now: Instant) {
+    pub fn learn<T>(&self, user: Option<&UserId>, begun: Begun, came: &Result<T, EgressError>, now: Instant) {
         let sign = Sign::of(came.as_ref().err());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let Counts { connecting, answering } = &mut *counts;
@@ -171,7 +171,7 @@ mod tests {
 
     /// One request that ends when it begins.
     fn one(breaker: &Breaker, user: Option<&UserId>, came: &Result<(), EgressError>, now: Instant) -> Result<(), Duration> {
-        breaker.enter(user, now).map(|begun| breaker.settle(user, begun, came, now))
+        breaker.enter(user, now).map(|begun| breaker.learn(user, begun, came, now))
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         // One tries, the others wait for it.
         let probe = breaker.enter(Some(&bob), start + REST).expect("the first one after the rest");
         assert_eq!(breaker.enter(Some(&alice), start + REST).map(drop), Err(REST));
-        breaker.settle(Some(&bob), probe, &GONE, start + REST);
+        breaker.learn(Some(&bob), probe, &GONE, start + REST);
         assert_eq!(breaker.enter(Some(&bob), start + REST + Duration::from_millis(1)).map(drop), Err(REST - Duration::from_millis(1)));
         // A probe of which nothing is heard holds nobody up for ever.
         let _lost = breaker.enter(None, start + REST * 2).expect("the next one");
@@ -226,7 +226,7 @@ mod tests {
         let old: Vec<Begun> = (0..20).map(|_| breaker.enter(None, start).expect("let through")).collect();
         assert_eq!(one(&breaker, None, &WELL, start + REST), Ok(()));
         for begun in old {
-            breaker.settle(None, begun, &GONE, start + REST * 2);
+            breaker.learn(None, begun, &GONE, start + REST * 2);
         }
         assert_eq!(one(&breaker, None, &WELL, start + REST * 2), Ok(()));
     }
