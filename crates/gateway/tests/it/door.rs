@@ -86,7 +86,7 @@ impl Serve for Corridor {
             Ok(bytes) => Response::new(Body::whole(bytes)),
             Err(BadBody::TooLarge) => status(StatusCode::PAYLOAD_TOO_LARGE),
             Err(BadBody::Broken) => status(StatusCode::REQUEST_TIMEOUT),
-            Err(BadBody::Full) => status(StatusCode::SERVICE_UNAVAILABLE),
+            Err(BadBody::Full | BadBody::Share) => status(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
