@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, scan, serve, server, status, version};
+use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, scan, serve, server, status, user, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,6 +72,9 @@ pub enum Command {
     /// Static keys: create, list, revoke
     #[command(subcommand)]
     Apikey(apikey::Command),
+    /// People: list, disable, enable
+    #[command(subcommand)]
+    User(user::Command),
     /// Check, show, test and explain the rules
     #[command(subcommand)]
     Policy(policy::Command),

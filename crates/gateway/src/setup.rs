@@ -476,6 +476,8 @@ pub fn servers(config: &Config, state: &Path, sources: &Sources, env: &Env, task
 
 fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
     let mut settings = EgressSettings::new(tasks.clone());
+    // As many idle streams as there may be clients each have one of their server behind them (FLT-05).
+    settings.connections = settings.connections.max(usize::try_from(config.limits.connections.get()).unwrap_or(usize::MAX));
     settings.allow_private.clone_from(&config.egress.allow_private);
     if let Some(path) = &config.egress.ca {
         settings.extra_ca = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;

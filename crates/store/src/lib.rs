@@ -34,6 +34,7 @@ pub use seal::{NoKey, NoRandom, Random, Sealer};
 pub use sessions::SessionCaps;
 pub use sweep::Swept;
 pub use tasks::{NewTask, StoredTask};
+pub use users::UserInfo;
 
 use crate::db::{Db, Row};
 use doorward_core::secret::Secret;

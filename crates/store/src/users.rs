@@ -9,9 +9,45 @@ use doorward_core::id::{GroupName, UserId};
 use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
 
+/// A user as a list shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserInfo {
+    /// Who.
+    pub user: UserId,
+    /// Groups as they were last read.
+    pub groups: Vec<GroupName>,
+    /// Since when they may do nothing.
+    pub disabled: Option<Timestamp>,
+}
+
 // === impl Store ===
 
 impl Store {
+    /// Users by issuer and subject, at most 10,000.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_users(&self) -> Result<Vec<UserInfo>, StoreError> {
+        let sql = "SELECT issuer, subject, member_of, disabled FROM users ORDER BY issuer, subject LIMIT 10000";
+        let rows = self.db().rows(sql, &[]).await?;
+        let info = |row| {
+            let reading = Reading { row, table: "users", id: String::new() };
+            let user = reading.user()?;
+            let reading = Reading { row, table: "users", id: user.to_string() };
+            Ok(UserInfo { user, groups: reading.list("member_of", GroupName::new)?, disabled: reading.optional_instant("disabled")? })
+        };
+        rows.iter().map(info).collect()
+    }
+
+    /// Whether this user was ever seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn knows_user(&self, user: &UserId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS one FROM users WHERE issuer = $1 AND subject = $2";
+        Ok(self.db().row(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await?.is_some())
+    }
+
     /// Records a user and their groups as read just now. Another set of groups raises the epoch: cached records hold the old one.
     ///
     /// Does not enable a disabled user.

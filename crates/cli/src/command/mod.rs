@@ -15,6 +15,7 @@ pub mod scan;
 pub mod serve;
 pub mod server;
 pub mod status;
+pub mod user;
 pub mod version;
 
 use crate::args::{Cli, Command};
@@ -39,6 +40,7 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Serve(arguments) => serve::run(&arguments, global, console),
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),
+        Command::User(command) => user::run(&command, global, console),
         Command::Bridge(arguments) => bridge::run(&arguments, console),
         Command::Policy(command) => policy::run(&command, global, console),
         Command::Scan(arguments) => scan::run(&arguments, console),

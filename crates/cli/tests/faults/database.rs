@@ -23,8 +23,8 @@ struct Stage {
     database: Database,
 }
 
-/// The longest that anybody waits: for a connection, and for an answer on it.
-const BOUND: Duration = Duration::from_secs(16);
+/// The longest that anybody waits: for a part of a budget, for a connection, and for an answer on it.
+const BOUND: Duration = Duration::from_secs(17);
 
 impl Stage {
     async fn open() -> Option<Self> {

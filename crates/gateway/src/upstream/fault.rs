@@ -28,6 +28,8 @@ pub enum Fault {
     Credential,
     /// The upstream does not know its session any more; the request did not run.
     SessionLost,
+    /// The upstream failed several times in a row and is left alone for so long. Nothing was sent.
+    Resting(Duration),
     /// The upstream is overloaded.
     Overloaded(Option<u64>),
     /// Doorward's own store or random source takes or gives nothing: no fault of the upstream.
@@ -76,6 +78,7 @@ impl Fault {
             Self::Egress(EgressError::Timeout { .. }) | Self::Silent | Self::TooLong => "upstream_timeout",
             Self::Egress(EgressError::Redirect(_)) => "upstream_redirect",
             Self::Egress(EgressError::TooLarge) | Self::BadStream(_) | Self::Flood => "upstream_too_much",
+            Self::Overloaded(_) | Self::Egress(EgressError::Busy) => "upstream_overloaded",
             Self::Egress(_) => "upstream_unreachable",
             Self::Child(_) => "child_ended",
             Self::NotApproved => "launch_not_approved",
@@ -83,7 +86,7 @@ impl Fault {
             Self::Incomplete => "upstream_incomplete",
             Self::Credential => "upstream_credential",
             Self::SessionLost => "upstream_session_lost",
-            Self::Overloaded(_) => "upstream_overloaded",
+            Self::Resting(_) => "upstream_resting",
             Self::Store => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
             Self::SessionsFull => "sessions_full",
@@ -106,6 +109,7 @@ impl Fault {
             | Self::SessionLost
             | Self::NoEra(_)
             | Self::Credential
+            | Self::Resting(_)
             | Self::Overloaded(_)
             | Self::Store
             | Self::TooManySessions
@@ -132,7 +136,8 @@ impl Fault {
             Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => {
                 format!("{server} did not answer in time. Your other tools work.")
             }
-            Self::Overloaded(_) => format!("{server} is overloaded. Try again later."),
+            Self::Resting(_) => format!("{server} does not answer and is left alone for a moment. Your other tools work."),
+            Self::Overloaded(_) | Self::Egress(EgressError::Busy) => format!("{server} is overloaded. Try again later."),
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
             Self::SessionsFull => "Doorward has no room for another session at the moment. Try again later.".to_owned(),
@@ -146,7 +151,7 @@ impl Fault {
         };
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
         let wire = match self {
-            Self::Store | Self::SessionsFull => Wire::Http(503),
+            Self::Store | Self::SessionsFull | Self::Resting(_) => Wire::Http(503),
             Self::TooManySessions | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
             // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
@@ -169,6 +174,7 @@ impl Fault {
         };
         let retry = match self {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
+            Self::Resting(wait) => Retry::After(Duration::from_secs(wait.as_secs().saturating_add(1))),
             Self::Store => Retry::After(Duration::from_secs(5)),
             Self::TooManySessions | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
             Self::TooManyStreams => Retry::After(Duration::from_secs(5)),

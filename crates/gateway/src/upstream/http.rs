@@ -2,9 +2,9 @@
 //!
 //! Protocol 5 to 7, C1 to C7. No redirect is followed; no header of a reply but the session id is looked at further.
 
+use super::breaker::Breaker;
 use super::exchange::{DEPTH, Events, Exchange};
 use super::fault::Fault;
-use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::{ReplyBody, ReplyLimits};
 use crate::egress::target::Target;
@@ -31,6 +31,7 @@ pub struct HttpServer {
     headers: Vec<(HeaderName, HeaderValue)>,
     limit: usize,
     patience: Duration,
+    breaker: Breaker,
 }
 
 /// On whose behalf, with which secret and in which session a request goes.
@@ -69,7 +70,7 @@ impl HttpServer {
     #[must_use]
     pub fn new(egress: Egress, target: Target, headers: Vec<(HeaderName, HeaderValue)>, limit: usize, patience: Duration) -> Self {
         let origin = target.origin();
-        Self { egress, target, origin, headers, limit, patience }
+        Self { egress, target, origin, headers, limit, patience, breaker: Breaker::default() }
     }
 
     /// The origin to which secrets are pinned.
@@ -151,9 +152,13 @@ impl HttpServer {
         Exchange::Events(Box::new(Events::new(body, self.limit, Some(resume))))
     }
 
-    async fn send(&self, line: &Line, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<ReplyBody>, EgressError> {
+    async fn send(&self, line: &Line, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<ReplyBody>, Fault> {
+        let user = line.pool.user.as_ref();
+        let begun = self.breaker.enter(user, Instant::now()).map_err(Fault::Resting)?;
         let limits = ReplyLimits { headers: self.patience, whole: self.limit as u64, stream: u64::MAX, idle: IDLE };
-        self.egress.send(&self.target, &line.pool, Outbound { method, headers, body }, &limits).await
+        let came = self.egress.send(&self.target, &line.pool, Outbound { method, headers, body }, &limits).await;
+        self.breaker.learn(user, begun, &came, Instant::now());
+        Ok(came?)
     }
 
     /// Every header of a request: configured ones, the leased credential at its own origin, and what `mcp` rebuilt.

@@ -4,6 +4,7 @@
 //! Must not know policy, listeners or where a secret comes from. Protocol 5, 16; house 8.
 
 pub mod back;
+pub mod breaker;
 pub mod children;
 pub mod exchange;
 mod farewell;

@@ -161,3 +161,44 @@ async fn flt_04_clients_that_hang_up_leave_nothing_behind() {
     assert_eq!(house.ask(modern_call(&alice, "alpha", 1, "echo", json!({}))).await.status, 200);
     house.close(&[&alice.text]).await;
 }
+
+#[tokio::test]
+async fn flt_04_a_server_that_is_gone_is_left_alone_until_one_call_finds_it() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let address = lax.addr();
+    // Long enough that nothing but the calls themselves asks for the catalogue.
+    let house = House::open(&server("alpha", &lax.url(), "")).await;
+    house.approve().await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    let call = |key: &Key| modern_call(key, "alpha", 1, "echo", json!({ "text": "x" }));
+    assert_eq!(house.ask(call(&alice)).await.status, 200);
+    drop(lax);
+    let gone = within(Duration::from_secs(5), async || tokio::net::TcpStream::connect(address).await.is_err());
+    assert!(gone.await, "nobody listens there any more");
+    // It is found out by whoever calls, and after five of them nobody waits for it.
+    let resting = within(Duration::from_secs(5), async || house.ask(call(&bob)).await.status == 503);
+    assert!(resting.await);
+    for key in [&alice, &bob] {
+        let reply = house.ask(call(key)).await;
+        assert_eq!(reply.status, 503, "{}", reply.text());
+        let wait: u64 = reply.field("retry-after").and_then(|wait| wait.parse().ok()).expect("a time");
+        assert!((1..=6).contains(&wait), "{wait}");
+        assert_eq!(
+            house.records().into_iter().rfind(|record| record["kind"] == "outcome").expect("on the record")["reason"],
+            "upstream_resting"
+        );
+    }
+    // It comes up again; nobody asks it before its rest is over, then one call finds it for all.
+    let lax = Lax::start_on(address.port(), modern_lax()).await.unwrap();
+    let serving = tokio::spawn(async move { lax.serve().await });
+    assert_eq!(house.ask(call(&alice)).await.status, 503);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    for key in [&alice, &bob] {
+        let reply = house.ask(call(key)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    serving.abort();
+    house.close(&[&alice.text]).await;
+}

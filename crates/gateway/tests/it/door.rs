@@ -4,7 +4,6 @@
 //! streams without end, `late` answers when told. Everything that happens is an [`Event`].
 
 use bytes::Bytes;
-use doorward_core::id::UserId;
 use doorward_gateway::env::Env;
 use doorward_gateway::listen::body::Body;
 use doorward_gateway::listen::guard::{Guard, Turned};
@@ -76,7 +75,7 @@ impl Serve for Corridor {
             }
             self.go.notified().await;
         }
-        let user = UserId::new("local", "alice").expect("a user");
+        let user = doorward_core::id::UserId::new("local", "alice").expect("id");
         let body = inbound.read(4 * 1024 * 1024, &Room::for_bodies_of(4 * 1024 * 1024), &user).await.map(|(body, _taken)| body);
         cancelled.0 = None;
         let _ = self.tell.send(Event::Ran(server.clone(), inbound.headers.clone(), body.clone(), inbound.peer));

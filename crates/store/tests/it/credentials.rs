@@ -5,7 +5,7 @@ use doorward_core::id::{AgentLabel, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::secret::{AccessToken, PlainToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{NewApiKey, Refused, StoreError};
+use doorward_store::{NewApiKey, Refused, StoreError, UserInfo};
 use std::collections::BTreeSet;
 
 fn token(byte: u8) -> TokenHash<AccessToken> {
@@ -89,6 +89,18 @@ pub(crate) async fn a_disabled_user_is_seen_on_every_credential_and_raises_the_e
     let late = new_key(3, "k3", "carol");
     bench.a.create_api_key(&late).await.expect("created");
     assert!(bench.b.api_key(&late.hash).await.expect("answer").expect("found").user_disabled);
+}
+
+pub(crate) async fn rs_08_users_are_listed_with_their_standing(bench: &Bench) {
+    assert!(bench.a.list_users().await.expect("list").is_empty());
+    bench.a.create_api_key(&new_key(1, "k1", "bob")).await.expect("created");
+    bench.a.put_user(&user("alice"), &[group("staff")], NOW).await.expect("put");
+    bench.a.disable_user(&user("bob"), later(1)).await.expect("disabled");
+    let listed = bench.b.list_users().await.expect("list");
+    let alice = UserInfo { user: user("alice"), groups: vec![group("staff")], disabled: None };
+    assert_eq!(listed, [alice, UserInfo { disabled: Some(later(1)), ..listed[1].clone() }]);
+    assert_eq!(listed[1].user, user("bob"));
+    assert!(bench.b.knows_user(&user("bob")).await.expect("answer") && !bench.b.knows_user(&user("carol")).await.expect("answer"));
 }
 
 pub(crate) async fn groups_are_those_of_the_user_now(bench: &Bench) {
