@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn contract(input: Value) -> Contract {
+fn contract(input: &Value) -> Contract {
     Contract::of(&RawJson::of(&json!({ "name": "t", "inputSchema": input })))
 }
 
@@ -13,7 +13,7 @@ fn raw(text: &str) -> RawJson {
 }
 
 fn fit(input: &Value, arguments: &Value) -> Fit {
-    contract(input.clone()).arguments(Some(&RawJson::of(arguments)))
+    contract(input).arguments(Some(&RawJson::of(arguments)))
 }
 
 fn misfit(fit: Fit) -> String {
@@ -47,18 +47,18 @@ fn rpc_12_a_misfit_names_its_place_and_no_value() {
     ] {
         assert_eq!(misfit(fit(&schema, &arguments)), place, "{arguments}");
     }
-    assert_eq!(misfit(contract(schema).arguments(None)), "/title (required)", "absent arguments are an empty object");
+    assert_eq!(misfit(contract(&schema).arguments(None)), "/title (required)", "absent arguments are an empty object");
 }
 
 #[test]
 fn rpc_12_a_definition_that_says_nothing_costs_nothing() {
     for schema in [json!(true), json!({}), json!({ "type": "object" }), json!({ "type": "object", "properties": {}, "title": "T" })] {
-        let contract = contract(schema.clone());
+        let contract = contract(&schema);
         assert!(matches!(contract.arguments, Side::Silent), "{schema}");
     }
     assert!(matches!(Contract::of(&raw(r#"{"name":"t"}"#)).arguments, Side::Silent));
     for schema in [json!(false), json!({ "type": "string" }), json!({ "additionalProperties": false }), json!({ "type": ["object"] })] {
-        assert!(!matches!(contract(schema.clone()).arguments, Side::Silent), "{schema}");
+        assert!(!matches!(contract(&schema).arguments, Side::Silent), "{schema}");
     }
 }
 
@@ -97,7 +97,7 @@ fn rpc_12_schemas_that_cannot_be_used_say_so_and_never_panic() {
         (wide, Unusable::TooInvolved),
         (chain, Unusable::TooInvolved),
     ] {
-        let contract = contract(schema.clone());
+        let contract = contract(&schema);
         assert_eq!(contract.unusable(), [("inputSchema", why)], "{}", schema.to_string().chars().take(200).collect::<String>());
         assert_eq!(contract.arguments(None), Fit::Unusable(why));
     }
@@ -139,13 +139,13 @@ fn rpc_12_what_refers_to_itself_is_checked_without_exponential_work() {
         "allOf": [{ "properties": { "a": { "$ref": "#/$defs/n" } } }, { "properties": { "a": { "$ref": "#/$defs/n" } } }],
         "anyOf": [{ "properties": { "a": { "$ref": "#/$defs/n" } } }, { "properties": { "a": { "$ref": "#/$defs/n" } } }] } } });
     let nest = |end: &str| raw(&format!("{}{end}{}", "{\"a\":".repeat(100), "}".repeat(100)));
-    let contract = contract(twice);
+    let contract = contract(&twice);
     assert_eq!(contract.arguments(Some(&nest("{}"))), Fit::Fits);
     assert_eq!(misfit(contract.arguments(Some(&nest("1")))), "/ (schema)");
     let unevaluated = json!({ "$ref": "#/$defs/n", "$defs": { "n": { "type": "object",
         "anyOf": [{ "properties": { "a": { "$ref": "#/$defs/n" } } }, { "properties": { "a": { "$ref": "#/$defs/n" } } }],
         "unevaluatedProperties": false } } });
-    let contract = self::contract(unevaluated);
+    let contract = self::contract(&unevaluated);
     assert_eq!(contract.arguments(Some(&nest("{}"))), Fit::Fits);
     assert_eq!(misfit(contract.arguments(Some(&nest("{\"b\":1}")))), "/ (schema)");
 }
@@ -154,7 +154,7 @@ fn rpc_12_what_refers_to_itself_is_checked_without_exponential_work() {
 fn rpc_12_arguments_that_would_cost_too_much_are_not_checked() {
     let schema = json!({ "type": "object", "properties": { "a": { "items": { "type": "integer" } } } });
     let many = |count: usize| raw(&format!("{{\"a\":[0{}]}}", ",0".repeat(count)));
-    let contract = contract(schema);
+    let contract = contract(&schema);
     assert_eq!(contract.arguments(Some(&many(90_000))), Fit::Fits);
     assert_eq!(contract.arguments(Some(&many(110_000))), Fit::Unchecked(Unchecked::TooBroad));
     let text = raw(&format!(r#"{{"a":"{}"}}"#, r#"\",,"#.repeat(200_000)));
@@ -163,7 +163,7 @@ fn rpc_12_arguments_that_would_cost_too_much_are_not_checked() {
     let deep = raw(&format!("{{\"b\":{}{}}}", "[".repeat(200), "]".repeat(200)));
     assert_eq!(contract.arguments(Some(&deep)), Fit::Unchecked(Unchecked::Unreadable));
     let parts: Vec<Value> = (0..3000).map(|n| json!({ "required": [format!("p{n}")] })).collect();
-    let heavy = self::contract(json!({ "not": { "anyOf": parts } }));
+    let heavy = self::contract(&json!({ "not": { "anyOf": parts } }));
     assert_eq!(heavy.arguments(Some(&raw(r#"{"a":1}"#))), Fit::Fits);
     assert_eq!(heavy.arguments(Some(&many(10_000))), Fit::Unchecked(Unchecked::TooCostly));
 }
