@@ -203,6 +203,22 @@ async fn pol_02_what_changed_in_a_definition_is_shown_line_by_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rpc_12_who_approves_a_schema_that_cannot_be_used_is_told_so() {
+    let lax = Lax::start(Behaviour::plain().with("rug=away-schema,1".parse().expect("a quirk"))).await.expect("a server");
+    let house = House::empty();
+    for (setting, told) in
+        [("", Some("its calls are flagged")), ("arguments = \"strict\"\n", Some("its calls are refused")), ("arguments = \"off\"\n", None)]
+    {
+        let url = format!("http://{}/mcp", lax.addr());
+        house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n\n[server.fixture]\nurl = \"{url}\"\n{setting}"));
+        let said = house.run(&["server", "approve", "fixture", "--all"]);
+        let line = told.map(|told| format!("! echo: inputSchema cannot be used, it refers to something outside itself: {told}"));
+        assert!(said.exit == 0 && line.is_none_or(|line| said.err.contains(&line)), "{said}");
+        assert_eq!(said.to_string().contains("cannot be used"), told.is_some(), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sup_01_a_command_runs_only_after_it_was_approved() {
     let house = House::empty();
     house.file("doorward.toml", "[listen]\naddress = \"127.0.0.1:0\"\n");

@@ -213,12 +213,17 @@ impl Gateway {
         }
     }
 
-    /// A message as the client may have it. A question that was refused on the way is on the record (SES-11).
+    /// A message as the client may have it. A question that was refused on the way is on the record (SES-11), and so is
+    /// the result of a task that is not of the approved form (RPC-08).
     pub(crate) async fn translated(&self, relay: &mut Relay, incoming: Incoming, walk: &Walk) -> Result<Said, Fault> {
         let said = relay.take(incoming).await;
         if let Some(owner) = relay.refused_question() {
             let (user, client, server) = (Some(&owner.user), Some(&owner.client), Some(&owner.server));
             self.note(&Notice { reason: "undeclared_question", id: Some(walk.id), user, client, server, ..Notice::default() }).await;
+        }
+        if let Some((owner, flag)) = relay.told() {
+            let (user, client, server, cause) = (Some(&owner.user), Some(&owner.client), Some(&owner.server), Some(flag.detail()));
+            self.note(&Notice { reason: flag.reason(), id: Some(walk.id), user, client, server, cause }).await;
         }
         said
     }

@@ -24,7 +24,7 @@ use doorward_core::policy::permit::Permit;
 use doorward_core::screen;
 use doorward_core::session::Bound;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 impl Gateway {
@@ -87,9 +87,11 @@ impl Gateway {
         let running = opened.own_tasks.iter().map(|task| &task.tool).chain(opened.tasks.tools.values());
         let names: BTreeSet<ToolName> = running.cloned().collect();
         let mut callable = BTreeSet::new();
+        let mut promises = HashMap::new();
         for name in names {
             let Some(found) = self.tool(bound.server(), call.era(), name.as_str()).await? else { continue };
             if filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]) == [true] {
+                promises.extend(found.promise.map(|promise| (name.clone(), promise)));
                 callable.insert(name);
             }
         }
@@ -97,6 +99,7 @@ impl Gateway {
         opened.own_tasks.retain(|task| callable.contains(&task.tool));
         opened.tasks.tools.retain(|_, tool| callable.contains(tool));
         let kept = &opened.tasks.tools;
+        opened.tasks.promises = kept.iter().filter_map(|(task, tool)| Some((task.clone(), promises.get(tool)?.clone()))).collect();
         opened.tasks.tasks.retain(|task, _| kept.contains_key(task));
         Ok(None)
     }

@@ -6,6 +6,7 @@
 use crate::Gateway;
 use crate::upstream::relay::Owner;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::contract::Promise;
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -50,6 +51,8 @@ pub struct Topics {
     pub tasks: HashMap<String, String>,
     /// The tools of the tasks of a subscription, by upstream id.
     pub tools: HashMap<String, ToolName>,
+    /// What was approved of these tools, by upstream id.
+    pub promises: HashMap<String, Promise>,
     /// Resources of the subscription, as it went to the server.
     pub resources: Vec<String>,
 }

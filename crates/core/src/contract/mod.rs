@@ -128,8 +128,11 @@ const MOST_VALUES: usize = 100_000;
 const MOST_STEPS: u64 = 20_000_000;
 /// Memory of one compiled pattern, and of what it remembers while it runs.
 const PATTERN: usize = 1 << 20;
-/// Stack for the compiler and the checker, which call themselves for each level of nesting.
-const STACK: usize = 8 << 20;
+/// Most askings inside of one another, and how many need no stack of their own.
+const MOST_LEVELS: usize = 2_000;
+const FEW_LEVELS: usize = 100;
+/// Stack for the compiler and the checker: several kibibytes for each level. Memory only as far as it is used.
+const STACK: usize = 32 << 20;
 const RED_ZONE: usize = 1 << 20;
 /// Drafts that are understood, without the empty fragment.
 const DRAFTS: [&str; 5] = [
@@ -224,7 +227,7 @@ impl Contract {
 
 impl Side {
     fn of(schema: &RawJson) -> Self {
-        stacker::maybe_grow(RED_ZONE, STACK, || match Schema::compile(schema) {
+        stacker::grow(STACK, || match Schema::compile(schema) {
             Ok(schema) => Self::Checks(Box::new(schema)),
             Err(why) => Self::Unusable(why),
         })
@@ -233,7 +236,7 @@ impl Side {
     fn fit(&self, value: &RawJson) -> Fit {
         match self {
             Self::Silent => Fit::Fits,
-            Self::Checks(schema) => stacker::maybe_grow(RED_ZONE, STACK, || schema.fit(value)),
+            Self::Checks(schema) => schema.fit(value),
             Self::Unusable(why) => Fit::Unusable(*why),
         }
     }
@@ -263,10 +266,13 @@ impl Schema {
             return Fit::Unchecked(Unchecked::TooBroad);
         }
         let Ok(value) = json.to_value() else { return Fit::Unchecked(Unchecked::Unreadable) };
-        if self.weight.steps(values(&value), bytes.len()) > MOST_STEPS {
+        let levels = self.weight.levels(depth(&value));
+        if self.weight.steps(values(&value), bytes.len()) > MOST_STEPS || levels > MOST_LEVELS {
             return Fit::Unchecked(Unchecked::TooCostly);
         }
-        if self.validator.is_valid(&value) { Fit::Fits } else { Fit::Misfit(self.misfit(&value)) }
+        // The checker calls itself for each level.
+        let ask = || if self.validator.is_valid(&value) { Fit::Fits } else { Fit::Misfit(self.misfit(&value)) };
+        if levels > FEW_LEVELS { stacker::grow(STACK, ask) } else { stacker::maybe_grow(RED_ZONE, STACK, ask) }
     }
 
     /// Where it does not fit. The asking above remembers what it knows of each part, this walk does not: on a schema that
@@ -329,6 +335,16 @@ fn commas(json: &[u8]) -> usize {
         }
     }
     found
+}
+
+/// How deep values are nested; 1 for one that holds none.
+fn depth(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(members) => members.values().map(depth).max(),
+        _ => None,
+    }
+    .unwrap_or(0)
 }
 
 /// How many values there are, at all levels.

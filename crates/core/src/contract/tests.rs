@@ -76,7 +76,16 @@ fn rpc_12_schemas_that_cannot_be_used_say_so_and_never_panic() {
     for n in 1..5000 {
         chain["$defs"][format!("d{n}")] = json!({ "$ref": format!("#/$defs/d{}", n - 1) });
     }
+    // Each of twelve leads to all the others in place: who follows every way that does not repeat itself goes 11! ways.
+    let mut knot = json!({ "$defs": {}, "properties": { "a": { "$ref": "#/$defs/n0" } } });
+    for n in 0..12 {
+        let others: Vec<Value> = (0..12).filter(|other| *other != n).map(|n| json!({ "$ref": format!("#/$defs/n{n}") })).collect();
+        knot["$defs"][format!("n{n}")] = json!({ "anyOf": others });
+    }
     for (schema, why) in [
+        (json!({ "$ref": "#" }), Unusable::TooInvolved),
+        (json!({ "properties": { "a": { "not": { "$ref": "#/properties/a" } } } }), Unusable::TooInvolved),
+        (knot, Unusable::TooInvolved),
         (json!({ "$ref": "https://evil.example/schema.json" }), Unusable::Reference),
         (json!({ "$ref": "file:///etc/passwd" }), Unusable::Reference),
         (json!({ "properties": { "a": { "$ref": "other.json#/x" } } }), Unusable::Reference),
@@ -148,6 +157,20 @@ fn rpc_12_what_refers_to_itself_is_checked_without_exponential_work() {
     let contract = self::contract(&unevaluated);
     assert_eq!(contract.arguments(Some(&nest("{}"))), Fit::Fits);
     assert_eq!(misfit(contract.arguments(Some(&nest("{\"b\":1}")))), "/ (schema)");
+}
+
+#[test]
+fn rpc_12_a_deep_value_does_not_exhaust_the_stack() {
+    // As many levels inside of one another as are allowed, on a thread with the stack of a test, and one more.
+    for (applied, fits) in [(15, true), (40, false)] {
+        let down = json!({ "properties": { "a": { "$ref": "#/$defs/n" } } });
+        let tower = (0..applied).fold(down, |inner, _| json!({ "allOf": [inner] }));
+        let contract = contract(&json!({ "$ref": "#/$defs/n", "$defs": { "n": tower } }));
+        assert_eq!(contract.unusable(), []);
+        let deep = raw(&format!("{}{{}}{}", "{\"a\":".repeat(110), "}".repeat(110)));
+        let expected = if fits { Fit::Fits } else { Fit::Unchecked(Unchecked::TooCostly) };
+        assert_eq!(contract.arguments(Some(&deep)), expected, "{applied}");
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::collections::{HashMap, HashSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Weight {
     parts: u64,
+    /// Most schemas that are applied to one value inside of one another.
+    levels: usize,
     texts: Texts,
     shape: Shape,
 }
@@ -54,6 +56,7 @@ struct Scale<'a> {
     known: HashMap<usize, u64>,
     open: HashSet<usize>,
     names: HashSet<String>,
+    schemas: Vec<&'a Value>,
     weight: Weight,
 }
 
@@ -64,10 +67,16 @@ struct Scale<'a> {
 pub(super) fn weigh(root: &Value) -> Result<(Weight, HashSet<String>), Unusable> {
     let mut anchors = HashMap::new();
     find_anchors(root, &mut anchors, 0)?;
-    let weight = Weight { parts: 0, texts: Texts::Compared, shape: Shape::Tree };
-    let mut scale = Scale { root, anchors, known: HashMap::new(), open: HashSet::new(), names: HashSet::new(), weight };
+    let weight = Weight { parts: 0, levels: 0, texts: Texts::Compared, shape: Shape::Tree };
+    let (known, open, names) = (HashMap::new(), HashSet::new(), HashSet::new());
+    let mut scale = Scale { root, anchors, known, open, names, schemas: Vec::new(), weight };
     let parts = scale.put(root, Place::Schema, 0)?;
-    Ok((Weight { parts, ..scale.weight }, scale.names))
+    let mut heights = HashMap::new();
+    let mut levels = 0;
+    for schema in std::mem::take(&mut scale.schemas) {
+        levels = levels.max(scale.height(schema, &mut heights, 0)?);
+    }
+    Ok((Weight { parts, levels, ..scale.weight }, scale.names))
 }
 
 fn find_anchors<'a>(value: &'a Value, anchors: &mut HashMap<&'a str, &'a Value>, depth: usize) -> Result<(), Unusable> {
@@ -96,6 +105,11 @@ impl Weight {
         self.parts.saturating_mul(size(values).saturating_add(size(bytes) / each))
     }
 
+    /// At most so many askings inside of one another for a value of this depth.
+    pub(super) const fn levels(self, depth: usize) -> usize {
+        self.levels.saturating_mul(depth)
+    }
+
     /// True when a part can be reached from itself.
     pub(super) fn refers_to_itself(self) -> bool {
         self.shape == Shape::Cyclic
@@ -117,6 +131,9 @@ impl<'a> Scale<'a> {
         if !self.open.insert(address) {
             self.weight.shape = Shape::Cyclic;
             return Ok(1);
+        }
+        if matches!(place, Place::Schema) {
+            self.schemas.push(value);
         }
         let mut parts: u64 = 1;
         match (value, place) {
@@ -165,6 +182,40 @@ impl<'a> Scale<'a> {
             self.names.extend(members.keys().cloned());
         }
         self.put(member, place, depth + 1)
+    }
+
+    /// How many schemas are applied to the same value from here on. One that comes back to itself without going down into the
+    /// value has no meaning (2020-12, section 9.4.1), and asking it would take time without bound.
+    fn height(&self, value: &'a Value, heights: &mut HashMap<usize, Option<usize>>, depth: usize) -> Result<usize, Unusable> {
+        if depth > DEEPEST {
+            return Err(Unusable::TooInvolved);
+        }
+        let Some(members) = value.as_object() else { return Ok(1) };
+        let address = std::ptr::from_ref(value).addr();
+        match heights.insert(address, None) {
+            // Still open: this is the way that led here.
+            Some(None) => return Err(Unusable::TooInvolved),
+            Some(Some(height)) => {
+                heights.insert(address, Some(height));
+                return Ok(height);
+            }
+            None => {}
+        }
+        let mut below = 0;
+        for (key, member) in members {
+            let applied: Vec<&'a Value> = match (key.as_str(), member) {
+                ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(text)) => self.target(text).into_iter().collect(),
+                ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => items.iter().collect(),
+                ("dependentSchemas" | "dependencies", Value::Object(named)) => named.values().collect(),
+                ("not" | "if" | "then" | "else", schema) => vec![schema],
+                _ => continue,
+            };
+            for schema in applied {
+                below = below.max(self.height(schema, heights, depth + 1)?);
+            }
+        }
+        heights.insert(address, Some(below + 1));
+        Ok(below + 1)
     }
 
     /// `#`, `#/pointer` or `#anchor`. Nothing else is followed.

@@ -1,5 +1,9 @@
 //! Recognises other people's credentials by their published prefixes, so that a passthrough attempt is named as one.
 
+use crate::json::RawJson;
+use aho_corasick::{AhoCorasick, MatchKind};
+use std::sync::LazyLock;
+
 /// Whose credential it looks like. The value itself is never kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ForeignKind {
@@ -51,6 +55,16 @@ const PREFIXES: [(&str, usize, ForeignKind); 22] = [
     ("lin_api_", 20, ForeignKind::Linear),
 ];
 
+/// Finds where a token may begin. There is always one: the test of each prefix below would fail without it.
+static BEGINNINGS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let prefixes = PREFIXES.iter().map(|(prefix, ..)| *prefix).chain([JWT]);
+    // None begins another, so that all kinds find the same; this one looks at many bytes at once.
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(prefixes).ok()
+});
+
+/// What the first part of a JSON Web Token begins with: `{"` in base64url.
+const JWT: &str = "eyJ";
+
 /// Whose credential `text` looks like; `None` for our own tokens and for anything without a known shape.
 #[must_use]
 pub fn recognise(text: &str) -> Option<ForeignKind> {
@@ -61,27 +75,37 @@ pub fn recognise(text: &str) -> Option<ForeignKind> {
     by_prefix.map(|(_, _, kind)| *kind).or_else(|| is_jwt(text).then_some(ForeignKind::Jwt))
 }
 
-/// The first token of somebody else that stands in a text, whatever is around it (PT-02). Only at the beginning of a word, so
-/// that `task-...` holds no `sk-...`; a word in the way of the common ones that never hold a digit is no secret key.
+/// The first token of somebody else that stands in the texts of a JSON value, keys among them (PT-02). Finds it in whatever
+/// text is around it and however it is escaped; not one that is encoded, encrypted or in parts.
 #[must_use]
-pub fn within(text: &str) -> Option<ForeignKind> {
-    let mut before = b' ';
-    for (at, byte) in text.bytes().enumerate() {
-        let begins = matches!(byte, b'g' | b'x' | b'y' | b'1' | b'A' | b'F' | b'I' | b's' | b'n' | b'l' | b'e');
-        if begins && !before.is_ascii_alphanumeric() && before != b'_' {
-            let rest = text.get(at..).unwrap_or_default();
-            let slash = if rest.starts_with("1//0") { "/" } else { "" };
-            let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=') || slash.contains(c);
-            let end = rest.find(|c| !in_token(c)).unwrap_or(rest.len());
-            let word = rest.get(..end).unwrap_or_default().trim_end_matches(['.', '=', '-']);
-            let kind = recognise(word);
-            if kind.is_some_and(|kind| kind != ForeignKind::ModelProvider || word.bytes().any(|byte| byte.is_ascii_digit())) {
-                return kind;
-            }
-        }
-        before = byte;
+pub fn in_texts(json: &RawJson) -> Option<ForeignKind> {
+    let bytes = json.as_bytes();
+    // Only these escapes can spell what a token begins with; without them a beginning stands in the bytes as it is.
+    let is_spelled = memchr::memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')));
+    let begins = |finder: &AhoCorasick| finder.is_match(bytes);
+    if !is_spelled && !BEGINNINGS.as_ref().is_none_or(begins) {
+        return None;
     }
-    None
+    json.find_text(within)
+}
+
+/// The first token of somebody else in a text. Only at the beginning of a word, so that `task-...` holds no `sk-...`; a word in
+/// the way of the common ones that never hold a digit is no secret key.
+fn within(text: &str) -> Option<ForeignKind> {
+    let finder = BEGINNINGS.as_ref()?;
+    // No beginning holds the boundary before another one, so that none hides behind one before it.
+    finder.find_iter(text).find_map(|found| {
+        let before = text.get(..found.start())?.bytes().next_back();
+        if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return None;
+        }
+        let rest = text.get(found.start()..)?;
+        let slash = if rest.starts_with("1//0") { "/" } else { "" };
+        let in_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=') || slash.contains(c);
+        let end = rest.find(|c| !in_token(c)).unwrap_or(rest.len());
+        let word = rest.get(..end)?.trim_end_matches(['.', '=', '-']);
+        recognise(word).filter(|kind| *kind != ForeignKind::ModelProvider || word.bytes().any(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// True for anything that carries one of our own prefixes, well-formed or not.
@@ -93,7 +117,7 @@ pub fn is_ours(text: &str) -> bool {
 /// Three dot-separated base64url parts (five for JWE) whose first is a JSON object (`eyJ`).
 fn is_jwt(text: &str) -> bool {
     let parts = text.split('.').count();
-    text.starts_with("eyJ")
+    text.starts_with(JWT)
         && (parts == 3 || parts == 5)
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'='))
 }

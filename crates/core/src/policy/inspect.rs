@@ -38,7 +38,7 @@ pub(super) fn inspect(checks: &Checks, call: &Call) -> Result<Vec<Flag>, (Why, F
     }
     if checks.foreign_tokens != Measure::Off
         && let Some(arguments) = call.arguments()
-        && let Some(kind) = arguments.find_text(foreign::within)
+        && let Some(kind) = foreign::in_texts(arguments)
     {
         let flag = Flag::foreign_token(kind);
         if checks.foreign_tokens == Measure::Refuse {

@@ -2,13 +2,16 @@
 //!
 //! One relay belongs to one call. What it gives passed the screen; what an upstream may not ask or say ends here.
 
+mod notices;
+mod questions;
+
 use super::Upstream;
 use super::back::Back;
 use super::fault::Fault;
 use crate::env::Env;
-use crate::live::{Question, Session};
+use crate::live::Session;
 use doorward_core::audit::outcome::Class;
-use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Refusal, Wire};
 use doorward_core::contract::{Measure, Promise};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::flag::{Flag, Half};
@@ -25,11 +28,12 @@ use doorward_core::secret::sha256;
 use doorward_core::session::Bound;
 use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
 use doorward_store::{NewTask, Store};
+use notices::Heard;
+use questions::Unasked;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// What the relays of a gateway share.
 #[derive(Debug)]
@@ -77,20 +81,24 @@ pub struct Relay {
     back: Back,
     /// Upstream task ids that the client may hear of under its own (subscriptions).
     tasks: HashMap<String, String>,
+    /// What the results of these tasks are held against (subscriptions), by upstream task id.
+    promises: HashMap<String, Promise>,
     /// Resources that the client may hear of (subscriptions).
     resources: Vec<String>,
     generation: Arc<AtomicU64>,
     heard: Heard,
     unasked: Unasked,
     promise: Option<Promise>,
+    /// The first result told of a task that is not of the approved form, until it is on the record.
+    told: Told,
 }
 
-/// Whether a question was refused in this call, for one record of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unasked {
-    No,
-    Now,
-    Told,
+/// Whether the result that a subscription tells of a task did not keep to what was approved.
+#[derive(Debug)]
+enum Told {
+    Nothing,
+    Now(Flag),
+    Recorded,
 }
 
 /// What becomes of a message.
@@ -119,15 +127,6 @@ pub struct Final {
     pub flag: Option<Flag>,
 }
 
-/// How much an upstream said lately.
-#[derive(Debug)]
-struct Heard {
-    since: Instant,
-    count: u32,
-}
-
-/// Notifications of one call that pass within a second (D17); more are dropped.
-const MOST_A_SECOND: u32 = 500;
 /// Life of a sealed state and of a sealed cursor (protocol 12).
 const STATE_LIFE: Duration = Duration::from_secs(600);
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
@@ -194,21 +193,14 @@ impl Relay {
             secret: None,
             back,
             tasks: HashMap::new(),
+            promises: HashMap::new(),
             resources: Vec::new(),
             generation: Arc::default(),
-            heard: Heard { since: Instant::now(), count: 0 },
+            heard: Heard::new(),
             unasked: Unasked::No,
             promise: None,
+            told: Told::Nothing,
         }
-    }
-
-    /// Whose call it is, the first time after a question was refused: one record for a call, however often a server asks.
-    pub fn refused_question(&mut self) -> Option<&Owner> {
-        if self.unasked != Unasked::Now {
-            return None;
-        }
-        self.unasked = Unasked::Told;
-        Some(&self.owner)
     }
 
     /// Comes from this server, whose lists are read again when it says that they changed.
@@ -244,6 +236,24 @@ impl Relay {
     pub fn about(mut self, tasks: HashMap<String, String>, resources: Vec<String>) -> Self {
         (self.tasks, self.resources) = (tasks, resources);
         self
+    }
+
+    /// The results of its tasks must keep to these, by upstream task id.
+    #[must_use]
+    pub fn telling(mut self, promises: HashMap<String, Promise>) -> Self {
+        self.promises = promises;
+        self
+    }
+
+    /// What a subscription told of a task and should not have, the first time: one record for a subscription.
+    pub fn told(&mut self) -> Option<(&Owner, Flag)> {
+        match std::mem::replace(&mut self.told, Told::Recorded) {
+            Told::Now(flag) => Some((&self.owner, flag)),
+            other => {
+                self.told = other;
+                None
+            }
+        }
     }
 
     /// The era of the client.
@@ -462,137 +472,6 @@ impl Relay {
         )))
     }
 
-    /// Every question is of a kind that the client declared.
-    fn declared(&self, requests: &RawJson) -> Result<(), Refusal> {
-        for (_, request) in requests.members().unwrap_or_default() {
-            let method = text(&request, "method").unwrap_or_default();
-            if !self.may_ask(&method, request.member("params").as_ref()) {
-                let capability = capability_of(&method);
-                let data = serde_json::json!({ "requiredCapabilities": { (capability): {} } });
-                let wire = Wire::Rpc { status: 400, code: MISSING_CAPABILITY, data: Some(data) };
-                let public = "The server asks for what this client did not declare or this gateway does not allow.";
-                return Err(Refusal::new(Station::Screen, "undeclared_question", Blame::Caller, wire, public));
-            }
-        }
-        Ok(())
-    }
-
-    fn may_ask(&self, method: &str, params: Option<&RawJson>) -> bool {
-        let Some(declared) = self.capabilities.member(capability_of(method)) else { return false };
-        match method {
-            "sampling/createMessage" | "roots/list" => true,
-            "elicitation/create" => {
-                let mode = params.and_then(|params| text(params, "mode"));
-                match mode.as_deref() {
-                    None | Some("form") => declared.member("form").is_some() || declared.member("url").is_none(),
-                    Some("url") => declared.member("url").is_some(),
-                    Some(_) => false,
-                }
-            }
-            _ => false,
-        }
-    }
-
-    /// A question of a legacy upstream goes to the client under an id of ours, once (protocol 12; SES-03).
-    async fn question(&mut self, upstream_id: &RpcId, method: String, params: Option<RawJson>) -> Result<Said, Fault> {
-        if method == "ping" {
-            self.back.answer(&upstream_id.to_raw(), "result", &RawJson::empty_object()).await?;
-            return Ok(Said::Nothing);
-        }
-        let session = self.session.clone().filter(|_| matches!(self.era, Era::Legacy(_)));
-        let Some(session) = session.filter(|_| self.may_ask(&method, params.as_ref())) else {
-            if self.unasked == Unasked::No {
-                self.unasked = Unasked::Now;
-            }
-            // Modern servers may not ask at all; others only what was declared (2025-11-25, client/elicitation).
-            let code =
-                if capability_of(&method) == "elicitation" && self.capabilities.member("elicitation").is_some() { -32602 } else { -32601 };
-            let mut refusal = ObjectWriter::with_capacity(96);
-            refusal.integer("code", code).text("message", "The client did not declare this.");
-            self.back.answer(&upstream_id.to_raw(), "error", &refusal.finish()).await?;
-            return Ok(Said::Nothing);
-        };
-        let Ok(random) = self.desk.env.bytes::<16>() else { return Ok(Said::Nothing) };
-        let id: Arc<str> = Arc::from(format!("q-{}", base64(&random)));
-        let event = encode::downstream(Some(&RawJson::string(&id)), &method, params.as_ref());
-        let asked = session.ask(id, Question { upstream_id: upstream_id.to_raw(), method });
-        match (asked, screen::apply(self.secret.as_deref(), self.desk.result_bytes, event)) {
-            (Ok(()), Ok(event)) => Ok(Said::Event(event)),
-            _ => {
-                let mut refusal = ObjectWriter::with_capacity(64);
-                refusal.integer("code", -32603).text("message", "The question was not passed on.");
-                self.back.answer(&upstream_id.to_raw(), "error", &refusal.finish()).await?;
-                Ok(Said::Nothing)
-            }
-        }
-    }
-
-    fn notification(&mut self, method: &str, params: Option<RawJson>) -> Said {
-        if method.ends_with("/list_changed") {
-            self.generation.fetch_add(1, Ordering::AcqRel);
-        }
-        if !self.heard.pass() {
-            return Said::Nothing;
-        }
-        let Some(params) = self.notice(method, params) else { return Said::Nothing };
-        let event = encode::downstream(None, method, params.as_ref());
-        screen::apply(self.secret.as_deref(), self.desk.result_bytes, event).map_or(Said::Nothing, Said::Event)
-    }
-
-    /// The params of a notification as the client may see them; `None` if it may not see it.
-    #[expect(clippy::option_option, reason = "outer: does it pass; inner: does it have params")]
-    fn notice(&self, method: &str, params: Option<RawJson>) -> Option<Option<RawJson>> {
-        let listens = self.method == Method::Listen;
-        match method {
-            "notifications/progress" => {
-                let params = params?;
-                let ours = params.member("progressToken").and_then(|token| token.as_integer()) == Some(self.upstream_id);
-                let token = self.progress.as_ref().filter(|_| ours)?.to_raw();
-                Some(Some(params.edited(|key, _| if key == "progressToken" { Edit::Replace(token.clone()) } else { Edit::Keep }, &[])))
-            }
-            "notifications/message" => {
-                let level = params.as_ref().and_then(|params| text(params, "level")).and_then(|level| LogLevel::parse(&level))?;
-                let wanted = match self.era {
-                    Era::Modern => self.level.is_some_and(|least| level >= least),
-                    Era::Legacy(_) => true,
-                };
-                wanted.then_some(params)
-            }
-            "notifications/cancelled" => None,
-            _ if self.era == Era::Modern && !listens => None,
-            "notifications/subscriptions/acknowledged"
-            | "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed"
-            | "notifications/elicitation/complete" => Some(params.map(|params| self.tagged(&params))),
-            "notifications/resources/updated" => {
-                let params = params?;
-                self.may_hear_of(&text(&params, "uri")?).then(|| Some(self.tagged(&params)))
-            }
-            "notifications/tasks" | "notifications/tasks/status" => {
-                let params = params?;
-                let known = text(&params, "taskId").and_then(|id| self.tasks.get(&id).cloned())?;
-                let mapped = params.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&known)) } else { Edit::Keep }, &[]);
-                Some(Some(self.tagged(&mapped)))
-            }
-            _ => None,
-        }
-    }
-
-    /// SES-12: a server does not tell of resources that policy left out of the subscription. A legacy session subscribes to
-    /// each by a call of its own.
-    fn may_hear_of(&self, uri: &str) -> bool {
-        self.era != Era::Modern || self.resources.iter().any(|subscribed| subscribed == uri)
-    }
-
-    /// `subscriptionId` is the client's own id of its listen request, its type kept.
-    fn tagged(&self, params: &RawJson) -> RawJson {
-        if self.era != Era::Modern {
-            return params.clone();
-        }
-        params.edited(|key, value| if key == "_meta" { Edit::Replace(self.meta(value)) } else { Edit::Keep }, &[])
-    }
-
     fn meta(&self, meta: &RawJson) -> RawJson {
         meta.edited(
             |key, value| match key {
@@ -663,25 +542,6 @@ impl Relay {
             Era::Modern => result.edited(|_, _| Edit::Keep, &[("resultType", RawJson::string("complete"))]),
             Era::Legacy(_) => result,
         }
-    }
-}
-
-impl Heard {
-    fn pass(&mut self) -> bool {
-        if self.since.elapsed() >= Duration::from_secs(1) {
-            *self = Self { since: Instant::now(), count: 0 };
-        }
-        self.count = self.count.saturating_add(1);
-        self.count <= MOST_A_SECOND
-    }
-}
-
-fn capability_of(method: &str) -> &'static str {
-    match method {
-        "sampling/createMessage" => "sampling",
-        "elicitation/create" => "elicitation",
-        "roots/list" => "roots",
-        _ => "",
     }
 }
 

@@ -182,7 +182,8 @@ impl Gateway {
             .of(upstream)
             .with_secret(outgoing.secret())
             .promising(walk.promise.take())
-            .about(topics.tasks, topics.resources);
+            .about(topics.tasks, topics.resources)
+            .telling(topics.promises);
         if let Some(session) = session {
             relay = relay.in_session(session);
         }

@@ -30,6 +30,12 @@ async fn upstream() -> Scripted {
                 "createdAt": "2026-11-27T00:00:00Z", "lastUpdatedAt": "2026-11-27T00:00:00Z", "ttlMs": null,
                 "result": { "content": [], "structuredContent": { "n": "seven" } } })
             }
+            "subscriptions/listen" => {
+                let news = json!({ "taskId": "up-1", "status": "completed", "result": { "structuredContent": { "n": "seven" } } });
+                let news = json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": news });
+                let known = json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": {} });
+                return events(&[known, news.clone(), news]);
+            }
             "tasks/result" => message["result"] = json!({ "content": [], "structuredContent": { "n": "seven" } }),
             _ => {}
         }
@@ -258,6 +264,14 @@ async fn rpc_08_a_task_does_not_give_what_its_tool_may_not() {
         let got = house.ask(ask("tasks/get", json!({ "taskId": task }))).await;
         assert_eq!(got.code(), (200, if name == "hard" { -32603 } else { 0 }), "{}", got.text());
         check_task(&house, name);
+        let listen = ask("subscriptions/listen", json!({ "notifications": { "taskIds": [task] } }));
+        let told = house.flow(listen).await.rest().await;
+        assert!(told.contains("notifications/subscriptions/acknowledged"), "{told}");
+        let times = if name == "hard" { 0 } else { 2 };
+        assert_eq!(told.matches("notifications/tasks").count(), times, "{told}");
+        let events = house.recorded("event", "result_misfit");
+        let of_it: Vec<_> = events.iter().filter(|event| event["server"] == name).collect();
+        assert_eq!((of_it.len(), of_it[0]["cause"].as_str()), (1, Some("/n (type)")), "one record, however often it is told");
 
         let give = json!({ "task": { "taskId": "up-1", "status": "working", "createdAt": "2026-11-27T00:00:00Z", "ttl": null } });
         let params = json!({ "name": "giving", "arguments": { "give": give }, "task": {} });

@@ -287,6 +287,7 @@ fn pull(state: &State, change: Change, luggage: &Luggage, tools: &mut Vec<Value>
         Change::Schema => {
             ("inputSchema", json!({ "type": "object", "properties": { "text": { "type": "string" }, "password": { "type": "string" } } }))
         }
+        Change::AwaySchema => ("inputSchema", json!({ "$ref": "https://schemas.example/echo.json" })),
         Change::Annotations => ("annotations", json!({ "readOnlyHint": false, "destructiveHint": true })),
         Change::Title => ("title", "Echo (trusted)".into()),
         Change::OutputSchema => ("outputSchema", json!({ "type": "object" })),

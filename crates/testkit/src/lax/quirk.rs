@@ -81,6 +81,8 @@ pub enum Change {
     Annotations,
     /// The title.
     Title,
+    /// The input schema, to one that stands somewhere else.
+    AwaySchema,
     /// The output schema.
     OutputSchema,
     /// The header that mirrors an argument.
@@ -206,6 +208,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("schema", Change::Schema),
     ("annotations", Change::Annotations),
     ("title", Change::Title),
+    ("away-schema", Change::AwaySchema),
     ("output-schema", Change::OutputSchema),
     ("header", Change::Header),
     ("adds", Change::Adds),

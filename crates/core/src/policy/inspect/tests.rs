@@ -72,3 +72,44 @@ fn pt_02_a_token_of_another_provider_is_found_wherever_it_stands_in_the_argument
     let plain = call(&json!({ "text": "a plain text", "key": "dwk_abc" }));
     assert!(inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse }, &plain).expect("plain").is_empty());
 }
+
+/// Nanoseconds of one asking, the best of several rounds.
+fn nanoseconds(rounds: u32, asked: impl Fn()) -> u128 {
+    let round = || {
+        let begun = std::time::Instant::now();
+        (0..rounds).for_each(|_| asked());
+        begun.elapsed().as_nanos() / u128::from(rounds)
+    };
+    (0..5).map(|_| round()).min().unwrap_or_default()
+}
+
+#[test]
+#[ignore = "a measurement, not a test"]
+#[expect(clippy::print_stdout, reason = "it measures time for a person to read")]
+fn measure() {
+    let definition = json!({ "inputSchema": { "type": "object", "required": ["owner", "repo", "title"], "additionalProperties": false, "properties": {
+        "owner": { "type": "string", "minLength": 1 }, "repo": { "type": "string", "pattern": "^[A-Za-z0-9._-]+$" }, "title": { "type": "string", "maxLength": 200 },
+        "body": { "type": "string" }, "labels": { "type": "array", "items": { "type": "string" } }, "milestone": { "type": "integer", "minimum": 1 },
+        "state": { "enum": ["open", "closed"] }, "assignees": { "type": "array", "items": { "type": "string" }, "maxItems": 10 } } } });
+    let arguments = json!({ "owner": "acme", "repo": "widgets", "title": "The door does not close", "body": "It sticks. ".repeat(35),
+        "labels": ["bug", "door"], "milestone": 7, "state": "open", "assignees": ["alice"] });
+    let open = json!({ "inputSchema": { "type": "object" } });
+    let large = json!({ "owner": "acme", "repo": "widgets", "title": "t", "body": "It sticks. ".repeat(95_000) });
+    let compiled = nanoseconds(100, || drop(std::hint::black_box(Contract::of(&RawJson::of(&definition)))));
+    println!("compile: {compiled} ns");
+    for (what, arguments, rounds) in [("typical", &arguments, 10_000), ("1 MiB", &large, 20)] {
+        let call = call(arguments);
+        let bytes = RawJson::of(arguments).as_bytes().len();
+        for (name, definition, schemas, tokens) in [
+            ("off", &definition, Measure::Off, Measure::Off),
+            ("schema that says nothing", &open, Measure::Flag, Measure::Off),
+            ("schema", &definition, Measure::Flag, Measure::Off),
+            ("tokens", &definition, Measure::Off, Measure::Flag),
+            ("both", &definition, Measure::Flag, Measure::Flag),
+        ] {
+            let checks = checks(definition, schemas, tokens);
+            let took = nanoseconds(rounds, || drop(std::hint::black_box(inspect(&checks, &call))));
+            println!("{what}, {bytes} bytes, {name}: {took} ns");
+        }
+    }
+}
