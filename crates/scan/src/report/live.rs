@@ -7,7 +7,6 @@ use crate::finding::Finding;
 use crate::inert::inert;
 use crate::rules::Rule;
 use crate::secrets::covered;
-use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 /// What no probe can tell.
@@ -31,7 +30,7 @@ pub struct Live {
     /// What could not be asked, or not to the end.
     pub notes: Vec<Note>,
     /// What no report may show: the credentials that were used, and session ids that were seen.
-    pub hidden: BTreeSet<Zeroizing<String>>,
+    pub hidden: Vec<Zeroizing<String>>,
 }
 
 /// A server that was asked.
