@@ -182,6 +182,15 @@ impl Visit {
         }
     }
 
+    /// The identity that is let in, of a server with sessions.
+    ///
+    /// # Errors
+    /// [`Stop::Untried`] where nobody is, or there are none.
+    pub(crate) fn with_sessions(&self) -> Result<Option<&Key>, Stop> {
+        let key = self.identity()?;
+        if self.seen()?.legacy == Does::Yes { Ok(key) } else { Err(Stop::Untried("the server has no sessions")) }
+    }
+
     /// Opens a session of the older era, and says so to the server.
     pub(crate) async fn open(&self, key: Option<&Key>) -> Result<Session, Stop> {
         let session = self.start(key).await?;

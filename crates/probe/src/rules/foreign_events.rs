@@ -20,10 +20,7 @@ pub(super) static RULE: LiveRule = LiveRule {
 };
 
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
-    if visit.seen()?.legacy == Does::No {
-        return Err(Stop::Untried("the server has no sessions"));
-    }
-    let own = visit.identity()?;
+    let own = visit.with_sessions()?;
     let session = visit.open(own).await?;
     // The id of the request comes back in the event, so that a replay is known by it.
     let mark = format!("dw-{}", visit.word("event"));
@@ -42,7 +39,11 @@ async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
     let elsewhere = visit.open(other).await?;
     if replays(visit, other, elsewhere.id.as_deref(), first, &mark).await? == Does::Yes {
         found.push(visit.finding(&RULE.rule, Confidence::High, who, "events of the first session were replayed"));
-    } else if second.is_some() && replays(visit, second, session.id.as_deref(), first, &mark).await? == Does::Yes {
+    } else if second.is_some()
+        // Where the session itself is shared, that is what is wrong (DW107).
+        && visit.list(second, session.id.as_deref()).await?.result().is_none()
+        && replays(visit, second, session.id.as_deref(), first, &mark).await? == Does::Yes
+    {
         let evidence = "events of the first session were replayed to its id alone";
         found.push(visit.finding(&RULE.rule, Confidence::High, "the second credential", evidence));
     }

@@ -3,7 +3,7 @@
 use super::{LiveRule, Look};
 use crate::chance::{LEAST, flaw};
 use crate::door::Stop;
-use crate::visit::{Does, Visit};
+use crate::visit::Visit;
 use doorward_scan::{Confidence, Finding, Rule, Severity};
 
 pub(super) static RULE: LiveRule = LiveRule {
@@ -21,10 +21,7 @@ pub(super) static RULE: LiveRule = LiveRule {
 const REFUSED: usize = 3;
 
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
-    if visit.seen()?.legacy == Does::No {
-        return Err(Stop::Untried("the server has no sessions"));
-    }
-    let key = visit.identity()?;
+    let key = visit.with_sessions()?;
     let mut ids = Vec::new();
     let mut refused = 0;
     for _ in 0..visit.door.limits().samples {

@@ -19,10 +19,10 @@ pub(super) static RULE: LiveRule = LiveRule {
 };
 
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
+    let key = visit.identity()?;
     if visit.seen()?.modern == Does::No {
         return Err(Stop::Untried("the server does not speak 2026-07-28"));
     }
-    let key = visit.identity()?;
     let ask = |id: &str| Ask::modern(visit.url.clone(), id, "tools/list", json!({})).by(key);
     if visit.send(ask(&visit.id())).await?.result().is_none() {
         return Err(Stop::Untried("the server does not list its tools"));

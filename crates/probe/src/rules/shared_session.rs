@@ -17,14 +17,10 @@ pub(super) static RULE: LiveRule = LiveRule {
 };
 
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
-    let known = visit.seen()?;
-    if known.legacy == Does::No {
-        return Err(Stop::Untried("the server has no sessions"));
-    }
-    if known.access == Access::Open {
+    let own = visit.with_sessions()?;
+    if visit.seen()?.access == Access::Open {
         return Err(Stop::Untried("the server tells no identities apart"));
     }
-    let own = visit.identity()?;
     let session = visit.open(own).await?;
     let Some(id) = session.id.clone() else { return Err(Stop::Untried("the server gives no session ids")) };
     let mut found = Vec::new();

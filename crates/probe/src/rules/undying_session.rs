@@ -17,10 +17,7 @@ pub(super) static RULE: LiveRule = LiveRule {
 };
 
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
-    if visit.seen()?.legacy == Does::No {
-        return Err(Stop::Untried("the server has no sessions"));
-    }
-    let key = visit.identity()?;
+    let key = visit.with_sessions()?;
     let session = visit.open(key).await?;
     let Some(id) = session.id.clone() else { return Err(Stop::Untried("the server gives no session ids")) };
     let takes_any = visit.takes_any_session(key).await?;
