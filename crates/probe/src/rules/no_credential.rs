@@ -21,6 +21,7 @@ async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
     if known.access != Access::Open {
         return Ok(Vec::new());
     }
-    let evidence = format!("tools/list was answered without a credential: {} tools", known.tools.len());
+    let plural = if known.tools.len() == 1 { "" } else { "s" };
+    let evidence = format!("tools/list was answered without a credential: {} tool{plural}", known.tools.len());
     Ok(vec![visit.finding(&RULE.rule, Confidence::High, "no credential", evidence)])
 }

@@ -69,9 +69,8 @@ fn plain(text: &str) -> String {
     while let Some((front, back)) = rest.split_once("127.0.0.1:") {
         out.push_str(front);
         out.push_str("127.0.0.1:");
-        let digits = back.len() - back.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         out.push_str(if back.starts_with("33418") { "33418" } else { "PORT" });
-        rest = &back[digits..];
+        rest = back.trim_start_matches(|c: char| c.is_ascii_digit());
     }
     out + rest
 }

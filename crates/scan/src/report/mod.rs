@@ -125,6 +125,11 @@ impl Report {
         self.problems.iter().filter(|problem| !matches!(problem.id, "no-servers" | "not-there" | "not-tried")).count()
     }
 
+    /// How many of them stand for something that was to be looked at; what a rule was not given is nothing of that kind.
+    fn hidden(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.id != "not-tried").count()
+    }
+
     /// How many findings are as bad as this or worse.
     #[must_use]
     pub fn at_least(&self, severity: Severity) -> usize {

@@ -64,7 +64,7 @@ impl Report {
         let _ = writeln!(out, " {}{left_out}", self.tally());
         if self.looked() != Looked::Nowhere {
             let grade = self.grade();
-            let incomplete = if self.problems.is_empty() { "" } else { "; not everything could be read" };
+            let incomplete = if self.hidden() == 0 { "" } else { "; not everything could be read" };
             let _ = writeln!(out, " grade {}: {}{incomplete}", grade.letter(), grade.meaning());
         }
         let _ = writeln!(out, "\n not covered");
