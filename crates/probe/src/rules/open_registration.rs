@@ -1,6 +1,7 @@
 //! DW105: a client registers with an address that is not its own, or an answer goes where nobody registered.
 
 use super::{LiveRule, Look};
+use crate::ask::Reply;
 use crate::door::Stop;
 use crate::registration::{Challenge, STRANGER, authorize, leads_to, register};
 use crate::visit::Visit;
@@ -18,13 +19,15 @@ pub(super) static RULE: LiveRule = LiveRule {
 };
 
 /// Redirect URIs that no server should take; the last is what hosted clients have, so that consent is all that is left.
-const REDIRECTS: [(&str, &str, Confidence); 5] = [
+const REDIRECTS: [(&str, &str, Confidence); 4] = [
     ("http://attacker.example/callback", "plain HTTP to another computer", Confidence::High),
     ("javascript:alert(1)//callback", "a scheme that runs as a script", Confidence::High),
     ("data:text/html,callback", "a scheme that is a page of its own", Confidence::High),
-    ("https://*.attacker.example/callback", "a wildcard", Confidence::Medium),
     ("https://attacker.example/callback", "any address over https", Confidence::Low),
 ];
+/// A pattern, an address that it means, and one that it does not.
+const WILDCARD: [&str; 3] =
+    ["https://*.attacker.example/callback", "https://x.attacker.example/callback", "https://attacker.test/callback"];
 /// Addresses that look like the registered one, and lead to somebody else.
 const TRICKS: [(&str, &str); 4] = [
     ("http://attacker.example/callback", "another address"),
@@ -45,6 +48,9 @@ async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
             found.push(visit.finding(&RULE.rule, sure, "registration endpoint", evidence));
         }
     }
+    if let Some(evidence) = wildcard(visit).await? {
+        found.push(visit.finding(&RULE.rule, Confidence::High, "authorization endpoint", evidence));
+    }
     let Some(client) = visit.client().await? else { return Ok(found) };
     for (redirect, what) in TRICKS {
         let Some(reply) = authorize(visit, client, redirect, Challenge::S256).await? else { break };
@@ -55,4 +61,15 @@ async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
         }
     }
     Ok(found)
+}
+
+/// Whether a registered pattern counts as one: what it means is judged otherwise than what it does not mean. One that is only kept,
+/// and then compared like any other text, harms nobody.
+async fn wildcard(visit: &Visit) -> Result<Option<String>, Stop> {
+    let [pattern, inside, outside] = WILDCARD;
+    let Some(client) = register(visit, pattern).await? else { return Ok(None) };
+    let (inside, outside) =
+        (authorize(visit, &client, inside, Challenge::S256).await?, authorize(visit, &client, outside, Challenge::S256).await?);
+    let taken = |reply: &Option<Reply>| reply.as_ref().and_then(|reply| reply.status).is_some_and(|status| status.as_u16() < 400);
+    Ok((taken(&inside) && !taken(&outside)).then(|| format!("a wildcard in a redirect URI counts: {pattern}")))
 }

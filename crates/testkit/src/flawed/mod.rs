@@ -62,6 +62,8 @@ pub enum Flaw {
     OpenRegistration,
     /// A redirect URI counts if the registered host stands in it.
     LooseRedirect,
+    /// A wildcard in a redirect URI is registered, and counts as one.
+    WildcardRedirect,
     /// A new client is sent on to a third party.
     NoConsent,
     /// The scope that means everything.
@@ -188,7 +190,7 @@ async fn answer(State(shop): State<Arc<Shop>>, request: Request) -> Response {
 
 impl Flaw {
     /// Every one.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::NoCredential,
         Self::AnyToken,
         Self::UncheckedJwt,
@@ -204,6 +206,7 @@ impl Flaw {
         Self::NoIss,
         Self::OpenRegistration,
         Self::LooseRedirect,
+        Self::WildcardRedirect,
         Self::NoConsent,
         Self::WildcardScope,
         Self::ManyScopes,

@@ -68,7 +68,8 @@ fn register(shop: &Shop, wish: &Value) -> Response {
         .map(|uris| uris.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
     let loopback = |uri: &String| uri.starts_with("http://127.0.0.1:") && !uri.contains('@');
-    if wanted.is_empty() || !(wanted.iter().all(loopback) || shop.is(Flaw::OpenRegistration)) {
+    let pattern = |uri: &String| uri.contains("://*.") && shop.is(Flaw::WildcardRedirect);
+    if wanted.is_empty() || !(wanted.iter().all(|uri| loopback(uri) || pattern(uri)) || shop.is(Flaw::OpenRegistration)) {
         return json(StatusCode::BAD_REQUEST, &json!({"error": "invalid_redirect_uri"}));
     }
     let mut memory = shop.memory();
@@ -99,7 +100,11 @@ fn authorize(shop: &Shop, parts: &Parts) -> Response {
     let (client, redirect) = (text("client_id"), text("redirect_uri"));
     let registered = shop.memory().clients.get(client).cloned().unwrap_or_default();
     let loose = shop.is(Flaw::LooseRedirect) && redirect.contains("127.0.0.1:33418");
-    if !registered.iter().any(|known| known == redirect) && !loose {
+    let means = |known: &String| {
+        let rest = known.split_once("://*.").filter(|_| shop.is(Flaw::WildcardRedirect)).map(|(_, rest)| rest);
+        rest.is_some_and(|rest| redirect.ends_with(rest))
+    };
+    if !registered.iter().any(|known| known == redirect || means(known)) && !loose {
         return json(StatusCode::BAD_REQUEST, &json!({"error": "invalid_request"}));
     }
     let to =
