@@ -1,7 +1,7 @@
 //! `doorward scan --probe` as a program: Doorward itself is clean, a flawed server is found out, nothing is asked without a yes,
 //! and no credential is shown.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot set its stage has failed")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot set its stage has failed")]
 
 #[expect(dead_code, reason = "not everything is needed here")]
 #[path = "it/house.rs"]

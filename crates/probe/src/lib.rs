@@ -25,15 +25,16 @@ pub use rules::RULES;
 
 use ask::Key;
 use door::{Door, Stop, trust};
+use doorward_core::network::Network;
 use doorward_core::secret::Secret;
 use doorward_scan::{Asked, Finding, Live};
 use fence::Fence;
 use rules::Look;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use upstream::Upstream;
-use url::Url;
+use url::{Host, Url};
 use visit::{Keys, Visit};
 
 /// What a probe may cost, for each server.
@@ -58,14 +59,8 @@ pub struct Limits {
 /// What to ask, and with what.
 #[derive(Debug)]
 pub struct Request {
-    /// The endpoints of servers.
-    pub urls: Vec<Url>,
-    /// A credential that the servers accept.
-    pub own: Option<Secret<String>>,
-    /// A credential of somebody else that they accept.
-    pub second: Option<Secret<String>>,
-    /// A credential that was made for another server, so that they should refuse it.
-    pub foreign: Option<Secret<String>>,
+    /// The servers, each with its own credentials: one never sees those of another.
+    pub servers: Vec<Server>,
     /// Hosts outside the domain of a server that may be asked if it names them.
     pub allowed: Vec<String>,
     /// Where to listen as the upstream of the servers, to see which tokens they pass on.
@@ -80,6 +75,19 @@ pub struct Request {
     pub seed: [u8; 32],
 }
 
+/// A server to ask.
+#[derive(Debug)]
+pub struct Server {
+    /// Its endpoint.
+    pub url: Url,
+    /// A credential that it accepts.
+    pub own: Option<Secret<String>>,
+    /// A credential of somebody else that it accepts.
+    pub second: Option<Secret<String>>,
+    /// A credential that was made for another server, so that it should refuse it. It sees it all the same.
+    pub foreign: Option<Secret<String>>,
+}
+
 /// Why nothing was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
@@ -89,6 +97,9 @@ pub enum BadRequest {
     /// A credential that no header can hold.
     #[error("a credential holds characters that no credential has, or is empty")]
     Credential,
+    /// A credential would go over the network in clear text.
+    #[error("a credential would go to {0} without TLS")]
+    Plain(String),
     /// The authorities are none.
     #[error("no certificate authority was found in what was given")]
     Authorities,
@@ -121,13 +132,18 @@ impl Default for Limits {
 pub async fn probe(request: &Request) -> Result<Live, BadRequest> {
     let tls = trust(&request.extra_ca).ok_or(BadRequest::Authorities)?;
     let mut visits = Vec::new();
-    for url in &request.urls {
+    for server in &request.servers {
+        let url = &server.url;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !url.username().is_empty() || url.password().is_some() {
             return Err(BadRequest::Url(shown(url)));
         }
+        let bearing = [&server.own, &server.second, &server.foreign].into_iter().any(Option::is_some);
+        if bearing && url.scheme() == "http" && !is_here(url) {
+            return Err(BadRequest::Plain(shown(url)));
+        }
         let key =
             |secret: &Option<Secret<String>>| secret.as_ref().map(|secret| Key::new(secret).ok_or(BadRequest::Credential)).transpose();
-        let keys = Keys { own: key(&request.own)?, second: key(&request.second)?, foreign: key(&request.foreign)? };
+        let keys = Keys { own: key(&server.own)?, second: key(&server.second)?, foreign: key(&server.foreign)? };
         visits.push((url, keys));
     }
     let upstream = match request.upstream {
@@ -191,6 +207,16 @@ async fn one(visit: &Visit) -> Vec<Finding> {
     // A limit that is reached while cleaning up changes nothing that was found.
     let _cleaned = visit.leave().await;
     findings
+}
+
+/// Whether an address is on this computer, as far as it tells by itself.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => Network::of(IpAddr::V4(ip)) == Network::Loopback,
+        Some(Host::Ipv6(ip)) => Network::of(IpAddr::V6(ip)) == Network::Loopback,
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
 }
 
 fn shown(url: &Url) -> String {

@@ -49,6 +49,8 @@ pub(crate) struct Keys {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) access: Access,
+    /// Whether the given credential is accepted.
+    pub(crate) own: Does,
     /// Revisions with sessions.
     pub(crate) legacy: Does,
     /// The revision of 2026-07-28.
@@ -175,9 +177,9 @@ impl Visit {
     /// # Errors
     /// [`Stop::Untried`] where nobody is.
     pub(crate) fn identity(&self) -> Result<Option<&Key>, Stop> {
-        match self.seen()?.access {
-            Access::Open => Ok(self.keys.own.as_ref()),
-            Access::Keyed => Ok(self.keys.own.as_ref()),
+        let known = self.seen()?;
+        match known.access {
+            Access::Open | Access::Keyed => Ok(self.keys.own.as_ref().filter(|_| known.own == Does::Yes)),
             Access::Locked => Err(Stop::Untried("it wants a credential that the server accepts: --probe-token")),
         }
     }
@@ -322,6 +324,7 @@ impl Visit {
         let instructions = first.iter().filter_map(|reply| reply.result()?.get("instructions")?.as_str().map(str::to_owned)).collect();
         let mut known = Known {
             access,
+            own: does(keyed),
             legacy: does(legacy),
             modern: does(modern),
             refusal,
@@ -331,15 +334,15 @@ impl Visit {
             instructions,
         };
         if access != Access::Locked {
-            known.tools = self.tools(known.legacy).await?;
-            known.again = self.tools(known.legacy).await?;
+            let key = self.keys.own.as_ref().filter(|_| keyed);
+            known.tools = self.tools(key, known.legacy).await?;
+            known.again = self.tools(key, known.legacy).await?;
         }
         drop(self.known.set(known));
         Ok(())
     }
 
-    async fn tools(&self, legacy: Does) -> Result<Vec<Value>, Stop> {
-        let key = self.keys.own.as_ref();
+    async fn tools(&self, key: Option<&Key>, legacy: Does) -> Result<Vec<Value>, Stop> {
         let session = if legacy == Does::Yes { Some(self.open(key).await?) } else { None };
         let mut tools = Vec::new();
         let mut cursor: Option<Value> = None;

@@ -3,12 +3,10 @@
 use super::{LiveRule, Look};
 use crate::door::{Stop, Trouble};
 use crate::hello::Old;
+use crate::is_here;
 use crate::visit::Visit;
-use doorward_core::network::Network;
 use doorward_core::secret::sha256;
 use doorward_scan::{Confidence, Finding, Rule, Severity};
-use std::net::IpAddr;
-use url::Host;
 
 pub(super) static RULE: LiveRule = LiveRule {
     rule: Rule::live(
@@ -24,13 +22,11 @@ pub(super) static RULE: LiveRule = LiveRule {
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
     let one = |sure, evidence: &str| Ok(vec![visit.finding(&RULE.rule, sure, "connection", evidence)]);
     if visit.url.scheme() != "https" {
-        let here = match visit.url.host() {
-            Some(Host::Ipv4(ip)) => Network::of(IpAddr::V4(ip)) == Network::Loopback,
-            Some(Host::Ipv6(ip)) => Network::of(IpAddr::V6(ip)) == Network::Loopback,
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            None => false,
+        return if is_here(&visit.url) {
+            Err(Stop::Untried("the server is on this computer, without TLS"))
+        } else {
+            one(Confidence::High, "plain HTTP")
         };
-        return if here { Err(Stop::Untried("the server is on this computer, without TLS")) } else { one(Confidence::High, "plain HTTP") };
     }
     match visit.trouble() {
         Some(Trouble::Certificate) => return one(Confidence::High, "the certificate is not to be believed; nothing was sent"),

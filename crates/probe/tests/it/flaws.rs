@@ -1,6 +1,6 @@
 //! Each flaw is found, by its rule and no other; a right server is clean, and nothing is left behind on either.
 
-use crate::{all_forms, found, ids, plain, report, request};
+use crate::{all_forms, bare, found, ids, plain, report, request};
 use doorward_scan::{Color, Grade};
 use doorward_testkit::flawed::{Flaw, serve};
 use serde_json::Value;
@@ -49,11 +49,10 @@ async fn scn_01_every_flaw_is_found_by_its_rule_and_no_other() {
     for flaw in Flaw::ALL {
         let upstream = (flaw == Flaw::Passthrough).then(free);
         let server = serve(Some(flaw), upstream).await.expect("a server");
-        let mut request = request(&[server.url()]);
+        let beside = (flaw == Flaw::Shadowing).then(|| right.url());
+        let urls: Vec<String> = std::iter::once(server.url()).chain(beside).collect();
+        let mut request = request(&urls);
         request.upstream = upstream;
-        if flaw == Flaw::Shadowing {
-            request.urls.push(right.url().parse().expect("an address"));
-        }
         let report = report(&request).await;
         all_forms(&report);
         if ids(&report) != due(flaw) {
@@ -93,9 +92,7 @@ async fn scn_01_a_right_server_is_clean_and_nothing_is_left_there() {
 #[tokio::test]
 async fn scn_01_who_has_no_credential_is_told_what_was_not_tried() {
     let server = serve(None, None).await.expect("a server");
-    let mut request = request(&[server.url()]);
-    (request.own, request.second, request.foreign) = (None, None, None);
-    let report = report(&request).await;
+    let report = report(&bare(&[server.url()])).await;
     assert_eq!(found(&report), Vec::<String>::new());
     let text = report.text(200, Color::Plain);
     assert!(text.contains("DW106: it wants a credential that the server accepts: --probe-token"), "{text}");

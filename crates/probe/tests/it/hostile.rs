@@ -6,10 +6,23 @@ use doorward_scan::Color;
 use doorward_testkit::flawed::hostile::{Hostility, serve};
 use std::time::Duration;
 
-/// Time is that of the runtime, which passes when everybody waits; so nothing is slow here but what is meant to be.
-#[tokio::test(start_paused = true)]
+/// Those that let their askers wait.
+const SLOW: [Hostility; 2] = [Hostility::Drip, Hostility::Silence];
+
+#[tokio::test]
 async fn scn_02_no_server_harms_who_asks_it() {
-    for hostility in Hostility::ALL {
+    let fast: Vec<Hostility> = Hostility::ALL.into_iter().filter(|hostility| !SLOW.contains(hostility)).collect();
+    each(&fast).await;
+}
+
+/// Time is that of the runtime, which passes when everybody waits.
+#[tokio::test(start_paused = true)]
+async fn scn_02_no_server_lets_who_asks_it_wait_for_long() {
+    each(&SLOW).await;
+}
+
+async fn each(hostilities: &[Hostility]) {
+    for hostility in hostilities.iter().copied() {
         let server = serve(hostility).await.expect("a server");
         let mut request = request(&[server.url()]);
         request.limits = Limits { bytes: 64 * 1024, all_bytes: 4 << 20, samples: 16, ..Limits::default() };

@@ -7,7 +7,7 @@ mod house;
 mod tls;
 
 use doorward_core::secret::Secret;
-use doorward_probe::{Limits, Request, probe};
+use doorward_probe::{Limits, Request, Server, probe};
 use doorward_scan::{Color, Report};
 use doorward_testkit::flawed::{FOREIGN, LEAKED, OWN, SECOND};
 use serde_json::Value;
@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 
 /// A request about these servers, with all three credentials.
 fn request(urls: &[String]) -> Request {
-    let token = |text: &str| Some(Secret::new(text.to_owned()));
+    let server = |url: &String| {
+        let token = |text: &str| Some(Secret::new(text.to_owned()));
+        Server { url: url.parse().expect("an address"), own: token(OWN), second: token(SECOND), foreign: token(FOREIGN) }
+    };
     Request {
-        urls: urls.iter().map(|url| url.parse().expect("an address")).collect(),
-        own: token(OWN),
-        second: token(SECOND),
-        foreign: token(FOREIGN),
+        servers: urls.iter().map(server).collect(),
         allowed: Vec::new(),
         upstream: None,
         extra_ca: Vec::new(),
@@ -28,6 +28,15 @@ fn request(urls: &[String]) -> Request {
         limits: Limits { samples: 24, ..Limits::default() },
         seed: [7; 32],
     }
+}
+
+/// The same without credentials.
+fn bare(urls: &[String]) -> Request {
+    let mut request = request(urls);
+    for server in &mut request.servers {
+        (server.own, server.second, server.foreign) = (None, None, None);
+    }
+    request
 }
 
 async fn report(request: &Request) -> Report {

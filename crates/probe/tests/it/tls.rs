@@ -1,6 +1,7 @@
 //! TLS: what is wrong with it is found, nothing is sent where a certificate is not to be believed, and a right one is clean.
 
-use crate::{found, ids, report, request};
+use crate::{bare, found, ids, report, request};
+use doorward_probe::BadRequest;
 use doorward_scan::{Color, Report};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,8 +54,7 @@ fn certificate() -> (rcgen::KeyPair, rcgen::Certificate) {
 }
 
 async fn asked(address: SocketAddr, authority: &str) -> Report {
-    let mut request = request(&[format!("https://mcp.test:{}/mcp", address.port())]);
-    (request.own, request.second, request.foreign) = (None, None, None);
+    let mut request = bare(&[format!("https://mcp.test:{}/mcp", address.port())]);
     request.pins.insert("mcp.test".to_owned(), address);
     request.extra_ca = authority.as_bytes().to_vec();
     report(&request).await
@@ -83,7 +83,10 @@ async fn scn_01_what_speaks_no_tls_and_what_has_none_is_found() {
     let plain = doorward_testkit::flawed::serve(None, None).await.expect("a server");
     let report = asked(plain.address, "").await;
     assert_eq!(found(&report), ["DW113 medium connection: no handshake of TLS 1.2 or 1.3 was possible; nothing was sent"]);
-    let mut request = request(&[format!("http://mcp.test:{}/mcp", plain.address.port())]);
+    let urls = [format!("http://mcp.test:{}/mcp", plain.address.port())];
+    let refused = doorward_probe::probe(&request(&urls)).await;
+    assert_eq!(refused.err(), Some(BadRequest::Plain("http://mcp.test".to_owned())), "no credential goes over the network in clear text");
+    let mut request = bare(&urls);
     request.pins.insert("mcp.test".to_owned(), plain.address);
     let report = crate::report(&request).await;
     assert!(found(&report).contains(&"DW113 high connection: plain HTTP".to_owned()), "{:?}", found(&report));

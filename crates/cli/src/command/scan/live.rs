@@ -11,7 +11,7 @@ use doorward_core::secret::Secret;
 use doorward_gateway::env::Env;
 use doorward_gateway::sources::env::Variables;
 use doorward_gateway::sources::{Reference, Sources};
-use doorward_probe::{Limits, Request, probe};
+use doorward_probe::{Limits, Request, Server, probe};
 use doorward_scan::Live;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,15 +28,16 @@ pub struct Probing {
     /// Ask without a question beforehand
     #[arg(long, requires = "probe")]
     pub yes_probe: bool,
-    /// A credential that the server accepts: env:NAME or file:/PATH, never the credential itself
+    /// A credential that the server accepts: env:NAME or file:/PATH, never the credential itself; with several servers one for each,
+    /// in their order, or none
     #[arg(long, value_name = "REFERENCE", requires = "probe")]
-    pub probe_token: Option<String>,
+    pub probe_token: Vec<String>,
     /// One of somebody else, to see whether sessions are kept apart
     #[arg(long, value_name = "REFERENCE", requires = "probe_token")]
-    pub probe_second_token: Option<String>,
-    /// One that was made for another server, to see whether it is refused
+    pub probe_second_token: Vec<String>,
+    /// One that was made for another server, to see whether it is refused; the server sees it
     #[arg(long, value_name = "REFERENCE", requires = "probe")]
-    pub probe_foreign_token: Option<String>,
+    pub probe_foreign_token: Vec<String>,
     /// A host outside the domain of the server that may be asked if the server names it; may be repeated
     #[arg(long, value_name = "HOST", requires = "probe")]
     pub probe_allow: Vec<String>,
@@ -70,19 +71,21 @@ impl Probing {
     }
 
     fn request(&self) -> Result<Request, Failure> {
-        let urls = self.probe.iter().map(|text| address(text)).collect::<Result<_, Failure>>()?;
+        let urls = self.probe.iter().map(|text| address(text)).collect::<Result<Vec<_>, Failure>>()?;
         let sources = Sources::new(Variables::new(std::env::vars_os()));
-        let read = |reference: &Option<String>, option| reference.as_deref().map(|text| credential(text, option, &sources)).transpose();
+        let read = |references: &[String], option| credentials(references, option, urls.len(), &sources);
+        let own = read(&self.probe_token, "--probe-token")?;
+        let second = read(&self.probe_second_token, "--probe-second-token")?;
+        let foreign = read(&self.probe_foreign_token, "--probe-foreign-token")?;
+        let keys = own.into_iter().zip(second).zip(foreign);
+        let servers = urls.into_iter().zip(keys).map(|(url, ((own, second), foreign))| Server { url, own, second, foreign }).collect();
         let extra_ca = self.probe_ca.as_ref().map(std::fs::read).transpose().map_err(|error| {
             Failure::new(Exit::Configuration, "scan.ca", "the certificate authorities cannot be read", "--probe-ca FILE, in PEM")
                 .because(crate::settings::reason(&error))
         })?;
         let none = |cause| Failure::new(Exit::Internal, "scan.random", "there is no randomness", "try again").because(cause);
         Ok(Request {
-            urls,
-            own: read(&self.probe_token, "--probe-token")?,
-            second: read(&self.probe_second_token, "--probe-second-token")?,
-            foreign: read(&self.probe_foreign_token, "--probe-foreign-token")?,
+            servers,
             allowed: self.probe_allow.clone(),
             upstream: self.probe_upstream,
             extra_ca: extra_ca.unwrap_or_default(),
@@ -102,8 +105,8 @@ impl Probing {
             return Err(refused("asking a server needs a yes, and nobody is there to give it"));
         }
         let limits = &request.limits;
-        for url in &request.urls {
-            console.say(format!("  {}", shown(url)));
+        for server in &request.servers {
+            console.say(format!("  {}", shown(&server.url)));
         }
         console.say(format!("  At most {} requests to each, in {} s at most.", limits.requests, limits.all.as_secs()));
         console.say(format!("  {} sessions are opened and ended; a client is registered where registration is open.", limits.samples));
@@ -133,6 +136,18 @@ fn without_secrets(text: &str) -> String {
 
 fn shown(url: &Url) -> String {
     without_secrets(url.as_str())
+}
+
+/// One for each server, in their order. A server never sees the credential of another because nobody said which it was for.
+fn credentials(references: &[String], option: &str, servers: usize, sources: &Sources) -> Result<Vec<Option<Secret<String>>>, Failure> {
+    if references.is_empty() {
+        return Ok((0..servers).map(|_| None).collect());
+    }
+    if references.len() != servers {
+        let help = format!("as many {option} as --probe, in the same order; none stands for no credential");
+        return Err(Failure::new(Exit::Usage, "scan.token", format!("it is not said which server {option} is for"), help));
+    }
+    references.iter().map(|text| if text == "none" { Ok(None) } else { credential(text, option, sources).map(Some) }).collect()
 }
 
 fn credential(text: &str, option: &str, sources: &Sources) -> Result<Secret<String>, Failure> {
