@@ -87,7 +87,7 @@ pub(crate) struct Door {
     tls: Arc<ClientConfig>,
     pins: BTreeMap<String, SocketAddr>,
     ends: Instant,
-    known: RefCell<BTreeMap<(String, u16), SocketAddr>>,
+    known: RefCell<BTreeMap<String, IpAddr>>,
     home: Cell<Option<IpAddr>>,
     requests: Cell<usize>,
     bytes: Cell<usize>,
@@ -197,6 +197,9 @@ impl Door {
         if self.bytes.get() >= self.limits.all_bytes {
             return Err(Stop::Bytes);
         }
+        if self.late.get() >= PATIENCE {
+            return Err(Stop::Slow);
+        }
         self.requests.set(self.requests.get() + 1);
         Ok(())
     }
@@ -275,10 +278,11 @@ impl Door {
     async fn connect(&self, url: &Url) -> Result<TcpStream, Trouble> {
         let host = url.host_str().ok_or(Trouble::Unreachable)?.to_ascii_lowercase();
         let port = url.port_or_known_default().ok_or(Trouble::Unreachable)?;
-        let known = self.known.borrow().get(&(host.clone(), port)).copied();
+        let known = self.known.borrow().get(&host).copied();
         let found = match known {
-            Some(known) => vec![known],
-            None => self.resolve(url, &host, port).await?,
+            // On every port, so that a name cannot lead to another computer the second time.
+            Some(known) if !self.pins.contains_key(&host) => vec![SocketAddr::new(known, port)],
+            _ => self.resolve(url, &host, port).await?,
         };
         for address in found.iter().take(ADDRESSES) {
             self.fence.admits_address(url, address.ip(), self.home.get())?;
@@ -286,7 +290,7 @@ impl Door {
         for address in found.into_iter().take(ADDRESSES) {
             if let Ok(stream) = TcpStream::connect(address).await {
                 let _slower = stream.set_nodelay(true);
-                self.known.borrow_mut().insert((host.clone(), port), address);
+                self.known.borrow_mut().insert(host.clone(), address.ip());
                 self.addresses.borrow_mut().insert(format!("{host}:{port}"));
                 if self.home.get().is_none() {
                     self.home.set(Some(address.ip()));

@@ -52,10 +52,11 @@ impl Fence {
 
     /// Whether the address of an admitted URL may be connected to; `home` is where the named server was found.
     pub(crate) fn admits_address(&self, url: &Url, to: IpAddr, home: Option<IpAddr>) -> Result<(), Outside> {
-        if self.is_named(url) {
-            return Ok(());
-        }
         let network = Network::of(to);
+        if self.is_named(url) {
+            // Wherever the user's own name leads may be asked; where it leads the next time must be such a place as well.
+            return if home.is_none_or(|home| Network::of(home) == network) { Ok(()) } else { Err(Outside::Network) };
+        }
         // Another name may lead where the named one leads, or to the internet; never from the internet into a network of ours.
         let fits = match network {
             Network::Public => true,
@@ -129,6 +130,8 @@ mod tests {
         assert_eq!(fence.admits_address(&auth, ip("169.254.169.254"), near), Err(Outside::Network));
         assert_eq!(fence.admits_address(&url("https://login.example/"), ip("10.0.0.7"), far), Ok(()));
         assert_eq!(fence.admits_address(&url("https://login.example/"), ip("169.254.169.254"), far), Err(Outside::Network));
-        assert_eq!(fence.admits_address(&url("https://mcp.acme.test/"), ip("10.0.0.7"), None), Ok(()));
+        let named = url("https://mcp.acme.test:8443/as");
+        assert_eq!(fence.admits_address(&named, ip("10.0.0.7"), None), Ok(()));
+        assert_eq!(fence.admits_address(&named, ip("127.0.0.1"), far), Err(Outside::Network), "a name that leads elsewhere later");
     }
 }
