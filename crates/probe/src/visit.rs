@@ -199,7 +199,8 @@ impl Visit {
         if session.reply.result().is_some() {
             let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
             let ask = Ask::message(self.url.clone(), &ready).field("mcp-protocol-version", session.version());
-            self.send(ask.by(key).in_session(session.id.as_deref())).await?;
+            // Nothing comes back to it; a server that opens a stream for it does not make its asker wait.
+            self.send(ask.by(key).in_session(session.id.as_deref()).lingering()).await?;
         }
         Ok(session)
     }

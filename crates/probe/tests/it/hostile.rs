@@ -44,12 +44,11 @@ async fn each(hostilities: &[Hostility]) {
             Hostility::Drawing => "DW201",
             Hostility::Elsewhere => "it was not asked",
             Hostility::Silence => "did not answer in time",
+            Hostility::Drip => "let too many questions wait",
             Hostility::Redirect => "status 307",
             Hostility::Noise | Hostility::EndlessHead => "broke off",
             Hostility::EndlessPages => "DW101",
-            Hostility::EndlessBody | Hostility::EndlessStream | Hostility::DeepJson | Hostility::Drip => {
-                "does not answer like an MCP server"
-            }
+            Hostility::EndlessBody | Hostility::EndlessStream | Hostility::DeepJson => "does not answer like an MCP server",
         };
         assert!(text.contains(heard), "{hostility:?}: {text}");
         if !matches!(hostility, Hostility::Drawing | Hostility::EndlessPages | Hostility::Elsewhere) {
