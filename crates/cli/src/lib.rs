@@ -14,6 +14,7 @@ pub mod failure;
 pub mod house;
 pub mod policies;
 pub mod port;
+pub mod question;
 pub mod record;
 pub mod running;
 pub mod settings;

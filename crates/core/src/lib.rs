@@ -15,6 +15,7 @@ pub mod id;
 pub mod identity;
 pub mod json;
 pub mod mcp;
+pub mod network;
 pub mod policy;
 pub mod screen;
 pub mod secret;

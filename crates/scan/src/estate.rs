@@ -430,7 +430,7 @@ fn see(server: Option<usize>, path: &str, key: &str, text: &Raw, at: Position, f
 
 impl Document {
     pub(crate) fn site(&self, at: Position) -> Site {
-        Site { file: self.shown.clone(), at }
+        Site { file: self.shown.clone(), at: Some(at) }
     }
 
     pub(crate) const fn client(&self) -> Option<&'static Client> {

@@ -49,7 +49,8 @@ pub struct Finding {
 pub(crate) struct Site {
     /// The path as people write it, `~` for the home.
     pub(crate) file: String,
-    pub(crate) at: Position,
+    /// None where the place is an address that was asked.
+    pub(crate) at: Option<Position>,
 }
 
 // === impl Severity ===
@@ -87,6 +88,13 @@ impl Confidence {
 // === impl Finding ===
 
 impl Finding {
+    /// Something that a server showed when it was asked at `url`. Confidence says how sure the rule is; `subject` names the
+    /// part that was asked, `evidence` what it did. Both are made inert, and what must be hidden is covered, by [`crate::Live`].
+    #[must_use]
+    pub fn seen(rule: &'static Rule, confidence: Confidence, url: &str, subject: impl Into<String>, evidence: impl Into<String>) -> Self {
+        Self::new(rule, confidence, Site { file: url.to_owned(), at: None }, subject, evidence)
+    }
+
     pub(crate) fn new(
         rule: &'static Rule,
         confidence: Confidence,
@@ -117,6 +125,12 @@ impl Finding {
         }
     }
 
+    /// What was seen, for those who look at findings one by one.
+    #[must_use]
+    pub fn evidence(&self) -> &str {
+        &self.evidence
+    }
+
     /// The stable id of the rule.
     #[must_use]
     pub const fn id(&self) -> &'static str {
@@ -139,6 +153,9 @@ impl Finding {
 
 impl std::fmt::Display for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.at.line, self.at.column)
+        match self.at {
+            Some(at) => write!(f, "{}:{}:{}", self.file, at.line, at.column),
+            None => f.write_str(&self.file),
+        }
     }
 }

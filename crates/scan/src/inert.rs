@@ -5,7 +5,8 @@
 const LONGEST: usize = 240;
 
 /// Text that cannot draw, reorder or hide on a terminal or a page.
-pub(crate) fn inert(text: &str) -> String {
+#[must_use]
+pub fn inert(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(LONGEST * 2));
     for (at, c) in text.chars().enumerate() {
         if at == LONGEST {
@@ -18,7 +19,8 @@ pub(crate) fn inert(text: &str) -> String {
 }
 
 /// Whether a terminal or a page may treat this character as more than a glyph.
-pub(crate) fn strange(c: char) -> bool {
+#[must_use]
+pub fn strange(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')

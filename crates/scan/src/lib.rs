@@ -23,9 +23,10 @@ mod server;
 
 pub use estate::{Computer, Depth, Request, Target};
 pub use finding::{Confidence, Finding, Severity};
+pub use inert::{inert, strange};
 pub use layout::{Layout, MOVES, Moved, Os};
-pub use manual::explain;
-pub use report::{BadBaseline, Color, Grade, NOT_COVERED, Report};
+pub use manual::{explain, ids};
+pub use report::{Asked, BadBaseline, Color, Grade, Live, NOT_ASKED, NOT_COVERED, Note, Report};
 pub use rules::{RULES, Rule};
 
 /// Looks at everything that a request names. Reads files, and does nothing else.

@@ -1,11 +1,13 @@
 //! Fixtures and hostile peers of Doorward; used by tests only.
 //!
 //! - [`fixture`]: a well-behaved MCP server of both eras on the public SDK (binary `doorward-fixture`).
+//! - [`flawed`]: an MCP server with one flaw, and servers that attack, for the auditor.
 //! - [`forwarder`]: adds a header to every request on its way (binary `doorward-forwarder`).
 //! - [`lax`]: believes everything, records every byte, misbehaves on demand (binary `doorward-lax`).
 //! - [`wire`]: HTTP/1.1 as bytes, for the forwarder and for peers without an SDK.
 
 pub mod fixture;
+pub mod flawed;
 pub mod forwarder;
 pub mod lax;
 pub mod wire;

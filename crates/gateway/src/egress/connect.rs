@@ -3,10 +3,10 @@
 //! The address that was vetted is the address that is connected to; nothing is resolved twice (attack SSRF-02). Literals are
 //! vetted on the same path, since nothing here hands a host to a library that resolves on its own.
 
-use super::address::Network;
 use super::error::{EgressError, Forbidden};
 use super::target::{Host, Reach, Scheme, Target};
 use super::trust::Trust;
+use doorward_core::network::Network;
 use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use std::fmt;

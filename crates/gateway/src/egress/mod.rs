@@ -4,7 +4,6 @@
 //! request that may have reached an upstream is sent twice. Must not know MCP, policy or the store. House 9.2 and 10;
 //! security SR-60; attacks SSRF-01, SSRF-02, PT-04, HTTP-04.
 
-pub mod address;
 pub mod connect;
 pub mod error;
 mod live;

@@ -1,6 +1,6 @@
 //! The report as one page: no script, nothing loaded, light and dark, everything escaped.
 
-use super::{NOT_COVERED, Report};
+use super::{Looked, Report};
 use crate::finding::{Confidence, Finding};
 use std::fmt::Write as _;
 
@@ -23,23 +23,24 @@ impl Report {
         );
         let _ = writeln!(out, "<title>doorward scan</title><style>{STYLE}</style></head><body>");
         let grade = self.grade();
-        if self.files > 0 {
+        let looked = self.looked() != Looked::Nowhere;
+        if looked {
             let _ = writeln!(out, "<div class=\"grade\" title=\"{}\">{}</div>", grade.meaning(), grade.letter());
         }
         let _ = writeln!(
             out,
             "<h1>doorward scan</h1>\n<p>{}{}</p>",
             self.tally(),
-            if self.files > 0 { format!(": {}", grade.meaning()) } else { String::new() }
+            if looked { format!(": {}", grade.meaning()) } else { String::new() }
         );
         let clients = if self.clients.is_empty() { String::new() } else { format!(" of {}", self.clients.join(", ")) };
-        let _ = writeln!(
-            out,
-            "<p class=\"dim\">{} servers in {} files{}. Nothing was started, nothing was sent.</p>",
-            self.servers,
-            self.files,
-            escaped(&clients)
-        );
+        if self.files > 0 || self.asked.is_empty() {
+            let sent = if self.asked.is_empty() { "Nothing was started, nothing was sent." } else { "Nothing was started." };
+            let _ = writeln!(out, "<p class=\"dim\">{} servers in {} files{}. {sent}</p>", self.servers, self.files, escaped(&clients));
+        }
+        for asked in &self.asked {
+            let _ = writeln!(out, "<p class=\"dim\">{}</p>", escaped(&asked.told()));
+        }
         if self.suppressed > 0 {
             let _ = writeln!(out, "<p class=\"dim\">{} findings of the baseline are left out.</p>", self.suppressed);
         }
@@ -55,7 +56,7 @@ impl Report {
             out.push_str("</article>\n");
         }
         out.push_str("<article><h2>Not covered</h2>\n<ul class=\"dim\">\n");
-        for line in NOT_COVERED {
+        for line in self.not_covered() {
             let _ = writeln!(out, "<li>{}</li>", escaped(line));
         }
         out.push_str("</ul></article>\n</body></html>\n");

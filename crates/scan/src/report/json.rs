@@ -1,6 +1,6 @@
 //! The report for programs, and baselines, which are such reports of an earlier day.
 
-use super::{NOT_COVERED, Report};
+use super::{Looked, Report};
 use crate::finding::{Finding, Site};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -28,17 +28,18 @@ impl Report {
             "v": VERSION,
             "tool": {"name": "doorward scan", "version": env!("CARGO_PKG_VERSION")},
             "summary": {
-                "grade": if self.files == 0 { Value::Null } else { self.grade().letter().into() },
-                "complete": self.problems.is_empty(),
+                "grade": if self.looked() == Looked::Nowhere { Value::Null } else { self.grade().letter().into() },
+                "complete": self.hidden() == 0,
                 "files": self.files,
                 "servers": self.servers,
                 "clients": self.clients,
+                "asked": self.asked.iter().map(|asked| json!({"url": asked.url, "requests": asked.requests, "addresses": asked.addresses})).collect::<Vec<_>>(),
                 "findings": counts,
                 "left_out": self.suppressed,
             },
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
             "problems": problems,
-            "not_covered": NOT_COVERED,
+            "not_covered": self.not_covered(),
         });
         if let Value::Object(members) = document { members } else { Map::new() }
     }
@@ -64,8 +65,8 @@ fn finding(finding: &Finding) -> Value {
         "confidence": finding.confidence.name(),
         "title": finding.rule.title,
         "file": finding.place.file,
-        "line": finding.place.at.line,
-        "column": finding.place.at.column,
+        "line": finding.place.at.map(|at| at.line),
+        "column": finding.place.at.map(|at| at.column),
         "subject": finding.subject,
         "evidence": finding.evidence,
         "why": finding.rule.why,
@@ -77,5 +78,5 @@ fn finding(finding: &Finding) -> Value {
 }
 
 fn site(site: &Site) -> Value {
-    json!({"file": site.file, "line": site.at.line, "column": site.at.column})
+    json!({"file": site.file, "line": site.at.map(|at| at.line), "column": site.at.map(|at| at.column)})
 }

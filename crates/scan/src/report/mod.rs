@@ -3,16 +3,18 @@
 
 mod html;
 mod json;
+mod live;
 mod sarif;
 mod text;
 
 pub use json::BadBaseline;
+pub use live::{Asked, Live, NOT_ASKED, Note};
 pub use text::Color;
 
 use crate::estate::{Estate, Problem};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::inert::inert;
-use crate::rules::RULES;
+use crate::rules::{RULES, Rule};
 use crate::secrets::{covered, redact};
 use doorward_core::secret::sha256;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,16 @@ pub struct Report {
     servers: usize,
     clients: Vec<&'static str>,
     suppressed: usize,
+    /// Those that looked.
+    rules: Vec<&'static Rule>,
+    asked: Vec<Asked>,
+}
+
+/// Whether anything was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Somewhere,
+    Nowhere,
 }
 
 /// How good a set-up is, as far as files tell.
@@ -86,7 +98,13 @@ impl Report {
             servers: estate.documents.iter().map(|document| document.servers.len()).sum(),
             clients: clients.into_iter().collect(),
             suppressed: 0,
+            rules: RULES.to_vec(),
+            asked: Vec::new(),
         }
+    }
+
+    const fn looked(&self) -> Looked {
+        if self.files == 0 && self.asked.is_empty() { Looked::Nowhere } else { Looked::Somewhere }
     }
 
     /// The findings, the worst first.
@@ -104,7 +122,12 @@ impl Report {
     /// How many of them may hide something: there is a file, and it was not looked into.
     #[must_use]
     pub fn unread(&self) -> usize {
-        self.problems.iter().filter(|problem| !matches!(problem.id, "no-servers" | "not-there")).count()
+        self.problems.iter().filter(|problem| !matches!(problem.id, "no-servers" | "not-there" | "not-tried")).count()
+    }
+
+    /// How many of them stand for something that was to be looked at; what a rule was not given is nothing of that kind.
+    fn hidden(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.id != "not-tried").count()
     }
 
     /// How many findings are as bad as this or worse.
@@ -185,7 +208,7 @@ impl Grade {
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::A => "nothing to mend in these files",
+            Self::A => "nothing to mend in what was looked at",
             Self::B => "small things to mend",
             Self::C => "something to mend soon",
             Self::D => "something to mend now",

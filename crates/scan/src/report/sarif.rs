@@ -3,7 +3,7 @@
 use super::Report;
 use crate::document::Position;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::rules::{RULES, Rule};
+use crate::rules::Rule;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ impl Report {
                     "level": "warning",
                     "descriptor": {"id": problem.id},
                     "message": {"text": problem.meaning},
-                    "locations": [location(&problem.file, problem.at.unwrap_or(Position::START))],
+                    "locations": [location(&problem.file, problem.at.or(Some(Position::START)))],
                 })
             })
             .collect();
@@ -31,12 +31,12 @@ impl Report {
                     "name": "doorward scan",
                     "semanticVersion": env!("CARGO_PKG_VERSION"),
                     "informationUri": "https://github.com/doorward/doorward",
-                    "rules": RULES.iter().map(|rule| described(rule)).collect::<Vec<_>>(),
+                    "rules": self.rules.iter().map(|rule| described(rule)).collect::<Vec<_>>(),
                 }},
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {"HOME": {"description": {"text": "the home directory of the user"}}},
                 "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": notes}],
-                "results": self.findings.iter().map(result).collect::<Vec<_>>(),
+                "results": self.findings.iter().map(|finding| result(finding, &self.rules)).collect::<Vec<_>>(),
             }],
         })
     }
@@ -72,7 +72,7 @@ fn described(rule: &Rule) -> Value {
     })
 }
 
-fn result(finding: &Finding) -> Value {
+fn result(finding: &Finding, rules: &[&'static Rule]) -> Value {
     let text = format!("{}: {} ({}). Fix: {}", finding.rule.title, finding.evidence, finding.subject, finding.fix);
     let related: Vec<Value> = finding.also.iter().map(|site| location(&site.file, site.at)).collect();
     let rank = match finding.confidence {
@@ -82,7 +82,7 @@ fn result(finding: &Finding) -> Value {
     };
     json!({
         "ruleId": finding.id(),
-        "ruleIndex": RULES.iter().position(|rule| rule.id == finding.id()),
+        "ruleIndex": rules.iter().position(|rule| rule.id == finding.id()),
         "level": level(finding.severity()),
         "rank": rank,
         "message": {"text": text},
@@ -92,7 +92,11 @@ fn result(finding: &Finding) -> Value {
     })
 }
 
-fn location(file: &str, at: Position) -> Value {
+fn location(file: &str, at: Option<Position>) -> Value {
+    if file.starts_with("https://") || file.starts_with("http://") {
+        return json!({"physicalLocation": {"artifactLocation": {"uri": file}}});
+    }
+    let at = at.unwrap_or(Position::START);
     let artifact = match file.strip_prefix("~/") {
         Some(rest) => json!({"uri": encoded(rest), "uriBaseId": "HOME"}),
         None if file.starts_with('/') => json!({"uri": format!("file://{}", encoded(file))}),

@@ -1,6 +1,6 @@
 //! The report for people at a terminal.
 
-use super::{NOT_COVERED, Report};
+use super::{Looked, Report};
 use crate::finding::{Confidence, Finding, Severity};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +22,13 @@ impl Report {
     #[must_use]
     pub fn text(&self, width: usize, color: Color) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "{}\n", self.read());
+        if self.files > 0 || self.asked.is_empty() {
+            let _ = writeln!(out, "{}", self.read());
+        }
+        for asked in &self.asked {
+            paragraph(&mut out, "", 0, &asked.told(), width.max(60));
+        }
+        out.push('\n');
         let mut explained = BTreeSet::new();
         for finding in &self.findings {
             let why = explained.insert(finding.id()).then_some(finding.rule.why);
@@ -46,22 +52,23 @@ impl Report {
         }
         let of = if self.clients.is_empty() { String::new() } else { format!(" of {}", self.clients.join(", ")) };
         format!(
-            "Looked at {} in {}{of}. Nothing was started, nothing was sent.",
+            "Looked at {} in {}{of}. {}",
             counted(self.servers, "server"),
-            counted(self.files, "file")
+            counted(self.files, "file"),
+            if self.asked.is_empty() { "Nothing was started, nothing was sent." } else { "Nothing was started." }
         )
     }
 
     fn end(&self, out: &mut String, width: usize) {
         let left_out = if self.suppressed == 0 { String::new() } else { format!(", {} of the baseline left out", self.suppressed) };
         let _ = writeln!(out, " {}{left_out}", self.tally());
-        if self.files > 0 {
+        if self.looked() != Looked::Nowhere {
             let grade = self.grade();
-            let incomplete = if self.problems.is_empty() { "" } else { "; not everything could be read" };
+            let incomplete = if self.hidden() == 0 { "" } else { "; not everything could be read" };
             let _ = writeln!(out, " grade {}: {}{incomplete}", grade.letter(), grade.meaning());
         }
         let _ = writeln!(out, "\n not covered");
-        for line in NOT_COVERED {
+        for line in self.not_covered() {
             paragraph(out, "   - ", 5, line, width.max(60));
         }
         if let Some(first) = self.findings.first() {

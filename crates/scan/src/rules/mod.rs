@@ -65,6 +65,12 @@ pub static RULES: [&Rule; 18] = [
 // === impl Rule ===
 
 impl Rule {
+    /// A rule about servers that are asked, which is not for files: `crates/probe` asks, and decides.
+    #[must_use]
+    pub const fn live(id: &'static str, severity: Severity, title: &'static str, why: &'static str, fix: &'static str) -> Self {
+        Self { id, severity, title, why, fix, check: |_| Vec::new() }
+    }
+
     pub(crate) fn check(&self, estate: &Estate) -> Vec<Finding> {
         (self.check)(estate)
     }

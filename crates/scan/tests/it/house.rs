@@ -91,6 +91,8 @@ fn scn_03_no_dependency_can_open_a_connection() {
         }
     }
     for forbidden in [
+        // Who asks servers knows the auditor of files, never the other way round (ADR 8).
+        "doorward-probe",
         "tokio",
         "mio",
         "socket2",
@@ -114,6 +116,15 @@ fn scn_03_no_dependency_can_open_a_connection() {
     let own = direct("Cargo.toml");
     assert_eq!(own, ["base64", "doorward-core", "saphyr-parser", "serde_json", "thiserror", "toml", "zeroize"]);
     assert!(seen.contains("saphyr-parser") && seen.len() > 20, "the walk saw the dependencies");
+}
+
+#[test]
+fn scn_03_what_servers_showed_comes_in_through_one_file() {
+    for (path, text) in sources() {
+        let seam = path.ends_with("/src/report/live.rs") || path.ends_with("/src/rules/mod.rs");
+        assert!(seam || !text.contains("crates/probe"), "{path}: only the seam of the reports speaks of who asks");
+        assert!(!text.contains("async ") && !text.contains("doorward_probe"), "{path}: nothing here waits for anybody");
+    }
 }
 
 #[test]

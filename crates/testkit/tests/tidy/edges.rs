@@ -8,12 +8,14 @@ use crate::tree::Tree;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate edges: who may use which of ours, as dependency and in tests.
-const CRATES: [(&str, &[&str], &[&str]); 6] = [
+const CRATES: [(&str, &[&str], &[&str]); 7] = [
     ("core", &[], &[]),
     ("store", &["core"], &["testkit"]),
     ("scan", &["core"], &["testkit"]),
+    // ADR 6: scan reads files and must not know who asks servers.
+    ("probe", &["core", "scan"], &["testkit"]),
     ("gateway", &["core", "store"], &["testkit"]),
-    ("cli", &["core", "store", "gateway", "scan"], &["testkit"]),
+    ("cli", &["core", "store", "gateway", "scan", "probe"], &["testkit"]),
     ("testkit", &["core"], &[]),
 ];
 

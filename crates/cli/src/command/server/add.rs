@@ -1,6 +1,6 @@
 //! `doorward server add` and `remove`: one table of the configuration file, and the approvals that belong to it.
 
-use super::file::{Answer, Draft, ask, confirmed, somebody};
+use super::file::Draft;
 use super::{BY, Choice, Opened, approved, open, pin, unusable};
 use crate::args::Global;
 use crate::command::apikey::unavailable;
@@ -8,6 +8,7 @@ use crate::console::{Console, Sign, counted, inert};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
+use crate::question::{Answer, ask, confirmed, somebody};
 use clap::Args;
 use doorward_core::config::Target;
 use doorward_core::id::ServerName;

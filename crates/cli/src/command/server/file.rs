@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::settings;
 use similar::{ChangeTag, TextDiff};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table};
@@ -18,13 +18,6 @@ pub(super) struct Draft {
     path: PathBuf,
     before: Option<String>,
     document: DocumentMut,
-}
-
-/// What a person answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    Yes,
-    No,
 }
 
 // === impl Draft ===
@@ -160,29 +153,6 @@ pub(super) fn difference(before: &str, after: &str) -> Vec<String> {
         }
     }
     lines
-}
-
-/// Whether there is somebody who can be asked.
-pub(super) fn somebody() -> Answer {
-    if io::stdin().is_terminal() && io::stderr().is_terminal() { Answer::Yes } else { Answer::No }
-}
-
-/// Asks a person; the empty answer is the one in capitals. Only where [`somebody`] is there.
-pub(super) fn ask(question: &str) -> String {
-    let mut err = io::stderr().lock();
-    drop(write!(err, "? {question} "));
-    drop(err.flush());
-    let mut line = String::new();
-    drop(io::stdin().lock().read_line(&mut line));
-    line.trim().to_ascii_lowercase()
-}
-
-/// A question with yes or no, no by default. Without a terminal it is answered by the command line itself.
-pub(super) fn confirmed(question: &str, otherwise: Answer) -> Answer {
-    if somebody() == Answer::No {
-        return otherwise;
-    }
-    if matches!(ask(&format!("{question} [y/N]")).as_str(), "y" | "yes") { Answer::Yes } else { Answer::No }
 }
 
 #[cfg(test)]

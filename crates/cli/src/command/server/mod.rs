@@ -242,7 +242,7 @@ async fn definitions(
 /// [`Failure`] when one cannot be read, or the store takes nothing.
 pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str) -> Result<(), Failure> {
     let tasks = Tasks::new();
-    let scratch = Scratch::of(&house);
+    let scratch = Scratch::of(house);
     let servers = setup::servers(house.config(), &scratch.0, &house.sources, &house.env, &tasks).map_err(house::failed)?;
     for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
         let found = definitions(upstream, secret.as_ref(), &tasks, None).await?;

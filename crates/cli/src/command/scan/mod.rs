@@ -1,12 +1,16 @@
 //! `doorward scan`: the auditor at the command line. Says where to look and where the report goes; what is wrong is decided in
-//! `doorward-scan`, which starts nothing and connects nowhere (product 6).
+//! `doorward-scan`, which starts nothing and connects nowhere, and in `doorward-probe`, which asks the servers that were named
+//! (product 6).
+
+mod live;
 
 use crate::console::{Console, Form};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings::reason;
 use clap::{Args, ValueEnum};
-use doorward_scan::{Color, Computer, Depth, Layout, MOVES, Moved, Os, RULES, Report, Request, Severity, Target, explain, scan};
+use doorward_scan::{Color, Computer, Depth, Layout, MOVES, Moved, Os, Report, Request, Severity, Target, explain, ids, scan};
+use live::Probing;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -37,8 +41,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Print the page of a rule
-    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "home", "sarif", "html", "baseline", "fail_on"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "home", "sarif", "html", "baseline", "fail_on", "probe"])]
     pub explain: Option<String>,
+    /// What is asked of servers.
+    #[command(flatten)]
+    pub probing: Probing,
 }
 
 /// A system by its paths.
@@ -76,7 +83,19 @@ pub fn run(arguments: &Arguments, console: &mut Console) -> Result<Exit, Failure
     }
     // A baseline that is none is said before anything is read.
     let known = arguments.baseline.as_deref().map(baseline).transpose()?;
-    let mut report = scan(&request(arguments)?);
+    let files = if arguments.probing.probe.is_empty() || !arguments.paths.is_empty() || arguments.home.is_some() {
+        Some(request(arguments)?)
+    } else {
+        None
+    };
+    // Who does not agree is told so before anything is read.
+    let live = arguments.probing.run(console)?;
+    let files = files.as_ref().map(scan);
+    let mut report = match (files, live) {
+        (files, Some(live)) => Report::of_servers(files, live),
+        (Some(files), None) => files,
+        (None, None) => return Ok(Exit::Fine),
+    };
     if let Some(known) = known {
         report.leave_out(&known);
     }
@@ -93,11 +112,11 @@ pub fn run(arguments: &Arguments, console: &mut Console) -> Result<Exit, Failure
 
 fn page(id: &str, console: &mut Console) -> Result<Exit, Failure> {
     let Some(text) = explain(id) else {
-        let all: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+        let all: Vec<&str> = ids().collect();
         return Err(Failure::new(Exit::Usage, "scan.unknown_rule", format!("there is no rule {id}"), all.join(" ")));
     };
     if console.form() == Form::Json {
-        console.document(super::config::object(json!({"id": id.to_ascii_uppercase(), "text": text})));
+        console.document(crate::command::config::object(json!({"id": id.to_ascii_uppercase(), "text": text})));
     } else {
         console.line(text);
     }
