@@ -13,6 +13,7 @@ pub mod http;
 pub mod own;
 pub mod pipe;
 pub mod relay;
+mod renew;
 pub mod station;
 pub mod stdio;
 

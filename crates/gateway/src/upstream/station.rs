@@ -27,7 +27,7 @@ use doorward_core::mcp::error;
 use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
-use doorward_core::session::{Stored, UpstreamSessionId};
+use doorward_core::session::Stored;
 use doorward_store::{Refused, SessionCaps, StoreError, StoredTask};
 use std::sync::Arc;
 use std::time::Duration;
@@ -366,52 +366,6 @@ impl Gateway {
         use base64::Engine as _;
         let random = self.env.bytes::<32>().map_err(|_| Fault::Store)?;
         Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random))
-    }
-
-    /// A lost session towards the server is opened again with the same capabilities; the client keeps its own.
-    async fn restore(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, lost: &Way) -> Result<Way, Fault> {
-        let (Some(stored), Way::Http(line)) = (outgoing.bound().session(), lost) else { return Err(Fault::SessionLost) };
-        let over = |renewed: Stored| Way::Http(Line { session: renewed.upstream_id, ..line.clone() });
-        if let Some(renewed) = self.renewed(outgoing, stored).await? {
-            return Ok(over(renewed));
-        }
-        let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).map_err(|_| Fault::SessionLost)?;
-        let fresh = Way::Http(Line { session: None, ..line.clone() });
-        let opened = upstream.open_session(fresh, stored.upstream_version, &capabilities).await?.map_err(|_| Fault::SessionLost)?;
-        if opened.version != stored.upstream_version {
-            upstream.close(&opened.way, opened.version).await;
-            return Err(Fault::SessionLost);
-        }
-        if let Err(fault) = upstream.initialized(&opened.way, opened.version).await {
-            upstream.close(&opened.way, opened.version).await;
-            return Err(fault);
-        }
-        let new: Option<UpstreamSessionId> = Upstream::session_of(&opened.way);
-        let user = outgoing.bound().caller().user();
-        let swapped = self.store.replace_upstream_session(&stored.digest, user, stored.upstream_id.as_ref(), new.as_ref()).await;
-        if !matches!(swapped, Ok(true)) {
-            // Another call of this session was first: it goes on over that one. Or it was ended.
-            upstream.close(&opened.way, opened.version).await;
-            return self.renewed(outgoing, stored).await?.map(over).ok_or(Fault::SessionLost);
-        }
-        self.live.session(&stored.digest).keep(Stored { upstream_id: new, ..stored.clone() });
-        if let Some(level) = &stored.log_level {
-            let mut params = ObjectWriter::with_capacity(32);
-            params.text("level", level);
-            upstream.own(&opened.way, Era::Legacy(opened.version), "logging/setLevel", &params.finish()).await.ok();
-        }
-        Ok(opened.way)
-    }
-
-    /// The session as it is now, if its line to the server was replaced since this call was bound to it.
-    async fn renewed(&self, outgoing: &Outgoing<'_>, known: &Stored) -> Result<Option<Stored>, Fault> {
-        let (caller, server) = (outgoing.bound().caller(), outgoing.bound().server());
-        let read = self.store.session(&known.digest, caller.user(), caller.client(), caller.credential(), server);
-        let now = Box::pin(read).await.map_err(|_| Fault::Store)?.filter(|now| now.upstream_id != known.upstream_id);
-        if let Some(now) = &now {
-            self.live.session(&known.digest).keep(now.clone());
-        }
-        Ok(now)
     }
 
     async fn pass_answer(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, id: &RpcId, body: &AnswerBody) -> Result<Reply, Fault> {
