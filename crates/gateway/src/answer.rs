@@ -6,6 +6,7 @@ use crate::Gateway;
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
 use crate::live::cancelled;
+use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
@@ -27,12 +28,11 @@ use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::sha256;
-use doorward_core::time::Timestamp;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Where the messages of a stream go.
@@ -42,13 +42,6 @@ enum Sink {
     Direct(mpsc::Sender<Bytes>),
     /// Kept for a client that comes back.
     Kept(Arc<Replay>),
-}
-
-/// When the rights of an open stream are looked at again.
-struct Guard {
-    epoch: watch::Receiver<u64>,
-    at: Instant,
-    expires: Timestamp,
 }
 
 /// How a stream ended.
@@ -64,8 +57,6 @@ struct Ended {
 const WAITING: usize = 16;
 /// A client that takes nothing for this long is gone.
 const SLOW: Duration = Duration::from_secs(30);
-/// Open streams are looked at this often, and at once when anything is revoked (I8: 30 s).
-const CHECK: Duration = Duration::from_secs(10);
 /// When a client should come back to a broken stream.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -235,7 +226,7 @@ impl Gateway {
             First::Paused => sink.part(),
         }
         let begun = Instant::now();
-        let mut guard = Guard::new(self.epoch.subscribe(), ongoing.intent().permit().bound().caller().expires());
+        let mut guard = Guard::new(walk.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
         let mut heard = Instant::now();
         loop {
             let item = {
@@ -431,31 +422,6 @@ impl Sink {
             Self::Direct(frames) => frames.closed().await,
             Self::Kept(_) => std::future::pending().await,
         }
-    }
-}
-
-// === impl Guard ===
-
-impl Guard {
-    fn new(epoch: watch::Receiver<u64>, expires: Timestamp) -> Self {
-        Self { epoch, at: Instant::now() + CHECK, expires }
-    }
-
-    /// Resolves when something was revoked, and after a while in any case.
-    async fn due(&mut self) {
-        tokio::select! {
-            _ = self.epoch.changed() => {}
-            () = tokio::time::sleep_until(self.at) => {}
-        }
-    }
-
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.epoch.has_changed().unwrap_or(true) || Instant::now() >= self.at || self.expires <= now
-    }
-
-    fn looked(&mut self) {
-        self.epoch.mark_unchanged();
-        self.at = Instant::now() + CHECK;
     }
 }
 

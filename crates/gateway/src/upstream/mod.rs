@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod relay;
 pub mod station;
 pub mod stdio;
+mod watched;
 
 use self::fault::Fault;
 use self::http::HttpServer;

@@ -46,7 +46,11 @@ impl Scripted {
                         while let Ok(Some(_)) = requests.piece(&mut walk).await {}
                         let asked = Asked::of(head, walk.payload());
                         all.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
-                        let bytes = script(asked).await;
+                        // Who leaves is noticed: the rest of the script goes with the connection.
+                        let bytes = tokio::select! {
+                            bytes = script(asked) => bytes,
+                            () = requests.closed() => return,
+                        };
                         if write.write_all(&bytes).await.is_err() || !bytes.starts_with(b"HTTP/1.1 ") || closes(&bytes) {
                             return;
                         }
