@@ -32,7 +32,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, 
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// Where the messages of a stream go.
@@ -147,7 +147,7 @@ impl Gateway {
             (Some(session), Era::Legacy(version)) => {
                 let replay = Arc::new(Replay::new(random));
                 if version >= Version::V2025_11_25 {
-                    replay.push(|id| sse::priming(id, Some(RETRY)));
+                    replay.push(|id| sse::priming(id, Some(RETRY))).await;
                 }
                 session.add_stream(&replay);
                 match streaming.relay.client_id() {
@@ -216,17 +216,17 @@ impl Gateway {
 
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
         let timeout = self.timeout_of(ongoing);
+        let mut guard = Guard::new(walk.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
         match std::mem::replace(&mut streaming.first, First::Nothing) {
             First::Nothing => {}
             First::Said(said) => {
-                if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await {
                     return ended;
                 }
             }
             First::Paused => sink.part(),
         }
         let begun = Instant::now();
-        let mut guard = Guard::new(walk.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
         let mut heard = Instant::now();
         loop {
             let item = {
@@ -253,7 +253,6 @@ impl Gateway {
                     }
                 }
             };
-            heard = Instant::now();
             // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
             if guard.is_due(self.env.now()) {
                 guard.looked();
@@ -267,6 +266,7 @@ impl Gateway {
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
                     sink.part();
+                    heard = Instant::now();
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
@@ -278,18 +278,45 @@ impl Gateway {
             };
             match said {
                 Ok(said) => {
-                    if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                    if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await {
                         return ended;
                     }
+                    // Only now: while a client reads slowly its server is not asked, and not silent.
+                    heard = Instant::now();
                 }
                 Err(fault) => {
                     let refusal = fault.refusal(ongoing.intent().permit().bound().server().as_str());
                     if let Some(end) = streaming.relay.failed(&refusal) {
-                        sink.send(end.body.content()).await;
+                        self.say_guarded(Said::Final(end), sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
                     return Ended { class, blame: Some(refusal.blame), reason: Some(refusal.reason), flag: None, cause: refusal.private };
                 }
+            }
+        }
+    }
+
+    /// Says it, and looks at the rights meanwhile: a client that reads slowly holds up its messages, but no end (I8).
+    async fn say_guarded(
+        &self,
+        said: Said,
+        sink: &Sink,
+        (guard, cancel): (&mut Guard, Option<&Arc<Notify>>),
+        ongoing: &Ongoing,
+        walk: &Walk,
+    ) -> Option<Ended> {
+        let say = self.say(said, sink, ongoing, walk);
+        tokio::pin!(say);
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut say => return ended,
+                () = cancelled(cancel) => return Some(Ended::of(Class::Cancelled, Some("cancelled"))),
+                () = self.tasks.stopping() => return Some(Ended::of(Class::NotDelivered, Some("shutdown"))),
+                () = guard.due() => guard.looked(),
+            }
+            if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
+                return Some(Ended::of(Class::Refused, Some(reason)));
             }
         }
     }
@@ -398,14 +425,11 @@ impl Gateway {
 // === impl Sink ===
 
 impl Sink {
-    /// False when the client is gone.
+    /// False when the client is gone, or takes nothing for too long.
     async fn send(&self, message: &RawJson) -> bool {
         match self {
             Self::Direct(frames) => matches!(tokio::time::timeout(SLOW, frames.send(sse::frame(None, message))).await, Ok(Ok(()))),
-            Self::Kept(replay) => {
-                replay.push(|id| sse::frame(Some(id), message));
-                true
-            }
+            Self::Kept(replay) => replay.push(|id| sse::frame(Some(id), message)).await,
         }
     }
 

@@ -1,8 +1,8 @@
 //! SES-06 and FLT: what runs while a right ends, a client leaves or a client reads slowly: it ends too, and is told whole.
 
 use super::house::{House, Key, server, within};
-use super::scripted::{Scripted, tool, whole};
-use super::speak::{legacy_call, modern_call};
+use super::scripted::{Scripted, events, tool, whole};
+use super::speak::{legacy, legacy_call, modern_call};
 use super::wire::{Ask, Line};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -101,4 +101,44 @@ async fn flt_04_a_client_that_hangs_up_ends_the_wait_for_a_server_that_has_said_
         assert!(recorded.await, "{era}: {:?}", ends(&house, "outcome"));
         house.close(&[&alice.text]).await;
     }
+}
+
+// On one thread, so that nobody reads while the burst is passed on in one go.
+#[tokio::test]
+async fn flt_04_a_burst_reaches_a_healthy_reader_whole_and_in_order() {
+    const BURST: usize = 480;
+    let scripted = Scripted::at_once(|asked| {
+        let message = asked.json();
+        if asked.method() != "tools/call" {
+            return whole(&asked.plainly(&json!([tool("burst")])).unwrap_or_default());
+        }
+        let token = &message["params"]["_meta"]["progressToken"];
+        let progress = |n: usize| json!({ "jsonrpc": "2.0", "method": "notifications/progress",
+            "params": { "progressToken": token, "progress": n } });
+        let mut all: Vec<Value> = (1..=BURST).map(progress).collect();
+        all.push(json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [] } }));
+        events(&all)
+    })
+    .await;
+    let house = House::open(&server("alpha", &scripted.url(), "")).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let session = house.session(&alice, "alpha").await;
+    for id in 1..=5 {
+        let params = json!({ "name": "burst", "arguments": {}, "_meta": { "progressToken": "p" } });
+        let mut flow = house.flow(legacy(&alice, "alpha", &session, id, "tools/call", params)).await;
+        let mut heard = Vec::new();
+        let mut last = Value::Null;
+        while let Some(message) = flow.message().await {
+            heard.extend(message["params"]["progress"].as_u64());
+            last = message;
+        }
+        assert_eq!(heard, (1..=BURST as u64).collect::<Vec<_>>(), "call {id}");
+        assert_eq!(last["id"], id, "{last}");
+        // One second has room for so many notifications of one call.
+        let closed = within(Duration::from_secs(5), async || ends(&house, "closed").len() == usize::try_from(id).unwrap());
+        assert!(closed.await);
+        assert_eq!(ends(&house, "closed").last().unwrap()["class"], "completed");
+    }
+    house.close(&[&alice.text]).await;
 }
