@@ -155,6 +155,12 @@ pub(crate) fn events(messages: &[Value]) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n{data}").into_bytes()
 }
 
+/// An event stream of these messages that stays open.
+pub(crate) fn open_events(messages: &[Value]) -> Vec<u8> {
+    let data: String = messages.iter().map(|message| format!("data: {message}\n\n")).collect();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n{data}").into_bytes()
+}
+
 /// A tool without any schema to speak of.
 pub(crate) fn tool(name: &str) -> Value {
     json!({ "name": name, "description": "scripted", "inputSchema": { "type": "object" } })

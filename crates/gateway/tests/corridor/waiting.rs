@@ -1,9 +1,10 @@
 //! SES-06 and FLT: what runs while a right ends, a client leaves or a client reads slowly: it ends too, and is told whole.
 
 use super::house::{House, Key, server, within};
-use super::scripted::{Scripted, events, tool, whole};
-use super::speak::{legacy, legacy_call, modern_call};
+use super::scripted::{Scripted, events, open_events, tool, whole};
+use super::speak::{legacy, legacy_call, modern_as, modern_call};
 use super::wire::{Ask, Line};
+use doorward_core::id::{ServerName, ToolName};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,8 +114,10 @@ async fn flt_04_a_burst_reaches_a_healthy_reader_whole_and_in_order() {
             return whole(&asked.plainly(&json!([tool("burst")])).unwrap_or_default());
         }
         let token = &message["params"]["_meta"]["progressToken"];
-        let progress = |n: usize| json!({ "jsonrpc": "2.0", "method": "notifications/progress",
-            "params": { "progressToken": token, "progress": n } });
+        let progress = |n: usize| {
+            json!({ "jsonrpc": "2.0", "method": "notifications/progress",
+            "params": { "progressToken": token, "progress": n } })
+        };
         let mut all: Vec<Value> = (1..=BURST).map(progress).collect();
         all.push(json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [] } }));
         events(&all)
@@ -140,5 +143,49 @@ async fn flt_04_a_burst_reaches_a_healthy_reader_whole_and_in_order() {
         assert!(closed.await);
         assert_eq!(ends(&house, "closed").last().unwrap()["class"], "completed");
     }
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_09_a_subscription_ends_with_the_tool_of_its_task() {
+    let scripted = Scripted::at_once(|asked| {
+        let message = asked.json();
+        let task = json!({ "taskId": "up-1", "status": "working", "createdAt": "2026-01-01T00:00:00Z",
+            "lastUpdatedAt": "2026-01-01T00:00:00Z", "ttlMs": 600_000 });
+        match asked.method().as_str() {
+            "tools/call" => {
+                let mut result = task;
+                result["resultType"] = "task".into();
+                whole(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }))
+            }
+            "subscriptions/listen" => {
+                let mut params = task;
+                params["_meta"] = json!({ "io.modelcontextprotocol/subscriptionId": message["id"] });
+                open_events(&[json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": params })])
+            }
+            _ => whole(&asked.plainly(&json!([tool("work"), tool("other")])).unwrap_or_default()),
+        }
+    })
+    .await;
+    let house = House::open(&server("alpha", &scripted.url(), "")).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let start = |name: &str| modern_as(&alice, "alpha", 1, "tools/call", json!({ "name": name, "arguments": {} }), able.clone());
+    let work = house.ask(start("work")).await.result()["taskId"].as_str().expect("a task").to_owned();
+    let hears = json!({ "notifications": { "taskIds": [work] } });
+    let mut flow = house.flow(modern_as(&alice, "alpha", 2, "subscriptions/listen", hears, able.clone())).await;
+    assert_eq!(flow.message().await.expect("its task")["params"]["taskId"], work.as_str());
+    let (name, work) = (ServerName::new("alpha").unwrap(), ToolName::new("work").unwrap());
+    let withdraw = async |tool: &str| house.store.withdraw(&name, Some(&ToolName::new(tool).unwrap()), house.env.now()).await.unwrap();
+    assert_eq!(withdraw("other").await, 1);
+    house.heard_of(house.store.epoch().await.unwrap()).await;
+    let early = tokio::time::timeout(Duration::from_secs(2), flow.message()).await;
+    assert!(early.is_err(), "another tool is no matter of this stream: {early:?}");
+    assert_eq!(withdraw(work.as_str()).await, 1);
+    tokio::time::timeout(Duration::from_secs(8), flow.rest()).await.expect("the subscription goes on");
+    let closed = within(Duration::from_secs(5), async || !ends(&house, "closed").is_empty());
+    assert!(closed.await);
+    assert_eq!(ends(&house, "closed")[0]["reason"], "no_longer_permitted");
     house.close(&[&alice.text]).await;
 }
