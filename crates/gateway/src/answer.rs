@@ -357,10 +357,10 @@ impl Gateway {
         if bound.caller().expires() <= now {
             return Some("expired_credential");
         }
-        if bound.session().is_some_and(|stored| self.live.find(&stored.digest).is_none()) {
-            return Some("session_ended");
-        }
         if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
+            return Some(reason);
+        }
+        if let Some(reason) = self.session_is_over(bound, now).await {
             return Some(reason);
         }
         (!self.still_permits(permit, walk).await).then_some("no_longer_permitted")
