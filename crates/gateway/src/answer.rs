@@ -51,6 +51,17 @@ struct Ended {
     reason: Option<&'static str>,
     flag: Option<Flag>,
     cause: Option<String>,
+    /// Whether the server has answered, as far as this stream saw, or was told already.
+    server: Server,
+}
+
+/// What a server knows of a stream that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// Enough: it answered, broke off, or heard of the end in another way.
+    Done,
+    /// Nothing: it may still work on the call.
+    Unaware,
 }
 
 /// Frames that wait for a slow client of a modern stream.
@@ -189,6 +200,9 @@ impl Gateway {
         if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
             session.finish(id);
         }
+        if ended.server == Server::Unaware && streaming.waits == Waits::Answer {
+            streaming.relay.call_off(&self.tasks);
+        }
         drop(streaming); // tells the upstream, where the call was not answered, and gives the place back
         if let Sink::Kept(replay) = &sink {
             replay.end();
@@ -246,7 +260,7 @@ impl Gateway {
                     }
                     guard.looked();
                     if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
-                        return Ended::of(Class::Refused, Some(reason));
+                        return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
                     }
                     if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
                         break Err(Fault::TooLong);
@@ -257,7 +271,7 @@ impl Gateway {
             if guard.is_due(self.env.now()) {
                 guard.looked();
                 if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
-                    return Ended::of(Class::Refused, Some(reason));
+                    return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
                 }
             }
             let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
@@ -290,7 +304,9 @@ impl Gateway {
                         self.say_guarded(Said::Final(end), sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
-                    return Ended { class, blame: Some(refusal.blame), reason: Some(refusal.reason), flag: None, cause: refusal.private };
+                    let server = if class == Class::TimedOut { Server::Unaware } else { Server::Done };
+                    let (blame, reason) = (Some(refusal.blame), Some(refusal.reason));
+                    return Ended { class, blame, reason, flag: None, cause: refusal.private, server };
                 }
             }
         }
@@ -316,7 +332,7 @@ impl Gateway {
                 () = guard.due() => guard.looked(),
             }
             if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
-                return Some(Ended::of(Class::Refused, Some(reason)));
+                return Some(Ended::of(Class::Refused, Some(reason)).unknown_to_its_server());
             }
         }
     }
@@ -328,7 +344,7 @@ impl Gateway {
                 if sink.send(event.content()).await {
                     None
                 } else {
-                    Some(Ended::of(Class::Cancelled, Some("client_gone")))
+                    Some(Ended::of(Class::Cancelled, Some("client_gone")).unknown_to_its_server())
                 }
             }
             Said::Final(end) => {
@@ -453,7 +469,12 @@ impl Sink {
 
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
-        Self { class, blame: None, reason, flag: None, cause: None }
+        Self { class, blame: None, reason, flag: None, cause: None, server: Server::Done }
+    }
+
+    /// It ended from here, while its server was at work.
+    fn unknown_to_its_server(self) -> Self {
+        Self { server: Server::Unaware, ..self }
     }
 }
 

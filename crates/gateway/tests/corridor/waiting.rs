@@ -107,6 +107,33 @@ async fn flt_04_a_client_that_hangs_up_ends_the_wait_for_a_server_that_has_said_
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_stream_that_a_revocation_ended_is_called_off_at_its_server() {
+    let scripted = Scripted::at_once(|asked| {
+        let message = asked.json();
+        if asked.method() != "tools/call" {
+            return whole(&asked.plainly(&json!([tool("wait")])).unwrap_or_default());
+        }
+        let token = &message["params"]["_meta"]["progressToken"];
+        let params = json!({ "progressToken": token, "progress": 1 });
+        open_events(&[json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })])
+    })
+    .await;
+    let house = House::open(&server("alpha", &scripted.url(), "timeout = \"60s\"")).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let session = house.session(&alice, "alpha").await;
+    let params = json!({ "name": "wait", "arguments": {}, "_meta": { "progressToken": "p" } });
+    let mut flow = house.flow(legacy(&alice, "alpha", &session, 1, "tools/call", params)).await;
+    assert!(flow.message().await.is_some());
+    // The rules and not the key: a session that goes with its key is said goodbye to as a whole.
+    let name = ServerName::new("alpha").unwrap();
+    assert_eq!(house.store.withdraw(&name, None, house.env.now()).await.unwrap(), 1);
+    tokio::time::timeout(Duration::from_secs(8), flow.rest()).await.expect("the stream goes on");
+    called_off(&scripted, &AtomicUsize::new(0), "legacy").await;
+    house.close(&[&alice.text]).await;
+}
+
 // On one thread, so that nobody reads while the burst is passed on in one go.
 #[tokio::test]
 async fn flt_04_a_burst_reaches_a_healthy_reader_whole_and_in_order() {
