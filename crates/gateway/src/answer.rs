@@ -6,6 +6,7 @@ use crate::Gateway;
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
 use crate::live::cancelled;
+use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::path::Walk;
 use crate::upstream::exchange::Item;
@@ -27,12 +28,11 @@ use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::sha256;
-use doorward_core::time::Timestamp;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// Where the messages of a stream go.
@@ -44,13 +44,6 @@ enum Sink {
     Kept(Arc<Replay>),
 }
 
-/// When the rights of an open stream are looked at again.
-struct Guard {
-    epoch: watch::Receiver<u64>,
-    at: Instant,
-    expires: Timestamp,
-}
-
 /// How a stream ended.
 struct Ended {
     class: Class,
@@ -58,14 +51,23 @@ struct Ended {
     reason: Option<&'static str>,
     flag: Option<Flag>,
     cause: Option<String>,
+    /// Whether the server has answered, as far as this stream saw, or was told already.
+    server: Server,
+}
+
+/// What a server knows of a stream that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// Enough: it answered, broke off, or heard of the end in another way.
+    Done,
+    /// Nothing: it may still work on the call.
+    Unaware,
 }
 
 /// Frames that wait for a slow client of a modern stream.
 const WAITING: usize = 16;
 /// A client that takes nothing for this long is gone.
 const SLOW: Duration = Duration::from_secs(30);
-/// Open streams are looked at this often, and at once when anything is revoked (I8: 30 s).
-const CHECK: Duration = Duration::from_secs(10);
 /// When a client should come back to a broken stream.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -156,7 +158,7 @@ impl Gateway {
             (Some(session), Era::Legacy(version)) => {
                 let replay = Arc::new(Replay::new(random));
                 if version >= Version::V2025_11_25 {
-                    replay.push(|id| sse::priming(id, Some(RETRY)));
+                    replay.push(|id| sse::priming(id, Some(RETRY))).await;
                 }
                 session.add_stream(&replay);
                 match streaming.relay.client_id() {
@@ -198,6 +200,9 @@ impl Gateway {
         if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
             session.finish(id);
         }
+        if ended.server == Server::Unaware && streaming.waits == Waits::Answer {
+            streaming.relay.call_off(&self.tasks);
+        }
         drop(streaming); // tells the upstream, where the call was not answered, and gives the place back
         if let Sink::Kept(replay) = &sink {
             replay.end();
@@ -230,17 +235,17 @@ impl Gateway {
 
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
         let timeout = self.timeout_of(ongoing);
+        let mut guard = Guard::new(walk.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
         match std::mem::replace(&mut streaming.first, First::Nothing) {
             First::Nothing => {}
             First::Said(said) => {
-                if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await {
                     return ended;
                 }
             }
             First::Paused => sink.part(),
         }
         let begun = Instant::now();
-        let mut guard = Guard::new(self.epoch.subscribe(), ongoing.intent().permit().bound().caller().expires());
         let mut heard = Instant::now();
         loop {
             let item = {
@@ -260,19 +265,18 @@ impl Gateway {
                     }
                     guard.looked();
                     if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
-                        return Ended::of(Class::Refused, Some(reason));
+                        return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
                     }
                     if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
                         break Err(Fault::TooLong);
                     }
                 }
             };
-            heard = Instant::now();
             // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
             if guard.is_due(self.env.now()) {
                 guard.looked();
                 if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
-                    return Ended::of(Class::Refused, Some(reason));
+                    return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
                 }
             }
             let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
@@ -281,6 +285,7 @@ impl Gateway {
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
                     sink.part();
+                    heard = Instant::now();
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
@@ -292,18 +297,47 @@ impl Gateway {
             };
             match said {
                 Ok(said) => {
-                    if let Some(ended) = self.say(said, sink, ongoing, walk).await {
+                    if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await {
                         return ended;
                     }
+                    // Only now: while a client reads slowly its server is not asked, and not silent.
+                    heard = Instant::now();
                 }
                 Err(fault) => {
                     let refusal = fault.refusal(ongoing.intent().permit().bound().server().as_str());
                     if let Some(end) = streaming.relay.failed(&refusal) {
-                        sink.send(end.body.content()).await;
+                        self.say_guarded(Said::Final(end), sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
-                    return Ended { class, blame: Some(refusal.blame), reason: Some(refusal.reason), flag: None, cause: refusal.private };
+                    let server = if class == Class::TimedOut { Server::Unaware } else { Server::Done };
+                    let (blame, reason) = (Some(refusal.blame), Some(refusal.reason));
+                    return Ended { class, blame, reason, flag: None, cause: refusal.private, server };
                 }
+            }
+        }
+    }
+
+    /// Says it, and looks at the rights meanwhile: a client that reads slowly holds up its messages, but no end (I8).
+    async fn say_guarded(
+        &self,
+        said: Said,
+        sink: &Sink,
+        (guard, cancel): (&mut Guard, Option<&Arc<Notify>>),
+        ongoing: &Ongoing,
+        walk: &Walk,
+    ) -> Option<Ended> {
+        let say = self.say(said, sink, ongoing, walk);
+        tokio::pin!(say);
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut say => return ended,
+                () = cancelled(cancel) => return Some(Ended::of(Class::Cancelled, Some("cancelled"))),
+                () = self.tasks.stopping() => return Some(Ended::of(Class::NotDelivered, Some("shutdown"))),
+                () = guard.due() => guard.looked(),
+            }
+            if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
+                return Some(Ended::of(Class::Refused, Some(reason)).unknown_to_its_server());
             }
         }
     }
@@ -315,7 +349,7 @@ impl Gateway {
                 if sink.send(event.content()).await {
                     None
                 } else {
-                    Some(Ended::of(Class::Cancelled, Some("client_gone")))
+                    Some(Ended::of(Class::Cancelled, Some("client_gone")).unknown_to_its_server())
                 }
             }
             Said::Final(end) => {
@@ -344,10 +378,10 @@ impl Gateway {
         if bound.caller().expires() <= now {
             return Some("expired_credential");
         }
-        if bound.session().is_some_and(|stored| self.live.find(&stored.digest).is_none()) {
-            return Some("session_ended");
-        }
         if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
+            return Some(reason);
+        }
+        if let Some(reason) = self.session_is_over(bound, now).await {
             return Some(reason);
         }
         (!self.still_permits(permit, walk).await).then_some("no_longer_permitted")
@@ -412,14 +446,11 @@ impl Gateway {
 // === impl Sink ===
 
 impl Sink {
-    /// False when the client is gone.
+    /// False when the client is gone, or takes nothing for too long.
     async fn send(&self, message: &RawJson) -> bool {
         match self {
             Self::Direct(frames) => matches!(tokio::time::timeout(SLOW, frames.send(sse::frame(None, message))).await, Ok(Ok(()))),
-            Self::Kept(replay) => {
-                replay.push(|id| sse::frame(Some(id), message));
-                true
-            }
+            Self::Kept(replay) => replay.push(|id| sse::frame(Some(id), message)).await,
         }
     }
 
@@ -439,36 +470,16 @@ impl Sink {
     }
 }
 
-// === impl Guard ===
-
-impl Guard {
-    fn new(epoch: watch::Receiver<u64>, expires: Timestamp) -> Self {
-        Self { epoch, at: Instant::now() + CHECK, expires }
-    }
-
-    /// Resolves when something was revoked, and after a while in any case.
-    async fn due(&mut self) {
-        tokio::select! {
-            _ = self.epoch.changed() => {}
-            () = tokio::time::sleep_until(self.at) => {}
-        }
-    }
-
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.epoch.has_changed().unwrap_or(true) || Instant::now() >= self.at || self.expires <= now
-    }
-
-    fn looked(&mut self) {
-        self.epoch.mark_unchanged();
-        self.at = Instant::now() + CHECK;
-    }
-}
-
 // === impl Ended ===
 
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
-        Self { class, blame: None, reason, flag: None, cause: None }
+        Self { class, blame: None, reason, flag: None, cause: None, server: Server::Done }
+    }
+
+    /// It ended from here, while its server was at work.
+    fn unknown_to_its_server(self) -> Self {
+        Self { server: Server::Unaware, ..self }
     }
 }
 

@@ -47,7 +47,7 @@ impl Gateway {
         for (at, message) in messages.into_iter().enumerate() {
             // A caller is proved anew for each: what one element does may end the right of the next.
             let (hang_up, gone) = HangUp::pair();
-            let mut own = Walk::new(inbound, gone);
+            let mut own = Walk::new(inbound, gone, self.epoch.subscribe());
             own.id = self.env.correlation();
             own.accept = Accept::Json;
             let caller = self.identify(inbound).await.map_err(|stopped| stopped.informed(&known, &server));

@@ -54,8 +54,10 @@ pub struct Walk {
     pub promise: Option<Promise>,
     /// The room of its body.
     pub room: Taken,
-    /// Whether the client has hung up on a modern request.
+    /// Whether the client has hung up before its answer.
     pub gone: Gone,
+    /// Each epoch after the one under which the caller was proved: whoever waits for an answer hears of it (I8).
+    pub epoch: watch::Receiver<u64>,
     /// The era, once it is known.
     pub era: Option<Era>,
 }
@@ -72,7 +74,7 @@ impl Gateway {
     /// One request, from the door to the answer.
     pub async fn serve(self: Arc<Self>, mut inbound: Inbound) -> Response<Body> {
         let (hang_up, gone) = HangUp::pair();
-        let mut walk = Walk::new(&inbound, gone);
+        let mut walk = Walk::new(&inbound, gone, self.epoch.subscribe());
         let entered = match self.enter(&mut inbound, &mut walk).await {
             Ok(Entered { asked: Asked::Batch(elements), caller, server, claimed }) => {
                 return Box::pin(self.serve_batch(&inbound, Batch { caller, server, claimed, elements }, walk)).await;
@@ -275,7 +277,7 @@ impl Asked {
 }
 
 impl Walk {
-    pub(crate) fn new(inbound: &Inbound, gone: Gone) -> Self {
+    pub(crate) fn new(inbound: &Inbound, gone: Gone, epoch: watch::Receiver<u64>) -> Self {
         Self {
             id: inbound.id,
             route: inbound.route.clone(),
@@ -287,6 +289,7 @@ impl Walk {
             promise: None,
             room: Taken::default(),
             gone,
+            epoch,
             era: None,
         }
     }
@@ -312,7 +315,7 @@ impl Drop for HangUp {
 }
 
 impl Gone {
-    /// Resolves when the client of a modern request hung up before its answer.
+    /// Resolves when the client hung up before its answer began.
     pub async fn wait(&self) {
         let mut gone = self.0.clone();
         if gone.wait_for(|gone| *gone).await.is_err() {

@@ -104,6 +104,12 @@ impl Gateway {
         Ok(None)
     }
 
+    /// Whether the caller may call this tool with some arguments, and so hear of its tasks.
+    async fn is_callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<bool, Fault> {
+        let Some(found) = self.tool(bound.server(), era, name.as_str()).await? else { return Ok(false) };
+        Ok(filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]) == [true])
+    }
+
     /// Whether what was permitted would be permitted again now (I8): asked for streams.
     pub(crate) async fn still_permits(&self, permit: &Permit, walk: &Walk) -> bool {
         let (bound, call) = (permit.bound(), permit.call());
@@ -115,12 +121,20 @@ impl Gateway {
         let tool = match name {
             Some(name) => match self.tool(bound.server(), call.era(), name).await {
                 Ok(found) => found.map(|found| found.facts),
-                // A server that does not answer now takes no right away; its stream ends by its own fault. What we cannot
-                // look up ourselves, or what is not approved any more, ends it.
-                Err(fault) => return !matches!(fault, Fault::Store | Fault::NotApproved),
+                Err(fault) => return !takes_away(&fault),
             },
             None => None,
         };
+        // A subscription ends with any tool whose tasks it tells of; its client comes back for those that are left (SES-09).
+        let running: BTreeSet<&ToolName> = walk.opened.tasks.tools.values().collect();
+        for name in running {
+            match self.is_callable(bound, call.era(), walk, name).await {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(fault) if takes_away(&fault) => return false,
+                Err(_) => {}
+            }
+        }
         still(&self.rules.load(), &self.facts(bound, walk, tool), permit)
     }
 
@@ -206,6 +220,12 @@ impl Gateway {
         let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
         Final { body: screen::own(body), ..end }
     }
+}
+
+/// A server that does not answer now takes no right away; its stream ends by its own fault. What we cannot look up
+/// ourselves, or what is not approved any more, ends it.
+const fn takes_away(fault: &Fault) -> bool {
+    matches!(fault, Fault::Store | Fault::NotApproved)
 }
 
 fn too_many(wait: Duration) -> Refusal {

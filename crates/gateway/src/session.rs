@@ -118,6 +118,21 @@ impl Gateway {
         Ok(bound)
     }
 
+    /// Why the session of something that runs is over, if so: ended here, at another replica over the same store, or by its
+    /// age. A store that cannot say ends what runs in it, as everywhere.
+    pub(crate) async fn session_is_over(&self, bound: &Bound, now: Timestamp) -> Option<&'static str> {
+        let stored = bound.session()?;
+        if self.live.find(&stored.digest).is_none() {
+            return Some("session_ended");
+        }
+        let caller = bound.caller();
+        match self.store.session(&stored.digest, caller.user(), caller.client(), caller.credential(), bound.server()).await {
+            Ok(Some(stored)) if stored.is_alive(LIFETIMES, now) => None,
+            Ok(_) => Some("session_ended"),
+            Err(_) => Some("store_unavailable"),
+        }
+    }
+
     /// Opens what is sealed in a call and finds what its ids stand for.
     ///
     /// # Errors

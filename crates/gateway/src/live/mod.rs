@@ -3,6 +3,7 @@
 //! Nothing here is a proof: a session is reached only with the digest that [`doorward_core::session::open`] bound to its
 //! caller. Every table has a cap; everything of a session ends with it.
 
+pub mod guard;
 pub mod replay;
 
 use crate::upstream::pipe::Pipe;

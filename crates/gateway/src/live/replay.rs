@@ -1,11 +1,12 @@
 //! The events of one legacy stream, kept for a client that comes back (2025-11-25, basic/transports, Resumability).
 //!
-//! Event ids are `<stream>-<n>`; the stream part is 128 random bits, so that nobody guesses another's. What a slow or absent
-//! reader leaves behind is bounded by number and size; what fell out cannot be resumed.
+//! Event ids are `<stream>-<n>`; the stream part is 128 random bits, so that nobody guesses another's. What is kept is bounded
+//! by number and size. Where that is full, a stream that is being read waits for its reader, as long as it takes anything; what
+//! an absent reader leaves behind falls out, and cannot be resumed.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -15,7 +16,10 @@ use tokio::time::Instant;
 pub struct Replay {
     id: String,
     state: Mutex<State>,
+    /// Told of new events, of the end, and when a reader has to leave.
     wake: Notify,
+    /// Told when a reader took an event or left: there may be room.
+    room: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ struct State {
     turn: u64,
     parted: u64,
     reading: bool,
+    /// The last event that the present reader took. Nothing behind it falls out while it reads.
+    taken: u64,
 }
 
 /// The right to read a stream from one event on. One reader at a time.
@@ -51,6 +57,8 @@ pub enum NotReadable {
 const MOST_EVENTS: usize = 256;
 /// Bytes kept of one stream.
 const MOST_BYTES: usize = 1024 * 1024;
+/// A reader that takes nothing for this long, while the stream waits for it, is sent away.
+const SLOW: Duration = Duration::from_secs(30);
 /// How long an ended stream can be resumed.
 const KEPT: Duration = Duration::from_secs(600);
 
@@ -60,7 +68,7 @@ impl Replay {
     pub fn new(random: [u8; 16]) -> Self {
         use base64::Engine as _;
         let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random).replace('-', ".");
-        Self { id, state: Mutex::default(), wake: Notify::new() }
+        Self { id, state: Mutex::default(), wake: Notify::new(), room: Notify::new() }
     }
 
     /// The stream's part of its event ids.
@@ -77,25 +85,44 @@ impl Replay {
         plain.then_some((stream, number.parse().ok()?))
     }
 
-    /// Appends an event; `frame` gets its id.
-    pub fn push(&self, frame: impl FnOnce(&str) -> Bytes) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.last = state.last.saturating_add(1);
-        let number = state.last;
+    /// Appends an event; `frame` gets its id. One writer at a time. Waits while what is kept is full of events that the present
+    /// reader has not taken yet; false where it took none of them for too long: then it is sent away, and the event is kept
+    /// for a client that comes back.
+    pub async fn push(&self, frame: impl FnOnce(&str) -> Bytes) -> bool {
+        let number = self.lock().last.saturating_add(1);
         let bytes = frame(&format!("{}-{number}", self.id));
+        let taken = self.room_for(bytes.len()).await;
+        let mut state = self.lock();
+        if !taken {
+            state.send_away();
+        }
+        state.make_room(bytes.len());
+        state.last = number;
         state.size = state.size.saturating_add(bytes.len());
         state.events.push_back((number, bytes));
-        while state.events.len() > MOST_EVENTS || (state.size > MOST_BYTES && state.events.len() > 1) {
-            let gone = state.events.pop_front().map_or(0, |(_, bytes)| bytes.len());
-            state.size = state.size.saturating_sub(gone);
-        }
         drop(state);
         self.wake.notify_waiters();
+        taken
+    }
+
+    /// Resolves once there is room: true, or false after [`SLOW`] without any event taken.
+    async fn room_for(&self, size: usize) -> bool {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if self.lock().make_room(size) {
+                return true;
+            }
+            if tokio::time::timeout(SLOW, room).await.is_err() {
+                return false;
+            }
+        }
     }
 
     /// No event will follow.
     pub fn end(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).ended.get_or_insert_with(Instant::now);
+        self.lock().ended.get_or_insert_with(Instant::now);
         self.wake.notify_waiters();
     }
 
@@ -105,7 +132,7 @@ impl Replay {
             let wake = self.wake.notified();
             tokio::pin!(wake);
             wake.as_mut().enable();
-            if self.state.lock().unwrap_or_else(PoisonError::into_inner).ended.is_some() {
+            if self.lock().ended.is_some() {
                 return;
             }
             wake.await;
@@ -114,24 +141,24 @@ impl Replay {
 
     /// Sends the present reader away; the stream goes on and can be resumed.
     pub fn part(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.turn = state.turn.saturating_add(1);
+        let mut state = self.lock();
         state.parted = state.last;
-        state.reading = false;
+        state.send_away();
         drop(state);
         self.wake.notify_waiters();
+        self.room.notify_waiters();
     }
 
     /// True while somebody reads.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).reading
+        self.lock().reading
     }
 
     /// True once it ended and nobody can want it any more.
     #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         state.ended.is_some_and(|ended| now.saturating_duration_since(ended) >= KEPT)
     }
 
@@ -140,7 +167,7 @@ impl Replay {
     /// # Errors
     /// [`NotReadable`].
     pub fn read(self: &Arc<Self>, after: u64) -> Result<Reading, NotReadable> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if state.reading {
             return Err(NotReadable::Taken);
         }
@@ -149,7 +176,33 @@ impl Replay {
             return Err(NotReadable::Gone);
         }
         state.reading = true;
+        state.taken = after;
         Ok(Reading { replay: Arc::clone(self), after, turn: state.turn })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Lets the oldest events fall out until one of `size` bytes fits. False where what would fall out is still to be read.
+    fn make_room(&mut self, size: usize) -> bool {
+        while self.events.len() >= MOST_EVENTS || self.size.saturating_add(size) > MOST_BYTES {
+            let Some((number, _)) = self.events.front() else { break };
+            if self.reading && *number > self.taken {
+                return false;
+            }
+            let gone = self.events.pop_front().map_or(0, |(_, bytes)| bytes.len());
+            self.size = self.size.saturating_sub(gone);
+        }
+        true
+    }
+
+    /// The present reader leaves at its next look, with what there was up to `parted`.
+    fn send_away(&mut self) {
+        self.turn = self.turn.saturating_add(1);
+        self.reading = false;
     }
 }
 
@@ -166,6 +219,7 @@ impl Reading {
                     return;
                 }
                 self.after = number;
+                self.took(number);
             }
             if !more {
                 return;
@@ -177,13 +231,25 @@ impl Reading {
         }
     }
 
+    /// The client has this event, as far as anybody here can tell.
+    fn took(&self, number: u64) {
+        let mut state = self.replay.lock();
+        if state.turn == self.turn {
+            state.taken = number;
+            drop(state);
+            self.replay.room.notify_waiters();
+        }
+    }
+
     /// What is there, and whether more may come. `None` when this reader has to leave: sent away, or events fell out before
     /// it could read them (a gap must never look like a whole stream).
     fn next_events(&self) -> Option<(Vec<(u64, Bytes)>, bool)> {
-        let state = self.replay.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.replay.lock();
         if state.turn != self.turn {
-            let rest = state.events.iter().filter(|(number, _)| *number > self.after && *number <= state.parted);
-            return Some((rest.cloned().collect(), false));
+            let rest: Vec<(u64, Bytes)> =
+                state.events.iter().filter(|(number, _)| *number > self.after && *number <= state.parted).cloned().collect();
+            let whole = rest.first().is_none_or(|(number, _)| *number == self.after.saturating_add(1));
+            return whole.then_some((rest, false));
         }
         let first = state.events.front().map_or(state.last.saturating_add(1), |(number, _)| *number);
         if self.after.saturating_add(1) < first {
@@ -197,10 +263,12 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut state = self.replay.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.replay.lock();
         if state.turn == self.turn {
             state.reading = false;
         }
+        drop(state);
+        self.replay.room.notify_waiters();
     }
 }
 
@@ -208,20 +276,20 @@ impl Drop for Reading {
 mod tests {
     use super::*;
 
-    fn text(replay: &Arc<Replay>, n: u64) {
-        replay.push(|id| Bytes::from(format!("{id}:{n}")));
+    async fn text(replay: &Arc<Replay>, n: u64) -> bool {
+        replay.push(|id| Bytes::from(format!("{id}:{n}"))).await
     }
 
     #[tokio::test]
     async fn a_reader_gets_what_was_and_what_comes_then_the_end() {
         let replay = Arc::new(Replay::new([1; 16]));
-        text(&replay, 1);
+        assert!(text(&replay, 1).await);
         let (send, mut receive) = mpsc::channel(4);
         let reading = replay.read(0).expect("free");
         assert_eq!(replay.read(0).expect_err("taken"), NotReadable::Taken, "SES-04");
         let run = tokio::spawn(reading.run(send));
         assert!(receive.recv().await.expect("first").ends_with(b":1"));
-        text(&replay, 2);
+        assert!(text(&replay, 2).await);
         assert!(receive.recv().await.expect("second").ends_with(b":2"));
         replay.end();
         assert!(receive.recv().await.is_none());
@@ -237,10 +305,10 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_is_sent_away_takes_along_what_there_was() {
         let replay = Arc::new(Replay::new([1; 16]));
-        text(&replay, 1);
+        assert!(text(&replay, 1).await);
         let reading = replay.read(0).expect("free");
         replay.part();
-        text(&replay, 2);
+        assert!(text(&replay, 2).await);
         let (send, mut receive) = mpsc::channel(4);
         reading.run(send).await;
         assert!(receive.recv().await.expect("first").ends_with(b":1"));
@@ -251,11 +319,11 @@ mod tests {
         assert!(receive.recv().await.expect("second").ends_with(b":2"));
     }
 
-    #[test]
-    fn ses_05_what_fell_out_or_never_was_cannot_be_read() {
+    #[tokio::test]
+    async fn ses_05_what_fell_out_or_never_was_cannot_be_read() {
         let replay = Arc::new(Replay::new([1; 16]));
         for n in 0..300 {
-            text(&replay, n);
+            assert!(text(&replay, n).await);
         }
         assert_eq!(replay.read(3).expect_err("fell out"), NotReadable::Gone);
         assert_eq!(replay.read(301).expect_err("never was"), NotReadable::Gone);
@@ -265,17 +333,54 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_slow_reader_that_lost_events_is_sent_away() {
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_waited_for_and_then_sent_away() {
         let replay = Arc::new(Replay::new([1; 16]));
-        text(&replay, 0);
         let reading = replay.read(0).expect("free");
-        for n in 0..300 {
-            text(&replay, n);
+        let begun = Instant::now();
+        for n in 1..=MOST_EVENTS as u64 {
+            assert!(text(&replay, n).await);
         }
+        assert_eq!(begun.elapsed(), Duration::ZERO, "as long as there is room nobody waits");
+        assert!(!text(&replay, 0).await, "the answer that fell on deaf ears was not delivered");
+        assert_eq!(begun.elapsed(), SLOW);
+        assert!(!replay.is_read());
+        assert!(text(&replay, 0).await, "nobody waits for who was sent away");
         let (send, mut receive) = mpsc::channel(400);
         reading.run(send).await;
+        assert!(receive.recv().await.is_none(), "a gap never looks like a whole stream");
+        assert_eq!(replay.read(0).expect_err("fell out"), NotReadable::Gone);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_is_slow_gets_everything_in_order() {
+        let replay = Arc::new(Replay::new([1; 16]));
+        let (send, mut receive) = mpsc::channel(1);
+        tokio::spawn(replay.read(0).expect("free").run(send));
+        let writer = Arc::clone(&replay);
+        let written = tokio::spawn(async move {
+            for n in 1..=3 * MOST_EVENTS as u64 {
+                assert!(text(&writer, n).await, "{n}");
+            }
+            writer.end();
+        });
+        for n in 1..=3 * MOST_EVENTS as u64 {
+            tokio::time::advance(SLOW / 2).await;
+            assert!(receive.recv().await.expect("more").ends_with(format!(":{n}").as_bytes()), "{n}");
+        }
         assert!(receive.recv().await.is_none());
-        assert!(!replay.is_read());
+        written.await.expect("written");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_reader_that_left() {
+        let replay = Arc::new(Replay::new([1; 16]));
+        let reading = replay.read(0).expect("free");
+        for n in 1..=MOST_EVENTS as u64 {
+            assert!(text(&replay, n).await);
+        }
+        let begun = Instant::now();
+        let (kept, ()) = tokio::join!(text(&replay, 0), async { drop(reading) });
+        assert!(kept && begun.elapsed() == Duration::ZERO);
     }
 }

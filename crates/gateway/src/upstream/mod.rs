@@ -16,6 +16,7 @@ pub mod relay;
 mod renew;
 pub mod station;
 pub mod stdio;
+mod watched;
 
 use self::fault::Fault;
 use self::http::HttpServer;

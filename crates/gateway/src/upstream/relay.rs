@@ -10,6 +10,7 @@ use super::back::Back;
 use super::fault::Fault;
 use crate::env::Env;
 use crate::live::Session;
+use crate::tasks::Tasks;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Wire};
 use doorward_core::contract::{Measure, Promise};
@@ -266,6 +267,11 @@ impl Relay {
     #[must_use]
     pub const fn client_id(&self) -> Option<&RpcId> {
         self.client_id.as_ref()
+    }
+
+    /// Tells the server that nobody waits for the answer any more.
+    pub fn call_off(&self, tasks: &Tasks) {
+        self.back.call_off(self.upstream_id, tasks);
     }
 
     /// Translates the next message.

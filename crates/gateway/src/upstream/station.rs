@@ -9,11 +9,12 @@ use super::fault::Fault;
 use super::http::Line;
 use super::own::{OpenedSession, Way};
 use super::relay::{Final, Owner, Relay, Said};
+use super::watched::Watch;
 use super::{PipeKey, Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use crate::limits::Seat;
-use crate::live::{Session, cancelled};
+use crate::live::Session;
 use crate::path::Walk;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
@@ -170,25 +171,32 @@ impl Gateway {
         };
         let body = encode::request(call, &wire).bytes().clone();
         let request = Request { headers: encode::mcp_headers(call, &wire, &walk.mirrors), era, id, body };
-        let mut sent = self.send(upstream, &way, &request).await;
+        let topics = &mut walk.opened.tasks;
+        let (tasks, resources) = (std::mem::take(&mut topics.tasks), std::mem::take(&mut topics.resources));
+        let promises = std::mem::take(&mut topics.promises);
+        let (promise, walk) = (walk.promise.take(), &*walk);
+        // From before it is sent: a server may take its time until the head of its reply, and send it with the answer.
+        let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
+        let mut watch = Watch::over(outgoing.permit(), walk, cancel, (back(upstream, &way, era), id));
+        let mut sent = self.watched(&mut watch, self.send(upstream, &way, &request)).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
             way = Box::pin(self.restore(upstream, outgoing, &way)).await?;
-            sent = self.send(upstream, &way, &request).await;
+            watch.through(back(upstream, &way, era));
+            sent = self.watched(&mut watch, self.send(upstream, &way, &request)).await;
         }
         let exchange = sent?;
-        let topics = std::mem::take(&mut walk.opened.tasks);
         let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
             .of(upstream)
             .with_secret(outgoing.secret())
-            .promising(walk.promise.take())
-            .about(topics.tasks, topics.resources)
-            .telling(topics.promises);
+            .promising(promise)
+            .about(tasks, resources)
+            .telling(promises);
         if let Some(session) = session {
             relay = relay.in_session(session);
         }
         let sent = Sent { exchange, relay, guard, seat };
-        let reply = self.first(upstream, sent, walk, outgoing).await;
+        let reply = self.first(upstream, sent, watch, outgoing.call()).await;
         if call.method() == Method::SetLevel
             && let (Some(stored), Some(level)) = (outgoing.bound().session(), call.log_level())
         {
@@ -198,29 +206,16 @@ impl Gateway {
     }
 
     /// Waits for the first message that the client gets.
-    async fn first(&self, upstream: &Upstream, sent: Sent, walk: &Walk, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+    async fn first(&self, upstream: &Upstream, sent: Sent, mut watch: Watch<'_>, call: &Call) -> Result<Reply, Fault> {
         let Sent { mut exchange, mut relay, mut guard, mut seat } = sent;
-        let mut epoch = self.epoch.subscribe();
-        let waits = if outgoing.call().method() == Method::Listen { Waits::Changes } else { Waits::Answer };
+        let waits = if call.method() == Method::Listen { Waits::Changes } else { Waits::Answer };
         let begun = Instant::now();
         loop {
             let patience = if seat.is_some() { FIRST.saturating_sub(begun.elapsed()) } else { upstream.config.timeout };
-            let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
-            let item = tokio::select! {
-                // What ends the call goes before its answer, where both are there: who cancelled gets nothing any more.
-                biased;
-                () = walk.gone.wait() => return Err(Fault::Cancelled),
-                () = cancelled(cancel.as_ref()) => return Err(Fault::Cancelled),
-                // I8: what runs while its right is taken back gives its result to nobody.
-                _ = epoch.changed() => match self.must_end(outgoing.permit(), walk).await {
-                    Some(reason) => return Err(Fault::Withdrawn(reason)),
-                    None => continue,
-                },
-                item = tokio::time::timeout(patience, exchange.next()) => item,
-            };
+            let item = self.watched(&mut watch, async { Ok(tokio::time::timeout(patience, exchange.next()).await) }).await?;
             let said = match item {
                 Ok(item) => match item? {
-                    Some(Item::Message(incoming)) => self.translated(&mut relay, incoming, walk).await?,
+                    Some(Item::Message(incoming)) => self.translated(&mut relay, incoming, watch.walk()).await?,
                     Some(Item::Paused(_)) => match seat.take() {
                         Some(seat) => return Ok(stream(exchange, relay, First::Paused, guard.take(), (waits, seat))),
                         None => continue,

@@ -23,4 +23,5 @@ mod scripted;
 mod sessions;
 mod speak;
 mod upkeep;
+mod waiting;
 mod wire;

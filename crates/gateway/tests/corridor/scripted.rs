@@ -46,7 +46,11 @@ impl Scripted {
                         while let Ok(Some(_)) = requests.piece(&mut walk).await {}
                         let asked = Asked::of(head, walk.payload());
                         all.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
-                        let bytes = script(asked).await;
+                        // Who leaves is noticed: the rest of the script goes with the connection.
+                        let bytes = tokio::select! {
+                            bytes = script(asked) => bytes,
+                            () = requests.closed() => return,
+                        };
                         if write.write_all(&bytes).await.is_err() || !bytes.starts_with(b"HTTP/1.1 ") || closes(&bytes) {
                             return;
                         }
@@ -149,6 +153,12 @@ pub(crate) fn whole(message: &Value) -> Vec<u8> {
 pub(crate) fn events(messages: &[Value]) -> Vec<u8> {
     let data: String = messages.iter().map(|message| format!("data: {message}\n\n")).collect();
     format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n{data}").into_bytes()
+}
+
+/// An event stream of these messages that stays open.
+pub(crate) fn open_events(messages: &[Value]) -> Vec<u8> {
+    let data: String = messages.iter().map(|message| format!("data: {message}\n\n")).collect();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n{data}").into_bytes()
 }
 
 /// A tool without any schema to speak of.

@@ -1,0 +1,76 @@
+//! A call is watched from before it is sent until its first message comes: who waits for it may leave or cancel, and what
+//! allowed it may be taken back (I8). Then the wait ends, and the server hears that nobody wants the answer any more.
+
+use super::back::Back;
+use super::fault::Fault;
+use crate::Gateway;
+use crate::live::cancelled;
+use crate::live::guard::Guard;
+use crate::path::Walk;
+use doorward_core::policy::permit::Permit;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// What ends the wait for one call.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    guard: Guard,
+    cancel: Option<Arc<Notify>>,
+    walk: &'a Walk,
+    permit: &'a Permit,
+    back: Back,
+    id: i64,
+}
+
+impl<'a> Watch<'a> {
+    /// Over the call that goes to its server as request `id`. `back` leads there, `cancel` tells that the client cancelled.
+    #[must_use]
+    pub(super) fn over(permit: &'a Permit, walk: &'a Walk, cancel: Option<Arc<Notify>>, (back, id): (Back, i64)) -> Self {
+        let guard = Guard::new(walk.epoch.clone(), permit.bound().caller().expires());
+        Self { guard, cancel, walk, permit, back, id }
+    }
+
+    /// The request that brought the call.
+    #[must_use]
+    pub(super) const fn walk(&self) -> &'a Walk {
+        self.walk
+    }
+
+    /// The server is reached in another way now.
+    pub(super) fn through(&mut self, back: Back) {
+        self.back = back;
+    }
+}
+
+impl Gateway {
+    /// Waits for `work`, but not longer than somebody waits for the call and may have its answer. Giving up drops `work`,
+    /// which closes the connection or tells the child; a legacy server over HTTP is told in words.
+    ///
+    /// # Errors
+    /// [`Fault::Cancelled`], [`Fault::Withdrawn`], and those of `work`.
+    pub(super) async fn watched<T>(&self, watch: &mut Watch<'_>, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                // What ends the call goes before its answer, where both are there: who cancelled gets nothing any more. The
+                // right goes before the cancellation: a session that ends with its credential cancels its calls, too.
+                biased;
+                () = watch.walk.gone.wait() => {
+                    watch.back.call_off(watch.id, &self.tasks);
+                    return Err(Fault::Cancelled);
+                }
+                () = watch.guard.due() => {
+                    watch.guard.looked();
+                    if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.walk)).await {
+                        watch.back.call_off(watch.id, &self.tasks);
+                        return Err(Fault::Withdrawn(reason));
+                    }
+                }
+                // The client's own words went to the server already.
+                () = cancelled(watch.cancel.as_ref()) => return Err(Fault::Cancelled),
+                done = &mut work => return done,
+            }
+        }
+    }
+}
