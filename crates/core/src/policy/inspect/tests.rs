@@ -3,6 +3,7 @@
 use super::*;
 use crate::contract::Contract;
 use crate::json::RawJson;
+use crate::mcp::call::{Form, RpcId};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -69,6 +70,9 @@ fn pt_02_a_token_of_another_provider_is_found_wherever_it_stands_in_the_argument
         assert_eq!(ids(&with(Measure::Flag).expect("goes on")), [("foreign_token", "a token of github")], "{text}");
         assert!(with(Measure::Off).expect("goes on").is_empty());
     }
+    let prompt = call(&json!({ "a": TOKEN })).with_method(Method::PromptsGet, Form::Request(RpcId::Number(1)));
+    let (why, _) = inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse }, &prompt).expect_err("of prompts, too");
+    assert_eq!(why, Why::ForeignToken);
     let plain = call(&json!({ "text": "a plain text", "key": "dwk_abc" }));
     assert!(inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse }, &plain).expect("plain").is_empty());
 }
