@@ -190,7 +190,7 @@ impl Gateway {
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
-        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes });
+        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default() });
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),

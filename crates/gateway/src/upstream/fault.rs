@@ -36,6 +36,10 @@ pub enum Fault {
     TooManySessions,
     /// Everybody together has as many sessions as there may be; the caller has not.
     SessionsFull,
+    /// The caller has as many tasks running as they may; nothing was sent.
+    TooManyTasks,
+    /// The call ran and became a task, which could not be recorded: it cannot be asked for, and must not be run again unseen.
+    TaskNotKept,
     /// As many open streams as a caller may have.
     TooManyStreams,
     /// The client went away or cancelled before there was an answer.
@@ -87,6 +91,8 @@ impl Fault {
             Self::Store => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
             Self::SessionsFull => "sessions_full",
+            Self::TooManyTasks => "too_many_tasks",
+            Self::TaskNotKept => "task_not_kept",
             Self::TooManyStreams => "too_many_streams",
             Self::Cancelled => "cancelled",
             Self::IdInUse => "id_in_use",
@@ -110,6 +116,7 @@ impl Fault {
             | Self::Store
             | Self::TooManySessions
             | Self::SessionsFull
+            | Self::TooManyTasks
             | Self::TooManyStreams
             | Self::IdInUse => Effect::None,
             _ => Effect::Unknown,
@@ -136,6 +143,10 @@ impl Fault {
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
             Self::SessionsFull => "Doorward has no room for another session at the moment. Try again later.".to_owned(),
+            Self::TooManyTasks => "Too many tasks of yours are running. Cancel one, or wait until one is over.".to_owned(),
+            Self::TaskNotKept => {
+                format!("The call ran on {server}, but its task could not be kept. See what it did before you run it again.")
+            }
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
@@ -147,7 +158,7 @@ impl Fault {
         let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
         let wire = match self {
             Self::Store | Self::SessionsFull => Wire::Http(503),
-            Self::TooManySessions | Self::TooManyStreams => Wire::Http(429),
+            Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
             // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
             Self::Withdrawn("revoked_credential" | "user_disabled" | "expired_credential") => {
@@ -170,16 +181,21 @@ impl Fault {
         let retry = match self {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
             Self::Store => Retry::After(Duration::from_secs(5)),
-            Self::TooManySessions | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
+            Self::TooManySessions | Self::TooManyTasks | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
+            Self::TaskNotKept => Retry::Never,
             Self::TooManyStreams => Retry::After(Duration::from_secs(5)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
         };
         let blame = match self {
-            Self::NotApproved | Self::Store | Self::SessionsFull => Blame::Us,
-            Self::NoEra(_) | Self::TooManySessions | Self::TooManyStreams | Self::Cancelled | Self::IdInUse | Self::Withdrawn(_) => {
-                Blame::Caller
-            }
+            Self::NotApproved | Self::Store | Self::SessionsFull | Self::TaskNotKept => Blame::Us,
+            Self::NoEra(_)
+            | Self::TooManySessions
+            | Self::TooManyTasks
+            | Self::TooManyStreams
+            | Self::Cancelled
+            | Self::IdInUse
+            | Self::Withdrawn(_) => Blame::Caller,
             _ => Blame::Upstream,
         };
         Refusal::new(Station::Upstream, self.reason(), blame, wire, public).retry(retry).because(self.cause())

@@ -149,6 +149,7 @@ impl Gateway {
             // Nothing could carry a question to this client: it has not declared any.
             RawJson::empty_object()
         };
+        let room = self.desk.room_for_task(user, call, &capabilities).await?;
         let id = upstream.next_id();
         let guard = match (&session, call.form()) {
             (Some(session), Form::Request(client)) => {
@@ -180,6 +181,7 @@ impl Gateway {
             .of(upstream)
             .with_secret(outgoing.secret())
             .promising(walk.promise.take())
+            .with_room(room)
             .about(topics.tasks, topics.resources);
         if let Some(session) = session {
             relay = relay.in_session(session);

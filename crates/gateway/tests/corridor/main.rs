@@ -22,5 +22,6 @@ mod schemas;
 mod scripted;
 mod sessions;
 mod speak;
+mod tasks;
 mod upkeep;
 mod wire;
