@@ -18,6 +18,10 @@ pub enum Fault {
     Child(&'static str),
     /// The launch of this command, with these arguments, was not approved (I9).
     NotApproved,
+    /// The process that was to run the tool defines it in another way than it was permitted (I9).
+    Changed,
+    /// That process did not say how it defines its tools.
+    Unproven,
     /// What came back is not MCP.
     Bad(BadReply),
     /// An event stream that cannot be read on, or a line that is too long.
@@ -83,6 +87,8 @@ impl Fault {
             Self::Egress(_) => "upstream_unreachable",
             Self::Child(_) => "child_ended",
             Self::NotApproved => "launch_not_approved",
+            Self::Changed => "definition_changed",
+            Self::Unproven => "definition_unproven",
             Self::Bad(_) => "upstream_bad_reply",
             Self::Incomplete => "upstream_incomplete",
             Self::Credential => "upstream_credential",
@@ -109,6 +115,8 @@ impl Fault {
         match self {
             Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
             Self::NotApproved
+            | Self::Changed
+            | Self::Unproven
             | Self::SessionLost
             | Self::NoEra(_)
             | Self::Credential
@@ -135,6 +143,8 @@ impl Fault {
                 format!("{server} does not accept the credential that Doorward holds for it. An administrator has to look at it.")
             }
             Self::NotApproved => format!("The command of {server} is not approved. An administrator has to look at it."),
+            Self::Changed => format!("{server} has changed this tool since it was approved. An administrator has to look at it."),
+            Self::Unproven => format!("{server} did not say which tools it has, so none was run."),
             Self::NoEra(_) => format!("{server} does not speak this version of the protocol."),
             Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => {
                 format!("{server} did not answer in time. Your other tools work.")
@@ -155,7 +165,7 @@ impl Fault {
             Self::Broken(_) => format!("The result of {server} was kept back: it is not of the form that was approved."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
-        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
+        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved | Self::Changed);
         let wire = match self {
             Self::Store | Self::SessionsFull => Wire::Http(503),
             Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),

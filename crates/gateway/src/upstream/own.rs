@@ -198,7 +198,7 @@ impl Upstream {
             (Way::Http(line), Reached::Http(server)) => {
                 server.post(line, &encode::own_headers(method, era), era, Some(id), body).await?.exchange
             }
-            (Way::Pipe(pipe), _) => Exchange::Pipe(pipe.call(id, body).await?),
+            (Way::Pipe(pipe), _) => Exchange::Pipe(pipe.ask(id, body).await?),
             (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete),
         };
         match answer(&mut exchange, id, self.config.timeout).await? {

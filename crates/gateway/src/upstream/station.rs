@@ -169,6 +169,9 @@ impl Gateway {
         };
         let body = encode::request(call, &wire).bytes().clone();
         let request = Request { headers: encode::mcp_headers(call, &wire, &walk.mirrors), era, id, body };
+        if let Some(definition) = &walk.definition {
+            Box::pin(self.proven(upstream, &way, era, definition)).await?;
+        }
         let mut sent = self.send(upstream, &way, &request).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
