@@ -281,7 +281,7 @@ impl Gateway {
             let notice = Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() };
             self.audit.event(&notice, self.env.now()).await.map_err(|_| Fault::Store)?;
             let (audit, env) = (self.audit.clone(), self.env.clone());
-            let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await);
+            let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await?);
             let of = Arc::clone(&upstream);
             // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
             let reading = Box::pin(self.tasks.run(async move {

@@ -315,6 +315,7 @@ impl Gateway {
             tokio::select! {
                 _ = round.tick() => {}
                 Ok(()) = epoch.changed() => {
+                    self.end_unapproved().await;
                     self.end_revoked().await;
                     continue;
                 }
@@ -323,6 +324,7 @@ impl Gateway {
             self.metrics.sessions(self.live.len());
             self.upstreams.end_idle().await;
             // Again: the store may have been away when it was heard of, or a process only being started.
+            self.end_unapproved().await;
             self.end_revoked().await;
             for digest in self.live.idle(LIFETIMES.idle) {
                 self.end_idle(&digest).await;

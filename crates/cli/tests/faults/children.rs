@@ -248,3 +248,18 @@ fn std_01_a_program_that_changed_runs_no_definition_that_nobody_approved() {
     assert!(!reply.is_good(), "its definition is not the one that was approved: {reply:?}");
     stage.gateway.stop();
 }
+
+#[test]
+fn std_01_a_command_that_was_withdrawn_answers_nobody_and_ends() {
+    let stage = Stage::open("");
+    let alice = stage.user("alice");
+    let session = alice.session();
+    assert!(ask(&alice, &session, "recall", json!({})).is_good() && alice.call("recall", json!({})).is_good());
+    assert_eq!(running(&stage.script), 2);
+    assert_eq!(stage.house.run(&["server", "withdraw", "fixture"]).exit, 0);
+    for reply in [alice.legacy(&session, "resources/list", json!({})), alice.modern("resources/list", json!({}))] {
+        assert_eq!(reply.json()["error"]["data"]["reason"], "launch_not_approved", "{reply:?}");
+    }
+    assert!(within(Duration::from_secs(10), || running(&stage.script) == 0), "{} run", running(&stage.script));
+    stage.gateway.stop();
+}

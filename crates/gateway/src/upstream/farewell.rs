@@ -61,6 +61,24 @@ impl Gateway {
         }
     }
 
+    /// Ends the processes of commands that are not approved any more (I9). Their sessions stay, for the refusal that says why.
+    pub(crate) async fn end_unapproved(&self) {
+        for upstream in self.upstreams.iter().filter(|upstream| matches!(upstream.reach, Reached::Stdio(_))) {
+            // Where the store cannot say, calls are refused meanwhile, and the next round asks again.
+            if !matches!(self.approved_launch(upstream).await, Ok(None)) {
+                continue;
+            }
+            self.upstreams.end_shared(upstream).await;
+            for session in self.live.all().iter().filter_map(|digest| self.live.find(digest)) {
+                if session.last_record().is_some_and(|stored| stored.server == upstream.config.name)
+                    && let Some(child) = session.child()
+                {
+                    child.hang_up();
+                }
+            }
+        }
+    }
+
     /// Ends a session here and in the store.
     pub(crate) async fn forget(&self, digest: &[u8; 32], user: &doorward_core::id::UserId) {
         if let Some(child) = self.live.end(digest) {

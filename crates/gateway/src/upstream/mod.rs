@@ -156,6 +156,14 @@ impl Upstreams {
         }
     }
 
+    /// Ends the processes of this server that belong to no session.
+    pub(crate) async fn end_shared(&self, server: &Upstream) {
+        let Reached::Stdio(stdio) = &server.reach else { return };
+        for (_, pipe) in stdio.shared.lock().await.drain() {
+            pipe.hang_up();
+        }
+    }
+
     /// Ends whatever process is left; gives how many tasks did not end in time.
     pub async fn stop_launcher(&self, patience: Duration) -> usize {
         for server in self.servers.values() {

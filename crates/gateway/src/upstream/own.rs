@@ -66,6 +66,10 @@ impl Upstream {
         match &self.reach {
             Reached::Http(_) => Ok(Way::Http(Line { pool: pool.clone(), secret, session: None })),
             Reached::Stdio(stdio) => {
+                // Before a process that runs, too: it may have been started while it was still approved (I9).
+                if approved.is_none() {
+                    return Err(Fault::NotApproved);
+                }
                 let key = if stdio.command.share == Share::All { PipeKey { owner: None } } else { key };
                 // One start at a time for each key. The map is not held meanwhile: who restarts a process that keeps
                 // ending waits alone.

@@ -183,9 +183,14 @@ impl Pipe {
         self.lock().calls.is_empty() && self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= idle
     }
 
+    /// Begins to end the child and everything that it started; whoever holds it ends it whether or not anybody waits.
+    pub fn hang_up(&self) {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Ends the child and everything that it started, and waits until it is gone.
     pub async fn close(&self) {
-        self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.hang_up();
         let mut ended = self.ended.clone();
         let _gone = ended.wait_for(|ended| *ended).await;
     }

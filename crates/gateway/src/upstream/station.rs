@@ -259,6 +259,8 @@ impl Gateway {
                     Ok((Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: stored.upstream_id.clone() }), era))
                 }
                 Reached::Stdio(_) => {
+                    // Of every message, not of the launch alone: what was withdrawn answers nobody while it ends (I9).
+                    self.approved_launch(upstream).await?.ok_or(Fault::NotApproved)?;
                     let child = self.live.find(&stored.digest).and_then(|session| session.child()).filter(|pipe| !pipe.is_gone());
                     child.map(|pipe| (Way::Pipe(pipe), era)).ok_or(Fault::SessionLost)
                 }
@@ -266,7 +268,7 @@ impl Gateway {
         }
         let caller = bound.caller();
         let key = PipeKey { owner: Some((caller.user().clone(), caller.client().clone())) };
-        let approved = self.approved_launch(upstream).await;
+        let approved = self.approved_launch(upstream).await?;
         let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.processes, approved).await?;
         upstream.ensure_modern(&way).await?;
         Ok((way, Era::Modern))
@@ -289,7 +291,7 @@ impl Gateway {
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
         let way = match &upstream.reach {
             Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await).await?),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await?).await?),
         };
         let secret = outgoing.secret();
         let screened = |id: &str, body, end| Final::screened(id, body, end, secret.as_deref(), self.desk.result_bytes);
