@@ -73,6 +73,8 @@ pub struct Gateway {
     pub(crate) root: String,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
+    /// Turns to say goodbye to servers.
+    pub(crate) farewells: Arc<tokio::sync::Semaphore>,
 }
 
 impl Gateway {

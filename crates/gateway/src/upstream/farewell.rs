@@ -1,12 +1,15 @@
 //! The end of a session: by its client, by idleness, or because its server lost it. Here, in the store, and towards the server.
+//!
+//! Only who asked for an end waits for it. What upkeep ends, ends beside it: processes by the task that holds each, servers in
+//! a bounded number of goodbyes at once.
 
-use super::http::Line;
+use super::http::{HttpServer, Line};
 use super::station::Reply;
 use super::{Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use doorward_core::credential::Outgoing;
-use doorward_core::mcp::version::Era;
+use doorward_core::mcp::version::{Era, Version};
 use std::sync::Arc;
 
 impl Gateway {
@@ -20,10 +23,10 @@ impl Gateway {
     }
 
     /// Ends a session that its client left behind, towards its server too.
-    pub(crate) async fn end_idle(&self, digest: &[u8; 32]) {
+    pub(crate) fn end_here(&self, digest: &[u8; 32]) {
         let stored = self.live.find(digest).and_then(|session| session.last_record());
         if let Some(child) = self.live.end(digest) {
-            child.close().await;
+            child.hang_up();
         }
         let Some(stored) = stored else { return };
         let upstream = self.upstreams.find(&stored.server).cloned();
@@ -37,13 +40,27 @@ impl Gateway {
                 version: 0,
             };
             let line = Line { pool, secret: self.secret_of(&stored.server), session: stored.upstream_id.clone() };
-            server.end(&line, stored.upstream_version).await;
+            self.say_goodbye(Arc::clone(server), line, stored.upstream_version);
         }
+    }
+
+    /// Tells a server that its session is over, when it is its turn. Shutdown waits for no goodbye.
+    fn say_goodbye(&self, server: Arc<HttpServer>, line: Line, version: Version) {
+        let (farewells, tasks) = (Arc::clone(&self.farewells), self.tasks.clone());
+        self.tasks.spawn(async move {
+            let goodbye = async {
+                let Ok(_turn) = farewells.acquire().await else { return };
+                server.end(&line, version).await;
+            };
+            tokio::select! {
+                () = goodbye => {}
+                () = tasks.stopping() => {}
+            }
+        });
     }
 
     /// Ends sessions and processes whose credential counts no more: nobody can use them, and a process would go on (STD-07).
     pub(crate) async fn end_revoked(&self) {
-        // Processes first: a server that is slow to say goodbye to keeps none of them alive.
         for owner in self.upstreams.owners().await {
             if self.are_over(&owner).await {
                 self.upstreams.end_of(&owner).await;
@@ -55,7 +72,7 @@ impl Gateway {
             }
             let Some(stored) = self.live.find(&digest).and_then(|session| session.last_record()) else { continue };
             if self.is_over(&stored.credential).await {
-                self.end_idle(&digest).await;
+                self.end_here(&digest);
                 self.forget(&digest, &stored.user).await;
             }
         }

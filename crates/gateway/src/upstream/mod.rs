@@ -117,7 +117,7 @@ impl Upstreams {
         self.servers.values()
     }
 
-    /// Ends shared processes that nobody has used for their server's `idle` time.
+    /// Begins to end shared processes that nobody has used for their server's `idle` time.
     pub async fn end_idle(&self) {
         for server in self.servers.values() {
             let Reached::Stdio(stdio) = &server.reach else { continue };
@@ -128,7 +128,7 @@ impl Upstreams {
                 ended.into_values().collect()
             };
             for pipe in idle {
-                pipe.close().await;
+                pipe.hang_up();
             }
         }
     }
@@ -144,14 +144,14 @@ impl Upstreams {
         owners
     }
 
-    /// Ends what somebody has for themselves.
+    /// Begins to end what somebody has for themselves.
     pub(crate) async fn end_of(&self, owner: &(UserId, ClientId)) {
         let key = PipeKey { owner: Some(owner.clone()) };
         for server in self.servers.values() {
             let Reached::Stdio(stdio) = &server.reach else { continue };
             let pipe = stdio.shared.lock().await.remove(&key);
             if let Some(pipe) = pipe {
-                pipe.close().await;
+                pipe.hang_up();
             }
         }
     }

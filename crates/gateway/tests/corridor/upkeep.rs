@@ -1,11 +1,13 @@
 //! Upkeep: what Doorward asks of a server for itself is on the record before, and costs no caller more than an answer.
 
-use super::house::{House, server};
+use super::house::{House, server, within};
+use super::scripted::{Scripted, tool, whole};
 use super::speak::{legacy, modern};
 use doorward_testkit::wire::{Reader, Walk};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -113,5 +115,29 @@ async fn ses_a_session_of_doorwards_own_takes_no_callers_with_it() {
     let reply = house.ask(legacy(&alice, "alpha", &session, 2, "ping", json!({}))).await;
     assert_eq!(reply.status, 200, "her session lives: {}", reply.text());
     task.abort();
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn std_07_a_server_that_is_slow_to_say_goodbye_holds_up_no_other_end() {
+    let tools = json!([tool("x")]);
+    let slow = Scripted::start(move |asked| {
+        let answer = whole(&asked.plainly(&tools).unwrap_or_default());
+        Box::pin(async move {
+            if asked.verb == "DELETE" {
+                std::future::pending::<()>().await;
+            }
+            answer
+        })
+    })
+    .await;
+    let house = House::open(&server("alpha", &slow.url(), "")).await;
+    let alice = house.full("alice").await;
+    for _ in 0..4 {
+        house.session(&alice, "alpha").await;
+    }
+    assert!(house.store.revoke_api_key(&alice.id, house.env.now()).await.expect("revoked"));
+    let goodbyes = || slow.seen().iter().filter(|asked| asked.verb == "DELETE").count();
+    assert!(within(Duration::from_secs(5), async || goodbyes() == 4).await, "{} of 4", goodbyes());
     house.close(&[&alice.text]).await;
 }
