@@ -329,9 +329,7 @@ impl Gateway {
             // Again: the store may have been away when it was heard of, or a process only being started.
             self.end_unapproved().await;
             self.end_revoked().await;
-            for digest in self.live.idle(LIFETIMES.idle) {
-                self.end_here(&digest);
-            }
+            self.end_idle(LIFETIMES.idle, LIFETIMES).await;
             self.compare_clocks().await;
             // By the shared clock: one that is wrong must not sweep away what the others use (FLT-07).
             match self.store.sweep(self.skew.shared(self.env.now()), LIFETIMES).await {

@@ -10,7 +10,9 @@ use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use doorward_core::credential::Outgoing;
 use doorward_core::mcp::version::{Era, Version};
+use doorward_core::session::Lifetimes;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Gateway {
     pub(super) async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
@@ -22,8 +24,36 @@ impl Gateway {
         Reply::Status(204)
     }
 
-    /// Ends a session that its client left behind, towards its server too.
-    pub(crate) fn end_here(&self, digest: &[u8; 32]) {
+    /// Ends the sessions that nobody used through this process for as long as `unused`, towards their servers too, unless
+    /// another replica serves their clients now: by these lifetimes, the store knows.
+    pub async fn end_idle(&self, unused: Duration, lifetimes: Lifetimes) {
+        for digest in self.live.idle(unused) {
+            let Some(session) = self.live.find(&digest) else { continue };
+            if let Some(last) = session.last_record() {
+                match self.store.session(&digest, &last.user, &last.client, &last.credential, &last.server).await {
+                    Ok(Some(stored)) => {
+                        let is_alive = stored.is_alive(lifetimes, self.skew.shared(self.env.now()));
+                        // With the id that its server gave it last, through whichever replica.
+                        session.keep(stored);
+                        if is_alive {
+                            continue;
+                        }
+                    }
+                    // Swept, or ended elsewhere: a goodbye too many is answered with 404.
+                    Ok(None) => {}
+                    // Nobody knows: the next round asks again.
+                    Err(error) => {
+                        tracing::warn!(%error, "an idle session could not be looked up");
+                        continue;
+                    }
+                }
+            }
+            self.end_here(&digest);
+        }
+    }
+
+    /// Ends a session in this process, and towards its server.
+    fn end_here(&self, digest: &[u8; 32]) {
         let stored = self.live.find(digest).and_then(|session| session.last_record());
         if let Some(child) = self.live.end(digest) {
             child.hang_up();

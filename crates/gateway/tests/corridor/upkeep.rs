@@ -3,6 +3,7 @@
 use super::house::{House, server, within};
 use super::scripted::{Scripted, tool, whole};
 use super::speak::{legacy, modern};
+use doorward_gateway::session::LIFETIMES;
 use doorward_testkit::wire::{Reader, Walk};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -139,5 +140,24 @@ async fn std_07_a_server_that_is_slow_to_say_goodbye_holds_up_no_other_end() {
     assert!(house.store.revoke_api_key(&alice.id, house.env.now()).await.expect("revoked"));
     let goodbyes = || slow.seen().iter().filter(|asked| asked.verb == "DELETE").count();
     assert!(within(Duration::from_secs(5), async || goodbyes() == 4).await, "{} of 4", goodbyes());
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_used_through_another_replica_is_not_ended_here() {
+    let tools = json!([tool("x")]);
+    let upstream = Scripted::at_once(move |asked| whole(&asked.plainly(&tools).unwrap_or_default())).await;
+    let house = House::open(&server("alpha", &upstream.url(), "")).await;
+    let alice = house.full("alice").await;
+    let session = house.session(&alice, "alpha").await;
+    let goodbyes = || upstream.seen().iter().filter(|asked| asked.verb == "DELETE").count();
+    // This process has not heard of it for so long; the store knows that somebody has.
+    house.gateway.end_idle(Duration::ZERO, LIFETIMES).await;
+    let reply = house.ask(legacy(&alice, "alpha", &session, 1, "resources/list", json!({}))).await;
+    assert_eq!(reply.code(), (200, 0), "{}", reply.text());
+    assert_eq!(goodbyes(), 0);
+    house.shift.by(2 * 3600);
+    house.gateway.end_idle(Duration::ZERO, LIFETIMES).await;
+    assert!(within(Duration::from_secs(5), async || goodbyes() == 1).await, "{} of 1", goodbyes());
     house.close(&[&alice.text]).await;
 }
