@@ -4,7 +4,7 @@ use super::house::{House, Key, server};
 use super::scripted::{Scripted, tool, whole};
 use super::speak::{legacy, modern_as};
 use super::wire::Reply;
-use doorward_core::id::{ServerName, ToolName};
+use doorward_core::id::{ClientId, ServerName, ToolName};
 use doorward_core::secret::sha256;
 use doorward_store::NewTask;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ async fn fill(house: &House, key: &Key, room: usize) {
             digest: sha256(gateway_id.as_bytes()),
             gateway_id,
             user: key.user.clone(),
-            client: doorward_core::id::ClientId::new("another").expect("client"),
+            client: ClientId::new("another").expect("client"),
             credential: key.id.clone(),
             server: ServerName::new("alpha").expect("name"),
             tool: ToolName::new("work").expect("name"),

@@ -23,7 +23,8 @@ pub(crate) async fn pol_07_a_budget_is_taken_by_all_replicas_together(bench: &Be
 }
 
 pub(crate) async fn pol_07_fifty_at_once_take_no_more_than_there_is(bench: &Bench) {
-    let answers = bench.race(|store, n| async move { store.take_budget(&[3; 32], SEVEN, 1 + u32::try_from(n % 3).expect("small"), NOW).await }).await;
+    let answers =
+        bench.race(|store, n| async move { store.take_budget(&[3; 32], SEVEN, 1 + u32::try_from(n % 3).expect("small"), NOW).await }).await;
     let taken: u32 = answers.into_iter().map(|answer| answer.expect("an answer").count).sum();
     assert_eq!(taken, 7);
 }

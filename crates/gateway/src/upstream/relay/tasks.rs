@@ -156,11 +156,11 @@ mod tests {
         let user = |name| UserId::new("local", name).expect("user");
         let (first, one) = Room::taken(&promised, &user("alice"));
         let (_second, two) = Room::taken(&promised, &user("alice"));
-        let (_his, his) = Room::taken(&promised, &user("bob"));
+        let (his_room, his) = Room::taken(&promised, &user("bob"));
         assert_eq!((one, two, his), (1, 2, 1));
         drop(first);
         assert_eq!(Room::taken(&promised, &user("alice")).1, 2);
-        drop(_his);
+        drop(his_room);
         assert_eq!(promised.0.lock().expect("whole").len(), 1, "who has nothing in flight takes no room");
     }
 }
