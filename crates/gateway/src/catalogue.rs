@@ -1,8 +1,12 @@
 //! What each server offers, read whole and kept: tool definitions with their approvals, prompts, templates (protocol 14; I9).
 //!
 //! Clients see the catalogue, never a list as a server sends it, so that what is listed is what was approved. Read again
-//! when a server says that a list changed, and after a minute; a definition of another content is another digest and
-//! counts as not approved. One reader at a time for each server and era.
+//! when a server says that a list changed, and after a minute, whatever the server is; a definition of another content is
+//! another digest and counts as not approved. One reader at a time for each server and era.
+//!
+//! That says nothing of a child process: one command may start another program each time. So each process says for itself
+//! how it defines a tool before it runs it, and again after a minute (`proven`); where that is not what the caller was
+//! permitted, nothing runs, and the catalogue is read again.
 
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
@@ -11,6 +15,7 @@ use crate::tasks::Tasks;
 use crate::upstream::fault::Fault;
 use crate::upstream::http::Line;
 use crate::upstream::own::Way;
+use crate::upstream::pipe::OwnTools;
 use crate::upstream::relay::{Final, Owner};
 use crate::upstream::station::Reply;
 use crate::upstream::{Reached, Upstream};
@@ -117,9 +122,11 @@ pub struct Found {
     pub mirrors: Vec<Mirrored>,
     /// What arguments and results are held against; only for an approved definition, and where anybody looks.
     pub promise: Option<Promise>,
+    /// The definition that was approved or not: what a process must say of itself before it runs the tool.
+    pub definition: RawJson,
 }
 
-/// How old a listing may be.
+/// How old a listing may be, of a server or of one process.
 const OLDEST: Duration = Duration::from_secs(60);
 /// Entries of one page towards clients.
 const PAGE: usize = 100;
@@ -212,7 +219,44 @@ impl Gateway {
         let measure = upstream.config.arguments;
         let looks = facts.approved && measure != Measure::Off;
         let promise = looks.then(|| Promise { contract: self.catalogue.contract(definition), measure });
-        Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone(), promise }))
+        Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone(), promise, definition: definition.json.clone() }))
+    }
+
+    /// Whether the process that is to run a tool defines it as it was permitted: it says so itself (I9).
+    ///
+    /// # Errors
+    /// [`Fault::Changed`] where it does not, or what went wrong on the way. Nothing ran.
+    pub(crate) async fn proven(&self, upstream: &Upstream, way: &Way, era: Era, permitted: &RawJson) -> Result<(), Fault> {
+        let Way::Pipe(pipe) = way else { return Ok(()) };
+        let name = permitted.member("name").and_then(|name| name.as_text().map(std::borrow::Cow::into_owned)).unwrap_or_default();
+        let asked = Instant::now();
+        let mut said = pipe.tools().await;
+        let generation = upstream.generation.load(Ordering::Acquire);
+        match said.as_ref().map(|said| (said, &said.by_name)) {
+            Some((said, Some(by_name))) if said.generation == generation && said.read.elapsed() < OLDEST => {
+                return if is_said(by_name.get(&name), permitted) { Ok(()) } else { Err(Fault::Changed) };
+            }
+            // Whoever waited for it shares its end instead of trying again in turn (FLT-04).
+            Some((said, None)) if said.read >= asked => return Err(Fault::Unproven),
+            _ => {}
+        }
+        let limit = upstream.config.timeout.max(LEAST_READING);
+        let reading = upstream.whole_list(way, era, "tools/list", "tools");
+        let Ok(Ok(listed)) = tokio::time::timeout(limit, reading).await else {
+            *said = Some(OwnTools { read: Instant::now(), generation, by_name: None });
+            return Err(Fault::Unproven);
+        };
+        // One that refuses the list says nothing of itself.
+        let mut tools: Vec<Definition> =
+            listed.unwrap_or_default().into_iter().filter_map(|json| definition(&upstream.config.name, json)).collect();
+        distinct(&mut tools);
+        let by_name: HashMap<String, RawJson> = tools.into_iter().map(|tool| (tool.name.as_str().to_owned(), tool.json)).collect();
+        let is_proven = is_said(by_name.get(&name), permitted);
+        // What one process is, the next ones are likely to be: the catalogue is read again. Once for each reading here, so
+        // that nobody makes Doorward start a process for each call.
+        let generation = if is_proven { generation } else { upstream.generation.fetch_add(1, Ordering::AcqRel) + 1 };
+        *said = Some(OwnTools { read: Instant::now(), generation, by_name: Some(by_name) });
+        if is_proven { Ok(()) } else { Err(Fault::Changed) }
     }
 
     /// The listing of a server in one era with its approvals, read when there is none or it is old.
@@ -230,15 +274,14 @@ impl Gateway {
         let epoch = self.epoch.current();
         // Noted before reading: a change during the reading counts for the next use.
         let generation = upstream.generation.load(Ordering::Acquire);
-        let stdio = matches!(upstream.reach, Reached::Stdio(_));
-        let is_fresh = |kept: &&Kept| kept.generation == generation && (stdio || kept.read.elapsed() < OLDEST);
+        let is_fresh = |kept: &&Kept| kept.generation == generation && kept.read.elapsed() < OLDEST;
         let mut fresh = held.kept.as_ref().filter(is_fresh).map(|kept| Arc::clone(&kept.listing));
         if fresh.is_none() {
             // No record, no effect: before a server or a command is touched (I2).
             let notice = Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() };
             self.audit.event(&notice, self.env.now()).await.map_err(|_| Fault::Store)?;
             let (audit, env) = (self.audit.clone(), self.env.clone());
-            let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await);
+            let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await?);
             let of = Arc::clone(&upstream);
             // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
             let reading = Box::pin(self.tasks.run(async move {
@@ -434,6 +477,25 @@ async fn read_lists(upstream: &Upstream, way: &Way, era: Era) -> Result<Listing,
     Ok(Listing { tools, prompts, templates })
 }
 
+/// Members that a server leaves out of its definitions where it speaks an older version than its catalogue was read in.
+const NEWER: [&str; 4] = ["title", "outputSchema", "icons", "execution"];
+
+/// True where a process says of a tool what was permitted, all of it but for what an older version does not know.
+fn is_said(said: Option<&RawJson>, permitted: &RawJson) -> bool {
+    let Some(said) = said else { return false };
+    if said.canonical_digest() == permitted.canonical_digest() {
+        return true;
+    }
+    let (Some(said), Some(permitted)) = (said.members(), permitted.members()) else { return false };
+    let of = |name: &str| said.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let none_more = said.iter().all(|(key, _)| permitted.iter().any(|(known, _)| known == key));
+    none_more
+        && permitted.iter().all(|(key, value)| match of(key) {
+            Some(said) => said.canonical_digest() == value.canonical_digest(),
+            None => NEWER.contains(&key.as_str()),
+        })
+}
+
 /// Leaves the first tool of each name, in whatever order they are: one name is one tool, and the same one everywhere.
 fn distinct(tools: &mut Vec<Definition>) {
     let mut seen = HashSet::new();
@@ -473,6 +535,20 @@ fn shaped(json: &RawJson, era: Era) -> RawJson {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_says_what_was_permitted_or_leaves_out_what_is_newer_than_its_version() {
+        let json = |text: &'static str| RawJson::parse(&bytes::Bytes::from_static(text.as_bytes()), 8).expect("json");
+        let permitted = json(r#"{"name":"a","title":"A","description":"d","inputSchema":{"type":"object"},"icons":[]}"#);
+        let says = |text| is_said(Some(&json(text)), &permitted);
+        assert!(says(r#"{"icons":[],"description":"d","name":"a","title":"A","inputSchema":{"type":"object"}}"#));
+        assert!(says(r#"{"name":"a","description":"d","inputSchema":{"type":"object"}}"#), "in an older version");
+        assert!(!says(r#"{"name":"a","inputSchema":{"type":"object"}}"#), "without its description");
+        assert!(!says(r#"{"name":"a","title":"B","description":"d","inputSchema":{"type":"object"},"icons":[]}"#));
+        assert!(!says(r#"{"name":"a","title":"A","description":"d","inputSchema":{},"icons":[]}"#));
+        assert!(!says(r#"{"name":"a","description":"d","inputSchema":{"type":"object"},"_meta":{}}"#), "more than was permitted");
+        assert!(!is_said(None, &permitted));
+    }
 
     #[test]
     fn of_tools_with_one_name_the_first_stays_wherever_the_others_are() {

@@ -41,6 +41,7 @@ use skew::Skew;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tasks::Tasks;
+use upstream::fault::Fault;
 use upstream::relay::Desk;
 use upstream::{Reached, Upstream, Upstreams};
 
@@ -72,6 +73,8 @@ pub struct Gateway {
     pub(crate) root: String,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
+    /// Turns to say goodbye to servers.
+    pub(crate) farewells: Arc<tokio::sync::Semaphore>,
 }
 
 impl Gateway {
@@ -83,9 +86,13 @@ impl Gateway {
     }
 
     /// The approval of the command of a server, if it was given for exactly this command (I9).
-    pub(crate) async fn approved_launch(&self, upstream: &Upstream) -> Option<[u8; 32]> {
-        let Reached::Stdio(stdio) = &upstream.reach else { return None };
-        let digest = stdio.digest(&upstream.config.name)?;
-        matches!(self.store.launch_approved(&upstream.config.name, &digest).await, Ok(true)).then_some(digest)
+    ///
+    /// # Errors
+    /// [`Fault::Store`]: nobody knows, so nothing may be launched and nothing answers.
+    pub(crate) async fn approved_launch(&self, upstream: &Upstream) -> Result<Option<[u8; 32]>, Fault> {
+        let Reached::Stdio(stdio) = &upstream.reach else { return Ok(None) };
+        let Some(digest) = stdio.digest(&upstream.config.name) else { return Ok(None) };
+        let is_approved = self.store.launch_approved(&upstream.config.name, &digest).await.map_err(|_| Fault::Store)?;
+        Ok(is_approved.then_some(digest))
     }
 }

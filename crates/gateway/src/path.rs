@@ -52,6 +52,8 @@ pub struct Walk {
     pub mirrors: Vec<Mirrored>,
     /// What was approved of its tool, for its arguments and its result.
     pub promise: Option<Promise>,
+    /// The definition of its tool, which the process that runs it must say of itself.
+    pub definition: Option<RawJson>,
     /// The room of its body.
     pub room: Taken,
     /// Whether the client has hung up before its answer.
@@ -287,6 +289,7 @@ impl Walk {
             opened: Opened::default(),
             mirrors: Vec::new(),
             promise: None,
+            definition: None,
             room: Taken::default(),
             gone,
             epoch,

@@ -45,7 +45,7 @@ impl Gateway {
                 .await
                 .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
             if let Some(found) = found {
-                (walk.mirrors, walk.promise) = (found.mirrors, found.promise);
+                (walk.mirrors, walk.promise, walk.definition) = (found.mirrors, found.promise, Some(found.definition));
                 tool = Some(found.facts);
             }
         }

@@ -52,6 +52,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// What a gateway is built from.
 #[derive(Debug)]
@@ -190,7 +191,7 @@ impl Gateway {
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
-        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes });
+        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default() });
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),
@@ -216,6 +217,7 @@ impl Gateway {
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
             untold: AddressLimit::new(STRANGERS, STRANGERS_BURST),
             turned: Turnings::default(),
+            farewells: Arc::new(Semaphore::new(FAREWELLS)),
         });
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
@@ -306,7 +308,8 @@ impl Gateway {
         }
     }
 
-    /// Ends what is over: idle sessions and their processes, expired rows, and what was revoked.
+    /// Ends what is over: idle sessions and their processes, expired rows, and what was revoked. Waits for nothing but the
+    /// store: a server that is slow to end would hold up the end of what was revoked meanwhile (I8).
     async fn keep_house(self: Arc<Self>) {
         let mut round = tokio::time::interval(Duration::from_secs(60));
         round.reset();
@@ -315,6 +318,7 @@ impl Gateway {
             tokio::select! {
                 _ = round.tick() => {}
                 Ok(()) = epoch.changed() => {
+                    self.end_unapproved().await;
                     self.end_revoked().await;
                     continue;
                 }
@@ -323,10 +327,9 @@ impl Gateway {
             self.metrics.sessions(self.live.len());
             self.upstreams.end_idle().await;
             // Again: the store may have been away when it was heard of, or a process only being started.
+            self.end_unapproved().await;
             self.end_revoked().await;
-            for digest in self.live.idle(LIFETIMES.idle) {
-                self.end_idle(&digest).await;
-            }
+            self.end_idle(LIFETIMES.idle, LIFETIMES).await;
             self.compare_clocks().await;
             // By the shared clock: one that is wrong must not sweep away what the others use (FLT-07).
             match self.store.sweep(self.skew.shared(self.env.now()), LIFETIMES).await {
@@ -364,6 +367,8 @@ pub struct Rotated {
     pub new: PublicKey,
 }
 
+/// Servers that are told goodbye at once.
+const FAREWELLS: usize = 32;
 /// How often a record that took nothing is tried again.
 const RECOVER: Duration = Duration::from_secs(1);
 

@@ -5,8 +5,11 @@ use crate::error::StoreError;
 use doorward_core::secret::sha256;
 
 /// Number and text of every migration, in order. A released one is never edited: its digest is in every database.
-pub(crate) const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("../migrations/0001_first.sql")), (2, include_str!("../migrations/0002_budgets.sql"))];
+pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_first.sql")),
+    (2, include_str!("../migrations/0002_budgets.sql")),
+    (3, include_str!("../migrations/0003_tasks_that_are_over.sql")),
+];
 
 /// Number of the lock that keeps two programs from migrating at once.
 const LOCK: i64 = 0x646f_6f72_7761_7264;

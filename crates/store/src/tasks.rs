@@ -55,11 +55,14 @@ pub struct StoredTask {
 /// Life of a task whose server names none.
 const LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
 const ID: usize = 1_024;
+/// Tasks of one user that are over and stay for their results; of more, those that ended first go.
+const KEPT_ENDED: i64 = 1_000;
 
 // === impl Store ===
 
 impl Store {
-    /// Records a task if its owner has fewer than `cap_per_user`, expired ones included until the sweep takes them.
+    /// Records a task if its owner has fewer than `cap_per_user` that are not over, expired ones included until the sweep takes
+    /// them.
     ///
     /// # Errors
     /// [`Refused::TooMany`] at the cap, [`StoreError::Conflict`] for a digest that exists, [`Refused::Unfit`] for an id of
@@ -76,7 +79,11 @@ impl Store {
         let upstream_id = owner.placed(&new.digest, "upstream_id", |place| self.sealer().seal(place, new.upstream_id.as_bytes()))?;
         let mut tx = self.db().begin().await?;
         tx.lock(owner_lock("tasks", &new.user)).await?;
-        count_below(&mut tx, "SELECT COUNT(*) AS n FROM tasks WHERE issuer = $1 AND subject = $2", &new.user, cap_per_user).await?;
+        let sql = "SELECT COUNT(*) AS n FROM tasks WHERE issuer = $1 AND subject = $2 AND ended IS NULL";
+        count_below(&mut tx, sql, &new.user, cap_per_user).await?;
+        let sql = "DELETE FROM tasks WHERE digest IN (SELECT digest FROM tasks WHERE issuer = $1 AND subject = $2 AND ended IS NOT NULL \
+                   ORDER BY ended DESC, digest LIMIT 1000 OFFSET $3)";
+        tx.execute(sql, &[Value::text(new.user.issuer()), Value::text(new.user.subject()), Value::int(KEPT_ENDED)]).await?;
         let sql = "INSERT INTO tasks \
                    (digest, issuer, subject, client, credential, server, tool, gateway_id, upstream_id, created, expires, swept_from) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -136,13 +143,26 @@ impl Store {
         self.db().rows(sql, &owner.values()).await?.iter().map(|row| self.read_task(row, &owner)).collect()
     }
 
-    /// Forgets a task of this user. True exactly once.
+    /// How many tasks of this user are not over, counted up to `most`.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM tasks WHERE digest = $1 AND issuer = $2 AND subject = $3";
-        let values = [Value::bytes(digest), Value::text(user.issuer()), Value::text(user.subject())];
+    pub async fn running_tasks(&self, user: &UserId, most: u32) -> Result<u32, StoreError> {
+        let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM tasks \
+                   WHERE issuer = $1 AND subject = $2 AND ended IS NULL LIMIT $3) AS running";
+        let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::int(i64::from(most))];
+        let count = self.db().row(sql, &values).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
+        Ok(u32::try_from(count).unwrap_or(most))
+    }
+
+    /// Notes that a task of this user is over: it counts no more, and is there for its result as long as before. True exactly
+    /// once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "UPDATE tasks SET ended = $4 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL";
+        let values = [Value::bytes(digest), Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)];
         at_most_one(self.db().execute(sql, &values).await?, "tasks")
     }
 

@@ -222,3 +222,44 @@ fn std_07_the_processes_of_a_revoked_key_end_with_it() {
     stage.gateway.stop();
     assert_eq!(running(&stage.script), 0);
 }
+
+#[test]
+fn std_01_a_program_that_changed_runs_no_definition_that_nobody_approved() {
+    let stage = Stage::open("");
+    let (alice, bob) = (stage.user("alice"), stage.user("bob"));
+    let old = alice.session();
+    assert!(ask(&alice, &old, "recall", json!({})).is_good());
+    // The same command, the same tools by name: another definition of each from the next start on.
+    let same = "tool = {\"inputSchema\"";
+    assert!(FAMILY.contains(same));
+    stage.house.file("family.py", &FAMILY.replace(same, "tool = {\"description\": \"another\", \"inputSchema\""));
+    let new = alice.session();
+    for reply in [ask(&alice, &new, "remember", json!({ "word": "planted" })), bob.call("remember", json!({ "word": "planted" }))] {
+        assert!(!reply.is_good() && !reply.body.contains("kept"), "{reply:?}");
+    }
+    assert!(stage.house.record().contains("\"definition_changed\""), "the first of them found out");
+    let listed = alice.legacy(&new, "tools/list", json!({}));
+    assert!(!listed.body.contains("remember"), "nor is it offered: {listed:?}");
+    // Approved, it runs, in processes that define it so: the one from before goes on with what it was.
+    assert_eq!(stage.house.run(&["server", "approve", "fixture", "--all"]).exit, 0);
+    assert!(within(Duration::from_secs(5), || ask(&alice, &new, "recall", json!({})).is_good()));
+    assert!(bob.call("recall", json!({})).is_good());
+    let reply = ask(&alice, &old, "recall", json!({}));
+    assert!(!reply.is_good(), "its definition is not the one that was approved: {reply:?}");
+    stage.gateway.stop();
+}
+
+#[test]
+fn std_01_a_command_that_was_withdrawn_answers_nobody_and_ends() {
+    let stage = Stage::open("");
+    let alice = stage.user("alice");
+    let session = alice.session();
+    assert!(ask(&alice, &session, "recall", json!({})).is_good() && alice.call("recall", json!({})).is_good());
+    assert_eq!(running(&stage.script), 2);
+    assert_eq!(stage.house.run(&["server", "withdraw", "fixture"]).exit, 0);
+    for reply in [alice.legacy(&session, "resources/list", json!({})), alice.modern("resources/list", json!({}))] {
+        assert_eq!(reply.json()["error"]["data"]["reason"], "launch_not_approved", "{reply:?}");
+    }
+    assert!(within(Duration::from_secs(10), || running(&stage.script) == 0), "{} run", running(&stage.script));
+    stage.gateway.stop();
+}

@@ -1,13 +1,18 @@
 //! The end of a session: by its client, by idleness, or because its server lost it. Here, in the store, and towards the server.
+//!
+//! Only who asked for an end waits for it. What upkeep ends, ends beside it: processes by the task that holds each, servers in
+//! a bounded number of goodbyes at once.
 
-use super::http::Line;
+use super::http::{HttpServer, Line};
 use super::station::Reply;
 use super::{Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use doorward_core::credential::Outgoing;
-use doorward_core::mcp::version::Era;
+use doorward_core::mcp::version::{Era, Version};
+use doorward_core::session::Lifetimes;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Gateway {
     pub(super) async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
@@ -19,11 +24,39 @@ impl Gateway {
         Reply::Status(204)
     }
 
-    /// Ends a session that its client left behind, towards its server too.
-    pub(crate) async fn end_idle(&self, digest: &[u8; 32]) {
+    /// Ends the sessions that nobody used through this process for as long as `unused`, towards their servers too, unless
+    /// another replica serves their clients now: by these lifetimes, the store knows.
+    pub async fn end_idle(&self, unused: Duration, lifetimes: Lifetimes) {
+        for digest in self.live.idle(unused) {
+            let Some(session) = self.live.find(&digest) else { continue };
+            if let Some(last) = session.last_record() {
+                match self.store.session(&digest, &last.user, &last.client, &last.credential, &last.server).await {
+                    Ok(Some(stored)) => {
+                        let is_alive = stored.is_alive(lifetimes, self.skew.shared(self.env.now()));
+                        // With the id that its server gave it last, through whichever replica.
+                        session.keep(stored);
+                        if is_alive {
+                            continue;
+                        }
+                    }
+                    // Swept, or ended elsewhere: a goodbye too many is answered with 404.
+                    Ok(None) => {}
+                    // Nobody knows: the next round asks again.
+                    Err(error) => {
+                        tracing::warn!(%error, "an idle session could not be looked up");
+                        continue;
+                    }
+                }
+            }
+            self.end_here(&digest);
+        }
+    }
+
+    /// Ends a session in this process, and towards its server.
+    fn end_here(&self, digest: &[u8; 32]) {
         let stored = self.live.find(digest).and_then(|session| session.last_record());
         if let Some(child) = self.live.end(digest) {
-            child.close().await;
+            child.hang_up();
         }
         let Some(stored) = stored else { return };
         let upstream = self.upstreams.find(&stored.server).cloned();
@@ -37,13 +70,27 @@ impl Gateway {
                 version: 0,
             };
             let line = Line { pool, secret: self.secret_of(&stored.server), session: stored.upstream_id.clone() };
-            server.end(&line, stored.upstream_version).await;
+            self.say_goodbye(Arc::clone(server), line, stored.upstream_version);
         }
+    }
+
+    /// Tells a server that its session is over, when it is its turn. Shutdown waits for no goodbye.
+    fn say_goodbye(&self, server: Arc<HttpServer>, line: Line, version: Version) {
+        let (farewells, tasks) = (Arc::clone(&self.farewells), self.tasks.clone());
+        self.tasks.spawn(async move {
+            let goodbye = async {
+                let Ok(_turn) = farewells.acquire().await else { return };
+                server.end(&line, version).await;
+            };
+            tokio::select! {
+                () = goodbye => {}
+                () = tasks.stopping() => {}
+            }
+        });
     }
 
     /// Ends sessions and processes whose credential counts no more: nobody can use them, and a process would go on (STD-07).
     pub(crate) async fn end_revoked(&self) {
-        // Processes first: a server that is slow to say goodbye to keeps none of them alive.
         for owner in self.upstreams.owners().await {
             if self.are_over(&owner).await {
                 self.upstreams.end_of(&owner).await;
@@ -55,8 +102,26 @@ impl Gateway {
             }
             let Some(stored) = self.live.find(&digest).and_then(|session| session.last_record()) else { continue };
             if self.is_over(&stored.credential).await {
-                self.end_idle(&digest).await;
+                self.end_here(&digest);
                 self.forget(&digest, &stored.user).await;
+            }
+        }
+    }
+
+    /// Ends the processes of commands that are not approved any more (I9). Their sessions stay, for the refusal that says why.
+    pub(crate) async fn end_unapproved(&self) {
+        for upstream in self.upstreams.iter().filter(|upstream| matches!(upstream.reach, Reached::Stdio(_))) {
+            // Where the store cannot say, calls are refused meanwhile, and the next round asks again.
+            if !matches!(self.approved_launch(upstream).await, Ok(None)) {
+                continue;
+            }
+            self.upstreams.end_shared(upstream).await;
+            for session in self.live.all().iter().filter_map(|digest| self.live.find(digest)) {
+                if session.last_record().is_some_and(|stored| stored.server == upstream.config.name)
+                    && let Some(child) = session.child()
+                {
+                    child.hang_up();
+                }
             }
         }
     }

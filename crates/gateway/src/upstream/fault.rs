@@ -18,6 +18,10 @@ pub enum Fault {
     Child(&'static str),
     /// The launch of this command, with these arguments, was not approved (I9).
     NotApproved,
+    /// The process that was to run the tool defines it in another way than it was permitted (I9).
+    Changed,
+    /// That process did not say how it defines its tools.
+    Unproven,
     /// What came back is not MCP.
     Bad(BadReply),
     /// An event stream that cannot be read on, or a line that is too long.
@@ -38,6 +42,10 @@ pub enum Fault {
     TooManySessions,
     /// Everybody together has as many sessions as there may be; the caller has not.
     SessionsFull,
+    /// The caller has as many tasks running as they may; nothing was sent.
+    TooManyTasks,
+    /// The call ran and became a task, which could not be recorded: it cannot be asked for, and must not be run again unseen.
+    TaskNotKept,
     /// As many open streams as a caller may have.
     TooManyStreams,
     /// The client went away or cancelled before there was an answer.
@@ -82,6 +90,8 @@ impl Fault {
             Self::Egress(_) => "upstream_unreachable",
             Self::Child(_) => "child_ended",
             Self::NotApproved => "launch_not_approved",
+            Self::Changed => "definition_changed",
+            Self::Unproven => "definition_unproven",
             Self::Bad(_) => "upstream_bad_reply",
             Self::Incomplete => "upstream_incomplete",
             Self::Credential => "upstream_credential",
@@ -90,6 +100,8 @@ impl Fault {
             Self::Store => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
             Self::SessionsFull => "sessions_full",
+            Self::TooManyTasks => "too_many_tasks",
+            Self::TaskNotKept => "task_not_kept",
             Self::TooManyStreams => "too_many_streams",
             Self::Cancelled => "cancelled",
             Self::IdInUse => "id_in_use",
@@ -106,6 +118,8 @@ impl Fault {
         match self {
             Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
             Self::NotApproved
+            | Self::Changed
+            | Self::Unproven
             | Self::SessionLost
             | Self::NoEra(_)
             | Self::Credential
@@ -114,6 +128,7 @@ impl Fault {
             | Self::Store
             | Self::TooManySessions
             | Self::SessionsFull
+            | Self::TooManyTasks
             | Self::TooManyStreams
             | Self::IdInUse => Effect::None,
             _ => Effect::Unknown,
@@ -132,6 +147,8 @@ impl Fault {
                 format!("{server} does not accept the credential that Doorward holds for it. An administrator has to look at it.")
             }
             Self::NotApproved => format!("The command of {server} is not approved. An administrator has to look at it."),
+            Self::Changed => format!("{server} has changed this tool since it was approved. An administrator has to look at it."),
+            Self::Unproven => format!("{server} did not say which tools it has, so none was run."),
             Self::NoEra(_) => format!("{server} does not speak this version of the protocol."),
             Self::Silent | Self::TooLong | Self::Egress(EgressError::Timeout { .. }) => {
                 format!("{server} did not answer in time. Your other tools work.")
@@ -141,6 +158,10 @@ impl Fault {
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
             Self::SessionsFull => "Doorward has no room for another session at the moment. Try again later.".to_owned(),
+            Self::TooManyTasks => "Too many tasks of yours are running. Cancel one, or wait until one is over.".to_owned(),
+            Self::TaskNotKept => {
+                format!("The call ran on {server}, but its task could not be kept. See what it did before you run it again.")
+            }
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
@@ -149,10 +170,10 @@ impl Fault {
             Self::Broken(_) => format!("The result of {server} was kept back: it is not of the form that was approved."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
-        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved);
+        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved | Self::Changed);
         let wire = match self {
             Self::Store | Self::SessionsFull | Self::Resting(_) => Wire::Http(503),
-            Self::TooManySessions | Self::TooManyStreams => Wire::Http(429),
+            Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
             // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
             Self::Withdrawn("revoked_credential" | "user_disabled" | "expired_credential") => {
@@ -176,16 +197,21 @@ impl Fault {
             Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
             Self::Resting(wait) => Retry::After(Duration::from_secs(wait.as_secs().saturating_add(1))),
             Self::Store => Retry::After(Duration::from_secs(5)),
-            Self::TooManySessions | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
+            Self::TooManySessions | Self::TooManyTasks | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
+            Self::TaskNotKept => Retry::Never,
             Self::TooManyStreams => Retry::After(Duration::from_secs(5)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
         };
         let blame = match self {
-            Self::NotApproved | Self::Store | Self::SessionsFull => Blame::Us,
-            Self::NoEra(_) | Self::TooManySessions | Self::TooManyStreams | Self::Cancelled | Self::IdInUse | Self::Withdrawn(_) => {
-                Blame::Caller
-            }
+            Self::NotApproved | Self::Store | Self::SessionsFull | Self::TaskNotKept => Blame::Us,
+            Self::NoEra(_)
+            | Self::TooManySessions
+            | Self::TooManyTasks
+            | Self::TooManyStreams
+            | Self::Cancelled
+            | Self::IdInUse
+            | Self::Withdrawn(_) => Blame::Caller,
             _ => Blame::Upstream,
         };
         Refusal::new(Station::Upstream, self.reason(), blame, wire, public).retry(retry).because(self.cause())

@@ -120,7 +120,7 @@ impl Upstreams {
         self.servers.values()
     }
 
-    /// Ends shared processes that nobody has used for their server's `idle` time.
+    /// Begins to end shared processes that nobody has used for their server's `idle` time.
     pub async fn end_idle(&self) {
         for server in self.servers.values() {
             let Reached::Stdio(stdio) = &server.reach else { continue };
@@ -131,7 +131,7 @@ impl Upstreams {
                 ended.into_values().collect()
             };
             for pipe in idle {
-                pipe.close().await;
+                pipe.hang_up();
             }
         }
     }
@@ -147,15 +147,23 @@ impl Upstreams {
         owners
     }
 
-    /// Ends what somebody has for themselves.
+    /// Begins to end what somebody has for themselves.
     pub(crate) async fn end_of(&self, owner: &(UserId, ClientId)) {
         let key = PipeKey { owner: Some(owner.clone()) };
         for server in self.servers.values() {
             let Reached::Stdio(stdio) = &server.reach else { continue };
             let pipe = stdio.shared.lock().await.remove(&key);
             if let Some(pipe) = pipe {
-                pipe.close().await;
+                pipe.hang_up();
             }
+        }
+    }
+
+    /// Ends the processes of this server that belong to no session.
+    pub(crate) async fn end_shared(&self, server: &Upstream) {
+        let Reached::Stdio(stdio) = &server.reach else { return };
+        for (_, pipe) in stdio.shared.lock().await.drain() {
+            pipe.hang_up();
         }
     }
 

@@ -66,6 +66,10 @@ impl Upstream {
         match &self.reach {
             Reached::Http(_) => Ok(Way::Http(Line { pool: pool.clone(), secret, session: None })),
             Reached::Stdio(stdio) => {
+                // Before a process that runs, too: it may have been started while it was still approved (I9).
+                if approved.is_none() {
+                    return Err(Fault::NotApproved);
+                }
                 let key = if stdio.command.share == Share::All { PipeKey { owner: None } } else { key };
                 // One start at a time for each key. The map is not held meanwhile: who restarts a process that keeps
                 // ending waits alone.
@@ -198,7 +202,7 @@ impl Upstream {
             (Way::Http(line), Reached::Http(server)) => {
                 server.post(line, &encode::own_headers(method, era), era, Some(id), body).await?.exchange
             }
-            (Way::Pipe(pipe), _) => Exchange::Pipe(pipe.call(id, body).await?),
+            (Way::Pipe(pipe), _) => Exchange::Pipe(pipe.ask(id, body).await?),
             (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete),
         };
         match answer(&mut exchange, id, self.config.timeout).await? {

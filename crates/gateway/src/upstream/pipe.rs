@@ -26,14 +26,40 @@ pub struct Pipe {
     used: Mutex<Instant>,
     /// Users share this child: what names no call belongs to nobody.
     shared: AtomicBool,
+    tools: tokio::sync::Mutex<Option<OwnTools>>,
+}
+
+/// What one process says of its own tools.
+#[derive(Debug)]
+pub struct OwnTools {
+    /// When it said so.
+    pub read: Instant,
+    /// Under which generation of its server's lists.
+    pub generation: u64,
+    /// The definitions; `None` where it did not say.
+    pub by_name: Option<HashMap<String, RawJson>>,
 }
 
 #[derive(Debug, Default)]
 struct Routes {
-    calls: HashMap<i64, mpsc::Sender<Incoming>>,
+    calls: HashMap<i64, Route>,
     /// Takes what belongs to no call: the server stream of a legacy session.
     rest: Option<mpsc::Sender<Incoming>>,
     gone: bool,
+}
+
+#[derive(Debug)]
+struct Route {
+    to: mpsc::Sender<Incoming>,
+    asks: Asks,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Caller,
+    /// Doorward itself, which answers no question: what names no call is never for it.
+    Upkeep,
 }
 
 /// One call over the pipes. Dropping it before its answer tells the child that it is cancelled.
@@ -64,6 +90,7 @@ impl Pipe {
             generation,
             used: Mutex::new(Instant::now()),
             shared: AtomicBool::new(false),
+            tools: tokio::sync::Mutex::default(),
         })
     }
 
@@ -92,6 +119,18 @@ impl Pipe {
     /// # Errors
     /// [`Fault::Child`].
     pub async fn call(self: &Arc<Self>, id: i64, line: Bytes) -> Result<PipeCall, Fault> {
+        self.asked(id, line, Asks::Caller).await
+    }
+
+    /// Sends a request of Doorward's own, beside those of callers.
+    ///
+    /// # Errors
+    /// [`Fault::Child`].
+    pub async fn ask(self: &Arc<Self>, id: i64, line: Bytes) -> Result<PipeCall, Fault> {
+        self.asked(id, line, Asks::Upkeep).await
+    }
+
+    async fn asked(self: &Arc<Self>, id: i64, line: Bytes, asks: Asks) -> Result<PipeCall, Fault> {
         let (send, messages) = mpsc::channel(WAITING);
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         {
@@ -99,7 +138,7 @@ impl Pipe {
             if routes.gone {
                 return Err(Fault::Child("the process has ended"));
             }
-            routes.calls.insert(id, send);
+            routes.calls.insert(id, Route { to: send, asks });
         }
         let call = PipeCall { pipe: Arc::clone(self), id, messages, answered: false };
         self.send(line).await?;
@@ -127,6 +166,11 @@ impl Pipe {
         receive
     }
 
+    /// What this process says of its own tools. Held while it is asked, so that it is asked once.
+    pub async fn tools(&self) -> tokio::sync::MutexGuard<'_, Option<OwnTools>> {
+        self.tools.lock().await
+    }
+
     /// True once the child has ended.
     #[must_use]
     pub fn is_gone(&self) -> bool {
@@ -139,9 +183,14 @@ impl Pipe {
         self.lock().calls.is_empty() && self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= idle
     }
 
+    /// Begins to end the child and everything that it started; whoever holds it ends it whether or not anybody waits.
+    pub fn hang_up(&self) {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Ends the child and everything that it started, and waits until it is gone.
     pub async fn close(&self) {
-        self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.hang_up();
         let mut ended = self.ended.clone();
         let _gone = ended.wait_for(|ended| *ended).await;
     }
@@ -150,7 +199,7 @@ impl Pipe {
         match &incoming {
             Incoming::Response { id: RpcId::Number(id), .. } => {
                 if let Some(call) = self.lock().calls.remove(id) {
-                    call.try_send(incoming).ok();
+                    call.to.try_send(incoming).ok();
                 }
             }
             // Doorward gives numbers only: anything else answers nothing that was asked.
@@ -181,7 +230,7 @@ impl Pipe {
 
     fn to_call(&self, id: i64, incoming: Incoming) {
         let mut routes = self.lock();
-        if routes.calls.get(&id).is_some_and(|call| !beside_the_answer(call, incoming)) {
+        if routes.calls.get(&id).is_some_and(|call| !beside_the_answer(&call.to, incoming)) {
             routes.calls.remove(&id);
         }
     }
@@ -192,9 +241,9 @@ impl Pipe {
             return false;
         }
         let routes = self.lock();
-        let mut calls = routes.calls.values();
+        let mut calls = routes.calls.values().filter(|call| call.asks == Asks::Caller);
         match (calls.next(), calls.next(), &routes.rest) {
-            (Some(only), None, _) => beside_the_answer(only, incoming),
+            (Some(only), None, _) => beside_the_answer(&only.to, incoming),
             (_, _, Some(rest)) => rest.try_send(incoming).is_ok(),
             _ => false,
         }
@@ -267,6 +316,25 @@ fn not_found(id: &RawJson) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_question_is_never_for_doorwards_own_request() {
+        let (input, mut sent) = mpsc::channel(8);
+        let (_alive, ended) = watch::channel(false);
+        let pipe = Pipe::new(input, ended, Arc::default());
+        let (said, lines) = mpsc::channel(8);
+        let mut caller = pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent");
+        let mut own = pipe.ask(2, Bytes::from_static(b"{}")).await.expect("sent");
+        said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#)).expect("room");
+        said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":2,"result":{}}"#)).expect("room");
+        drop(said);
+        Arc::clone(&pipe).read(lines).await;
+        assert!(matches!(caller.next().await, Ok(Some(Incoming::Request { .. }))), "the only caller is asked");
+        assert!(matches!(own.next().await, Ok(Some(Incoming::Response { .. }))));
+        for _ in 0..2 {
+            assert_eq!(sent.recv().await.as_deref(), Some(b"{}".as_slice()), "nothing was answered");
+        }
+    }
 
     #[tokio::test]
     async fn std_06_an_answer_has_its_place_whatever_comes_before_it() {

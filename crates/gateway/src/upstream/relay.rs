@@ -4,6 +4,9 @@
 
 mod notices;
 mod questions;
+mod tasks;
+
+pub use tasks::{Promised, Room};
 
 use super::Upstream;
 use super::back::Back;
@@ -25,10 +28,9 @@ use doorward_core::mcp::error::{self, INTERNAL, MISSING_CAPABILITY};
 use doorward_core::mcp::reply::{Incoming, ReplyBody, ResultType, RpcError};
 use doorward_core::mcp::version::Era;
 use doorward_core::screen::{self, Blocked, Screened};
-use doorward_core::secret::sha256;
 use doorward_core::session::Bound;
 use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
-use doorward_store::{NewTask, Store};
+use doorward_store::Store;
 use notices::Heard;
 use questions::Unasked;
 use std::collections::HashMap;
@@ -47,6 +49,8 @@ pub struct Desk {
     pub sealing: SealingKeys,
     /// Largest message for a client, in bytes.
     pub result_bytes: usize,
+    /// Room for tasks that calls in flight may become.
+    pub promised: Arc<Promised>,
 }
 
 /// Whose call it is, owned.
@@ -92,6 +96,8 @@ pub struct Relay {
     promise: Option<Promise>,
     /// The first result told of a task that is not of the approved form, until it is on the record.
     told: Told,
+    /// Room for the task that the call may become.
+    room: Option<Room>,
 }
 
 /// Whether the result that a subscription tells of a task did not keep to what was approved.
@@ -131,8 +137,6 @@ pub struct Final {
 /// Life of a sealed state and of a sealed cursor (protocol 12).
 const STATE_LIFE: Duration = Duration::from_secs(600);
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
-/// Tasks of one user.
-const MOST_TASKS: u32 = 1000;
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
@@ -201,6 +205,7 @@ impl Relay {
             unasked: Unasked::No,
             promise: None,
             told: Told::Nothing,
+            room: None,
         }
     }
 
@@ -229,6 +234,13 @@ impl Relay {
     #[must_use]
     pub fn promising(mut self, promise: Option<Promise>) -> Self {
         self.promise = promise;
+        self
+    }
+
+    /// May become a task, for which there is room.
+    #[must_use]
+    pub fn with_room(mut self, room: Option<Room>) -> Self {
+        self.room = room;
         self
     }
 
@@ -286,7 +298,10 @@ impl Relay {
             // RPC-07: an answer to nothing that this call asked.
             Incoming::Response { .. } => Ok(Said::Nothing),
             Incoming::Request { id, method, params } => self.question(&id, method, params).await,
-            Incoming::Notification { method, params } => Ok(self.notification(&method, params)),
+            Incoming::Notification { method, params } => {
+                self.heard_of_end(&method, params.as_ref()).await;
+                Ok(self.notification(&method, params))
+            }
         }
     }
 
@@ -306,7 +321,10 @@ impl Relay {
     async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
         let id = self.client_id.as_ref().map(RpcId::to_json).unwrap_or_default();
         let flag = match &body {
-            ReplyBody::Result(result) => self.promised(result)?,
+            ReplyBody::Result(result) => {
+                self.seen_end(result).await;
+                self.promised(result)?
+            }
             ReplyBody::Error(_) => None,
         };
         let (status, body, class, reason) = match body {
@@ -385,9 +403,9 @@ impl Relay {
             ResultType::InputRequired if matches!(self.method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead) => {
                 return self.input_required(&result);
             }
-            ResultType::Task if self.method == Method::ToolsCall && self.declares_extension("io.modelcontextprotocol/tasks") => {
+            ResultType::Task if self.method == Method::ToolsCall && tasks::declares_tasks(&self.capabilities) => {
                 let Some(upstream) = text(&result, "taskId") else { return Err(Fault::Incomplete) };
-                let gateway = Box::pin(self.mint_task(upstream)).await?;
+                let gateway = Box::pin(self.mint_task(upstream, &result)).await?;
                 return Ok(Ok(
                     result.edited(|key, _| if key == "taskId" { Edit::Replace(RawJson::string(&gateway)) } else { Edit::Keep }, &[])
                 ));
@@ -433,7 +451,7 @@ impl Relay {
             && let Some(task) = result.member("task").filter(RawJson::is_object)
         {
             let Some(upstream) = text(&task, "taskId") else { return Err(Fault::Incomplete) };
-            let gateway = RawJson::string(&Box::pin(self.mint_task(upstream)).await?);
+            let gateway = RawJson::string(&Box::pin(self.mint_task(upstream, &task)).await?);
             let task = task.edited(|key, _| if key == "taskId" { Edit::Replace(gateway.clone()) } else { Edit::Keep }, &[]);
             result = result.edited(|key, _| if key == "task" { Edit::Replace(task.clone()) } else { Edit::Keep }, &[]);
         }
@@ -514,33 +532,6 @@ impl Relay {
         let fresh = Fresh { nonce: self.desk.env.bytes().map_err(random)?, jti: self.desk.env.bytes().map_err(random)? };
         let binding = self.owner.binding(self.method.as_str(), digest);
         self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now().after(life)).map_err(|_| Fault::Store)
-    }
-
-    /// A4O: the task is durable under its own unguessable id before the client hears of it.
-    async fn mint_task(&self, upstream_id: String) -> Result<String, Fault> {
-        let random = self.desk.env.bytes::<32>().map_err(|_| Fault::Store)?;
-        let gateway_id = format!("t-{}", base64(&random));
-        let task = NewTask {
-            digest: sha256(gateway_id.as_bytes()),
-            gateway_id: gateway_id.clone(),
-            user: self.owner.user.clone(),
-            client: self.owner.client.clone(),
-            credential: self.owner.credential.clone(),
-            server: self.owner.server.clone(),
-            tool: self.tool.clone().ok_or(Fault::Incomplete)?,
-            upstream_id,
-            created: self.desk.env.now(),
-            expires: None,
-        };
-        self.desk.store.put_task(&task, MOST_TASKS).await.map_err(|error| {
-            tracing::error!(%error, "a task could not be kept");
-            Fault::Store
-        })?;
-        Ok(gateway_id)
-    }
-
-    fn declares_extension(&self, name: &str) -> bool {
-        self.capabilities.member("extensions").is_some_and(|extensions| extensions.member(name).is_some())
     }
 
     fn complete(&self, result: RawJson) -> RawJson {

@@ -152,6 +152,7 @@ impl Gateway {
             // Nothing could carry a question to this client: it has not declared any.
             RawJson::empty_object()
         };
+        let room = self.desk.room_for_task(user, call, &capabilities).await?;
         let id = upstream.next_id();
         let guard = match (&session, call.form()) {
             (Some(session), Form::Request(client)) => {
@@ -171,6 +172,9 @@ impl Gateway {
         };
         let body = encode::request(call, &wire).bytes().clone();
         let request = Request { headers: encode::mcp_headers(call, &wire, &walk.mirrors), era, id, body };
+        if let Some(definition) = &walk.definition {
+            Box::pin(self.proven(upstream, &way, era, definition)).await?;
+        }
         let topics = &mut walk.opened.tasks;
         let (tasks, resources) = (std::mem::take(&mut topics.tasks), std::mem::take(&mut topics.resources));
         let promises = std::mem::take(&mut topics.promises);
@@ -190,6 +194,7 @@ impl Gateway {
             .of(upstream)
             .with_secret(outgoing.secret())
             .promising(promise)
+            .with_room(room)
             .about(tasks, resources)
             .telling(promises);
         if let Some(session) = session {
@@ -252,6 +257,8 @@ impl Gateway {
                     Ok((Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: stored.upstream_id.clone() }), era))
                 }
                 Reached::Stdio(_) => {
+                    // Of every message, not of the launch alone: what was withdrawn answers nobody while it ends (I9).
+                    self.approved_launch(upstream).await?.ok_or(Fault::NotApproved)?;
                     let child = self.live.find(&stored.digest).and_then(|session| session.child()).filter(|pipe| !pipe.is_gone());
                     child.map(|pipe| (Way::Pipe(pipe), era)).ok_or(Fault::SessionLost)
                 }
@@ -259,7 +266,7 @@ impl Gateway {
         }
         let caller = bound.caller();
         let key = PipeKey { owner: Some((caller.user().clone(), caller.client().clone())) };
-        let approved = self.approved_launch(upstream).await;
+        let approved = self.approved_launch(upstream).await?;
         let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.processes, approved).await?;
         upstream.ensure_modern(&way).await?;
         Ok((way, Era::Modern))
@@ -282,7 +289,7 @@ impl Gateway {
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
         let way = match &upstream.reach {
             Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
-            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await).await?),
+            Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await?).await?),
         };
         let secret = outgoing.secret();
         let screened = |id: &str, body, end| Final::screened(id, body, end, secret.as_deref(), self.desk.result_bytes);

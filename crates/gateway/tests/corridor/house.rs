@@ -212,6 +212,12 @@ impl House {
         self.refused()["reason"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Why the last call that began gave nothing.
+    pub(crate) fn last_reason_of_calls(&self) -> String {
+        let last = self.records().into_iter().rfind(|record| record["kind"] == "outcome").unwrap_or_default();
+        last["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Stops the gateway; the record must be whole, and nothing that was kept or logged may hold a canary.
     pub(crate) async fn close(self, canaries: &[&str]) -> verify::Summary {
         self.store.close().await;

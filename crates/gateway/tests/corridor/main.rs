@@ -22,6 +22,7 @@ mod schemas;
 mod scripted;
 mod sessions;
 mod speak;
+mod tasks;
 mod upkeep;
 mod waiting;
 mod wire;

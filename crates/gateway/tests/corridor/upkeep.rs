@@ -1,12 +1,14 @@
 //! Upkeep: what Doorward asks of a server for itself is on the record before, and costs no caller more than an answer.
 
-use super::house::{House, server};
+use super::house::{House, server, within};
 use super::scripted::{Scripted, tool, whole};
 use super::speak::{legacy, legacy_call, modern, text};
+use doorward_gateway::session::LIFETIMES;
 use doorward_testkit::wire::{Reader, Walk};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -158,5 +160,48 @@ async fn ses_01_calls_that_find_a_lost_session_together_go_on_in_the_one_that_wa
     }
     let last = call(5).await;
     assert_eq!((last.status, text(&last)), (200, "{\"n\":5}".to_owned()), "the session of the client goes on");
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn std_07_a_server_that_is_slow_to_say_goodbye_holds_up_no_other_end() {
+    let tools = json!([tool("x")]);
+    let slow = Scripted::start(move |asked| {
+        let answer = whole(&asked.plainly(&tools).unwrap_or_default());
+        Box::pin(async move {
+            if asked.verb == "DELETE" {
+                std::future::pending::<()>().await;
+            }
+            answer
+        })
+    })
+    .await;
+    let house = House::open(&server("alpha", &slow.url(), "")).await;
+    let alice = house.full("alice").await;
+    for _ in 0..4 {
+        house.session(&alice, "alpha").await;
+    }
+    assert!(house.store.revoke_api_key(&alice.id, house.env.now()).await.expect("revoked"));
+    let goodbyes = || slow.seen().iter().filter(|asked| asked.verb == "DELETE").count();
+    assert!(within(Duration::from_secs(5), async || goodbyes() == 4).await, "{} of 4", goodbyes());
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_used_through_another_replica_is_not_ended_here() {
+    let tools = json!([tool("x")]);
+    let upstream = Scripted::at_once(move |asked| whole(&asked.plainly(&tools).unwrap_or_default())).await;
+    let house = House::open(&server("alpha", &upstream.url(), "")).await;
+    let alice = house.full("alice").await;
+    let session = house.session(&alice, "alpha").await;
+    let goodbyes = || upstream.seen().iter().filter(|asked| asked.verb == "DELETE").count();
+    // This process has not heard of it for so long; the store knows that somebody has.
+    house.gateway.end_idle(Duration::ZERO, LIFETIMES).await;
+    let reply = house.ask(legacy(&alice, "alpha", &session, 1, "resources/list", json!({}))).await;
+    assert_eq!(reply.code(), (200, 0), "{}", reply.text());
+    assert_eq!(goodbyes(), 0);
+    house.shift.by(2 * 3600);
+    house.gateway.end_idle(Duration::ZERO, LIFETIMES).await;
+    assert!(within(Duration::from_secs(5), async || goodbyes() == 1).await, "{} of 1", goodbyes());
     house.close(&[&alice.text]).await;
 }

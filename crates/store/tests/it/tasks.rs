@@ -30,10 +30,10 @@ pub(crate) async fn a_task_is_seen_and_listed_by_its_owner_alone(bench: &Bench) 
         let list = bench.a.tasks_of(&stranger.user, &stranger.client, &stranger.credential, &stranger.server).await.expect("list");
         assert!(list.is_empty(), "{stranger:?}");
     }
-    assert!(!bench.a.end_task(&one.digest, &user("bob")).await.expect("answer"));
-    assert!(bench.a.end_task(&one.digest, &one.user).await.expect("ended"));
-    assert!(!bench.a.end_task(&one.digest, &one.user).await.expect("again"));
-    assert!(find(&bench.a, &one).await.expect("answer").is_none());
+    assert!(!bench.a.end_task(&one.digest, &user("bob"), NOW).await.expect("answer"));
+    assert!(bench.a.end_task(&one.digest, &one.user, NOW).await.expect("ended"));
+    assert!(!bench.a.end_task(&one.digest, &one.user, NOW).await.expect("again"));
+    assert!(find(&bench.b, &one).await.expect("answer").is_some(), "over, and there for its result");
     assert_eq!(format!("{:?}", listed[1]).matches("two").count() + format!("{two:?}").matches("two").count(), 0, "ids are not printed");
 }
 
@@ -43,10 +43,17 @@ pub(crate) async fn tasks_have_a_cap_and_are_swept(bench: &Bench) {
     bench.a.put_task(&lasting, 2).await.expect("put");
     assert!(matches!(bench.b.put_task(&task("three", "alice"), 2).await, Err(StoreError::Refused(Refused::TooMany))));
     bench.b.put_task(&task("three", "bob"), 2).await.expect("another user");
+    // Over is over: the room is free for the next, and each one that is over is still there.
+    assert_eq!(bench.a.running_tasks(&lasting.user, 10).await.expect("count"), 2);
+    assert!(bench.a.end_task(&task("one", "alice").digest, &lasting.user, NOW).await.expect("ended"));
+    assert_eq!(bench.b.running_tasks(&lasting.user, 10).await.expect("count"), 1);
+    bench.b.put_task(&task("five", "alice"), 2).await.expect("room");
+    assert!(matches!(bench.b.put_task(&task("six", "alice"), 2).await, Err(StoreError::Refused(Refused::TooMany))));
+    assert!(find(&bench.a, &task("one", "alice")).await.expect("answer").is_some());
     let wrong = NewTask { digest: [0; 32], ..task("four", "carol") };
     assert!(matches!(bench.b.put_task(&wrong, 2).await, Err(StoreError::Refused(Refused::Unfit("digest")))));
     assert_eq!(bench.a.sweep(later(99), LIVES).await.expect("swept").tasks, 0);
-    assert_eq!(bench.a.sweep(later(100), LIVES).await.expect("swept").tasks, 2);
+    assert_eq!(bench.a.sweep(later(100), LIVES).await.expect("swept").tasks, 3, "over or not");
     assert!(find(&bench.a, &lasting).await.expect("answer").is_some());
     assert_eq!(bench.a.sweep(later(7 * 86_400), LIVES).await.expect("swept").tasks, 1, "seven days without a word of the server");
 }

@@ -1,0 +1,148 @@
+//! The room for tasks: asked for before a call runs, given back when a task is over, and never the reason to run a call twice.
+
+use super::house::{House, Key, server};
+use super::scripted::{Scripted, tool, whole};
+use super::speak::{legacy, modern_as};
+use super::wire::Reply;
+use doorward_core::id::{ClientId, ServerName, ToolName};
+use doorward_core::secret::sha256;
+use doorward_store::NewTask;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// As many as one user may have running.
+const MOST: usize = 1000;
+
+/// Every tool becomes a task, `long` under an id that nobody can keep; each task is over when it is asked for.
+async fn upstream() -> Scripted {
+    let tools = json!([tool("work"), tool("long")]);
+    let started = AtomicUsize::new(0);
+    Scripted::at_once(move |asked| {
+        let Some(mut message) = asked.plainly(&tools) else { return whole(&Value::Null) };
+        let params = asked.json()["params"].clone();
+        let number = started.fetch_add(1, Ordering::SeqCst);
+        let long = if params["name"] == "long" { "x".repeat(2000) } else { String::new() };
+        let mut task = json!({ "taskId": format!("up-{number}{long}"), "status": "working", "createdAt": "2026-11-27T00:00:00Z",
+            "lastUpdatedAt": "2026-11-27T00:00:00Z", "ttlMs": null, "ttl": null });
+        let is_modern = message["result"]["resultType"].is_string();
+        match asked.method().as_str() {
+            "tools/call" if is_modern => {
+                task["resultType"] = "task".into();
+                message["result"] = task;
+            }
+            "tools/call" => message["result"] = json!({ "task": task }),
+            "tasks/get" => {
+                (task["taskId"], task["status"]) = (params["taskId"].clone(), "completed".into());
+                task["resultType"] = "complete".into();
+                task["result"] = json!({ "content": [] });
+                message["result"] = task;
+            }
+            "tasks/result" => message["result"] = json!({ "content": [] }),
+            _ => {}
+        }
+        whole(&message)
+    })
+    .await
+}
+
+async fn house(upstream: &Scripted) -> (House, Key) {
+    let house = House::open(&server("alpha", &upstream.url(), "")).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    (house, alice)
+}
+
+/// Leaves room for `room` more.
+async fn fill(house: &House, key: &Key, room: usize) {
+    for number in room..MOST {
+        let gateway_id = format!("t-filled-{number}");
+        let task = NewTask {
+            digest: sha256(gateway_id.as_bytes()),
+            gateway_id,
+            user: key.user.clone(),
+            client: ClientId::new("another").expect("client"),
+            credential: key.id.clone(),
+            server: ServerName::new("alpha").expect("name"),
+            tool: ToolName::new("work").expect("name"),
+            upstream_id: "up".to_owned(),
+            created: house.env.now(),
+            expires: None,
+        };
+        house.store.put_task(&task, u32::MAX).await.expect("put");
+    }
+}
+
+async fn ask(house: &House, key: &Key, method: &str, params: Value) -> Reply {
+    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    house.ask(modern_as(key, "alpha", 1, method, params, able)).await
+}
+
+async fn start(house: &House, key: &Key) -> Reply {
+    ask(house, key, "tools/call", json!({ "name": "work", "arguments": {} })).await
+}
+
+async fn started(house: &House, key: &Key) -> String {
+    let reply = start(house, key).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.result()["taskId"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_task_has_no_room_does_not_run() {
+    let upstream = upstream().await;
+    let (house, alice) = house(&upstream).await;
+    let session = house.session(&alice, "alpha").await;
+    fill(&house, &alice, 0).await;
+    let augmented = json!({ "name": "work", "arguments": {}, "task": {} });
+    for reply in [start(&house, &alice).await, house.ask(legacy(&alice, "alpha", &session, 2, "tools/call", augmented)).await] {
+        assert_eq!(reply.status, 429, "{}", reply.text());
+        assert_eq!(house.last_reason_of_calls(), "too_many_tasks");
+        assert!(upstream.calls("tools/call").is_empty(), "nothing ran");
+    }
+    // Another user has room of their own.
+    let bob = house.full("bob").await;
+    started(&house, &bob).await;
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_over_gives_its_room_back_and_is_still_its_owners() {
+    let upstream = upstream().await;
+    let (house, alice) = house(&upstream).await;
+    let session = house.session(&alice, "alpha").await;
+    fill(&house, &alice, 1).await;
+    let first = started(&house, &alice).await;
+    assert_eq!(start(&house, &alice).await.status, 429);
+    let cancelled = ask(&house, &alice, "tasks/cancel", json!({ "taskId": first })).await;
+    assert_eq!(cancelled.code(), (200, 0), "{}", cancelled.text());
+    let second = started(&house, &alice).await;
+    assert_eq!(start(&house, &alice).await.status, 429);
+    let got = ask(&house, &alice, "tasks/get", json!({ "taskId": second })).await;
+    assert_eq!(got.result()["status"], "completed", "{}", got.text());
+    let augmented = json!({ "name": "work", "arguments": {}, "task": {} });
+    let reply = house.ask(legacy(&alice, "alpha", &session, 2, "tools/call", augmented)).await;
+    let third = reply.result()["task"]["taskId"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned();
+    assert_eq!(start(&house, &alice).await.status, 429);
+    let result = house.ask(legacy(&alice, "alpha", &session, 3, "tasks/result", json!({ "taskId": third }))).await;
+    assert_eq!(result.code(), (200, 0), "{}", result.text());
+    started(&house, &alice).await;
+    for task in [first, second] {
+        let again = ask(&house, &alice, "tasks/get", json!({ "taskId": task })).await;
+        assert_eq!(again.result()["status"], "completed", "what is over can be read: {}", again.text());
+    }
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_cannot_be_kept_is_no_invitation_to_run_it_again() {
+    let upstream = upstream().await;
+    let (house, alice) = house(&upstream).await;
+    let reply = ask(&house, &alice, "tools/call", json!({ "name": "long", "arguments": {} })).await;
+    assert_eq!(upstream.calls("tools/call").len(), 1);
+    assert_eq!(reply.code(), (200, -32603), "{}", reply.text());
+    assert_eq!(reply.field("retry-after"), None);
+    let data = reply.json()["error"]["data"].clone();
+    assert_eq!(data["reason"], "task_not_kept", "{data}");
+    assert_eq!(data["effect"], "unknown", "{data}");
+    house.close(&[&alice.text]).await;
+}
