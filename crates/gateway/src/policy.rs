@@ -8,7 +8,7 @@ use crate::path::Walk;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
-use doorward_core::contract::Measure;
+use doorward_core::contract::{Measure, Promise};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -89,9 +89,8 @@ impl Gateway {
         let mut callable = BTreeSet::new();
         let mut promises = HashMap::new();
         for name in names {
-            let Some(found) = self.tool(bound.server(), call.era(), name.as_str()).await? else { continue };
-            if filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]) == [true] {
-                promises.extend(found.promise.map(|promise| (name.clone(), promise)));
+            if let Some(promise) = self.callable(bound, call.era(), walk, &name).await? {
+                promises.extend(promise.map(|promise| (name.clone(), promise)));
                 callable.insert(name);
             }
         }
@@ -104,10 +103,11 @@ impl Gateway {
         Ok(None)
     }
 
-    /// Whether the caller may call this tool with some arguments, and so hear of its tasks.
-    async fn is_callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<bool, Fault> {
-        let Some(found) = self.tool(bound.server(), era, name.as_str()).await? else { return Ok(false) };
-        Ok(filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]) == [true])
+    /// A tool that the caller may call with some arguments, so that they hear of its tasks: what is promised of its results.
+    async fn callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<Option<Option<Promise>>, Fault> {
+        let Some(found) = self.tool(bound.server(), era, name.as_str()).await? else { return Ok(None) };
+        let shown = filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]);
+        Ok((shown == [true]).then_some(found.promise))
     }
 
     /// Whether what was permitted would be permitted again now (I8): asked for streams.
@@ -128,9 +128,9 @@ impl Gateway {
         // A subscription ends with any tool whose tasks it tells of; its client comes back for those that are left (SES-09).
         let running: BTreeSet<&ToolName> = walk.opened.tasks.tools.values().collect();
         for name in running {
-            match self.is_callable(bound, call.era(), walk, name).await {
-                Ok(true) => {}
-                Ok(false) => return false,
+            match self.callable(bound, call.era(), walk, name).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
                 Err(fault) if takes_away(&fault) => return false,
                 Err(_) => {}
             }
