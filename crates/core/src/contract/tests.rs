@@ -159,6 +159,28 @@ fn rpc_12_what_refers_to_itself_is_checked_without_exponential_work() {
     assert_eq!(misfit(contract.arguments(Some(&nest("{\"b\":1}")))), "/ (schema)");
 }
 
+/// What weighs nothing as data is a schema for a reference that leads there.
+#[test]
+fn rpc_12_schemas_hidden_in_data_are_weighed_where_references_reach_them() {
+    for hidden in ["default", "const", "examples", "enum"] {
+        let link = |n: usize| json!({ "allOf": [{ "$ref": format!("#/{hidden}/0/a{n}") }, { "$ref": format!("#/{hidden}/0/a{n}") }] });
+        let mut links: serde_json::Map<String, Value> = (0..34).map(|n| (format!("a{n}"), link(n + 1))).collect();
+        links.insert("a34".to_owned(), json!({ "type": "object" }));
+        let schema = json!({ hidden: [links], "properties": { "x": { "$ref": format!("#/{hidden}/0/a0") } } });
+        assert_eq!(contract(&schema).unusable(), [("inputSchema", Unusable::TooInvolved)], "{hidden}");
+    }
+    let down = json!({ "$ref": "#/default/n" });
+    let twice = json!([{ "properties": { "a": down } }, { "properties": { "a": down } }]);
+    let hidden = json!({ "default": { "n": { "allOf": twice } }, "$ref": "#/default/n" });
+    let nest = raw(&format!("{}{{}}{}", "{\"a\":".repeat(60), "}".repeat(60)));
+    assert_eq!(contract(&hidden).arguments(Some(&nest)), Fit::Fits, "in bounded time");
+    // Draft 4 writes `id`, which moves where references start from.
+    let moved = json!({ "$schema": "http://json-schema.org/draft-04/schema#",
+        "properties": { "a": { "id": "http://x.example/", "$ref": "#/definitions/n" } }, "definitions": { "n": {} } });
+    assert_eq!(contract(&moved).unusable(), [("inputSchema", Unusable::Reference)]);
+    assert_eq!(fit(&json!({ "properties": { "id": { "type": "string" } } }), &json!({ "id": "x" })), Fit::Fits, "a name is no keyword");
+}
+
 #[test]
 fn rpc_12_a_deep_value_does_not_exhaust_the_stack() {
     // As many levels inside of one another as are allowed, on a thread with the stack of a test, and one more.

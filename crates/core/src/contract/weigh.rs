@@ -39,7 +39,7 @@ const READ: u64 = 16;
 const COMPARED: u64 = 256;
 
 /// What stands at a place of the document.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     /// A schema.
     Schema,
@@ -53,8 +53,8 @@ struct Scale<'a> {
     root: &'a Value,
     anchors: HashMap<&'a str, &'a Value>,
     /// By address: parts of one document that is not changed meanwhile.
-    known: HashMap<usize, u64>,
-    open: HashSet<usize>,
+    known: HashMap<(usize, Place), u64>,
+    open: HashSet<(usize, Place)>,
     names: HashSet<String>,
     schemas: Vec<&'a Value>,
     weight: Weight,
@@ -124,7 +124,8 @@ impl<'a> Scale<'a> {
         if depth > DEEPEST {
             return Err(Unusable::TooInvolved);
         }
-        let address = std::ptr::from_ref(value).addr();
+        // By how it is read, too: what weighs nothing as data may be a schema that a reference reaches.
+        let address = (std::ptr::from_ref(value).addr(), place);
         if let Some(parts) = self.known.get(&address) {
             return Ok(*parts);
         }
@@ -168,6 +169,8 @@ impl<'a> Scale<'a> {
             }
             // A resource of its own inside: its references would start from there.
             "$id" if depth > 0 => return Err(Unusable::Reference),
+            // The same of draft 4; a property of this name stands among names.
+            "id" if depth > 0 && member.is_string() => return Err(Unusable::Reference),
             "pattern" | "patternProperties" | "contentEncoding" | "contentMediaType" | "uniqueItems" => {
                 self.weight.texts = Texts::Read;
             }

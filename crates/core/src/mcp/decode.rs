@@ -363,7 +363,8 @@ impl Draft {
         let asked = self.object("notifications")?.and_then(|asked| asked.members());
         let mut heard = ObjectWriter::with_capacity(64);
         for (key, value) in asked.ok_or_else(|| self.bad("notifications is missing."))? {
-            let texts = || value.elements().is_some_and(|all| all.iter().all(|one| one.as_text().is_some()));
+            let fits = |one: &RawJson| one.as_text().is_some_and(|text| text.len() <= LONGEST_TARGET);
+            let texts = || value.elements().is_some_and(|all| all.iter().all(fits));
             let fits = match key.as_str() {
                 key if HEARD.contains(&key) => matches!(value.as_bytes(), b"true" | b"false"),
                 key if HEARD_OF.contains(&key) => texts(),

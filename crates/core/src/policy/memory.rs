@@ -22,6 +22,9 @@ pub(super) struct Memory {
     all: RwLock<All>,
 }
 
+/// Bytes of a question that is kept: a longer one, of an endless URI, is worked out each time.
+const LONGEST: usize = 1024;
+
 /// What is kept since all was forgotten last.
 #[derive(Default)]
 struct All {
@@ -100,6 +103,9 @@ impl Kept {
     }
 
     fn put(&self, key: Key, what: Known) {
+        if key.0.len() > LONGEST {
+            return;
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_OF_ONE {
             self.count.fetch_sub(known.len(), Ordering::Relaxed);
@@ -178,6 +184,17 @@ mod tests {
         let kept = Memory::default().of(key(&["alice"]));
         kept.keep(key(&["fault"]), &Arc::new(Ruling { faults: vec!["broken".to_owned()], ..Ruling::default() }));
         assert!(kept.recall(&key(&["fault"])).is_none());
+    }
+
+    /// 4,096 questions of a caller could take as many bodies of memory.
+    #[test]
+    fn flt_06_long_questions_are_not_kept() {
+        let kept = Memory::default().of(key(&["alice"]));
+        let (long, short) = ("u".repeat(LONGEST), "u".repeat(LONGEST - 64));
+        kept.keep(key(&[&long]), &permitted(1));
+        kept.keep(key(&[&short]), &permitted(2));
+        assert!(recalled(&kept, &long).is_none());
+        assert_eq!(recalled(&kept, &short), Some(vec![2]));
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub struct Inbound {
 }
 
 /// Before the minimum rate of a body counts.
+/// A piece of a body below this size is copied to its neighbours, up to this size of them.
+const SMALL: usize = 4 * 1024;
+const GATHERED: usize = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a body was not taken.
@@ -74,7 +77,7 @@ impl Inbound {
             return Err(BadBody::TooLarge);
         }
         let (begun, mut taken) = (Instant::now(), Taken::default());
-        let (mut pieces, mut got): (Vec<Bytes>, usize) = (Vec::new(), 0);
+        let (mut pieces, mut small, mut got): (Vec<Bytes>, BytesMut, usize) = (Vec::new(), BytesMut::new(), 0);
         loop {
             let slowest = GRACE + Duration::from_secs(got as u64 / u64::from(self.patience.body_rate.max(1)));
             let until = begun + slowest.min(self.patience.body);
@@ -92,7 +95,22 @@ impl Inbound {
                 Full::Share => BadBody::Share,
             })?;
             got += data.len();
-            pieces.push(data);
+            // Each piece holds the buffer that it came in: small ones are put together, or they would take a multiple of what the
+            // room counts (FLT-06).
+            if data.len() < SMALL && (got > data.len() || !self.body.is_end_stream()) {
+                small.extend_from_slice(&data);
+                if small.len() >= GATHERED {
+                    pieces.push(small.split().freeze());
+                }
+            } else {
+                if !small.is_empty() {
+                    pieces.push(small.split().freeze());
+                }
+                pieces.push(data);
+            }
+        }
+        if !small.is_empty() {
+            pieces.push(small.freeze());
         }
         // What came in one piece is not copied, and the others once: a text that grows would take twice its size.
         if let [_] | [] = pieces.as_slice() {

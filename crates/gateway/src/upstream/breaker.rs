@@ -42,9 +42,15 @@ struct Count {
     well: Option<Instant>,
 }
 
-/// A request that was let through.
-#[derive(Debug, Clone, Copy)]
-pub struct Begun(Instant);
+/// A request that was let through. One that is given up without a verdict gives its place to the next: whoever cancels their
+/// requests cannot keep a server closed to others.
+#[derive(Debug)]
+pub struct Begun<'a> {
+    breaker: &'a Breaker,
+    user: Option<&'a UserId>,
+    at: Instant,
+    is_judged: bool,
+}
 
 /// What a request says of its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +74,7 @@ impl Breaker {
     ///
     /// # Errors
     /// How long the server is left alone.
-    pub fn enter(&self, user: Option<&UserId>, now: Instant) -> Result<Begun, Duration> {
+    pub fn enter<'a>(&'a self, user: Option<&'a UserId>, now: Instant) -> Result<Begun<'a>, Duration> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let Counts { connecting, answering } = &mut *counts;
         // Most servers are well, and nothing is looked up then.
@@ -81,16 +87,22 @@ impl Breaker {
         if let Some(own) = &mut own {
             own.try_again(now);
         }
-        Ok(Begun(now))
+        Ok(Begun { breaker: self, user, at: now, is_judged: false })
     }
+}
 
+impl Begun<'_> {
     /// What came of it, at `now`.
-    pub fn learn<T>(&self, user: Option<&UserId>, begun: Begun, came: &Result<T, EgressError>, now: Instant) {
-        let sign = Sign::of(came.as_ref().err());
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn learn<T>(mut self, came: &Result<T, EgressError>, now: Instant) {
+        let (sign, user, begun) = (Sign::of(came.as_ref().err()), self.user, self.at);
+        if sign == Sign::Nothing {
+            return;
+        }
+        self.is_judged = true;
+        let mut counts = self.breaker.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let Counts { connecting, answering } = &mut *counts;
         match sign {
-            Sign::Nothing => return,
+            Sign::Nothing => {}
             Sign::Unreachable => connecting.fail(begun, now),
             Sign::Answered | Sign::Reached | Sign::Silent => connecting.succeed(now),
         }
@@ -109,6 +121,19 @@ impl Breaker {
     }
 }
 
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if self.is_judged {
+            return;
+        }
+        let mut counts = self.breaker.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.connecting.give_back(self.at);
+        if let Some(own) = counts.answering.get_mut(&self.user.cloned()) {
+            own.give_back(self.at);
+        }
+    }
+}
+
 impl Count {
     fn wait(&self, now: Instant) -> Duration {
         self.rests_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
@@ -121,8 +146,15 @@ impl Count {
         }
     }
 
-    fn fail(&mut self, begun: Begun, now: Instant) {
-        if self.well.is_some_and(|well| well > begun.0) {
+    /// The one that went through at `begun` tells nothing.
+    fn give_back(&mut self, begun: Instant) {
+        if self.rests_until == Some(begun + REST) {
+            self.rests_until = Some(begun);
+        }
+    }
+
+    fn fail(&mut self, begun: Instant, now: Instant) {
+        if self.well.is_some_and(|well| well > begun) {
             return;
         }
         self.failures = self.failures.saturating_add(1);
@@ -171,7 +203,7 @@ mod tests {
 
     /// One request that ends when it begins.
     fn one(breaker: &Breaker, user: Option<&UserId>, came: &Result<(), EgressError>, now: Instant) -> Result<(), Duration> {
-        breaker.enter(user, now).map(|begun| breaker.learn(user, begun, came, now))
+        breaker.enter(user, now).map(|begun| begun.learn(came, now))
     }
 
     #[test]
@@ -188,10 +220,12 @@ mod tests {
         // One tries, the others wait for it.
         let probe = breaker.enter(Some(&bob), start + REST).expect("the first one after the rest");
         assert_eq!(breaker.enter(Some(&alice), start + REST).map(drop), Err(REST));
-        breaker.learn(Some(&bob), probe, &GONE, start + REST);
+        probe.learn(&GONE, start + REST);
         assert_eq!(breaker.enter(Some(&bob), start + REST + Duration::from_millis(1)).map(drop), Err(REST - Duration::from_millis(1)));
-        // A probe of which nothing is heard holds nobody up for ever.
-        let _lost = breaker.enter(None, start + REST * 2).expect("the next one");
+        // A probe of which nothing is heard holds nobody up for ever; one that is given up, not at all.
+        drop(breaker.enter(Some(&bob), start + REST * 2).expect("the next one"));
+        let _lost = breaker.enter(None, start + REST * 2).expect("in its place");
+        assert_eq!(breaker.enter(Some(&alice), start + REST * 2).map(drop), Err(REST));
         assert_eq!(one(&breaker, Some(&alice), &WELL, start + REST * 3), Ok(()));
         for who in [Some(&alice), Some(&bob), None] {
             assert_eq!(one(&breaker, who, &WELL, start + REST * 3), Ok(()), "it is well again");
@@ -223,10 +257,10 @@ mod tests {
             assert_eq!(one(&breaker, None, &WELL, start), Ok(()));
         }
         // They began before it answered somebody.
-        let old: Vec<Begun> = (0..20).map(|_| breaker.enter(None, start).expect("let through")).collect();
+        let old: Vec<Begun<'_>> = (0..20).map(|_| breaker.enter(None, start).expect("let through")).collect();
         assert_eq!(one(&breaker, None, &WELL, start + REST), Ok(()));
         for begun in old {
-            breaker.learn(None, begun, &GONE, start + REST * 2);
+            begun.learn(&GONE, start + REST * 2);
         }
         assert_eq!(one(&breaker, None, &WELL, start + REST * 2), Ok(()));
     }

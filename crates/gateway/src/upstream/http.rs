@@ -157,7 +157,7 @@ impl HttpServer {
         let begun = self.breaker.enter(user, Instant::now()).map_err(Fault::Resting)?;
         let limits = ReplyLimits { headers: self.patience, whole: self.limit as u64, stream: u64::MAX, idle: IDLE };
         let came = self.egress.send(&self.target, &line.pool, Outbound { method, headers, body }, &limits).await;
-        self.breaker.learn(user, begun, &came, Instant::now());
+        begun.learn(&came, Instant::now());
         Ok(came?)
     }
 

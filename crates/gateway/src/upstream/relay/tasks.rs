@@ -10,13 +10,18 @@ use doorward_core::json::RawJson;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::version::Era;
 use doorward_core::secret::sha256;
+use doorward_core::time::Timestamp;
 use doorward_store::NewTask;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Calls in flight that may become tasks, by user. The store counts the tasks that they have become.
 #[derive(Debug, Default)]
-pub struct Promised(Mutex<HashMap<UserId, u32>>);
+pub struct Promised {
+    in_flight: Mutex<HashMap<UserId, u32>>,
+    counted: Mutex<HashMap<UserId, (Timestamp, u32)>>,
+}
 
 /// Room for one task, until it is recorded or its call is over.
 #[derive(Debug)]
@@ -28,11 +33,38 @@ pub struct Room {
 /// Tasks of one user that are not over. Exact for one process; over several replicas there may be more by the calls that
 /// are in flight elsewhere, for a call that ran is kept.
 const MOST_TASKS: u32 = 1000;
+/// Far from the cap the store is not asked again for so long, by the tasks that were counted then and began here since.
+const COUNTED: Duration = Duration::from_secs(5);
+/// Users whose count is remembered; beyond that, all are forgotten.
+const MOST_COUNTED: usize = 10_000;
+
+impl Promised {
+    /// What was counted lately, if it was.
+    fn counted(&self, user: &UserId, now: Timestamp) -> Option<u32> {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.get(user).filter(|(at, _)| *at <= now && now.since(*at) < COUNTED).map(|(_, running)| *running)
+    }
+
+    fn count(&self, user: &UserId, now: Timestamp, running: u32) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.len() >= MOST_COUNTED {
+            counted.clear();
+        }
+        counted.insert(user.clone(), (now, running));
+    }
+
+    fn began(&self, user: &UserId) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, running)) = counted.get_mut(user) {
+            *running = running.saturating_add(1);
+        }
+    }
+}
 
 impl Room {
     /// Takes room among the calls in flight; says how many of this user are, with this one.
     fn taken(of: &Arc<Promised>, user: &UserId) -> (Self, u32) {
-        let mut promised = of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut promised = of.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         let count = promised.entry(user.clone()).or_default();
         *count = count.saturating_add(1);
         (Self { of: Arc::clone(of), user: user.clone() }, *count)
@@ -41,7 +73,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        let mut promised = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut promised = self.of.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = promised.get_mut(&self.user) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -67,7 +99,12 @@ impl Desk {
         }
         // Taken before counting: whoever counts later counts this one too, in flight or in the store.
         let (room, in_flight) = Room::taken(&self.promised, user);
+        let now = self.env.now();
+        if self.promised.counted(user, now).is_some_and(|running| running.saturating_add(in_flight) < MOST_TASKS / 2) {
+            return Ok(Some(room));
+        }
         let running = self.store.running_tasks(user, MOST_TASKS).await.map_err(|_| Fault::Store)?;
+        self.promised.count(user, now, running);
         if running.saturating_add(in_flight) > MOST_TASKS { Err(Fault::TooManyTasks) } else { Ok(Some(room)) }
     }
 }
@@ -96,6 +133,7 @@ impl Relay {
         let most = if self.room.is_some() { u32::MAX } else { MOST_TASKS };
         let kept = self.desk.store.put_task(&new, most).await;
         self.room = None;
+        self.desk.promised.began(&self.owner.user);
         kept.map_err(|error| {
             tracing::error!(%error, "a task could not be kept");
             Fault::TaskNotKept
@@ -161,6 +199,6 @@ mod tests {
         drop(first);
         assert_eq!(Room::taken(&promised, &user("alice")).1, 2);
         drop(his_room);
-        assert_eq!(promised.0.lock().expect("whole").len(), 1, "who has nothing in flight takes no room");
+        assert_eq!(promised.in_flight.lock().expect("whole").len(), 1, "who has nothing in flight takes no room");
     }
 }
