@@ -3,12 +3,12 @@
 //! Facts come from the catalogue and its approvals, never from what a client or server says about itself.
 
 use crate::Gateway;
-use crate::catalogue::View;
+use crate::catalogue::{Found, View};
 use crate::path::Walk;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
-use doorward_core::contract::{Measure, Promise};
+use doorward_core::contract::Measure;
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -89,8 +89,8 @@ impl Gateway {
         let mut callable = BTreeSet::new();
         let mut promises = HashMap::new();
         for name in names {
-            if let Some(promise) = self.callable(bound, call.era(), walk, &name).await? {
-                promises.extend(promise.map(|promise| (name.clone(), promise)));
+            if let Some(found) = self.callable(bound, call.era(), walk, &name).await? {
+                promises.extend(found.promise.map(|promise| (name.clone(), promise)));
                 callable.insert(name);
             }
         }
@@ -103,11 +103,11 @@ impl Gateway {
         Ok(None)
     }
 
-    /// A tool that the caller may call with some arguments, so that they hear of its tasks: what is promised of its results.
-    async fn callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<Option<Option<Promise>>, Fault> {
+    /// A tool that the caller may call with some arguments, so that they hear of its tasks.
+    async fn callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<Option<Found>, Fault> {
         let Some(found) = self.tool(bound.server(), era, name.as_str()).await? else { return Ok(None) };
-        let shown = filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &[found.facts]);
-        Ok((shown == [true]).then_some(found.promise))
+        let shown = filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, std::slice::from_ref(&found.facts));
+        Ok((shown == [true]).then_some(found))
     }
 
     /// Whether what was permitted would be permitted again now (I8): asked for streams.

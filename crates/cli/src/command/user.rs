@@ -1,4 +1,4 @@
-//! `doorward user`: who is known, and who may do nothing for now (RS-08).
+//! `doorward user`: who is known and who is disabled (RS-08).
 
 use crate::args::Global;
 use crate::command::apikey::unavailable;

@@ -15,24 +15,73 @@ const LIMIT: u64 = 256 << 20;
 
 /// A call with a body of this size, whole; 0 for a connection that ended without an answer.
 fn large(client: &Client, size: usize) -> u16 {
+    let (head, body) = call(client, size);
+    let mut line = connect(client);
+    // A refusal may come before everything is written, and a reset may take its answer.
+    let length = format!("Content-Length: {}\r\n\r\n", body.len());
+    line.write_all(head.as_bytes()).and_then(|()| line.write_all(length.as_bytes())).and_then(|()| line.write_all(body.as_bytes())).ok();
+    status(&mut line)
+}
+
+fn connect(client: &Client) -> TcpStream {
+    let line = TcpStream::connect(&client.address).expect("it lives");
+    line.set_read_timeout(Some(Duration::from_secs(60))).expect("socket option");
+    line
+}
+
+fn status(line: &mut TcpStream) -> u16 {
+    let mut answer = Vec::new();
+    line.read_to_end(&mut answer).ok();
+    String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).parse().unwrap_or(0)
+}
+
+/// Head, but for the fields that say how long the body is, and body of a call.
+fn call(client: &Client, size: usize) -> (String, String) {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
     let params = json!({ "name": "echo", "arguments": { "text": "x".repeat(size) }, "_meta": meta });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
     let head = format!(
         "POST /k/fixture/mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n\
-         Mcp-Name: echo\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        client.address,
-        client.key,
-        body.len()
+         Mcp-Name: echo\r\nConnection: close\r\n",
+        client.address, client.key
     );
-    let mut line = TcpStream::connect(&client.address).expect("it lives");
-    line.set_read_timeout(Some(Duration::from_secs(60))).expect("socket option");
-    // A refusal may come before everything is written, and a reset may take its answer.
-    line.write_all(head.as_bytes()).and_then(|()| line.write_all(body.as_bytes())).ok();
-    let mut answer = Vec::new();
-    line.read_to_end(&mut answer).ok();
-    String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).parse().unwrap_or(0)
+    (head, body)
+}
+
+/// Kilobytes of memory that a process had at most.
+fn peak(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it lives");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a size");
+    line.split_whitespace().nth(1).and_then(|size| size.parse().ok()).expect("a number")
+}
+
+/// What the room counts is what a body takes, in however small pieces it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_a_body_of_tiny_pieces_takes_no_more_than_another() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("an upstream");
+    let house = House::new(&lax.url());
+    let gateway = house.serve();
+    let said = house.run(&["apikey", "create", "--user", "alice", "--grant", "read,write,destructive"]);
+    let client = Client::new(&gateway.url, &said.out);
+    assert_eq!(large(&client, 1_000_000), 200);
+    let before = peak(gateway.id());
+    let (head, body) = call(&client, 1_000_000);
+    let pieces: String = body.chars().map(|byte| format!("1\r\n{byte}\r\n")).collect();
+    let request = format!("{head}Transfer-Encoding: chunked\r\n\r\n{pieces}0\r\n\r\n");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let sent = || {
+            let mut line = connect(&client);
+            line.write_all(request.as_bytes()).expect("taken");
+            status(&mut line)
+        };
+        let senders: Vec<_> = (0..3).map(|_| scope.spawn(sent)).collect();
+        senders.into_iter().map(|sender| sender.join().expect("no panic")).collect()
+    });
+    assert_eq!(statuses, [200; 3], "nothing of them is lost");
+    let after = peak(gateway.id());
+    assert!(after < before + 40_000, "{before} kB, then {after} kB");
+    gateway.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

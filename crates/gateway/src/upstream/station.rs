@@ -172,8 +172,11 @@ impl Gateway {
         };
         let body = encode::request(call, &wire).bytes().clone();
         let request = Request { headers: encode::mcp_headers(call, &wire, &walk.mirrors), era, id, body };
-        if let Some(definition) = &walk.definition {
-            Box::pin(self.proven(upstream, &way, era, definition)).await?;
+        match &walk.definition {
+            Some(definition) => Box::pin(self.proven(upstream, &way, era, definition)).await?,
+            // The policy station leaves one with each call of a tool: without it nothing says what may run.
+            None if call.method() == Method::ToolsCall => return Err(Fault::Unproven),
+            None => {}
         }
         let topics = &mut walk.opened.tasks;
         let (tasks, resources) = (std::mem::take(&mut topics.tasks), std::mem::take(&mut topics.resources));

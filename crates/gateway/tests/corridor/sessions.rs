@@ -1,9 +1,9 @@
-//! SES and T16: sessions, streams, tasks and states belong to those who opened them.
+//! SES and T16: sessions and streams belong to those who opened them. Tasks and states: files of their own.
 
-use super::house::{House, Key, canary, secretly, server, within};
+use super::house::{House, Key, canary, server, within};
+use super::session_ids::is_far;
 use super::speak::{MODERN, end, initialize, legacy, legacy_call, listen, modern, modern_as, modern_call, said, text};
-use super::wire::{Ask, Line};
-use doorward_core::id::{ServerName, ToolName};
+use super::wire::Line;
 use doorward_testkit::fixture::Era;
 use doorward_testkit::fixture::door::Running;
 use doorward_testkit::lax::Lax;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
 
-async fn lax(behaviour: Behaviour) -> (Lax, House) {
+pub(crate) async fn lax(behaviour: Behaviour) -> (Lax, House) {
     let lax = Lax::start(behaviour).await.unwrap();
     let house = House::open(&server("alpha", &lax.url(), "")).await;
     house.approve().await;
@@ -20,140 +20,12 @@ async fn lax(behaviour: Behaviour) -> (Lax, House) {
     (lax, house)
 }
 
-fn modern_lax() -> Behaviour {
+pub(crate) fn modern_lax() -> Behaviour {
     Behaviour::plain().with(Quirk::Modern)
 }
 
-fn asks() -> Value {
+pub(crate) fn asks() -> Value {
     json!({ "elicitation": {} })
-}
-
-fn count(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-/// Ids of sessions that four clients of two users open at once, a row for each client.
-async fn many_ids(house: &House, all: usize) -> Vec<Vec<String>> {
-    let users = [house.full("alice").await, house.full("bob").await];
-    let mut working = Vec::new();
-    for worker in 0..4 {
-        let ask = initialize(&users[worker % 2], "alpha", "2025-11-25", json!({}));
-        let address = house.address;
-        working.push(tokio::spawn(async move {
-            let mut line = Line::open(address).await;
-            let mut ids = Vec::new();
-            for _ in 0..all / 4 {
-                ids.push(line.ask(&ask).await.field("mcp-session-id").expect("a session").to_owned());
-            }
-            ids
-        }));
-    }
-    let mut ids = Vec::new();
-    for work in working {
-        ids.push(work.await.unwrap());
-    }
-    ids
-}
-
-/// Seven standard deviations from half of `n`: one false alarm in 390 billion, and there are fifty thousand questions.
-#[expect(clippy::cast_precision_loss, reason = "small counts")]
-fn is_far(count: usize, n: usize) -> bool {
-    (count as f64 - n as f64 / 2.0).abs() > 7.0 * (n as f64 / 4.0).sqrt()
-}
-
-/// How many bits of two rows of ids differ, pair by pair, and of how many.
-fn differing<'a>(one: impl Iterator<Item = &'a Vec<u8>>, two: impl Iterator<Item = &'a Vec<u8>>) -> (usize, usize) {
-    let mut sum = (0, 0);
-    for (a, b) in one.zip(two) {
-        sum.0 += a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones() as usize).sum::<usize>();
-        sum.1 += a.len() * 8;
-    }
-    sum
-}
-
-fn bit(id: &[u8], at: usize) -> bool {
-    id[at / 8] >> (at % 8) & 1 == 1
-}
-
-/// What a generator with a fault in it would show: a bit that leans, a byte that is favoured, runs, bits that follow the clock or
-/// the one before, beginnings in common.
-#[expect(clippy::cast_precision_loss, reason = "small counts")]
-fn look_random(row: &[Vec<u8>]) {
-    let n = row.len();
-    for at in 0..256 {
-        assert!(!is_far(row.iter().filter(|id| bit(id, at)).count(), n), "bit {at} is as often set as not");
-        let turns = row.windows(2).filter(|pair| bit(&pair[0], at) != bit(&pair[1], at)).count();
-        assert!(!is_far(turns, n - 1), "bit {at} does not follow the id before");
-        // With a clock in it, early and late ids differ: the halves of the run are alike.
-        let early = row[..n / 2].iter().filter(|id| bit(id, at)).count();
-        assert!(!is_far(early, n / 2), "bit {at} does not follow the time");
-    }
-    let stream: Vec<u8> = row.concat();
-    let bits: Vec<bool> = stream.iter().flat_map(|byte| (0..8).map(move |at| byte >> at & 1 == 1)).collect();
-    for lag in [1, 2, 7, 8, 16, 31, 32, 64, 128, 255] {
-        let turns = bits.iter().zip(&bits[lag..]).filter(|(a, b)| a != b).count();
-        assert!(!is_far(turns, bits.len() - lag), "bits that are {lag} apart know nothing of each other");
-    }
-    let mut counts = [0_usize; 256];
-    stream.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-    let expected = stream.len() as f64 / 256.0;
-    let chi: f64 = counts.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum();
-    // 255 degrees of freedom: mean 255, deviation 22.6. Too even is as suspicious as too uneven.
-    assert!((120.0..392.0).contains(&chi), "no byte is favoured: {chi}");
-    let rising = row.windows(2).filter(|pair| pair[0] < pair[1]).count();
-    assert!(!is_far(rising, n - 1), "ids do not rise with time");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ses_01_ids_are_random_and_nowhere_kept() {
-    let lax = Lax::start(Behaviour::plain()).await.unwrap();
-    let limits = "[limits]\nper_user = \"60000000/m\"\nsessions = 40000\nsessions_per_user = 20000\n";
-    let open = || House::open(format!("{}{limits}", server("alpha", &lax.url(), "")).leak());
-    let (house, other) = (open().await, open().await);
-    let all = count("DOORWARD_TEST_SESSIONS", 1_000);
-    // Two gateways at the same time.
-    let (ids, ids_there) = tokio::join!(many_ids(&house, all), many_ids(&other, all));
-    let flat: Vec<&String> = ids.iter().chain(&ids_there).flatten().collect();
-    use base64::Engine as _;
-    let decode = |id: &String| {
-        assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
-        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id).expect("base64url");
-        assert_eq!(bytes.len(), 32, "256 bits");
-        bytes
-    };
-    let rows: Vec<Vec<Vec<u8>>> = ids.iter().chain(&ids_there).map(|row| row.iter().map(decode).collect()).collect();
-    for row in &rows {
-        look_random(row);
-    }
-    for (of, gateway) in [("here", &rows[..4]), ("there", &rows[4..])] {
-        look_random(&gateway.concat());
-        let (alike, n) = differing(gateway[0].iter(), gateway[1].iter());
-        assert!(!is_far(alike, n), "{of}: ids of two users at one time have nothing in common");
-        let (alike, n) = differing(gateway[0].iter(), gateway[2].iter());
-        assert!(!is_far(alike, n), "{of}: nor have those of one");
-    }
-    let together: Vec<Vec<u8>> = rows.concat();
-    for one in 0..256 {
-        let of_one: Vec<bool> = together.iter().map(|id| bit(id, one)).collect();
-        for other in one + 1..256 {
-            let unlike = together.iter().zip(&of_one).filter(|(id, of_one)| bit(id, other) != **of_one).count();
-            assert!(!is_far(unlike, together.len()), "bit {other} does not follow bit {one}");
-        }
-    }
-    let (alike, n) = differing(rows[..4].iter().flatten(), rows[4..].iter().flatten());
-    assert!(!is_far(alike, n), "nor those of two gateways");
-    let mut sorted: Vec<&Vec<u8>> = rows.iter().flatten().collect();
-    sorted.sort();
-    let common = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    let longest = sorted.windows(2).map(|pair| common(pair[0], pair[1])).max().unwrap();
-    assert!(longest < 8, "no two begin alike, and none comes twice: {longest} bytes");
-    let shown: Vec<&str> = flat.iter().take(50).map(|id| id.as_str()).collect();
-    assert!(shown.iter().all(|id| !lax.saw(id)), "an id of ours is not the upstream's business");
-    let last = (*flat.last().unwrap()).clone();
-    let mut canaries = shown;
-    canaries.push(&last);
-    house.close(&canaries).await;
-    other.close(&canaries).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -584,193 +456,6 @@ async fn ses_08_the_modern_era_knows_no_sessions() {
     }
     assert_eq!(house.ask(legacy(&alice, "alpha", &session, 1, "ping", json!({}))).await.status, 200, "it was not ended");
     house.close(&[&session]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ses_09_tasks_belong_to_who_started_them() {
-    let (lax, house) = lax(modern_lax()).await;
-    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
-    let another = house.full("alice").await;
-    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
-    let start = |key: &Key| modern_as(key, "alpha", 1, "tools/call", json!({ "name": "task", "arguments": {} }), able.clone());
-    let task = house.ask(start(&alice)).await.result()["taskId"].as_str().expect("a task").to_owned();
-    assert!(task.starts_with("t-") && task.len() >= 40 && !task.contains("task-"), "{task}");
-    let about =
-        |key: &Key, method: &str, id: &str| modern_as(key, "alpha", 2, method, json!({ "taskId": id, "inputResponses": {} }), able.clone());
-    lax.forget();
-    let unknown = house.ask(about(&mallory, "tasks/get", "t-unknown")).await;
-    for key in [&mallory, &another] {
-        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
-            for id in [task.as_str(), "task-1", "task-2", ""] {
-                let reply = house.ask(about(key, method, id)).await;
-                assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method} {id}: no oracle");
-            }
-        }
-    }
-    for id in ["task-1", "task-2", "T-1"] {
-        assert_eq!(house.ask(about(&alice, "tasks/get", id)).await.text(), unknown.text(), "ids of the upstream mean nothing");
-    }
-    assert!(lax.seen().is_empty(), "{:?}", lax.seen());
-    let nobody = about(&alice, "tasks/get", &task).without("authorization");
-    assert_eq!(house.ask(nobody).await.status, 401);
-    let mine = house.ask(about(&alice, "tasks/get", &task)).await;
-    assert_eq!(mine.result()["taskId"], task.as_str());
-    assert!(!mine.contains("task-1"), "{}", mine.text());
-    assert_eq!(lax.seen_method("tasks/get")[0].json()["params"]["taskId"], "task-1");
-    // The same client in other hands, and the same hands in another client.
-    let hour = Duration::from_secs(3600);
-    let grants = ["*:read", "*:write", "*:destructive"];
-    let (hers, theirs) = (house.token("alice", "c-1", &[], &grants, hour).await, house.token("mallory", "c-1", &[], &grants, hour).await);
-    let elsewhere = house.token("alice", "c-2", &[], &grants, hour).await;
-    let of_token = house.ask(start(&hers)).await.result()["taskId"].as_str().expect("a task").to_owned();
-    lax.forget();
-    for key in [&theirs, &elsewhere, &alice, &mallory] {
-        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
-            let reply = house.ask(about(key, method, &of_token)).await;
-            assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}: no oracle");
-        }
-    }
-    // Nor through a session, where tasks are spoken of in the words of 2025-11-25.
-    let (session, own) = (house.session(&mallory, "alpha").await, house.session(&alice, "alpha").await);
-    lax.forget();
-    for (key, session) in [(&mallory, &session), (&alice, &own)] {
-        for method in ["tasks/get", "tasks/result", "tasks/cancel", "tasks/update", "tasks/list"] {
-            for id in [of_token.as_str(), "task-1", "task-2"] {
-                let reply = house.ask(legacy(key, "alpha", session, 1, method, json!({ "taskId": id }))).await;
-                // She may list what she began with this very key, and that alone.
-                let listed = reply.json()["result"]["tasks"].as_array().cloned().unwrap_or_default();
-                let own = listed.iter().all(|one| one["taskId"] == task.as_str() && key.id == alice.id);
-                assert!(own && !reply.contains(&of_token), "{method} {id}: {}", reply.text());
-                assert!(method == "tasks/list" || reply.code().1 != 0, "{method} {id}: {}", reply.text());
-            }
-        }
-    }
-    assert!(lax.seen().iter().all(|heard| !heard.contains("taskId")), "{:?}", lax.seen());
-    assert_eq!(house.ask(about(&hers, "tasks/get", &of_token)).await.result()["taskId"], of_token.as_str());
-    // Not in a subscription either: what is not hers is left out of what the server hears.
-    let listen = json!({ "notifications": { "taskIds": [task, "task-1"] } });
-    house.ask(modern_as(&mallory, "alpha", 3, "subscriptions/listen", listen, able.clone())).await;
-    let heard = lax.seen_method("subscriptions/listen");
-    assert!(heard.iter().all(|heard| !heard.contains("task-1") && !heard.contains(&task)), "{heard:?}");
-    house.close(&[&alice.text, &mallory.text]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ses_09_a_tool_that_was_withdrawn_gives_nothing_of_its_tasks_either() {
-    let (lax, house) = lax(modern_lax()).await;
-    let alice = house.full("alice").await;
-    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
-    let ask = |method: &str, params: Value| modern_as(&alice, "alpha", 1, method, params, able.clone());
-    let reply = house.ask(ask("tools/call", json!({ "name": "task", "arguments": {} }))).await;
-    let task = reply.result()["taskId"].as_str().expect("a task").to_owned();
-    let about = |method: &str| ask(method, json!({ "taskId": task, "inputResponses": {} }));
-    assert!(house.ask(about("tasks/get")).await.contains("belongs to"), "as long as the tool is approved");
-    let unknown = house.ask(ask("tasks/get", json!({ "taskId": "t-unknown" }))).await;
-
-    let (server, tool) = (ServerName::new("alpha").unwrap(), ToolName::new("task").unwrap());
-    assert_eq!(house.store.withdraw(&server, Some(&tool), house.env.now()).await.unwrap(), 1);
-    house.heard_of(house.store.epoch().await.unwrap()).await;
-    lax.forget();
-    for method in ["tasks/get", "tasks/update"] {
-        let reply = house.ask(about(method)).await;
-        assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}");
-    }
-    let listen = json!({ "notifications": { "taskIds": [task] } });
-    house.ask(ask("subscriptions/listen", listen)).await;
-    assert!(lax.seen().iter().all(|seen| !seen.contains("task-1")), "{:?}", lax.seen());
-    // What runs may still be stopped by whoever started it.
-    house.ask(about("tasks/cancel")).await;
-    assert_eq!(lax.seen_method("tasks/cancel").len(), 1);
-    house.close(&[&alice.text]).await;
-}
-
-/// A state for `text`, as alice got it.
-async fn state(house: &House, key: &Key, server: &str, message: &str) -> String {
-    let params = json!({ "name": "ask", "arguments": { "message": message } });
-    let reply = house.ask(modern_as(key, server, 1, "tools/call", params, asks())).await;
-    reply.result()["requestState"].as_str().expect("a state").to_owned()
-}
-
-fn retry(key: &Key, server: &str, id: impl Into<Value>, tool: &str, message: &str, state: &str) -> Ask {
-    let params = json!({
-        "name": tool, "arguments": { "message": message }, "requestState": state,
-        "inputResponses": { "name": { "action": "accept", "content": { "name": "alice" } } },
-    });
-    modern_as(key, server, id, "tools/call", params, asks())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ses_10_a_state_works_once_and_only_for_its_own_request() {
-    let secret = canary("upstream-secret-");
-    let one = Lax::start(modern_lax()).await.unwrap();
-    let two = Lax::start(modern_lax()).await.unwrap();
-    let house = House::open(&format!("{}{}", secretly("alpha", &one.url(), &secret), server("beta", &two.url(), ""))).await;
-    house.approve().await;
-    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
-    let (second, token) =
-        (house.full("alice").await, house.token("alice", "client", &[], &["*:read", "*:destructive"], Duration::from_secs(3600)).await);
-    let sealed = state(&house, &alice, "alpha", "m").await;
-    assert!(!sealed.contains("user=") && !sealed.contains(&secret), "{sealed}");
-    let foreign = state(&house, &alice, "beta", "m").await;
-    one.forget();
-    two.forget();
-    let flipped = |at: usize| {
-        let mut bytes = sealed.clone().into_bytes();
-        let at = at.min(bytes.len() - 1);
-        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-        String::from_utf8(bytes).unwrap()
-    };
-    let mut attempts = vec![
-        ("of beta", retry(&alice, "alpha", 2, "ask", "m", &foreign)),
-        ("at beta", retry(&alice, "beta", 2, "ask", "m", &sealed)),
-        ("bob", retry(&bob, "alpha", 2, "ask", "m", &sealed)),
-        ("her other key", retry(&second, "alpha", 2, "ask", "m", &sealed)),
-        ("her client", retry(&token, "alpha", 2, "ask", "m", &sealed)),
-        ("other arguments", retry(&alice, "alpha", 2, "ask", "M", &sealed)),
-        ("another tool", retry(&alice, "alpha", 2, "echo", "m", &sealed)),
-        ("in clear", retry(&alice, "alpha", 2, "ask", "m", "user=bob")),
-        ("empty", retry(&alice, "alpha", 2, "ask", "m", "")),
-        ("longer", retry(&alice, "alpha", 2, "ask", "m", &format!("{sealed}A"))),
-        ("doubled", retry(&alice, "alpha", 2, "ask", "m", &format!("{sealed}{sealed}"))),
-        ("a cursor", modern(&alice, "alpha", 2, "tools/list", json!({ "cursor": sealed }))),
-    ];
-    for at in [0, 3, 5, 10, 14, 30, 60, sealed.len() / 2, sealed.len() - 1] {
-        attempts.push(("flipped", retry(&alice, "alpha", 2, "ask", "m", &flipped(at))));
-        attempts.push(("cut", retry(&alice, "alpha", 2, "ask", "m", sealed.get(..at).unwrap())));
-    }
-    for (what, ask) in attempts {
-        let reply = house.ask(ask).await;
-        assert_eq!(reply.code().1, -32602, "{what}: {} {}", reply.status, reply.text());
-    }
-    assert!(one.seen().is_empty() && two.seen().is_empty(), "no upstream was asked");
-    // Now it is used: twenty at once, one wins.
-    let mut racing = tokio::task::JoinSet::new();
-    for id in 0..20 {
-        let (ask, address) = (retry(&alice, "alpha", id, "ask", "m", &sealed), house.address);
-        racing.spawn(async move { ask.at(address).await });
-    }
-    let replies = racing.join_all().await;
-    let won: Vec<_> = replies.iter().filter(|reply| reply.json().get("result").is_some()).collect();
-    assert_eq!(won.len(), 1, "exactly one");
-    // This upstream says in its answer what the state was: its own credential. The screen holds that back.
-    assert!(!won[0].contains(&secret), "{}", won[0].text());
-    assert!(replies.iter().filter(|reply| reply.code().1 == -32602).count() == 19);
-    let calls = one.seen_method("tools/call");
-    assert_eq!(calls.len(), 1, "exactly one upstream request");
-    assert_eq!(calls[0].json()["params"]["requestState"], format!("user=Bearer {secret}"), "byte for byte its own");
-    assert_eq!(house.ask(retry(&alice, "alpha", 3, "ask", "m", &sealed)).await.code().1, -32602, "and never again");
-    assert_eq!(house.last_reason(), "used_request_state");
-    // Too late.
-    let late = state(&house, &alice, "alpha", "m").await;
-    one.forget();
-    house.shift.by(601);
-    assert_eq!(house.ask(retry(&alice, "alpha", 4, "ask", "m", &late)).await.code().1, -32602);
-    assert!(one.seen().is_empty());
-    // Answers without a state are passed on as such; the server decides, and gets no state.
-    let params = json!({ "name": "ask", "arguments": { "message": "m" }, "inputResponses": { "name": { "action": "accept" } } });
-    house.ask(modern_as(&alice, "alpha", 5, "tools/call", params, asks())).await;
-    assert!(one.seen_method("tools/call").iter().all(|heard| heard.json()["params"].get("requestState").is_none()));
-    house.close(&[&alice.text, &secret, &sealed]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

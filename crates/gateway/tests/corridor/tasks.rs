@@ -1,7 +1,9 @@
-//! The room for tasks: asked for before a call runs, given back when a task is over, and never the reason to run a call twice.
+//! SES-09: tasks belong to who started them. Their room is asked for before a call runs, given back when a task is over, and
+//! never the reason to run a call twice.
 
 use super::house::{House, Key, server};
 use super::scripted::{Scripted, tool, whole};
+use super::sessions::{lax, modern_lax};
 use super::speak::{legacy, modern_as};
 use super::wire::Reply;
 use doorward_core::id::{ClientId, ServerName, ToolName};
@@ -9,6 +11,7 @@ use doorward_core::secret::sha256;
 use doorward_store::NewTask;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// As many as one user may have running.
 const MOST: usize = 1000;
@@ -144,5 +147,103 @@ async fn a_task_that_cannot_be_kept_is_no_invitation_to_run_it_again() {
     let data = reply.json()["error"]["data"].clone();
     assert_eq!(data["reason"], "task_not_kept", "{data}");
     assert_eq!(data["effect"], "unknown", "{data}");
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_09_tasks_belong_to_who_started_them() {
+    let (lax, house) = lax(modern_lax()).await;
+    let (alice, mallory) = (house.full("alice").await, house.full("mallory").await);
+    let another = house.full("alice").await;
+    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let start = |key: &Key| modern_as(key, "alpha", 1, "tools/call", json!({ "name": "task", "arguments": {} }), able.clone());
+    let task = house.ask(start(&alice)).await.result()["taskId"].as_str().expect("a task").to_owned();
+    assert!(task.starts_with("t-") && task.len() >= 40 && !task.contains("task-"), "{task}");
+    let about =
+        |key: &Key, method: &str, id: &str| modern_as(key, "alpha", 2, method, json!({ "taskId": id, "inputResponses": {} }), able.clone());
+    lax.forget();
+    let unknown = house.ask(about(&mallory, "tasks/get", "t-unknown")).await;
+    for key in [&mallory, &another] {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            for id in [task.as_str(), "task-1", "task-2", ""] {
+                let reply = house.ask(about(key, method, id)).await;
+                assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method} {id}: no oracle");
+            }
+        }
+    }
+    for id in ["task-1", "task-2", "T-1"] {
+        assert_eq!(house.ask(about(&alice, "tasks/get", id)).await.text(), unknown.text(), "ids of the upstream mean nothing");
+    }
+    assert!(lax.seen().is_empty(), "{:?}", lax.seen());
+    let nobody = about(&alice, "tasks/get", &task).without("authorization");
+    assert_eq!(house.ask(nobody).await.status, 401);
+    let mine = house.ask(about(&alice, "tasks/get", &task)).await;
+    assert_eq!(mine.result()["taskId"], task.as_str());
+    assert!(!mine.contains("task-1"), "{}", mine.text());
+    assert_eq!(lax.seen_method("tasks/get")[0].json()["params"]["taskId"], "task-1");
+    // The same client in other hands, and the same hands in another client.
+    let hour = Duration::from_secs(3600);
+    let grants = ["*:read", "*:write", "*:destructive"];
+    let (hers, theirs) = (house.token("alice", "c-1", &[], &grants, hour).await, house.token("mallory", "c-1", &[], &grants, hour).await);
+    let elsewhere = house.token("alice", "c-2", &[], &grants, hour).await;
+    let of_token = house.ask(start(&hers)).await.result()["taskId"].as_str().expect("a task").to_owned();
+    lax.forget();
+    for key in [&theirs, &elsewhere, &alice, &mallory] {
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            let reply = house.ask(about(key, method, &of_token)).await;
+            assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}: no oracle");
+        }
+    }
+    // Nor through a session, where tasks are spoken of in the words of 2025-11-25.
+    let (session, own) = (house.session(&mallory, "alpha").await, house.session(&alice, "alpha").await);
+    lax.forget();
+    for (key, session) in [(&mallory, &session), (&alice, &own)] {
+        for method in ["tasks/get", "tasks/result", "tasks/cancel", "tasks/update", "tasks/list"] {
+            for id in [of_token.as_str(), "task-1", "task-2"] {
+                let reply = house.ask(legacy(key, "alpha", session, 1, method, json!({ "taskId": id }))).await;
+                // She may list what she began with this very key, and that alone.
+                let listed = reply.json()["result"]["tasks"].as_array().cloned().unwrap_or_default();
+                let own = listed.iter().all(|one| one["taskId"] == task.as_str() && key.id == alice.id);
+                assert!(own && !reply.contains(&of_token), "{method} {id}: {}", reply.text());
+                assert!(method == "tasks/list" || reply.code().1 != 0, "{method} {id}: {}", reply.text());
+            }
+        }
+    }
+    assert!(lax.seen().iter().all(|heard| !heard.contains("taskId")), "{:?}", lax.seen());
+    assert_eq!(house.ask(about(&hers, "tasks/get", &of_token)).await.result()["taskId"], of_token.as_str());
+    // Not in a subscription either: what is not hers is left out of what the server hears.
+    let listen = json!({ "notifications": { "taskIds": [task, "task-1"] } });
+    house.ask(modern_as(&mallory, "alpha", 3, "subscriptions/listen", listen, able.clone())).await;
+    let heard = lax.seen_method("subscriptions/listen");
+    assert!(heard.iter().all(|heard| !heard.contains("task-1") && !heard.contains(&task)), "{heard:?}");
+    house.close(&[&alice.text, &mallory.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_09_a_tool_that_was_withdrawn_gives_nothing_of_its_tasks_either() {
+    let (lax, house) = lax(modern_lax()).await;
+    let alice = house.full("alice").await;
+    let able = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    let ask = |method: &str, params: Value| modern_as(&alice, "alpha", 1, method, params, able.clone());
+    let reply = house.ask(ask("tools/call", json!({ "name": "task", "arguments": {} }))).await;
+    let task = reply.result()["taskId"].as_str().expect("a task").to_owned();
+    let about = |method: &str| ask(method, json!({ "taskId": task, "inputResponses": {} }));
+    assert!(house.ask(about("tasks/get")).await.contains("belongs to"), "as long as the tool is approved");
+    let unknown = house.ask(ask("tasks/get", json!({ "taskId": "t-unknown" }))).await;
+
+    let (server, tool) = (ServerName::new("alpha").unwrap(), ToolName::new("task").unwrap());
+    assert_eq!(house.store.withdraw(&server, Some(&tool), house.env.now()).await.unwrap(), 1);
+    house.heard_of(house.store.epoch().await.unwrap()).await;
+    lax.forget();
+    for method in ["tasks/get", "tasks/update"] {
+        let reply = house.ask(about(method)).await;
+        assert_eq!((reply.status, reply.text()), (unknown.status, unknown.text()), "{method}");
+    }
+    let listen = json!({ "notifications": { "taskIds": [task] } });
+    house.ask(ask("subscriptions/listen", listen)).await;
+    assert!(lax.seen().iter().all(|seen| !seen.contains("task-1")), "{:?}", lax.seen());
+    // What runs may still be stopped by whoever started it.
+    house.ask(about("tasks/cancel")).await;
+    assert_eq!(lax.seen_method("tasks/cancel").len(), 1);
     house.close(&[&alice.text]).await;
 }

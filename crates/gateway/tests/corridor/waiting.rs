@@ -47,6 +47,26 @@ async fn waits(house: &House, key: &Key, era: &str) -> Ask {
     legacy_call(key, "alpha", &session, 1, "wait", json!({}))
 }
 
+/// A call that is ready to be sent to a server that will not answer it.
+struct Waiting {
+    scripted: Scripted,
+    left: Arc<AtomicUsize>,
+    house: House,
+    alice: Key,
+    ask: Ask,
+}
+
+impl Waiting {
+    async fn on_a_mute_server(era: &str) -> Self {
+        let (scripted, left) = mute().await;
+        let house = House::open(&server("alpha", &scripted.url(), "timeout = \"60s\"")).await;
+        house.approve().await;
+        let alice = house.full("alice").await;
+        let ask = waits(&house, &alice, era).await;
+        Self { scripted, left, house, alice, ask }
+    }
+}
+
 /// The server hears that its call is off, in the way of its era.
 async fn called_off(scripted: &Scripted, left: &AtomicUsize, era: &str) {
     let heard = within(Duration::from_secs(5), async || match era {
@@ -68,11 +88,7 @@ fn ends(house: &House, kind: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ses_06_a_revocation_ends_the_wait_for_a_server_that_has_said_nothing() {
     for era in ["modern", "legacy"] {
-        let (scripted, left) = mute().await;
-        let house = House::open(&server("alpha", &scripted.url(), "timeout = \"60s\"")).await;
-        house.approve().await;
-        let alice = house.full("alice").await;
-        let ask = waits(&house, &alice, era).await;
+        let Waiting { scripted, left, house, alice, ask } = Waiting::on_a_mute_server(era).await;
         let revoke = async {
             assert!(within(Duration::from_secs(5), async || !scripted.calls("tools/call").is_empty()).await, "{era}: it runs");
             assert!(house.store.revoke_api_key(&alice.id, house.env.now()).await.unwrap());
@@ -89,11 +105,7 @@ async fn ses_06_a_revocation_ends_the_wait_for_a_server_that_has_said_nothing() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flt_04_a_client_that_hangs_up_ends_the_wait_for_a_server_that_has_said_nothing() {
     for era in ["modern", "legacy"] {
-        let (scripted, left) = mute().await;
-        let house = House::open(&server("alpha", &scripted.url(), "timeout = \"60s\"")).await;
-        house.approve().await;
-        let alice = house.full("alice").await;
-        let ask = waits(&house, &alice, era).await;
+        let Waiting { scripted, left, house, alice, ask } = Waiting::on_a_mute_server(era).await;
         let mut line = Line::open(house.address).await;
         line.write(&ask.bytes(&house.address.to_string())).await;
         assert!(within(Duration::from_secs(5), async || !scripted.calls("tools/call").is_empty()).await, "{era}: it runs");
