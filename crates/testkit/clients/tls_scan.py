@@ -9,7 +9,15 @@ import pathlib
 import sys
 
 from cryptography import x509
-from sslyze import ScanCommand, ScanCommandAttemptStatusEnum, Scanner, ServerNetworkLocation, ServerScanRequest, ServerScanStatusEnum
+from sslyze import (
+    ScanCommand,
+    ScanCommandAttemptStatusEnum,
+    Scanner,
+    ServerNetworkConfiguration,
+    ServerNetworkLocation,
+    ServerScanRequest,
+    ServerScanStatusEnum,
+)
 
 # Of RFC 7525 and its successor RFC 9325, section 4.2: forward secrecy and authenticated encryption, nothing else.
 GOOD = {
@@ -31,8 +39,11 @@ def findings(port, certificate, wanted):
     place = ServerNetworkLocation(hostname="localhost", port=port, ip_address="127.0.0.1")
     # Not the headers of HTTP: what they say is tested elsewhere (http_08_answers_over_tls_demand_tls).
     commands = set(ScanCommand) - {ScanCommand.HTTP_HEADERS}
-    scanner = Scanner()
-    scanner.queue_scans([ServerScanRequest(server_location=place, scan_commands=commands)])
+    # One connection at a time: OpenSSL's s_server takes the next one when the last has ended, and a question that waits for its turn
+    # longer than the timeout counts as one that could not be asked.
+    scanner = Scanner(per_server_concurrent_connections_limit=1)
+    patient = ServerNetworkConfiguration(tls_server_name_indication="localhost", network_timeout=20)
+    scanner.queue_scans([ServerScanRequest(server_location=place, network_configuration=patient, scan_commands=commands)])
     (result,) = scanner.get_results()
     if result.scan_status != ServerScanStatusEnum.COMPLETED:
         yield f"the scan did not run: {result.connectivity_status}"
