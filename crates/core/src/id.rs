@@ -158,12 +158,13 @@ impl fmt::Display for CorrelationId {
     /// As a UUID (RFC 9562 section 4).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Written by hand: every record carries one, and formatting by width costs as much as hashing the record.
+        let digit = |n: u8| b'0' + n + u8::from(n > 9) * (b'a' - b'9' - 1);
         let mut text = [b'-'; 36];
-        let places = (0..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
-        for (place, shift) in places.zip((0..128).step_by(4).rev()) {
-            let digit = u8::try_from((self.0 >> shift) & 15).unwrap_or_default();
-            if let Some(byte) = text.get_mut(place) {
-                *byte = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        let mut bytes = self.0.to_be_bytes().into_iter();
+        for group in [0..8, 9..13, 14..18, 19..23, 24..36] {
+            let pairs = text.get_mut(group).unwrap_or_default().as_chunks_mut::<2>().0;
+            for (pair, byte) in pairs.iter_mut().zip(&mut bytes) {
+                *pair = [digit(byte >> 4), digit(byte & 15)];
             }
         }
         f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)

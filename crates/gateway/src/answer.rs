@@ -9,6 +9,7 @@ use crate::live::cancelled;
 use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::path::Walk;
+use crate::session::Errand;
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Relay, Said};
@@ -77,40 +78,40 @@ impl Gateway {
         self: &Arc<Self>,
         intent: Intent,
         carried: Result<Reply, Refusal>,
-        walk: Walk,
+        errand: Errand,
         principal: Principal,
     ) -> Response<Body> {
         let era = intent.permit().call().era();
         let now = self.env.now();
         let (response, outcome) = match carried {
             Ok(Reply::Stream(streaming)) => {
-                return Box::pin(self.stream(intent, *streaming, walk, principal)).await;
+                return Box::pin(self.stream(intent, *streaming, errand, principal)).await;
             }
             Ok(Reply::Rest(reading)) => {
                 let (send, receive) = mpsc::channel(WAITING);
                 self.tasks.spawn(reading.run(send));
-                (events(Body::stream(receive)), Outcome::new(Class::Completed, walk.latency()))
+                (events(Body::stream(receive)), Outcome::new(Class::Completed, errand.latency()))
             }
-            Ok(Reply::Status(status)) => (bare(status), Outcome::new(Class::Completed, walk.latency())),
+            Ok(Reply::Status(status)) => (bare(status), Outcome::new(Class::Completed, errand.latency())),
             Ok(Reply::Whole(end, session)) => {
-                let end = self.narrowed(intent.permit(), &walk, end);
-                let mut outcome = Outcome::new(end.class, walk.latency());
+                let end = self.narrowed(intent.permit(), &errand, end);
+                let mut outcome = Outcome::new(end.class, errand.latency());
                 outcome.reason = end.reason;
                 outcome.flags = end.flag.iter().cloned().collect();
                 outcome.reply_digest = Some(sha256(end.body.content().as_bytes()));
-                (self.whole(end, session.as_deref(), &walk), outcome)
+                (self.whole(end, session.as_deref(), &errand), outcome)
             }
             Err(refusal) => {
                 let refusal = Refusal { known: known(&intent), ..refusal };
-                let mut outcome = Outcome::refused(&refusal, None, walk.latency());
-                if walk.gone.is_gone() {
+                let mut outcome = Outcome::refused(&refusal, None, errand.latency());
+                if errand.gone.is_gone() {
                     outcome.class = Class::Cancelled;
                 }
-                (self.refusal(&refusal, &walk, Some(era)), outcome)
+                (self.refusal(&refusal, &errand, Some(era)), outcome)
             }
         };
         let outcome = Outcome { principal: Some(principal), ..outcome };
-        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), errand.arrived.elapsed());
         match self.audit.settle(intent, &outcome, now).await {
             Ok(receipt) => Answer::new(response).release(receipt),
             Err(unrecorded) => unrecorded.response(),
@@ -133,7 +134,7 @@ impl Gateway {
     }
 
     /// The answer becomes a stream: recorded as opened now and as closed at its end.
-    async fn stream(self: &Arc<Self>, intent: Intent, streaming: Streaming, walk: Walk, principal: Principal) -> Response<Body> {
+    async fn stream(self: &Arc<Self>, intent: Intent, streaming: Streaming, errand: Errand, principal: Principal) -> Response<Body> {
         let era = intent.permit().call().era();
         let session = intent.permit().bound().session().map(|stored| self.live.session(&stored.digest));
         let (client_id, finish) = (streaming.relay.client_id().cloned(), session.clone());
@@ -146,8 +147,8 @@ impl Gateway {
         let Ok(random) = self.env.bytes() else {
             never_begins();
             let refusal = Refusal { known: known(&intent), ..Fault::Store.refusal(intent.permit().bound().server().as_str()) };
-            let outcome = Outcome::refused(&refusal, Some(principal), walk.latency());
-            let response = self.refusal(&refusal, &walk, Some(era));
+            let outcome = Outcome::refused(&refusal, Some(principal), errand.latency());
+            let response = self.refusal(&refusal, &errand, Some(era));
             return match self.audit.settle(intent, &outcome, self.env.now()).await {
                 Ok(receipt) => Answer::new(response).release(receipt),
                 Err(unrecorded) => unrecorded.response(),
@@ -172,14 +173,14 @@ impl Gateway {
             }
             _ => Sink::Direct(send),
         };
-        let outcome = Outcome { principal: Some(principal.clone()), ..Outcome::new(Class::Completed, walk.latency()) };
+        let outcome = Outcome { principal: Some(principal.clone()), ..Outcome::new(Class::Completed, errand.latency()) };
         let opened = self.audit.opened(intent, &outcome, self.env.now()).await;
         match opened {
             Ok((receipt, ongoing)) => {
                 let gateway = Arc::clone(self);
                 let open = self.metrics.stream();
                 // Boxed here and not inside: a thousand quiet streams are held for hours.
-                let pump = Box::pin(gateway.pump(streaming, sink, ongoing, walk, principal));
+                let pump = Box::pin(gateway.pump(streaming, sink, ongoing, errand, principal));
                 self.tasks.spawn(async move {
                     let _open = open;
                     pump.await;
@@ -194,9 +195,9 @@ impl Gateway {
     }
 
     /// Passes the messages of one stream on until it ends, and records the end.
-    async fn pump(self: Arc<Self>, mut streaming: Streaming, sink: Sink, ongoing: Ongoing, walk: Walk, principal: Principal) {
+    async fn pump(self: Arc<Self>, mut streaming: Streaming, sink: Sink, ongoing: Ongoing, errand: Errand, principal: Principal) {
         let session = ongoing.intent().permit().bound().session().map(|stored| self.live.session(&stored.digest));
-        let ended = self.pass_on(&mut streaming, &sink, &ongoing, &walk).await;
+        let ended = self.pass_on(&mut streaming, &sink, &ongoing, &errand).await;
         if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
             session.finish(id);
         }
@@ -207,12 +208,12 @@ impl Gateway {
         if let Sink::Kept(replay) = &sink {
             replay.end();
         }
-        let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, walk.latency()) };
+        let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, errand.latency()) };
         outcome.blame = ended.blame;
         outcome.reason = ended.reason;
         outcome.flags = ended.flag.into_iter().collect();
         outcome.private = ended.cause;
-        self.metrics.upstream(metric_class(&outcome), walk.arrived.elapsed());
+        self.metrics.upstream(metric_class(&outcome), errand.arrived.elapsed());
         if Box::pin(self.audit.closed(ongoing, &outcome, self.env.now())).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
@@ -233,13 +234,13 @@ impl Gateway {
         said
     }
 
-    async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Ended {
+    async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, errand: &Errand) -> Ended {
         let timeout = self.timeout_of(ongoing);
-        let mut guard = Guard::new(walk.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
+        let mut guard = Guard::new(errand.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
         match std::mem::replace(&mut streaming.first, First::Nothing) {
             First::Nothing => {}
             First::Said(said) => {
-                if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await {
+                if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand).await {
                     return ended;
                 }
             }
@@ -264,7 +265,7 @@ impl Gateway {
                         () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
                     }
                     guard.looked();
-                    if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
+                    if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
                         return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
                     }
                     if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
@@ -275,13 +276,13 @@ impl Gateway {
             // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
             if guard.is_due(self.env.now()) {
                 guard.looked();
-                if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
+                if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
                     return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
                 }
             }
             let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
             let said = match if too_long { Err(Fault::TooLong) } else { item } {
-                Ok(Some(Item::Message(incoming))) => self.translated(&mut streaming.relay, incoming, walk).await,
+                Ok(Some(Item::Message(incoming))) => self.translated(&mut streaming.relay, incoming, errand).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
                     sink.part();
@@ -297,7 +298,7 @@ impl Gateway {
             };
             match said {
                 Ok(said) => {
-                    if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await {
+                    if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand).await {
                         return ended;
                     }
                     // Only now: while a client reads slowly its server is not asked, and not silent.
@@ -306,7 +307,7 @@ impl Gateway {
                 Err(fault) => {
                     let refusal = fault.refusal(ongoing.intent().permit().bound().server().as_str());
                     if let Some(end) = streaming.relay.failed(&refusal) {
-                        self.say_guarded(Said::Final(end), sink, (&mut guard, streaming.cancel.as_ref()), ongoing, walk).await;
+                        self.say_guarded(Said::Final(end), sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
                     let server = if class == Class::TimedOut { Server::Unaware } else { Server::Done };
@@ -324,9 +325,9 @@ impl Gateway {
         sink: &Sink,
         (guard, cancel): (&mut Guard, Option<&Arc<Notify>>),
         ongoing: &Ongoing,
-        walk: &Walk,
+        errand: &Errand,
     ) -> Option<Ended> {
-        let say = self.say(said, sink, ongoing, walk);
+        let say = self.say(said, sink, ongoing, errand);
         tokio::pin!(say);
         loop {
             tokio::select! {
@@ -336,13 +337,13 @@ impl Gateway {
                 () = self.tasks.stopping() => return Some(Ended::of(Class::NotDelivered, Some("shutdown"))),
                 () = guard.due() => guard.looked(),
             }
-            if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), walk)).await {
+            if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
                 return Some(Ended::of(Class::Refused, Some(reason)).unknown_to_its_server());
             }
         }
     }
 
-    async fn say(&self, said: Said, sink: &Sink, ongoing: &Ongoing, walk: &Walk) -> Option<Ended> {
+    async fn say(&self, said: Said, sink: &Sink, ongoing: &Ongoing, errand: &Errand) -> Option<Ended> {
         match said {
             Said::Nothing => None,
             Said::Event(event) => {
@@ -353,7 +354,7 @@ impl Gateway {
                 }
             }
             Said::Final(end) => {
-                let end = self.narrowed(ongoing.intent().permit(), walk, end);
+                let end = self.narrowed(ongoing.intent().permit(), errand, end);
                 let delivered = sink.send(end.body.content()).await;
                 let ended = if delivered { Ended::of(end.class, end.reason) } else { Ended::of(Class::NotDelivered, Some("client_gone")) };
                 Some(Ended { flag: end.flag, ..ended })
@@ -372,7 +373,7 @@ impl Gateway {
     }
 
     /// Why what was permitted may not go on, if so: its credential ended, was revoked, or its owner may not act (I8; SES-06).
-    pub(crate) async fn must_end(&self, permit: &Permit, walk: &Walk) -> Option<&'static str> {
+    pub(crate) async fn must_end(&self, permit: &Permit, errand: &Errand) -> Option<&'static str> {
         let bound = permit.bound();
         let now = self.env.now();
         if bound.caller().expires() <= now {
@@ -384,7 +385,7 @@ impl Gateway {
         if let Some(reason) = self.session_is_over(bound, now).await {
             return Some(reason);
         }
-        (!self.still_permits(permit, walk).await).then_some("no_longer_permitted")
+        (!self.still_permits(permit, errand).await).then_some("no_longer_permitted")
     }
 
     fn timeout_of(&self, ongoing: &Ongoing) -> Duration {

@@ -10,7 +10,7 @@
 
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
-use crate::path::Walk;
+use crate::session::Errand;
 use crate::tasks::Tasks;
 use crate::upstream::fault::Fault;
 use crate::upstream::http::Line;
@@ -314,7 +314,7 @@ impl Gateway {
     }
 
     /// Answers a list of the catalogue, filtered by the same decision that guards the call.
-    pub(crate) async fn listed(&self, outgoing: &Outgoing<'_>, walk: &Walk) -> Result<Reply, Fault> {
+    pub(crate) async fn listed(&self, outgoing: &Outgoing<'_>, errand: &Errand) -> Result<Reply, Fault> {
         let (call, bound) = (outgoing.call(), outgoing.bound());
         let (listing, view) = self.catalogue_of(bound.server(), Family::of(call.era())).await?;
         let id = call.rpc_id().unwrap_or_default();
@@ -326,12 +326,12 @@ impl Gateway {
             let body = error::body(Some(&id), i32::try_from(error.code).unwrap_or(error::INTERNAL), &error.message, error.data.as_ref());
             Final { status, ..rendered(body, (Class::RpcError, Some("upstream_error"))) }
         };
-        let after = walk.opened.cursor.as_deref();
+        let after = errand.opened().cursor.as_deref();
         let (member, entries) = match call.method() {
             Method::ToolsList => match &listing.tools {
                 Offered::Refused(error) => return Ok(Reply::Whole(refused(error), None)),
                 Offered::Entries(tools) => {
-                    let shown = self.shown_tools(bound, walk, &view);
+                    let shown = self.shown_tools(bound, errand, &view);
                     let entries = tools.iter().zip(&view.tools).zip(shown).filter(|((_, facts), shown)| *shown && facts.approved);
                     ("tools", entries.map(|((tool, _), _)| (tool.name.as_str(), shaped(&tool.json, call.era()))).collect::<Vec<_>>())
                 }
@@ -340,7 +340,7 @@ impl Gateway {
                 Offered::Refused(error) => return Ok(Reply::Whole(refused(error), None)),
                 Offered::Entries(prompts) => {
                     let names: Vec<&str> = prompts.iter().map(|(name, _)| name.as_str()).collect();
-                    let shown = self.shown_prompts(bound, walk, &names);
+                    let shown = self.shown_prompts(bound, errand, &names);
                     (
                         "prompts",
                         prompts

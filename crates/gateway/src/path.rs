@@ -10,18 +10,17 @@ use crate::listen::http::plain;
 use crate::listen::room::Taken;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
-use crate::session::Opened;
+use crate::session::{Cleared, Errand};
 use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
-use doorward_core::contract::Promise;
 use doorward_core::id::{CorrelationId, ServerName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
 use doorward_core::mcp::call::Call;
 use doorward_core::mcp::decode::{self, Message};
 use doorward_core::mcp::error::{INVALID_REQUEST, wrong};
-use doorward_core::mcp::headers::{Accept, McpHeaders, Mirrored};
+use doorward_core::mcp::headers::{Accept, McpHeaders};
 use doorward_core::mcp::version::Era;
 use doorward_core::policy::permit::Permit;
 use doorward_core::session::era::{self, Claimed};
@@ -46,14 +45,6 @@ pub struct Walk {
     pub arrived: Instant,
     /// What the client takes.
     pub accept: Accept,
-    /// What its sealed values stand for.
-    pub opened: Opened,
-    /// Parameters that its tool mirrors into headers.
-    pub mirrors: Vec<Mirrored>,
-    /// What was approved of its tool, for its arguments and its result.
-    pub promise: Option<Promise>,
-    /// The definition of its tool, which the process that runs it must say of itself.
-    pub definition: Option<RawJson>,
     /// The room of its body.
     pub room: Taken,
     /// Whether the client has hung up before its answer.
@@ -116,8 +107,9 @@ impl Gateway {
     pub(crate) async fn walk(self: &Arc<Self>, entered: Entered, mut walk: Walk) -> Response<Body> {
         match self.admit(entered, &mut walk).await {
             // Supervised: goes on to its outcome record when the client hangs up.
-            Ok(permit) => {
-                let answer = self.tasks.run(Box::pin(Arc::clone(self).perform(permit, walk))).await;
+            Ok((permit, cleared)) => {
+                let errand = Errand::new(walk, cleared);
+                let answer = self.tasks.run(Box::pin(Arc::clone(self).perform(permit, errand))).await;
                 answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
             }
             Err(refusal) => self.refuse(refusal, &walk).await,
@@ -136,33 +128,33 @@ impl Gateway {
     }
 
     /// In which session, asking what, allowed by which rule.
-    async fn admit(&self, entered: Entered, walk: &mut Walk) -> Result<Permit, Refusal> {
+    async fn admit(&self, entered: Entered, walk: &mut Walk) -> Result<(Permit, Cleared), Refusal> {
         let Entered { caller, server, claimed, asked } = entered;
         let known = caller.known();
         let bound = self.session(caller, &server, &claimed).await?;
         walk.era = Some(bound.era());
         let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&known, &server))?;
-        walk.opened = self.resolve(&bound, &call).await?;
-        let permit = self.policy(bound, call, walk).await?;
-        self.consume(&walk.opened, known).await?;
-        Ok(permit)
+        let opened = self.resolve(&bound, &call).await?;
+        let (permit, judged) = self.policy(bound, call, opened, walk).await?;
+        let cleared = self.consume(judged, known).await?;
+        Ok((permit, cleared))
     }
 
     /// On the record before and after.
-    async fn perform(self: Arc<Self>, permit: Permit, mut walk: Walk) -> Response<Body> {
+    async fn perform(self: Arc<Self>, permit: Permit, mut errand: Errand) -> Response<Body> {
         let planned = self.plan(&permit);
-        let intent = match self.audit.intend(permit, &planned, walk.id, self.env.now()).await {
+        let intent = match self.audit.intend(permit, &planned, errand.id, self.env.now()).await {
             Ok(intent) => intent,
             Err(unrecorded) => return unrecorded.response(), // 503, nothing has happened
         };
-        let carried = self.carry(&intent, &mut walk).await;
-        self.answer(intent, carried, walk, planned).await // settles the intent before anything leaves
+        let carried = self.carry(&intent, &mut errand).await;
+        self.answer(intent, carried, errand, planned).await // settles the intent before anything leaves
     }
 
     /// As whom, there and back. Each message that comes back passes the screen in its relay.
-    async fn carry(&self, intent: &Intent, walk: &mut Walk) -> Result<Reply, Refusal> {
+    async fn carry(&self, intent: &Intent, errand: &mut Errand) -> Result<Reply, Refusal> {
         let lease = self.credential(intent)?;
-        self.upstream(lease.outgoing(), walk).await
+        self.upstream(lease.outgoing(), errand).await
     }
 
     /// A refusal is recorded exactly like a success.
@@ -286,10 +278,6 @@ impl Walk {
             peer: inbound.peer,
             arrived: Instant::now(),
             accept: Accept::Both,
-            opened: Opened::default(),
-            mirrors: Vec::new(),
-            promise: None,
-            definition: None,
             room: Taken::default(),
             gone,
             epoch,

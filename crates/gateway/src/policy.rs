@@ -5,17 +5,18 @@
 use crate::Gateway;
 use crate::catalogue::{Found, View};
 use crate::path::Walk;
+use crate::session::{Errand, Opened};
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
-use doorward_core::contract::Measure;
+use doorward_core::contract::{Measure, Promise};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::Edit;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{HEADER_MISMATCH, wrong};
-use doorward_core::mcp::headers;
+use doorward_core::mcp::headers::{self, Mirrored};
 use doorward_core::mcp::version::Era;
 use doorward_core::policy::decide::{Denied, decide, still};
 use doorward_core::policy::facts::{Checks, Facts, ToolFacts};
@@ -27,17 +28,45 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+/// What was approved of the tool of a call. Nothing of it for what is not about one.
+#[derive(Debug, Default)]
+pub(crate) struct Approved {
+    /// Parameters that it mirrors into headers.
+    pub mirrors: Vec<Mirrored>,
+    /// What its arguments and its result are held against.
+    pub promise: Option<Promise>,
+    /// Its definition, which the process that runs it must say of itself.
+    pub definition: Option<RawJson>,
+}
+
+/// What the decision was made on, narrowed to what the caller may have. Only [`Gateway::policy`] makes one.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    /// What is sealed in the call.
+    pub(crate) opened: Opened,
+    /// Its tool.
+    pub(crate) approved: Approved,
+    /// Nobody else names all fields.
+    _only_here: (),
+}
+
 impl Gateway {
     /// Whether this caller may make exactly this call now.
     ///
     /// # Errors
     /// The denial, or that the server's definitions cannot be read.
-    pub(crate) async fn policy(&self, bound: Bound, call: Call, walk: &mut Walk) -> Result<Permit, Refusal> {
+    pub(crate) async fn policy(
+        &self,
+        bound: Bound,
+        call: Call,
+        mut opened: Opened,
+        walk: &Walk,
+    ) -> Result<(Permit, Judged), Refusal> {
         let mut known = bound.known();
         known.method = Some(call.method().as_str().to_owned());
         known.name = call.target().map(str::to_owned);
         known.rpc_id = call.rpc_id();
-        let mut tool = None;
+        let (mut tool, mut approved) = (None, Approved::default());
         if call.method() == Method::ToolsCall {
             let name = call.target().unwrap_or_default();
             let found = self
@@ -45,22 +74,22 @@ impl Gateway {
                 .await
                 .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
             if let Some(found) = found {
-                (walk.mirrors, walk.promise, walk.definition) = (found.mirrors, found.promise, Some(found.definition));
+                approved = Approved { mirrors: found.mirrors, promise: found.promise, definition: Some(found.definition) };
                 tool = Some(found.facts);
             }
         }
         // A task may be stopped whatever its server says of its tools.
         if !matches!(call.method(), Method::ToolsCall | Method::TasksCancel) {
-            let narrowed = Box::pin(self.tool_of_task(&bound, &call, walk)).await;
+            let narrowed = Box::pin(self.tool_of_task(&bound, &call, (&mut opened, &mut approved), walk)).await;
             tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
         }
-        let facts = self.facts(&bound, walk, tool);
-        self.narrow_listen(&bound, &call, &facts, walk);
+        let facts = self.facts(&bound, walk, tool, approved.promise.as_ref());
+        self.narrow_listen(&bound, &call, &facts, &mut opened);
         let permit = decide(&self.rules.load(), &facts, bound, call).map_err(Denied::refusal)?;
         if permit.call().method() == Method::ToolsCall {
             // Of what they may not call not even the names of its headers are told (I9; RPC-09).
             if permit.call().era() == Era::Modern {
-                let checked = headers::check(&walk.mirrors, permit.call().arguments(), permit.call().param_headers());
+                let checked = headers::check(&approved.mirrors, permit.call().arguments(), permit.call().param_headers());
                 checked.map_err(|mismatch| {
                     wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known.clone())
                 })?;
@@ -70,17 +99,22 @@ impl Gateway {
             let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name, self.skew.shared(self.env.now()));
             taken.await.map_err(|wait| too_many(wait).knowing(known))?;
         }
-        Ok(permit)
+        Ok((permit, Judged { opened, approved, _only_here: () }))
     }
 
     /// The tool of the task that the call is about. Tasks of tools that the caller may not call now are left out of a list and
     /// of a subscription.
-    async fn tool_of_task(&self, bound: &Bound, call: &Call, walk: &mut Walk) -> Result<Option<ToolFacts>, Fault> {
-        let opened = &walk.opened;
+    async fn tool_of_task(
+        &self,
+        bound: &Bound,
+        call: &Call,
+        (opened, approved): (&mut Opened, &mut Approved),
+        walk: &Walk,
+    ) -> Result<Option<ToolFacts>, Fault> {
         if let Some(task) = &opened.task {
             let found = self.tool(bound.server(), call.era(), task.tool.as_str()).await?;
             return Ok(found.map(|found| {
-                walk.promise = found.promise;
+                approved.promise = found.promise;
                 found.facts
             }));
         }
@@ -94,7 +128,6 @@ impl Gateway {
                 callable.insert(name);
             }
         }
-        let opened = &mut walk.opened;
         opened.own_tasks.retain(|task| callable.contains(&task.tool));
         opened.tasks.tools.retain(|_, tool| callable.contains(tool));
         let kept = &opened.tasks.tools;
@@ -106,14 +139,14 @@ impl Gateway {
     /// A tool that the caller may call with some arguments, so that they hear of its tasks.
     async fn callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<Option<Found>, Fault> {
         let Some(found) = self.tool(bound.server(), era, name.as_str()).await? else { return Ok(None) };
-        let shown = filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, std::slice::from_ref(&found.facts));
+        let shown = filter::tools(&self.rules.load(), &self.facts(bound, walk, None, None), bound, std::slice::from_ref(&found.facts));
         Ok((shown == [true]).then_some(found))
     }
 
     /// Whether what was permitted would be permitted again now (I8): asked for streams.
-    pub(crate) async fn still_permits(&self, permit: &Permit, walk: &Walk) -> bool {
+    pub(crate) async fn still_permits(&self, permit: &Permit, errand: &Errand) -> bool {
         let (bound, call) = (permit.bound(), permit.call());
-        let name = match (call.method(), &walk.opened.task) {
+        let name = match (call.method(), &errand.opened().task) {
             (Method::ToolsCall, _) => call.target(),
             (_, Some(task)) => Some(task.tool.as_str()),
             _ => None,
@@ -126,22 +159,22 @@ impl Gateway {
             None => None,
         };
         // A subscription ends with any tool whose tasks it tells of; its client comes back for those that are left (SES-09).
-        let running: BTreeSet<&ToolName> = walk.opened.tasks.tools.values().collect();
+        let running: BTreeSet<&ToolName> = errand.opened().tasks.tools.values().collect();
         for name in running {
-            match self.callable(bound, call.era(), walk, name).await {
+            match self.callable(bound, call.era(), errand, name).await {
                 Ok(Some(_)) => {}
                 Ok(None) => return false,
                 Err(fault) if takes_away(&fault) => return false,
                 Err(_) => {}
             }
         }
-        still(&self.rules.load(), &self.facts(bound, walk, tool), permit)
+        still(&self.rules.load(), &self.facts(bound, errand, tool, errand.approved().promise.as_ref()), permit)
     }
 
-    fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>) -> Facts {
+    fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>, promise: Option<&Promise>) -> Facts {
         let visible = self.is_visible(bound.server(), bound.caller());
         let foreign_tokens = self.upstreams.find(bound.server()).map_or(Measure::Refuse, |upstream| upstream.config.foreign_tokens);
-        let checks = Checks { schemas: walk.promise.clone(), foreign_tokens };
+        let checks = Checks { schemas: promise.cloned(), foreign_tokens };
         Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now(), checks }
     }
 
@@ -162,16 +195,16 @@ impl Gateway {
 
     /// Which tools of a listing the caller may see.
     pub(crate) fn shown_tools(&self, bound: &Bound, walk: &Walk, view: &View) -> Vec<bool> {
-        filter::tools(&self.rules.load(), &self.facts(bound, walk, None), bound, &view.tools)
+        filter::tools(&self.rules.load(), &self.facts(bound, walk, None, None), bound, &view.tools)
     }
 
     /// Which prompts the caller may see.
     pub(crate) fn shown_prompts(&self, bound: &Bound, walk: &Walk, names: &[&str]) -> Vec<bool> {
-        filter::prompts(&self.rules.load(), &self.facts(bound, walk, None), bound, names)
+        filter::prompts(&self.rules.load(), &self.facts(bound, walk, None, None), bound, names)
     }
 
     /// SES-09, SES-12: tasks that are not the caller's, and resources that they may not read, are left out of a subscription.
-    fn narrow_listen(&self, bound: &Bound, call: &Call, facts: &Facts, walk: &mut Walk) {
+    fn narrow_listen(&self, bound: &Bound, call: &Call, facts: &Facts, opened: &mut Opened) {
         if call.method() != Method::Listen {
             return;
         }
@@ -180,11 +213,11 @@ impl Gateway {
             let texts: Vec<Cow<'_, str>> = uris.iter().filter_map(RawJson::as_text).take(MOST_SUBSCRIPTIONS).collect();
             let names: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
             let shown = filter::resources(&self.rules.load(), facts, bound, &names);
-            walk.opened.tasks.resources = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| (*uri).to_owned()).collect();
+            opened.tasks.resources = names.iter().zip(shown).filter(|(_, shown)| *shown).map(|(uri, _)| (*uri).to_owned()).collect();
         }
         let list = |texts: Vec<&String>| RawJson::array(&texts.into_iter().map(|text| RawJson::string(text)).collect::<Vec<_>>());
-        let tasks = list(walk.opened.tasks.tasks.keys().collect());
-        let resources = list(walk.opened.tasks.resources.iter().collect());
+        let tasks = list(opened.tasks.tasks.keys().collect());
+        let resources = list(opened.tasks.resources.iter().collect());
         let narrowed = filter.edited(
             |key, _| match key {
                 "taskIds" => Edit::Replace(tasks.clone()),
@@ -193,7 +226,7 @@ impl Gateway {
             },
             &[],
         );
-        walk.opened.replaced.push(("notifications".to_owned(), narrowed));
+        opened.replaced.push(("notifications".to_owned(), narrowed));
     }
 
     /// Leaves out of a list of resources, or of their templates, what the caller may not read. A template counts by its text.
@@ -210,7 +243,7 @@ impl Gateway {
             .map(|entry| entry.member(place).and_then(|uri| uri.as_text().map(Cow::into_owned)).unwrap_or_default())
             .collect();
         let uris: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let shown = filter::resources(&self.rules.load(), &self.facts(permit.bound(), walk, None), permit.bound(), &uris);
+        let shown = filter::resources(&self.rules.load(), &self.facts(permit.bound(), walk, None, None), permit.bound(), &uris);
         if shown.iter().all(|shown| *shown) {
             return end;
         }

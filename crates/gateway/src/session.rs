@@ -4,6 +4,8 @@
 //! opened here is consumed before the intent, so that no state works twice (I3).
 
 use crate::Gateway;
+use crate::path::Walk;
+use crate::policy::{Approved, Judged};
 use crate::upstream::relay::Owner;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
 use doorward_core::contract::Promise;
@@ -20,14 +22,15 @@ use doorward_core::session::{Bound, Claim, Lifetimes, open};
 use doorward_core::time::Timestamp;
 use doorward_store::{StoreError, StoredTask};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::time::Duration;
 
 /// How long legacy sessions live (protocol 12).
 pub const LIFETIMES: Lifetimes = Lifetimes { idle: Duration::from_secs(3600), absolute: Duration::from_secs(24 * 3600) };
 
-/// What the sealed values and ids of a call stand for, towards its server.
-#[derive(Debug, Default)]
-pub struct Opened {
+/// What the sealed values and ids of a call stand for, towards its server. Only [`Gateway::resolve`] makes one.
+#[derive(Debug)]
+pub(crate) struct Opened {
     /// The server's own `requestState`.
     pub state: Option<String>,
     /// Name and end of life of the state, to be consumed before the intent.
@@ -42,6 +45,19 @@ pub struct Opened {
     pub tasks: Topics,
     /// Members of params in the server's terms.
     pub replaced: Vec<(String, RawJson)>,
+    /// Nobody else names all fields.
+    _only_here: (),
+}
+
+/// What a call may use up and carry on its way: its state works for it alone. Only [`Gateway::consume`] makes one.
+#[derive(Debug)]
+pub(crate) struct Cleared(Judged);
+
+/// A request on the way to its server and back.
+#[derive(Debug)]
+pub struct Errand {
+    walk: Walk,
+    cleared: Cleared,
 }
 
 /// What a server may mention to the client of a call.
@@ -122,8 +138,11 @@ impl Gateway {
     /// age. A store that cannot say ends what runs in it, as everywhere.
     pub(crate) async fn session_is_over(&self, bound: &Bound, now: Timestamp) -> Option<&'static str> {
         let stored = bound.session()?;
-        if self.live.find(&stored.digest).is_none() {
-            return Some("session_ended");
+        let Some(live) = self.live.find(&stored.digest) else { return Some("session_ended") };
+        // What only this process ends need not be asked for: thousands of streams would ask in vain. What seems too old by what
+        // was read last may have been used since.
+        if !self.store.is_shared() && live.last_record().is_some_and(|record| record.is_alive(LIFETIMES, now)) {
+            return None;
         }
         let caller = bound.caller();
         match self.store.session(&stored.digest, caller.user(), caller.client(), caller.credential(), bound.server()).await {
@@ -146,7 +165,7 @@ impl Gateway {
             known.rpc_id = call.rpc_id();
             wrong(Station::Session, reason, 200, INVALID_PARAMS, public).knowing(known)
         };
-        let mut opened = Opened::default();
+        let mut opened = Opened::nothing();
         if let Some(blob) = call.request_state() {
             let state = self.desk.sealing.open(Purpose::State, owner.binding(call.method().as_str(), call.digest()), blob, now);
             let state = state.map_err(|_| refuse("bad_request_state", "requestState is not valid here."))?;
@@ -204,10 +223,10 @@ impl Gateway {
     ///
     /// # Errors
     /// −32602 when it was used before; 503 when the store cannot say.
-    pub(crate) async fn consume(&self, opened: &Opened, known: doorward_core::blame::Known) -> Result<(), Refusal> {
-        let Some((once, expires)) = opened.once else { return Ok(()) };
+    pub(crate) async fn consume(&self, judged: Judged, known: doorward_core::blame::Known) -> Result<Cleared, Refusal> {
+        let Some((once, expires)) = judged.opened.once else { return Ok(Cleared(judged)) };
         match self.store.consume_once("state", &once, expires, self.env.now()).await {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(Cleared(judged)),
             Ok(false) => {
                 Err(wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.").knowing(known))
             }
@@ -216,6 +235,54 @@ impl Gateway {
                 Err(Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string()))
             }
         }
+    }
+}
+
+impl Opened {
+    fn nothing() -> Self {
+        Self {
+            state: None,
+            once: None,
+            cursor: None,
+            task: None,
+            own_tasks: Vec::new(),
+            tasks: Topics::default(),
+            replaced: Vec::new(),
+            _only_here: (),
+        }
+    }
+}
+
+impl Errand {
+    /// A walk that may go on.
+    #[must_use]
+    pub(crate) const fn new(walk: Walk, cleared: Cleared) -> Self {
+        Self { walk, cleared }
+    }
+
+    /// What its sealed values and ids stand for.
+    #[must_use]
+    pub(crate) const fn opened(&self) -> &Opened {
+        &self.cleared.0.opened
+    }
+
+    /// The same, to be spent.
+    pub(crate) const fn spend(&mut self) -> &mut Opened {
+        &mut self.cleared.0.opened
+    }
+
+    /// What was approved of its tool.
+    #[must_use]
+    pub(crate) const fn approved(&self) -> &Approved {
+        &self.cleared.0.approved
+    }
+}
+
+impl Deref for Errand {
+    type Target = Walk;
+
+    fn deref(&self) -> &Walk {
+        &self.walk
     }
 }
 

@@ -37,6 +37,7 @@ pub use tasks::{NewTask, StoredTask};
 pub use users::UserInfo;
 
 use crate::db::{Db, Row};
+use crate::dialect::Dialect;
 use doorward_core::secret::Secret;
 use std::sync::Arc;
 
@@ -79,6 +80,13 @@ impl Store {
     /// [`StoreError::Unavailable`] without an answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.db().row("SELECT 1 AS one", &[]).await.map(|_: Option<Row>| ())
+    }
+
+    /// Whether other processes that serve may change it: PostgreSQL has replicas, the file of SQLite has one gateway, whose lock on
+    /// its record keeps a second one out.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.db().dialect() == Dialect::Postgres
     }
 
     /// Closes every connection of every clone and waits for it; later calls answer [`StoreError::Unavailable`].

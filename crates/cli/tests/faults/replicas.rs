@@ -217,6 +217,7 @@ async fn ses_02_a_session_of_one_replica_is_its_owners_at_the_other() {
     let about = |client: &Client| client.modern("tasks/get", json!({ "taskId": task }));
     assert_eq!(about(&alice[1]).result()["taskId"], task.as_str(), "a task, too");
     assert_eq!((about(&bob[0]).code(), about(&bob[1]).code()), (-32602, -32602));
+    let mut stream = alice[1].stream(&session);
     // Ended at one, ended at the other: what B believes of a session it asks the database for again within five seconds.
     assert_eq!(alice[0].end(&session).status / 100, 2);
     assert_eq!(alice[0].legacy(&session, "ping", json!({})).status, 404);
@@ -225,6 +226,9 @@ async fn ses_02_a_session_of_one_replica_is_its_owners_at_the_other() {
     pair.lax.forget();
     assert_eq!(alice[1].legacy(&session, "tools/call", echo).status, 404);
     assert!(pair.lax.seen_method("tools/call").is_empty());
+    // Nothing tells B; its stream looks every ten seconds.
+    stream.get_ref().set_read_timeout(Some(Duration::from_secs(15))).expect("a limit");
+    std::io::Read::read_to_end(&mut stream, &mut Vec::new()).expect("the stream at B ends");
     pair.close();
 }
 

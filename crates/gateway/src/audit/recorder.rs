@@ -95,8 +95,8 @@ pub enum OpenError {
 }
 
 struct Shared {
-    /// Nothing while somebody writes: the lock itself is never held over a write, so that waiting for it can end.
-    desk: Mutex<Option<Box<Desk>>>,
+    /// The lock itself is never held over a write, so that waiting for the desk can end.
+    desk: Mutex<Slot>,
     free: Condvar,
     /// Not at the desk, which may be out of reach.
     owed: Mutex<Vec<OpenIntent>>,
@@ -115,6 +115,14 @@ struct Shared {
     proof: Option<JoinHandle<()>>,
     /// Tells the thread that watches turns when this is over.
     _alive: Sender<()>,
+}
+
+/// Where the desk stands between two turns.
+struct Slot {
+    /// Nothing while somebody writes.
+    desk: Option<Box<Desk>>,
+    /// How many wait for it: a wake-up that nobody waits for would be a system call all the same.
+    waiting: usize,
 }
 
 /// Somebody's turn at the desk. It is put back when the turn ends.
@@ -228,7 +236,7 @@ impl Recorder {
         let thread =
             std::thread::Builder::new().name("audit-sync".into()).spawn(move || keep_synced(&asked, &counter, &announce, sync, keep))?;
         let shared = Shared {
-            desk: Mutex::new(Some(Box::new(desk))),
+            desk: Mutex::new(Slot { desk: Some(Box::new(desk)), waiting: 0 }),
             free: Condvar::new(),
             owed: Mutex::default(),
             durability,
@@ -391,7 +399,7 @@ fn watch_turns(shared: &Arc<Shared>, ended: Receiver<()>) -> io::Result<()> {
     std::thread::Builder::new().name("audit-watch".into()).spawn(move || {
         while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let Some(shared) = shared.upgrade() else { return };
-            let is_out = shared.desk.try_lock().is_ok_and(|desk| desk.is_none());
+            let is_out = shared.desk.try_lock().is_ok_and(|slot| slot.desk.is_none());
             drop(shared);
             if is_out {
                 drop(runtime.spawn(async {}));
@@ -469,11 +477,13 @@ impl Shared {
     fn turn<T>(&self, act: impl FnOnce(&mut Desk) -> T) -> Result<T, Unrecorded> {
         let broken = Unrecorded(Cause::Broken);
         let mut slot = self.desk.lock().map_err(|_| broken)?;
-        if slot.is_none() && !self.stuck.load(Ordering::Relaxed) {
-            let is_taken = |slot: &mut Option<Box<Desk>>| slot.is_none() && !self.broken.load(Ordering::Relaxed);
+        if slot.desk.is_none() && !self.stuck.load(Ordering::Relaxed) {
+            let is_taken = |slot: &mut Slot| slot.desk.is_none() && !self.broken.load(Ordering::Relaxed);
+            slot.waiting += 1;
             slot = self.free.wait_timeout_while(slot, TURN, is_taken).map_err(|_| broken)?.0;
+            slot.waiting -= 1;
         }
-        let Some(desk) = slot.take() else {
+        let Some(desk) = slot.desk.take() else {
             self.stuck.store(true, Ordering::Relaxed);
             return Err(Unrecorded(if self.broken.load(Ordering::Relaxed) { Cause::Broken } else { Cause::Stuck }));
         };
@@ -527,10 +537,12 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut slot = self.shared.desk.lock().unwrap_or_else(PoisonError::into_inner);
         // After a panic nobody knows what stands in the file: the desk is not used again.
-        *slot = self.desk.take().filter(|_| !std::thread::panicking());
-        self.shared.broken.store(slot.is_none(), Ordering::Relaxed);
+        slot.desk = self.desk.take().filter(|_| !std::thread::panicking());
+        self.shared.broken.store(slot.desk.is_none(), Ordering::Relaxed);
         self.shared.stuck.store(false, Ordering::Relaxed);
-        self.shared.free.notify_one();
+        if slot.waiting > 0 {
+            self.shared.free.notify_one();
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use crate::limits::Seat;
 use crate::live::Session;
-use crate::path::Walk;
+use crate::session::Errand;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
 use doorward_core::config::CredentialConfig;
@@ -92,22 +92,22 @@ impl Gateway {
     ///
     /// # Errors
     /// A [`Refusal`] of this station.
-    pub(crate) async fn upstream(&self, outgoing: Outgoing<'_>, walk: &mut Walk) -> Result<Reply, Refusal> {
+    pub(crate) async fn upstream(&self, outgoing: Outgoing<'_>, errand: &mut Errand) -> Result<Reply, Refusal> {
         let name = outgoing.bound().server().clone();
         let upstream = self.upstreams.find(&name).cloned().ok_or_else(|| Fault::Child("not configured").refusal(name.as_str()))?;
         let call = outgoing.call();
         // In boxes of their own: a call does not carry the room for what it is not.
         let sent = match call.form() {
             Form::Answer { id, body } => Box::pin(self.pass_answer(&upstream, &outgoing, id, body)).await,
-            Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing, walk)).await,
+            Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing, errand)).await,
             Form::OpenStream { last_event_id } => return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref())).await,
             Form::EndSession => Ok(Box::pin(self.end_session(&upstream, &outgoing)).await),
             Form::Request(_) => match call.method() {
                 Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
-                Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, walk).await,
-                Method::TasksList => Ok(Self::own_tasks(outgoing.call(), &walk.opened.own_tasks)),
-                _ => self.forward(&upstream, &outgoing, walk).await,
+                Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, errand).await,
+                Method::TasksList => Ok(Self::own_tasks(outgoing.call(), &errand.opened().own_tasks)),
+                _ => self.forward(&upstream, &outgoing, errand).await,
             },
         };
         match sent {
@@ -131,7 +131,7 @@ impl Gateway {
         }
     }
 
-    async fn forward(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, walk: &mut Walk) -> Result<Reply, Fault> {
+    async fn forward(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, errand: &mut Errand) -> Result<Reply, Fault> {
         let call = outgoing.call();
         let session = outgoing.bound().session().map(|stored| self.live.session(&stored.digest));
         let declared = match outgoing.bound().session() {
@@ -141,7 +141,7 @@ impl Gateway {
         // Taken before anything is sent: a call that ran is never answered with "too many". Without a place for a stream the
         // answer comes whole.
         let user = outgoing.bound().caller().user();
-        let seat = if walk.accept.takes_events() { self.streams.take(user) } else { None };
+        let seat = if errand.accept.takes_events() { self.streams.take(user) } else { None };
         if seat.is_none() && call.method() == Method::Listen {
             return Err(Fault::TooManyStreams);
         }
@@ -165,26 +165,26 @@ impl Gateway {
             era,
             id,
             capabilities: capabilities.clone(),
-            cursor: walk.opened.cursor.take(),
-            state: walk.opened.state.take(),
-            task: walk.opened.task.as_ref().map(|task| task.upstream_id.clone()),
-            replaced: std::mem::take(&mut walk.opened.replaced),
+            cursor: errand.spend().cursor.take(),
+            state: errand.spend().state.take(),
+            task: errand.opened().task.as_ref().map(|task| task.upstream_id.clone()),
+            replaced: std::mem::take(&mut errand.spend().replaced),
         };
         let body = encode::request(call, &wire).bytes().clone();
-        let request = Request { headers: encode::mcp_headers(call, &wire, &walk.mirrors), era, id, body };
-        match &walk.definition {
+        let request = Request { headers: encode::mcp_headers(call, &wire, &errand.approved().mirrors), era, id, body };
+        match &errand.approved().definition {
             Some(definition) => Box::pin(self.proven(upstream, &way, era, definition)).await?,
             // The policy station leaves one with each call of a tool: without it nothing says what may run.
             None if call.method() == Method::ToolsCall => return Err(Fault::Unproven),
             None => {}
         }
-        let topics = &mut walk.opened.tasks;
+        let topics = &mut errand.spend().tasks;
         let (tasks, resources) = (std::mem::take(&mut topics.tasks), std::mem::take(&mut topics.resources));
         let promises = std::mem::take(&mut topics.promises);
-        let (promise, walk) = (walk.promise.take(), &*walk);
+        let (promise, errand) = (errand.approved().promise.clone(), &*errand);
         // From before it is sent: a server may take its time until the head of its reply, and send it with the answer.
         let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
-        let mut watch = Watch::over(outgoing.permit(), walk, cancel, (back(upstream, &way, era), id));
+        let mut watch = Watch::over(outgoing.permit(), errand, cancel, (back(upstream, &way, era), id));
         let mut sent = self.watched(&mut watch, self.send(upstream, &way, &request)).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
@@ -223,7 +223,7 @@ impl Gateway {
             let item = self.watched(&mut watch, async { Ok(tokio::time::timeout(patience, exchange.next()).await) }).await?;
             let said = match item {
                 Ok(item) => match item? {
-                    Some(Item::Message(incoming)) => self.translated(&mut relay, incoming, watch.walk()).await?,
+                    Some(Item::Message(incoming)) => self.translated(&mut relay, incoming, watch.errand()).await?,
                     Some(Item::Paused(_)) => match seat.take() {
                         Some(seat) => return Ok(stream(exchange, relay, First::Paused, guard.take(), (waits, seat))),
                         None => continue,
@@ -387,7 +387,7 @@ impl Gateway {
         Ok(Reply::Status(202))
     }
 
-    async fn pass_notification(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, _walk: &Walk) -> Result<Reply, Fault> {
+    async fn pass_notification(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, _errand: &Errand) -> Result<Reply, Fault> {
         let call = outgoing.call();
         let Some(stored) = outgoing.bound().session() else { return Ok(Reply::Status(202)) };
         let Some(session) = self.live.find(&stored.digest) else { return Ok(Reply::Status(202)) };

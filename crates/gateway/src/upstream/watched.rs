@@ -6,7 +6,7 @@ use super::fault::Fault;
 use crate::Gateway;
 use crate::live::cancelled;
 use crate::live::guard::Guard;
-use crate::path::Walk;
+use crate::session::Errand;
 use doorward_core::policy::permit::Permit;
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 pub(super) struct Watch<'a> {
     guard: Guard,
     cancel: Option<Arc<Notify>>,
-    walk: &'a Walk,
+    errand: &'a Errand,
     permit: &'a Permit,
     back: Back,
     id: i64,
@@ -26,15 +26,15 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// Over the call that goes to its server as request `id`. `back` leads there, `cancel` tells that the client cancelled.
     #[must_use]
-    pub(super) fn over(permit: &'a Permit, walk: &'a Walk, cancel: Option<Arc<Notify>>, (back, id): (Back, i64)) -> Self {
-        let guard = Guard::new(walk.epoch.clone(), permit.bound().caller().expires());
-        Self { guard, cancel, walk, permit, back, id }
+    pub(super) fn over(permit: &'a Permit, errand: &'a Errand, cancel: Option<Arc<Notify>>, (back, id): (Back, i64)) -> Self {
+        let guard = Guard::new(errand.epoch.clone(), permit.bound().caller().expires());
+        Self { guard, cancel, errand, permit, back, id }
     }
 
     /// The request that brought the call.
     #[must_use]
-    pub(super) const fn walk(&self) -> &'a Walk {
-        self.walk
+    pub(super) const fn errand(&self) -> &'a Errand {
+        self.errand
     }
 
     /// The server is reached in another way now.
@@ -56,13 +56,13 @@ impl Gateway {
                 // What ends the call goes before its answer, where both are there: who cancelled gets nothing any more. The
                 // right goes before the cancellation: a session that ends with its credential cancels its calls, too.
                 biased;
-                () = watch.walk.gone.wait() => {
+                () = watch.errand.gone.wait() => {
                     watch.back.call_off(watch.id, &self.tasks);
                     return Err(Fault::Cancelled);
                 }
                 () = watch.guard.due() => {
                     watch.guard.looked();
-                    if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.walk)).await {
+                    if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.errand)).await {
                         watch.back.call_off(watch.id, &self.tasks);
                         return Err(Fault::Withdrawn(reason));
                     }

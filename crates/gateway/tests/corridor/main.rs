@@ -17,6 +17,7 @@ mod messages;
 mod passthrough;
 mod policy;
 mod property;
+mod reasons;
 mod record;
 mod schemas;
 mod scripted;
