@@ -513,8 +513,7 @@ fn upstream(
                     Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
                 }
             };
-            let http =
-                HttpServer::new(egress.clone(), target, server.headers.clone(), config.limits.result_bytes.as_usize(), server.timeout);
+            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout);
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), env)?, held))
         }
         config::Target::Stdio(command) => {
@@ -527,7 +526,7 @@ fn upstream(
             let is_secret = |name: &String| !matches!(command.env.get(name), Some(SecretRef::Plain(_)));
             let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
             let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
-            let stdio = StdioServer::new(command.clone(), values, launcher.clone());
+            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages);
             Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, held))
         }
     }

@@ -316,6 +316,10 @@ pub struct LimitsFile {
     pub sessions_per_user: Option<NonZeroU32>,
     /// Default: 20.
     pub streams_per_user: Option<NonZeroU32>,
+    /// How fast one stream of a server is read: so many messages at once and in each period; one counts once more for each 16 KiB.
+    /// Of a process, which may serve several calls, ten times as many, its answers apart. Nothing is lost, the server waits.
+    /// Default: `500/s`.
+    pub stream_messages: Option<String>,
     /// Connections of everybody. Default: 10000.
     pub connections: Option<NonZeroU32>,
 }

@@ -321,6 +321,8 @@ pub struct Limits {
     pub sessions_per_user: NonZeroU32,
     /// Streams of one user.
     pub streams_per_user: NonZeroU32,
+    /// Messages of one stream of a server, or of one process, answers apart.
+    pub stream_messages: Rate,
     /// Connections of everybody.
     pub connections: NonZeroU32,
 }

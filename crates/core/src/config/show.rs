@@ -111,6 +111,7 @@ impl Config {
         sheet.plain(&["limits", "sessions"], limits.sessions);
         sheet.plain(&["limits", "sessions_per_user"], limits.sessions_per_user);
         sheet.plain(&["limits", "streams_per_user"], limits.streams_per_user);
+        sheet.text(&["limits", "stream_messages"], limits.stream_messages);
         sheet.plain(&["limits", "connections"], limits.connections);
         match &self.audit.file {
             Some(file) => sheet.list(&["audit", "sink"], &[format!("file:{}", file.display())]),

@@ -1,6 +1,7 @@
 //! Child processes as servers: approved, started within their budget, and their lines joined to a [`Pipe`].
 
 use super::fault::Fault;
+use super::pace::Pace;
 use super::pipe::Pipe;
 use super::stdio::child::Gone;
 use super::stdio::ending::Ending;
@@ -11,12 +12,17 @@ use super::{PipeKey, StdioServer, Upstream};
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use doorward_core::config::reference::SecretRef;
+use doorward_core::config::units::Rate as PaceOf;
 use doorward_core::config::{ProcessLimits, Stdio};
 use doorward_core::id::ServerName;
 use doorward_core::secret::Secret;
+use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, watch};
 
+/// A process is read as fast as the streams of so many calls: it may serve that many, and what one of them says stands before the
+/// answer of another.
+const CALLS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Lines that wait for a child.
 const WAITING: usize = 16;
 
@@ -46,7 +52,8 @@ impl StdioServer {
         let (input, mut wanted) = mpsc::channel::<Bytes>(WAITING);
         let (gone, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::clone(&upstream.generation));
-        tasks.spawn(Arc::clone(&pipe).read(lines));
+        let pace = Pace::of(PaceOf { count: self.pace.count.saturating_mul(CALLS), per: self.pace.per });
+        tasks.spawn(Arc::clone(&pipe).read(lines, pace));
         let server = upstream.config.name.clone();
         tasks.spawn(async move {
             let mut exited = child.exited();

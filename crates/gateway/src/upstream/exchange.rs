@@ -4,10 +4,12 @@
 
 use super::fault::Fault;
 use super::http::Resume;
+use super::pace::Pace;
 use super::pipe::PipeCall;
 use crate::egress::error::EgressError;
 use crate::egress::reply::ReplyBody;
 use bytes::Bytes;
+use doorward_core::config::units::Rate;
 use doorward_core::mcp::reply::{self, Incoming};
 use doorward_core::mcp::sse::{BadStream, Event, Reader};
 use std::collections::VecDeque;
@@ -43,6 +45,7 @@ pub enum Item {
 pub struct Events {
     body: Option<ReplyBody>,
     reader: Reader,
+    pace: Pace,
     queue: VecDeque<Event>,
     last_id: Option<String>,
     retry: Duration,
@@ -71,12 +74,13 @@ impl Exchange {
 }
 
 impl Events {
-    /// A stream whose events are at most `limit` bytes. `resume` says how to pick it up again, where the era has that.
+    /// A stream whose events are at most `limit` bytes, read at a pace. `resume` says how to pick it up again, where the era has that.
     #[must_use]
-    pub fn new(body: ReplyBody, limit: usize, resume: Option<Resume>) -> Self {
+    pub fn new(body: ReplyBody, limit: usize, pace: Rate, resume: Option<Resume>) -> Self {
         Self {
             body: Some(body),
             reader: Reader::new(limit),
+            pace: Pace::of(pace),
             queue: VecDeque::new(),
             last_id: None,
             retry: Duration::from_secs(1),
@@ -87,7 +91,9 @@ impl Events {
 
     async fn next(&mut self) -> Result<Option<Item>, Fault> {
         loop {
+            self.pace.rest().await;
             while let Some(event) = self.queue.pop_front() {
+                self.pace.read(event.data.len());
                 if let Some(message) = self.take(event)? {
                     self.tries = 0;
                     return Ok(Some(Item::Message(message)));

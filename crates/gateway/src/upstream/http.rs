@@ -10,6 +10,8 @@ use crate::egress::reply::{ReplyBody, ReplyLimits};
 use crate::egress::target::Target;
 use crate::egress::{Egress, Outbound};
 use bytes::Bytes;
+use doorward_core::config::Limits;
+use doorward_core::config::units::Rate;
 use doorward_core::credential::{Origin, UpstreamSecret};
 use doorward_core::mcp::call::RpcId;
 use doorward_core::mcp::encode;
@@ -30,6 +32,7 @@ pub struct HttpServer {
     origin: Origin,
     headers: Vec<(HeaderName, HeaderValue)>,
     limit: usize,
+    pace: Rate,
     patience: Duration,
     breaker: Breaker,
 }
@@ -66,11 +69,11 @@ pub struct Resume {
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 impl HttpServer {
-    /// A server at `target`. `limit` bounds one message, `patience` the wait for the head of a reply.
+    /// A server at `target`. The limits bound one message and the pace of a stream, `patience` the wait for the head of a reply.
     #[must_use]
-    pub fn new(egress: Egress, target: Target, headers: Vec<(HeaderName, HeaderValue)>, limit: usize, patience: Duration) -> Self {
-        let origin = target.origin();
-        Self { egress, target, origin, headers, limit, patience, breaker: Breaker::default() }
+    pub fn new(egress: Egress, target: Target, headers: Vec<(HeaderName, HeaderValue)>, limits: &Limits, patience: Duration) -> Self {
+        let (origin, limit, pace) = (target.origin(), limits.result_bytes.as_usize(), limits.stream_messages);
+        Self { egress, target, origin, headers, limit, pace, patience, breaker: Breaker::default() }
     }
 
     /// The origin to which secrets are pinned.
@@ -109,7 +112,7 @@ impl HttpServer {
                     Era::Legacy(version) => Some(Resume { server: Arc::clone(self), line: line.clone(), version }),
                     Era::Modern => None,
                 };
-                Exchange::Events(Box::new(Events::new(body, self.limit, resume)))
+                Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, resume)))
             }
             (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if id.is_none() => Exchange::Whole(None),
             (status, kind) => Exchange::Whole(Some(failed(status, kind, &parts.headers, line, id, (body, end)).await?)),
@@ -149,7 +152,7 @@ impl HttpServer {
     #[must_use]
     pub fn stream(self: &Arc<Self>, body: ReplyBody, line: &Line, version: Version) -> Exchange {
         let resume = Resume { server: Arc::clone(self), line: line.clone(), version };
-        Exchange::Events(Box::new(Events::new(body, self.limit, Some(resume))))
+        Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, Some(resume))))
     }
 
     async fn send(&self, line: &Line, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<ReplyBody>, Fault> {

@@ -11,6 +11,7 @@ mod farewell;
 pub mod fault;
 pub mod http;
 pub mod own;
+pub mod pace;
 pub mod pipe;
 pub mod relay;
 mod renew;
@@ -21,6 +22,7 @@ mod watched;
 use self::fault::Fault;
 use self::http::HttpServer;
 use crate::env::Env;
+use doorward_core::config::units::Rate;
 use doorward_core::config::{Asking, EraPreference, Server, Stdio};
 use doorward_core::id::{ClientId, ServerName, UserId};
 use doorward_core::json::RawJson;
@@ -72,6 +74,8 @@ pub struct StdioServer {
     pub secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
     /// Who starts it.
     pub launcher: Launcher,
+    /// How fast a process is read, its answers apart.
+    pace: Rate,
     since: Instant,
     budgets: Mutex<HashMap<PipeKey, RestartBudget>>,
     shared: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
@@ -243,13 +247,19 @@ impl Upstream {
 // === impl StdioServer ===
 
 impl StdioServer {
-    /// A server of this command.
+    /// A server of this command, whose processes are read at a pace.
     #[must_use]
-    pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, launcher: Launcher) -> Self {
+    pub fn new(
+        command: Stdio,
+        secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
+        launcher: Launcher,
+        pace: Rate,
+    ) -> Self {
         Self {
             command,
             secrets,
             launcher,
+            pace,
             since: Instant::now(),
             budgets: Mutex::default(),
             shared: tokio::sync::Mutex::default(),

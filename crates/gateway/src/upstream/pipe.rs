@@ -2,6 +2,7 @@
 //! guesswork (RPC-07; protocol 16.6; STD-06).
 
 use super::fault::Fault;
+use super::pace::Pace;
 use super::stdio::framing::one_line;
 use bytes::Bytes;
 use doorward_core::json::RawJson;
@@ -100,10 +101,17 @@ impl Pipe {
     }
 
     /// Reads what the child says until it ends.
-    pub async fn read(self: Arc<Self>, mut lines: mpsc::Receiver<Bytes>) {
+    pub async fn read(self: Arc<Self>, mut lines: mpsc::Receiver<Bytes>, mut pace: Pace) {
         while let Some(line) = lines.recv().await {
             match reply::read(&line, DEPTH) {
-                Ok(incoming) => self.route(incoming).await,
+                Ok(incoming) => {
+                    // An answer is as many as were asked for, and others wait for theirs behind it.
+                    if !matches!(incoming, Incoming::Response { .. }) {
+                        pace.read(line.len());
+                    }
+                    self.route(incoming).await;
+                    pace.rest().await;
+                }
                 // A line that is not MCP is the child's mistake alone: it is dropped, the call it may belong to times out.
                 Err(bad) => tracing::warn!(%bad, "a line of a child process was dropped"),
             }
@@ -316,6 +324,11 @@ fn not_found(id: &RawJson) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use doorward_core::config::units::Rate;
+
+    fn pace() -> Pace {
+        Pace::of(Rate::parse("500/s").expect("a rate"))
+    }
 
     #[tokio::test]
     async fn a_question_is_never_for_doorwards_own_request() {
@@ -328,7 +341,7 @@ mod tests {
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#)).expect("room");
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":2,"result":{}}"#)).expect("room");
         drop(said);
-        Arc::clone(&pipe).read(lines).await;
+        Arc::clone(&pipe).read(lines, pace()).await;
         assert!(matches!(caller.next().await, Ok(Some(Incoming::Request { .. }))), "the only caller is asked");
         assert!(matches!(own.next().await, Ok(Some(Incoming::Response { .. }))));
         for _ in 0..2 {
@@ -349,7 +362,7 @@ mod tests {
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).expect("room");
         drop(said);
         // All of it is said before anybody takes any of it.
-        Arc::clone(&pipe).read(lines).await;
+        Arc::clone(&pipe).read(lines, pace()).await;
         let mut last = None;
         while let Some(message) = call.next().await.expect("no flood") {
             last = Some(message);

@@ -43,6 +43,7 @@ async fn flt_04_hung_dripping_and_flooding_servers_leave_healthy_ones_alone() {
         server("endless", &endless.url(), "timeout = \"3s\""),
         server("flood", &flood.url(), "timeout = \"3s\""),
         server("huge", &huge.url(), "timeout = \"3s\""),
+        "[limits]\nper_user = \"60000000/m\"\nstreams_per_user = 1000\nstream_messages = \"5000/s\"\n".to_owned(),
     ]
     .concat();
     let house = House::open(&toml).await;
@@ -200,5 +201,24 @@ async fn flt_04_a_server_that_is_gone_is_left_alone_until_one_call_finds_it() {
         assert_eq!(reply.status, 200, "{}", reply.text());
     }
     serving.abort();
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_04_a_flood_of_messages_is_passed_on_at_its_pace() {
+    let lax = Lax::start(modern_lax()).await.unwrap();
+    let limits = "[limits]\nper_user = \"60000000/m\"\nstream_messages = \"100/s\"\n";
+    let house = House::open(&format!("{}{limits}", server("alpha", &lax.url(), ""))).await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let begun = Instant::now();
+    let params = json!({ "name": "slow", "arguments": { "count": 600, "ms": 0 }, "_meta": { "progressToken": 1 } });
+    let mut flow = house.flow(modern(&alice, "alpha", 1, "tools/call", params)).await;
+    for _ in 0..250 {
+        assert!(flow.message().await.is_some());
+    }
+    // A hundred at once, a hundred and fifty after them; a slow machine only takes longer.
+    assert!(begun.elapsed() >= Duration::from_millis(1_400), "{:?}", begun.elapsed());
+    drop(flow);
     house.close(&[&alice.text]).await;
 }

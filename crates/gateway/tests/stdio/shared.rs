@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, soon};
 use doorward_core::config::load::{Form, Inputs, Text, load};
+use doorward_core::config::units::Rate;
 use doorward_core::config::{Server, Target};
 use doorward_core::id::{ClientId, ServerName, UserId};
 use doorward_gateway::egress::pool::PoolKey;
@@ -25,7 +26,7 @@ fn upstream(launcher: Launcher, script: &str) -> (Upstream, [u8; 32]) {
     let config = loaded.unwrap_or_else(|problems| panic!("{problems:#?}")).config;
     let server: Arc<Server> = Arc::clone(config.servers.values().next().expect("one"));
     let Target::Stdio(command) = server.target.clone() else { panic!("a command") };
-    let stdio = StdioServer::new(command, Vec::new(), launcher);
+    let stdio = StdioServer::new(command, Vec::new(), launcher, Rate::parse("500/s").expect("a rate"));
     let digest = stdio.digest(&server.name).expect("it can run");
     (Upstream::new(server, Reached::Stdio(Box::new(stdio)), &Env::system()).expect("random"), digest)
 }

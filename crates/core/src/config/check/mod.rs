@@ -285,6 +285,7 @@ impl Checker<'_> {
 
     fn limits(&mut self, file: LimitsFile, servers: &[ServerName]) -> Limits {
         let per_minute = Rate { count: count(300), per: Duration::from_secs(60) };
+        let per_second = Rate { count: count(500), per: Duration::from_secs(1) };
         let per_tool: Vec<ToolLimit> =
             file.per_tool.unwrap_or_default().iter().filter_map(|(key, rate)| self.tool_limit(key, rate, servers)).collect();
         let (sessions, sessions_per_user) = self.session_caps(file.sessions, file.sessions_per_user);
@@ -297,6 +298,7 @@ impl Checker<'_> {
             sessions,
             sessions_per_user,
             streams_per_user: file.streams_per_user.unwrap_or(count(20)),
+            stream_messages: self.rate(&["limits", "stream_messages"], file.stream_messages).unwrap_or(per_second),
             connections: file.connections.unwrap_or(count(10_000)),
         }
     }
