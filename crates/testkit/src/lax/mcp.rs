@@ -65,6 +65,27 @@ pub fn streams(state: &State, message: &Value) -> bool {
     }
 }
 
+/// Passes on what is pushed, as of the subscription `id`, until nobody hears it.
+async fn push_all(state: &State, id: &Value, out: &mpsc::UnboundedSender<Event>) {
+    let mut pushed = state.streams.subscribe();
+    let of_it = json!({ "io.modelcontextprotocol/subscriptionId": id });
+    let honoured = json!({ "notifications": { "toolsListChanged": true }, "_meta": of_it });
+    say(out, json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": honoured }));
+    loop {
+        tokio::select! {
+            message = pushed.recv() => match message {
+                Ok(mut message) => {
+                    message["params"]["_meta"] = of_it.clone();
+                    say(out, message);
+                }
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            },
+            () = out.closed() => return,
+        }
+    }
+}
+
 /// Header fields that a reflecting answer puts on its own response.
 #[must_use]
 pub fn reflected_fields(message: &Value, luggage: &Luggage) -> Vec<(String, String)> {
@@ -106,6 +127,9 @@ pub async fn answer(state: &State, message: &Value, luggage: &Luggage, out: &mps
         "subscriptions/listen" if modern => {
             for uri in heard_of(&params) {
                 say(out, json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": uri } }));
+            }
+            if state.behaviour.has(&Quirk::Listens) {
+                push_all(state, &id, out).await;
             }
             Ok(json!({}))
         }

@@ -54,6 +54,8 @@ pub enum Quirk {
     Pages(usize),
     /// `endless-pages`: every page names a next one.
     EndlessPages,
+    /// `listens`: keeps subscriptions of 2026-07-28 open and pushes to them what it pushes to GET streams.
+    Listens,
     /// `asks-on-get`: the question of the tool `ask` goes to the GET streams instead of the POST stream.
     AsksOnGet,
     /// `asks-by-request`: asks by requests in 2026-07-28 too.
@@ -179,6 +181,7 @@ impl FromStr for Quirk {
             "refuses-versions" => Self::RefusesVersions,
             "pages" => Self::Pages(number(value)?),
             "endless-pages" => Self::EndlessPages,
+            "listens" => Self::Listens,
             "asks-on-get" => Self::AsksOnGet,
             "asks-by-request" => Self::AsksByRequest,
             "asks-unasked" => Self::AsksUnasked,
