@@ -55,13 +55,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The denial, or that the server's definitions cannot be read.
-    pub(crate) async fn policy(
-        &self,
-        bound: Bound,
-        call: Call,
-        mut opened: Opened,
-        walk: &Walk,
-    ) -> Result<(Permit, Judged), Refusal> {
+    pub(crate) async fn policy(&self, bound: Bound, call: Call, mut opened: Opened, walk: &Walk) -> Result<(Permit, Judged), Refusal> {
         let mut known = bound.known();
         known.method = Some(call.method().as_str().to_owned());
         known.name = call.target().map(str::to_owned);

@@ -249,12 +249,7 @@ impl Upstream {
 impl StdioServer {
     /// A server of this command, whose processes are read at a pace.
     #[must_use]
-    pub fn new(
-        command: Stdio,
-        secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
-        launcher: Launcher,
-        pace: Rate,
-    ) -> Self {
+    pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, launcher: Launcher, pace: Rate) -> Self {
         Self {
             command,
             secrets,

@@ -32,9 +32,17 @@ async fn what_a_client_does_wrong_is_named_in_the_record() {
         ("body_too_large", 413, ping().set("Content-Length", "70000")),
         ("not_json", 400, raw("{")),
         ("not_json_rpc", 400, raw(r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#)),
-        ("not_json_rpc", 400, new(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": [] })).field("Mcp-Method", "tools/call")),
+        (
+            "not_json_rpc",
+            400,
+            new(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": [] })).field("Mcp-Method", "tools/call"),
+        ),
         ("bad_params", 200, legacy(&alice, "alpha", &session, 1, "tools/call", json!({}))),
-        ("bad_meta", 400, new(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} })).field("Mcp-Method", "tools/list")),
+        (
+            "bad_meta",
+            400,
+            new(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} })).field("Mcp-Method", "tools/list"),
+        ),
         ("unknown_method", 404, modern(&alice, "alpha", 1, "tools/destroy", json!({}))),
         ("unknown_method", 200, legacy(&alice, "alpha", &session, 1, "tools/destroy", json!({}))),
         ("header_mismatch", 400, modern_call(&alice, "alpha", 1, "echo", json!({})).set("Mcp-Name", "add")),
@@ -116,7 +124,8 @@ async fn before(of_calls: Vec<u8>) -> (Scripted, House, Key) {
 async fn what_a_server_does_wrong_is_named_in_the_record() {
     let text = "x".repeat(200_000);
     let large = json!({ "jsonrpc": "2.0", "id": 0, "result": { "resultType": "complete", "content": [{ "type": "text", "text": text }] } });
-    let half = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\nConnection: close\r\n\r\n{\"jsonrpc\"".to_vec();
+    let half =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\nConnection: close\r\n\r\n{\"jsonrpc\"".to_vec();
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("upstream_credential", status("401 Unauthorized")),
         ("upstream_credential", status("403 Forbidden")),
