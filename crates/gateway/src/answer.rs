@@ -3,13 +3,13 @@
 //! Streams live on here with their intent, until their end is on the record. A stream never outlives its credential.
 
 use crate::Gateway;
+use crate::errand::Errand;
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
 use crate::live::cancelled;
 use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::path::Walk;
-use crate::session::Errand;
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Relay, Said};

@@ -10,7 +10,7 @@
 
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
-use crate::session::Errand;
+use crate::errand::Errand;
 use crate::tasks::Tasks;
 use crate::upstream::fault::Fault;
 use crate::upstream::http::Line;

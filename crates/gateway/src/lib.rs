@@ -8,6 +8,7 @@ mod credential;
 pub mod egress;
 pub mod env;
 pub mod epoch;
+pub mod errand;
 pub mod identify;
 pub mod limits;
 pub mod listen;

@@ -3,6 +3,7 @@
 
 use crate::Gateway;
 use crate::batch::Batch;
+use crate::errand::{Cleared, Errand};
 use crate::identify::Stopped;
 use crate::listen::body::Body;
 use crate::listen::guard::Turned;
@@ -10,7 +11,6 @@ use crate::listen::http::plain;
 use crate::listen::room::Taken;
 use crate::listen::route::{McpRoute, Verb};
 use crate::listen::{BadBody, Inbound};
-use crate::session::{Cleared, Errand};
 use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};

@@ -4,8 +4,8 @@
 
 use crate::Gateway;
 use crate::catalogue::{Found, View};
+use crate::errand::{Approved, Errand, Judged, Opened};
 use crate::path::Walk;
-use crate::session::{Errand, Opened};
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
@@ -16,7 +16,7 @@ use doorward_core::json::RawJson;
 use doorward_core::json::write::Edit;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{HEADER_MISMATCH, wrong};
-use doorward_core::mcp::headers::{self, Mirrored};
+use doorward_core::mcp::headers;
 use doorward_core::mcp::version::Era;
 use doorward_core::policy::decide::{Denied, decide, still};
 use doorward_core::policy::facts::{Checks, Facts, ToolFacts};
@@ -27,28 +27,6 @@ use doorward_core::session::Bound;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
-
-/// What was approved of the tool of a call. Nothing of it for what is not about one.
-#[derive(Debug, Default)]
-pub(crate) struct Approved {
-    /// Parameters that it mirrors into headers.
-    pub mirrors: Vec<Mirrored>,
-    /// What its arguments and its result are held against.
-    pub promise: Option<Promise>,
-    /// Its definition, which the process that runs it must say of itself.
-    pub definition: Option<RawJson>,
-}
-
-/// What the decision was made on, narrowed to what the caller may have. Only [`Gateway::policy`] makes one.
-#[derive(Debug)]
-pub(crate) struct Judged {
-    /// What is sealed in the call.
-    pub(crate) opened: Opened,
-    /// Its tool.
-    pub(crate) approved: Approved,
-    /// Nobody else names all fields.
-    _only_here: (),
-}
 
 impl Gateway {
     /// Whether this caller may make exactly this call now.
@@ -93,7 +71,7 @@ impl Gateway {
             let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name, self.skew.shared(self.env.now()));
             taken.await.map_err(|wait| too_many(wait).knowing(known))?;
         }
-        Ok((permit, Judged { opened, approved, _only_here: () }))
+        Ok((permit, Judged::of(opened, approved)))
     }
 
     /// The tool of the task that the call is about. Tasks of tools that the caller may not call now are left out of a list and

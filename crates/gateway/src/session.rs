@@ -4,14 +4,11 @@
 //! opened here is consumed before the intent, so that no state works twice (I3).
 
 use crate::Gateway;
-use crate::path::Walk;
-use crate::policy::{Approved, Judged};
+use crate::errand::{Cleared, Judged, Opened};
 use crate::upstream::relay::Owner;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
-use doorward_core::contract::Promise;
-use doorward_core::id::{ServerName, ToolName};
+use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
-use doorward_core::json::RawJson;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{INVALID_PARAMS, MISSING_CAPABILITY, wrong};
 use doorward_core::mcp::version::Era;
@@ -21,57 +18,10 @@ use doorward_core::session::sealed::Purpose;
 use doorward_core::session::{Bound, Claim, Lifetimes, open};
 use doorward_core::time::Timestamp;
 use doorward_store::{StoreError, StoredTask};
-use std::collections::HashMap;
-use std::ops::Deref;
 use std::time::Duration;
 
 /// How long legacy sessions live (protocol 12).
 pub const LIFETIMES: Lifetimes = Lifetimes { idle: Duration::from_secs(3600), absolute: Duration::from_secs(24 * 3600) };
-
-/// What the sealed values and ids of a call stand for, towards its server. Only [`Gateway::resolve`] makes one.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// The server's own `requestState`.
-    pub state: Option<String>,
-    /// Name and end of life of the state, to be consumed before the intent.
-    pub once: Option<([u8; 32], Timestamp)>,
-    /// The server's own cursor, or a position in the catalogue.
-    pub cursor: Option<String>,
-    /// The task that the call is about.
-    pub task: Option<StoredTask>,
-    /// The tasks that a list is made of.
-    pub own_tasks: Vec<StoredTask>,
-    /// What may be mentioned.
-    pub tasks: Topics,
-    /// Members of params in the server's terms.
-    pub replaced: Vec<(String, RawJson)>,
-    /// Nobody else names all fields.
-    _only_here: (),
-}
-
-/// What a call may use up and carry on its way: its state works for it alone. Only [`Gateway::consume`] makes one.
-#[derive(Debug)]
-pub(crate) struct Cleared(Judged);
-
-/// A request on the way to its server and back.
-#[derive(Debug)]
-pub struct Errand {
-    walk: Walk,
-    cleared: Cleared,
-}
-
-/// What a server may mention to the client of a call.
-#[derive(Debug, Default)]
-pub struct Topics {
-    /// Tasks: upstream id to gateway id.
-    pub tasks: HashMap<String, String>,
-    /// The tools of the tasks of a subscription, by upstream id.
-    pub tools: HashMap<String, ToolName>,
-    /// What was approved of these tools, by upstream id.
-    pub promises: HashMap<String, Promise>,
-    /// Resources of the subscription, as it went to the server.
-    pub resources: Vec<String>,
-}
 
 impl Gateway {
     /// Binds a caller to what its request claims.
@@ -224,9 +174,12 @@ impl Gateway {
     /// # Errors
     /// −32602 when it was used before; 503 when the store cannot say.
     pub(crate) async fn consume(&self, judged: Judged, known: doorward_core::blame::Known) -> Result<Cleared, Refusal> {
-        let Some((once, expires)) = judged.opened.once else { return Ok(Cleared(judged)) };
-        match self.store.consume_once("state", &once, expires, self.env.now()).await {
-            Ok(true) => Ok(Cleared(judged)),
+        let consumed = match judged.once() {
+            Some((once, expires)) => self.store.consume_once("state", &once, expires, self.env.now()).await,
+            None => Ok(true),
+        };
+        match consumed {
+            Ok(true) => Ok(Cleared::of(judged)),
             Ok(false) => {
                 Err(wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.").knowing(known))
             }
@@ -235,54 +188,6 @@ impl Gateway {
                 Err(Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string()))
             }
         }
-    }
-}
-
-impl Opened {
-    fn nothing() -> Self {
-        Self {
-            state: None,
-            once: None,
-            cursor: None,
-            task: None,
-            own_tasks: Vec::new(),
-            tasks: Topics::default(),
-            replaced: Vec::new(),
-            _only_here: (),
-        }
-    }
-}
-
-impl Errand {
-    /// A walk that may go on.
-    #[must_use]
-    pub(crate) const fn new(walk: Walk, cleared: Cleared) -> Self {
-        Self { walk, cleared }
-    }
-
-    /// What its sealed values and ids stand for.
-    #[must_use]
-    pub(crate) const fn opened(&self) -> &Opened {
-        &self.cleared.0.opened
-    }
-
-    /// The same, to be spent.
-    pub(crate) const fn spend(&mut self) -> &mut Opened {
-        &mut self.cleared.0.opened
-    }
-
-    /// What was approved of its tool.
-    #[must_use]
-    pub(crate) const fn approved(&self) -> &Approved {
-        &self.cleared.0.approved
-    }
-}
-
-impl Deref for Errand {
-    type Target = Walk;
-
-    fn deref(&self) -> &Walk {
-        &self.walk
     }
 }
 

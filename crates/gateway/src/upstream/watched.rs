@@ -4,9 +4,9 @@
 use super::back::Back;
 use super::fault::Fault;
 use crate::Gateway;
+use crate::errand::Errand;
 use crate::live::cancelled;
 use crate::live::guard::Guard;
-use crate::session::Errand;
 use doorward_core::policy::permit::Permit;
 use std::future::Future;
 use std::sync::Arc;

@@ -74,10 +74,11 @@ async fn push_all(state: &State, id: &Value, out: &mpsc::UnboundedSender<Event>)
     loop {
         tokio::select! {
             message = pushed.recv() => match message {
-                Ok(mut message) => {
-                    message["params"]["_meta"] = of_it.clone();
-                    say(out, message);
+                Ok(Value::Object(mut message)) => {
+                    message.insert("params".to_owned(), json!({ "_meta": of_it }));
+                    say(out, Value::Object(message));
                 }
+                Ok(_) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
             },

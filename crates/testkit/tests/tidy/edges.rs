@@ -47,7 +47,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -57,16 +57,17 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("audit", &["env", "tasks"]),
     ("epoch", &["tasks"]),
     ("listen", &["env", "tasks"]),
-    ("path", &["batch", "listen", "identify", "session", "policy", "credential", "upstream", "answer", "audit", "tasks"]),
+    ("errand", &["path"]),
+    ("path", &["batch", "errand", "listen", "identify", "session", "policy", "credential", "upstream", "answer", "audit", "tasks"]),
     ("batch", &["listen", "path"]),
     ("identify", &["env", "epoch", "listen"]),
-    ("session", &["env"]),
-    ("policy", &["env", "catalogue", "path"]),
+    ("session", &["env", "errand"]),
+    ("policy", &["env", "catalogue", "errand", "path"]),
     ("credential", &["env", "sources"]),
     // Of limits only the seat: a stream has its place before anything is sent, and gives it back when it ends.
-    ("upstream", &["env", "egress", "limits", "tasks", "live", "path"]),
-    ("answer", &["env", "listen", "live", "path", "tasks"]),
-    ("catalogue", &["env", "egress", "tasks", "path", "upstream"]),
+    ("upstream", &["env", "egress", "errand", "limits", "tasks", "live", "path"]),
+    ("answer", &["env", "errand", "listen", "live", "path", "tasks"]),
+    ("catalogue", &["env", "egress", "errand", "tasks", "path", "upstream"]),
     ("live", &["env", "tasks"]),
     ("screen", &["env"]),
     (
