@@ -4,6 +4,7 @@
 //!
 //! Needs Linux, strace (`scripts/scan-proof` installs it) and the right to trace. Without them the tests say that they were
 //! skipped; with `DOORWARD_TEST_TRACE=required` they fail instead.
+#![cfg(test)]
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::expect_used,
