@@ -293,10 +293,10 @@ impl Shop {
 // === impl Memory ===
 
 impl Memory {
-    /// A word that looks like chance and is the same in each run.
+    /// A word that looks like chance and is the same in each run. Whoever does not know what goes in cannot compute it.
     fn word(&mut self) -> String {
         self.count += 1;
-        sha256(&self.count.to_be_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(format!("what only this server knows, {}", self.count).as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
