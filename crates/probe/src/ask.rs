@@ -1,5 +1,7 @@
 //! One question and one answer, as values. Knows the forms of MCP over HTTP in both eras; opens nothing.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_core::secret::Secret;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
@@ -61,6 +63,13 @@ impl Key {
         let mut header = HeaderValue::from_str(&format!("Bearer {}", text.as_str())).ok().filter(|_| !text.is_empty())?;
         header.set_sensitive(true);
         Some(Self { header, text })
+    }
+
+    /// Texts among the claims of a JWT, of these names. Nothing is verified: it is a hint and no identity.
+    pub(crate) fn claims(&self, names: &[&str]) -> Vec<String> {
+        let claims = self.text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let Some(Value::Object(claims)) = claims.and_then(|claims| serde_json::from_slice(&claims).ok()) else { return Vec::new() };
+        names.iter().filter_map(|name| claims.get(*name)?.as_str().map(str::to_owned)).collect()
     }
 
     /// Of a token that the probe made itself and that opens nothing.

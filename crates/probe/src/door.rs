@@ -80,6 +80,13 @@ pub(crate) enum Trouble {
     Silent,
 }
 
+/// The wall clock, as far as it goes from the time that was given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    began: Instant,
+    at: u64,
+}
+
 /// The way out of one probe.
 pub(crate) struct Door {
     fence: Fence,
@@ -87,6 +94,8 @@ pub(crate) struct Door {
     tls: Arc<ClientConfig>,
     pins: BTreeMap<String, SocketAddr>,
     ends: Instant,
+    half: Instant,
+    watch: Watch,
     known: RefCell<BTreeMap<String, IpAddr>>,
     home: Cell<Option<IpAddr>>,
     requests: Cell<usize>,
@@ -101,17 +110,32 @@ type Connection = Pin<Box<dyn Future<Output = ()>>>;
 trait Both: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
 
+// === impl Watch ===
+
+impl Watch {
+    /// One that shows `at` now. Milliseconds since 1970.
+    pub(crate) fn new(at: u64) -> Self {
+        Self { began: Instant::now(), at }
+    }
+
+    fn now(self) -> u64 {
+        self.at.saturating_add(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 // === impl Door ===
 
 impl Door {
     /// A way out whose time runs from now. `pins` says where names lead that no name server is asked for.
-    pub(crate) fn new(fence: Fence, limits: Limits, tls: Arc<ClientConfig>, pins: BTreeMap<String, SocketAddr>) -> Self {
+    pub(crate) fn new(fence: Fence, limits: Limits, tls: Arc<ClientConfig>, pins: BTreeMap<String, SocketAddr>, watch: Watch) -> Self {
         Self {
             fence,
             limits,
             tls,
             pins,
             ends: Instant::now() + limits.all,
+            half: Instant::now() + limits.all / 2,
+            watch,
             known: RefCell::default(),
             home: Cell::new(None),
             requests: Cell::new(0),
@@ -124,6 +148,17 @@ impl Door {
 
     pub(crate) const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The time. Milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.watch.now()
+    }
+
+    /// Whether what asks the same again and again should leave the rest to others: half of the time is over, or four fifths of the
+    /// requests were sent.
+    pub(crate) fn runs_short(&self) -> bool {
+        Instant::now() >= self.half || self.requests.get() >= self.limits.requests / 5 * 4
     }
 
     /// How many requests were sent, and whom they were sent to.

@@ -12,6 +12,7 @@ mod chance;
 mod door;
 mod events;
 mod fence;
+mod guess;
 mod hello;
 mod metadata;
 mod registration;
@@ -24,7 +25,7 @@ pub use fence::Outside;
 pub use rules::RULES;
 
 use ask::Key;
-use door::{Door, Stop, trust};
+use door::{Door, Stop, Watch, trust};
 use doorward_core::network::Network;
 use doorward_core::secret::Secret;
 use doorward_scan::{Asked, Finding, Live};
@@ -54,6 +55,8 @@ pub struct Limits {
     pub all_bytes: usize,
     /// How many sessions are opened, and closed, to see whether their ids can be guessed.
     pub samples: usize,
+    /// How many texts are tried, here and not at the server, to see whether ids are a digest of one.
+    pub guesses: usize,
 }
 
 /// What to ask, and with what.
@@ -67,6 +70,10 @@ pub struct Request {
     pub upstream: Option<SocketAddr>,
     /// Authorities besides those of the system, in PEM; may be empty.
     pub extra_ca: Vec<u8>,
+    /// User names of the credentials: ids may be made of them. Those in a given JWT are known besides.
+    pub names: Vec<String>,
+    /// The time at the start of it. Milliseconds since 1970.
+    pub now: u64,
     /// Where names lead that no name server is asked for.
     pub pins: BTreeMap<String, SocketAddr>,
     /// What it may cost.
@@ -111,7 +118,7 @@ pub enum BadRequest {
 // === impl Limits ===
 
 impl Default for Limits {
-    /// At most 700 requests in four minutes for each server, 10 s and 1 MiB for each answer, 64 sessions.
+    /// At most 700 requests in four minutes for each server, 10 s and 1 MiB for each answer, 200 sessions, four million texts.
     fn default() -> Self {
         Self {
             each: Duration::from_secs(10),
@@ -120,7 +127,8 @@ impl Default for Limits {
             requests: 700,
             bytes: 1 << 20,
             all_bytes: 64 << 20,
-            samples: 64,
+            samples: 200,
+            guesses: 4_000_000,
         }
     }
 }
@@ -150,12 +158,13 @@ pub async fn probe(request: &Request) -> Result<Live, BadRequest> {
         Some(address) => Some(Upstream::listen(address).await.ok_or(BadRequest::Upstream(address))?),
         None => None,
     };
+    let watch = Watch::new(request.now);
     let mut done = Vec::new();
     let mut findings = Vec::new();
     for (url, keys) in visits {
         let fence = Fence::new(url.clone(), &request.allowed);
-        let door = Door::new(fence, request.limits, tls.clone(), request.pins.clone());
-        let visit = Visit::new(door, url.clone(), keys, upstream.clone(), request.seed);
+        let door = Door::new(fence, request.limits, tls.clone(), request.pins.clone(), watch);
+        let visit = Visit::new(door, url.clone(), keys, upstream.clone(), request.seed).with_names(&request.names);
         let asking = one(&visit);
         let found = match &upstream {
             Some(upstream) => upstream.beside(asking).await,

@@ -84,6 +84,7 @@ pub(crate) struct Visit {
     client: OnceCell<Option<Client>>,
     registered: RefCell<Vec<Client>>,
     trouble: Cell<Option<Trouble>>,
+    names: Vec<String>,
     seed: [u8; 32],
     known: OnceCell<Known>,
     count: Cell<u64>,
@@ -106,12 +107,30 @@ impl Visit {
             client: OnceCell::new(),
             registered: RefCell::default(),
             trouble: Cell::new(None),
+            names: Vec::new(),
             seed,
             known: OnceCell::new(),
             count: Cell::new(0),
             hidden: RefCell::new(hidden),
             notes: RefCell::default(),
         }
+    }
+
+    /// With user names that ids may be made of.
+    pub(crate) fn with_names(mut self, names: &[String]) -> Self {
+        self.names = names.to_vec();
+        self
+    }
+
+    /// The user names that are known: those that were given, and those that a given JWT has in clear text.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = self.names.clone();
+        for key in [&self.keys.own, &self.keys.second].into_iter().flatten() {
+            names.extend(key.claims(&["sub", "preferred_username", "username", "email", "upn", "name", "client_id"]));
+        }
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// The address as reports show it: a query may hold a secret.

@@ -1,10 +1,13 @@
-//! Reading files of strangers: regular files only, bounded, links not followed out of their root, nothing written, nothing
-//! run. What cannot be read is a [`Trouble`] with its reason. Must not know what the files mean.
+//! Reading files of strangers: regular files only, bounded, nothing written, nothing run. Links are walked one by one, and what lies
+//! behind one that leads out of its root is not even looked at: below `/net` a look already asks another computer. What cannot be
+//! read is a [`Trouble`] with its reason. Must not know what the files mean. Attack SCN-03.
 
+use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Larger files are reported and skipped.
@@ -14,11 +17,16 @@ const MAX_ENTRIES: usize = 4096;
 /// Directories below one another that a search with `**` enters.
 const MAX_LEVELS: usize = 8;
 
-/// `O_NONBLOCK`, so that opening a pipe that somebody put there does not wait.
-#[cfg(target_os = "linux")]
-const NONBLOCK: i32 = 0o4000;
+/// Links on one way; a circle has more.
+const MAX_LINKS: usize = 32;
+
+/// `O_NONBLOCK`, so that opening a pipe that somebody put there does not wait, and `O_NOFOLLOW`, so that no link is put there meanwhile.
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc64")))]
+const FLAGS: i32 = 0o104_000;
+#[cfg(all(target_os = "linux", not(any(target_arch = "aarch64", target_arch = "arm", target_arch = "powerpc64"))))]
+const FLAGS: i32 = 0o404_000;
 #[cfg(not(target_os = "linux"))]
-const NONBLOCK: i32 = 0x4;
+const FLAGS: i32 = 0x4 | 0x100;
 
 /// A file that was read.
 pub(crate) struct Content {
@@ -63,31 +71,35 @@ pub(crate) enum Trouble {
 /// Reads a file below `root`. `None` if there is none.
 pub(crate) fn read(path: &Path, root: &Path) -> Result<Option<Content>, Trouble> {
     let Some(real) = real(path, root)? else { return Ok(None) };
-    let found = fs::metadata(&real).map_err(|error| trouble(&error))?;
-    if !found.is_file() {
-        return Err(Trouble::NotAFile);
-    }
-    let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(&real).map_err(|error| trouble(&error))?;
-    let opened = file.metadata().map_err(|error| trouble(&error))?;
-    // What was looked at and what was opened are one and the same.
-    if !opened.is_file() || (opened.dev(), opened.ino()) != (found.dev(), found.ino()) {
-        return Err(Trouble::NotAFile);
-    }
+    let (file, opened) = open(&real)?;
     let bytes = bounded(&file)?;
     let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0')).ok_or(Trouble::Binary)?;
     Ok(Some(Content { text: Zeroizing::new(text.to_owned()), rights: rights(&opened) }))
 }
 
 /// The bytes of a file below `root`, at most `most`. For files with a format of their own.
-pub(crate) fn read_bytes(path: &Path, most: u64) -> Option<Vec<u8>> {
-    let found = fs::metadata(path).ok().filter(Metadata::is_file)?;
-    let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).ok()?;
-    if found.len() > most {
+pub(crate) fn read_bytes(path: &Path, root: &Path, most: u64) -> Option<Vec<u8>> {
+    let (file, opened) = open(&real(path, root).ok()??).ok()?;
+    if opened.len() > most {
         return None;
     }
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).ok()?;
     Some(bytes)
+}
+
+fn open(real: &Path) -> Result<(File, Metadata), Trouble> {
+    let found = fs::symlink_metadata(real).map_err(|error| trouble(&error))?;
+    if !found.is_file() {
+        return Err(Trouble::NotAFile);
+    }
+    let file = OpenOptions::new().read(true).custom_flags(FLAGS).open(real).map_err(|error| trouble(&error))?;
+    let opened = file.metadata().map_err(|error| trouble(&error))?;
+    // What was looked at and what was opened are one and the same.
+    if !opened.is_file() || (opened.dev(), opened.ino()) != (found.dev(), found.ino()) {
+        return Err(Trouble::NotAFile);
+    }
+    Ok((file, opened))
 }
 
 fn bounded(file: &File) -> Result<Zeroizing<Vec<u8>>, Trouble> {
@@ -96,19 +108,63 @@ fn bounded(file: &File) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE { Err(Trouble::TooLarge) } else { Ok(bytes) }
 }
 
-/// Where a path really leads, if that is below `root`.
-fn real(path: &Path, root: &Path) -> Result<Option<PathBuf>, Trouble> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => {}
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
-        Err(error) => return Err(trouble(&error)),
+/// Where a path really leads, if that is below `root`; `None` if there is nothing.
+///
+/// # Errors
+/// [`Trouble::LinkOut`] for a link out of the root, into a network, to nowhere or in a circle; another trouble if the system refuses.
+pub(crate) fn real(path: &Path, root: &Path) -> Result<Option<PathBuf>, Trouble> {
+    let top = fs::canonicalize(root).map_err(|error| trouble(&error))?;
+    // A root in a network is one that was named; from a root on this computer no way leads into one.
+    let stays = is_local(&top);
+    let mut at = top.clone();
+    let mut ahead = steps(path.strip_prefix(root).map_err(|_| Trouble::LinkOut)?);
+    let mut links = 0;
+    while let Some(step) = ahead.pop_front() {
+        if step == ".." {
+            at.pop();
+            if !at.starts_with(&top) {
+                return Err(Trouble::LinkOut);
+            }
+            continue;
+        }
+        let next = at.join(step);
+        if stays && !is_local(&next) {
+            return Err(Trouble::LinkOut);
+        }
+        let found = match fs::symlink_metadata(&next) {
+            Ok(found) => found,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return if links == 0 { Ok(None) } else { Err(Trouble::LinkOut) };
+            }
+            Err(error) => return Err(trouble(&error)),
+        };
+        if !found.is_symlink() {
+            at = next;
+            continue;
+        }
+        links += 1;
+        let target = fs::read_link(&next).map_err(|error| trouble(&error))?;
+        let target = if target.is_absolute() {
+            at.clone_from(&top);
+            let inside = [&top, root].into_iter().find_map(|top| target.strip_prefix(top).ok());
+            inside.ok_or(Trouble::LinkOut)?.to_owned()
+        } else {
+            target
+        };
+        if links > MAX_LINKS {
+            return Err(Trouble::LinkOut);
+        }
+        for step in steps(&target).into_iter().rev() {
+            ahead.push_front(step);
+        }
     }
-    let real = fs::canonicalize(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Trouble::LinkOut,
-        _ => trouble(&error),
-    })?;
-    let root = fs::canonicalize(root).map_err(|error| trouble(&error))?;
-    if real.starts_with(root) { Ok(Some(real)) } else { Err(Trouble::LinkOut) }
+    Ok(Some(at))
+}
+
+/// The names on a way; `..` is one of them.
+fn steps(path: &Path) -> VecDeque<OsString> {
+    let names = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    names.map(|part| part.as_os_str().to_owned()).collect()
 }
 
 /// Directories under which looking at a name can make the system ask the network for it.
@@ -120,9 +176,14 @@ pub(crate) fn is_local(path: &Path) -> bool {
     !remote && !path.as_os_str().as_encoded_bytes().starts_with(b"//") && !path.components().any(|part| part.as_os_str() == "..")
 }
 
-/// Who may do what, without reading. `None` if there is nothing.
+/// Who may do what with a path that the user named, or one above a file that was read. `None` if there is nothing.
 pub(crate) fn look(path: &Path) -> Option<Rights> {
     fs::metadata(path).ok().map(|found| rights(&found))
+}
+
+/// Who may do what with a path that a file named: anywhere on this computer, and no link leads from it into a network.
+pub(crate) fn look_from_afar(path: &Path) -> Option<Rights> {
+    fs::symlink_metadata(real(path, Path::new("/")).ok()??).ok().map(|found| rights(&found))
 }
 
 fn rights(found: &Metadata) -> Rights {
@@ -134,9 +195,9 @@ fn trouble(error: &io::Error) -> Trouble {
     if error.kind() == io::ErrorKind::PermissionDenied { Trouble::Denied } else { Trouble::Unreadable }
 }
 
-/// The files that a pattern names: `*` stands for any part of one name, `**` for any directories. Sorted. Directories that
-/// are links are not entered.
-pub(crate) fn expand(pattern: &Path) -> (Vec<PathBuf>, Option<Trouble>) {
+/// The files that a pattern names: `*` stands for any part of one name, `**` for any directories. Sorted. With `**`
+/// directories that are links are not entered, otherwise only below `root`.
+pub(crate) fn expand(pattern: &Path, root: &Path) -> (Vec<PathBuf>, Option<Trouble>) {
     let mut found = vec![PathBuf::new()];
     let mut trouble = None;
     for part in pattern.components() {
@@ -147,24 +208,29 @@ pub(crate) fn expand(pattern: &Path) -> (Vec<PathBuf>, Option<Trouble>) {
             Some("**") => {
                 let mut all = Vec::new();
                 for base in found {
-                    below(&base, 0, &mut all, &mut trouble);
+                    below(&base, root, 0, &mut all, &mut trouble);
                 }
                 all
             }
             Some(text) => found
                 .iter()
                 .flat_map(|base| {
-                    names(base, &mut trouble).into_iter().filter(|name| matches(text, name)).map(|name| base.join(name)).collect::<Vec<_>>()
+                    names(base, root, &mut trouble)
+                        .into_iter()
+                        .filter(|name| matches(text, name))
+                        .map(|name| base.join(name))
+                        .collect::<Vec<_>>()
                 })
                 .collect(),
         };
     }
-    found.retain(|path| fs::symlink_metadata(path).is_ok());
+    // A link that leads out stays: it is named.
+    found.retain(|path| !matches!(real(path, root), Ok(None)));
     found.sort();
     (found, trouble)
 }
 
-fn below(base: &Path, level: usize, all: &mut Vec<PathBuf>, trouble: &mut Option<Trouble>) {
+fn below(base: &Path, root: &Path, level: usize, all: &mut Vec<PathBuf>, trouble: &mut Option<Trouble>) {
     if all.len() >= MAX_ENTRIES {
         *trouble = Some(Trouble::TooMany);
         return;
@@ -173,15 +239,23 @@ fn below(base: &Path, level: usize, all: &mut Vec<PathBuf>, trouble: &mut Option
     if level == MAX_LEVELS {
         return;
     }
-    for name in names(base, trouble) {
+    for name in names(base, root, trouble) {
         let path = base.join(name);
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
-            below(&path, level + 1, all, trouble);
+            below(&path, root, level + 1, all, trouble);
         }
     }
 }
 
-fn names(base: &Path, trouble: &mut Option<Trouble>) -> Vec<String> {
+fn names(base: &Path, root: &Path, trouble: &mut Option<Trouble>) -> Vec<String> {
+    let base = match real(base, root) {
+        Ok(Some(base)) => base,
+        Ok(None) => return Vec::new(),
+        Err(out) => {
+            *trouble = Some(out);
+            return Vec::new();
+        }
+    };
     let Ok(listing) = fs::read_dir(base) else { return Vec::new() };
     let mut names: Vec<String> = Vec::new();
     for entry in listing.flatten() {

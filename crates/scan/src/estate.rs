@@ -194,7 +194,7 @@ impl Collector<'_> {
 
     fn pattern(&mut self, path: &str, kind: Kind, scope: Scope, servers: &'static [&'static [&'static str]]) {
         let Some(place) = self.layout.place(path) else { return };
-        let (found, trouble) = disk::expand(&place.pattern);
+        let (found, trouble) = disk::expand(&place.pattern, &place.root);
         if let Some(trouble) = trouble {
             self.problem(&place.pattern, None, trouble.id(), trouble.meaning());
         }
@@ -228,7 +228,7 @@ impl Collector<'_> {
         for client in CLIENTS {
             for spec in client.files.iter().filter(|spec| spec.scope == Scope::Project) {
                 let pattern = at.join(spec.path);
-                let found = if spec.path.contains('*') { disk::expand(&pattern).0 } else { vec![pattern] };
+                let found = if spec.path.contains('*') { disk::expand(&pattern, root).0 } else { vec![pattern] };
                 for path in found {
                     self.read(Lead {
                         path,
@@ -358,7 +358,7 @@ impl Collector<'_> {
     fn tracked(&mut self, path: &Path, scope: Scope) -> Tracked {
         let highest = if scope == Scope::User { self.layout.home.as_path() } else { Path::new("/") };
         let Some(top) = git::around(path, highest) else { return Tracked::No };
-        let repository = self.repositories.entry(top).or_insert_with_key(|top| Repository::open(top));
+        let repository = self.repositories.entry(top).or_insert_with_key(|top| Repository::open(top, &self.layout.home));
         if repository.as_ref().is_some_and(|repository| repository.tracks(path)) { Tracked::Yes } else { Tracked::No }
     }
 

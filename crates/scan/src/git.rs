@@ -1,9 +1,12 @@
 //! Which files git tracks, read from `.git/index` itself: nothing is run (a repository can name programs that git would
 //! start). Format: git documentation, gitformat-index, versions 2 to 4. History is not looked at.
+//!
+//! What a `.git` says is the text of a stranger as well: links lead no further than the repository, or the home around it, and a
+//! `.git` that is a file leads only to where git keeps work trees and submodules, on this computer.
 
 use crate::disk;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Larger indexes are not read.
 const MAX_INDEX: u64 = 64 << 20;
@@ -19,19 +22,25 @@ pub(crate) struct Repository {
 
 /// The repository that `path` lies in, looked for upwards and not above `root`.
 pub(crate) fn around(path: &Path, root: &Path) -> Option<PathBuf> {
-    path.ancestors().skip(1).take_while(|above| above.starts_with(root)).find(|above| above.join(".git").exists()).map(Path::to_owned)
+    path.ancestors()
+        .skip(1)
+        .take_while(|above| above.starts_with(root))
+        .find(|above| above.join(".git").symlink_metadata().is_ok())
+        .map(Path::to_owned)
 }
 
 // === impl Repository ===
 
 impl Repository {
     /// Reads the index of the repository at `top`. `None` if it has none that can be read.
-    pub(crate) fn open(top: &Path) -> Option<Self> {
+    pub(crate) fn open(top: &Path, home: &Path) -> Option<Self> {
         let dot = top.join(".git");
-        let directory = if dot.is_dir() { dot } else { linked(&dot, top)? };
-        let bytes = disk::read_bytes(&directory.join("index"), MAX_INDEX)?;
+        let within = if top.starts_with(home) { home } else { top };
+        let real = disk::real(&dot, within).ok()??;
+        let (directory, within) = if real.is_dir() { (dot, within.to_owned()) } else { linked(&dot, top, within)? };
+        let bytes = disk::read_bytes(&directory.join("index"), &within, MAX_INDEX)?;
         let sha256 = [directory.join("config"), directory.join("../../config")].iter().any(|config| {
-            disk::read_bytes(config, 1 << 20).is_some_and(|bytes| {
+            disk::read_bytes(config, &within, 1 << 20).is_some_and(|bytes| {
                 let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase().replace(' ', "");
                 text.contains("objectformat=sha256")
             })
@@ -45,11 +54,34 @@ impl Repository {
     }
 }
 
-/// A work tree whose `.git` is a file that names the directory.
-fn linked(dot: &Path, top: &Path) -> Option<PathBuf> {
-    let bytes = disk::read_bytes(dot, 4096)?;
+/// Where the `.git` of a work tree or submodule leads that is a file, and what links must not leave there.
+fn linked(dot: &Path, top: &Path, within: &Path) -> Option<(PathBuf, PathBuf)> {
+    let bytes = disk::read_bytes(dot, within, 4096)?;
     let text = std::str::from_utf8(&bytes).ok()?;
-    Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+    let directory = spelled_out(&top.join(text.strip_prefix("gitdir:")?.trim()))?;
+    if directory.starts_with(within) {
+        return Some((directory, within.to_owned()));
+    }
+    let names: Vec<&str> = directory.iter().map(|part| part.to_str().unwrap_or_default()).collect();
+    let own = names.windows(3).any(|three| matches!(three, [".git", "worktrees" | "modules", _]));
+    (own && disk::is_local(&directory)).then(|| (directory, PathBuf::from("/")))
+}
+
+/// A path without `..`, by its text alone.
+fn spelled_out(path: &Path) -> Option<PathBuf> {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                if !out.pop() {
+                    return None;
+                }
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    Some(out)
 }
 
 fn entries(bytes: &[u8], object: usize) -> Option<BTreeSet<Vec<u8>>> {

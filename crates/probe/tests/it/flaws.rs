@@ -19,6 +19,7 @@ fn due(flaw: Flaw) -> &'static [&'static str] {
         }
         Flaw::OpenRegistration | Flaw::LooseRedirect | Flaw::WildcardRedirect => &["DW105"],
         Flaw::CountedSessions | Flaw::ShortSessions | Flaw::TimedSessions | Flaw::RepeatedSessions => &["DW106"],
+        Flaw::HashedCounter | Flaw::HashedTime | Flaw::HashedUser | Flaw::HashedProcess | Flaw::NamedUuid => &["DW106"],
         Flaw::SharedSession | Flaw::NakedSession => &["DW107"],
         Flaw::AnyOrigin | Flaw::AnyHost => &["DW108"],
         Flaw::OpenCors => &["DW109"],
@@ -29,7 +30,7 @@ fn due(flaw: Flaw) -> &'static [&'static str] {
         Flaw::UndyingSession => &["DW115"],
         Flaw::StackTrace => &["DW116"],
         Flaw::HeaderMismatch => &["DW117"],
-        Flaw::Passthrough => &["DW118"],
+        Flaw::Passthrough | Flaw::PassthroughOfResources => &["DW118"],
         Flaw::HiddenText | Flaw::OrderingText | Flaw::OrderingInstructions => &["DW201"],
         Flaw::ChangingTools => &["DW202"],
         Flaw::Shadowing => &["DW203"],
@@ -47,12 +48,15 @@ async fn scn_01_every_flaw_is_found_by_its_rule_and_no_other() {
     let mut faults = String::new();
     let right = serve(None, None).await.expect("a server");
     for flaw in Flaw::ALL {
-        let upstream = (flaw == Flaw::Passthrough).then(free);
+        let upstream = matches!(flaw, Flaw::Passthrough | Flaw::PassthroughOfResources).then(free);
         let server = serve(Some(flaw), upstream).await.expect("a server");
         let beside = (flaw == Flaw::Shadowing).then(|| right.url());
         let urls: Vec<String> = std::iter::once(server.url()).chain(beside).collect();
         let mut request = request(&urls);
         request.upstream = upstream;
+        if matches!(flaw, Flaw::HashedCounter | Flaw::HashedTime | Flaw::HashedUser | Flaw::HashedProcess | Flaw::NamedUuid) {
+            request.limits.guesses = 600_000;
+        }
         let report = report(&request).await;
         all_forms(&report);
         if ids(&report) != due(flaw) {

@@ -25,7 +25,7 @@ async fn each(hostilities: &[Hostility]) {
     for hostility in hostilities.iter().copied() {
         let server = serve(hostility).await.expect("a server");
         let mut request = request(&[server.url()]);
-        request.limits = Limits { bytes: 64 * 1024, all_bytes: 4 << 20, samples: 16, ..Limits::default() };
+        request.limits = Limits { bytes: 64 * 1024, all_bytes: 4 << 20, samples: 16, guesses: 1000, ..Limits::default() };
         let before = tokio::time::Instant::now();
         let report = report(&request).await;
         let took = tokio::time::Instant::now() - before;

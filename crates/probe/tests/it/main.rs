@@ -19,13 +19,16 @@ fn request(urls: &[String]) -> Request {
         let token = |text: &str| Some(Secret::new(text.to_owned()));
         Server { url: url.parse().expect("an address"), own: token(OWN), second: token(SECOND), foreign: token(FOREIGN) }
     };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     Request {
         servers: urls.iter().map(server).collect(),
         allowed: Vec::new(),
         upstream: None,
         extra_ca: Vec::new(),
+        names: vec!["own".to_owned()],
+        now: u64::try_from(now.as_millis()).expect("no such time"),
         pins: BTreeMap::new(),
-        limits: Limits { samples: 24, ..Limits::default() },
+        limits: Limits { samples: 24, guesses: 1000, ..Limits::default() },
         seed: [7; 32],
     }
 }

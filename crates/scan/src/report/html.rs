@@ -1,16 +1,17 @@
 //! The report as one page: no script, nothing loaded, light and dark, everything escaped.
 
-use super::{Looked, Report};
+use super::{Grade, Looked, Report, counted};
 use crate::finding::{Confidence, Finding};
 use std::fmt::Write as _;
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1c1e21;--paper:#fff;--dim:#5b6370;--line:#d9dde3;--high:#b3261e;--medium:#8a5a00;--low:#0b6b78;--info:#5b6370}\
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--paper:#14171a;--dim:#9aa4b2;--line:#2c3238;--high:#ff8a80;--medium:#ffc46b;--low:#6fd3e0;--info:#9aa4b2}}\
-body{margin:0 auto;max-width:60rem;padding:2rem 1rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}\
+:root{color-scheme:light dark;--ink:#1c1e21;--paper:#fff;--dim:#5b6370;--line:#d9dde3;--high:#b3261e;--medium:#8a5a00;--low:#0b6b78;--info:#5b6370;--good:#1b6e3c;--soft:#f3f5f7}\
+@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--paper:#14171a;--dim:#9aa4b2;--line:#2c3238;--high:#ff8a80;--medium:#ffc46b;--low:#6fd3e0;--info:#9aa4b2;--good:#7fd6a0;--soft:#1e2328}}\
+body{margin:0 auto;max-width:60rem;padding:2rem 1rem;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:0}article{border-top:1px solid var(--line);padding:1rem 0}\
-.grade{font-size:2.5rem;font-weight:700;float:right}p{margin:.35rem 0}.dim{color:var(--dim)}code{font-family:ui-monospace,monospace;font-size:.9em;overflow-wrap:anywhere}\
-.tag{font-weight:700;margin-right:.5rem}.high{color:var(--high)}.medium{color:var(--medium)}.low{color:var(--low)}.info{color:var(--info)}";
+.grade{font-size:2.5rem;font-weight:700;float:right;line-height:1;border:3px solid;border-radius:.5rem;padding:.4rem .8rem;margin:0 0 .5rem 1rem}p{margin:.35rem 0}.dim{color:var(--dim)}code{font-family:ui-monospace,monospace;font-size:.9em}.seen{background:var(--soft);border-radius:.3rem;padding:.35rem .6rem}ul{padding-left:1.2rem}\
+.tag{font-weight:700;margin-right:.5rem}.high{color:var(--high)}.medium{color:var(--medium)}.low{color:var(--low)}.info{color:var(--info)}.good{color:var(--good)}\
+@media print{article{break-inside:avoid}}";
 
 impl Report {
     /// The report as one page.
@@ -25,7 +26,14 @@ impl Report {
         let grade = self.grade();
         let looked = self.looked() != Looked::Nowhere;
         if looked {
-            let _ = writeln!(out, "<div class=\"grade\" title=\"{}\">{}</div>", grade.meaning(), grade.letter());
+            let letter = grade.letter();
+            let shade = match grade {
+                Grade::A => "good",
+                Grade::B => "low",
+                Grade::C => "medium",
+                Grade::D | Grade::F => "high",
+            };
+            let _ = writeln!(out, "<div class=\"grade {shade}\" role=\"img\" aria-label=\"grade {letter}\">{letter}</div>");
         }
         let _ = writeln!(
             out,
@@ -36,13 +44,20 @@ impl Report {
         let clients = if self.clients.is_empty() { String::new() } else { format!(" of {}", self.clients.join(", ")) };
         if self.files > 0 || self.asked.is_empty() {
             let sent = if self.asked.is_empty() { "Nothing was started, nothing was sent." } else { "Nothing was started." };
-            let _ = writeln!(out, "<p class=\"dim\">{} servers in {} files{}. {sent}</p>", self.servers, self.files, escaped(&clients));
+            let (servers, files) = (counted(self.servers, "server"), counted(self.files, "file"));
+            let read = if self.files == 0 {
+                "No configuration of an MCP client was looked into.".to_owned()
+            } else {
+                format!("{servers} in {files}{}.", escaped(&clients))
+            };
+            let _ = writeln!(out, "<p class=\"dim\">{read} {sent}</p>");
         }
         for asked in &self.asked {
             let _ = writeln!(out, "<p class=\"dim\">{}</p>", escaped(&asked.told()));
         }
         if self.suppressed > 0 {
-            let _ = writeln!(out, "<p class=\"dim\">{} findings of the baseline are left out.</p>", self.suppressed);
+            let left_out = counted(self.suppressed, "finding");
+            let _ = writeln!(out, "<p class=\"dim\">left out, since the baseline has them: {left_out}</p>");
         }
         for finding in &self.findings {
             article(&mut out, finding);
@@ -78,7 +93,7 @@ fn article(out: &mut String, finding: &Finding) {
         escaped(finding.rule.title)
     );
     let _ = writeln!(out, "<p><code>{}</code> {}</p>", escaped(&finding.place.to_string()), escaped(&finding.subject));
-    let _ = writeln!(out, "<p><code>{}</code></p>", escaped(&finding.evidence));
+    let _ = writeln!(out, "<p class=\"seen\"><code>{}</code></p>", escaped(&finding.evidence));
     for site in &finding.also {
         let _ = writeln!(out, "<p class=\"dim\">also <code>{}</code></p>", escaped(&site.to_string()));
     }

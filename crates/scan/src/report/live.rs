@@ -16,7 +16,7 @@ pub const NOT_ASKED: [&str; 5] = [
     "sign-in by people: pages, consent, cookies and what happens after them",
     "what another credential would show: rules that need one say so when it was not given",
     "addresses behind the one that was asked, other instances of it, and what it does on another day",
-    "whether a secret is guessable by who knows how it is made: only lengths, order and variety of some samples were looked at",
+    "whether a secret is guessable by who knows how it is made: lengths, order and variety of some samples were looked at, and digests of small things",
 ];
 
 /// What was seen of servers that were asked. Not covered yet: it can be made a report, and is printed as numbers alone.

@@ -189,6 +189,11 @@ fn sieve(estate: &Estate) -> Vec<(zeroize::Zeroizing<String>, String)> {
     sieve
 }
 
+/// A number with its noun.
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 // === impl Grade ===
 
 impl Grade {

@@ -1,6 +1,6 @@
 //! The report for people at a terminal.
 
-use super::{Looked, Report};
+use super::{Looked, Report, counted};
 use crate::finding::{Confidence, Finding, Severity};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -133,8 +133,4 @@ fn paint(text: &str, code: &str, color: Color) -> String {
         Color::Plain => text.to_owned(),
         Color::Ansi => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
     }
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -3,7 +3,7 @@
 
 use super::Rule;
 use super::open_file::quoted;
-use crate::disk::{is_local, look};
+use crate::disk::{is_local, look_from_afar};
 use crate::estate::{Document, Estate};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::launch::launch;
@@ -35,7 +35,7 @@ fn check(estate: &Estate) -> Vec<Finding> {
         for path in programs(estate, document, server) {
             // The file itself, else the directory in which somebody could replace it.
             let bad = [Some(path.as_path()), path.parent()].into_iter().flatten().find_map(|path| {
-                let rights = look(path).filter(|rights| rights.writable_by_others())?;
+                let rights = look_from_afar(path).filter(|rights| rights.writable_by_others())?;
                 Some((path, rights))
             });
             if let Some((path, rights)) = bad {

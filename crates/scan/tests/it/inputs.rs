@@ -158,6 +158,59 @@ fn scn_03_links_lead_nowhere_else() {
 }
 
 #[test]
+fn scn_03_a_link_that_is_walked_is_walked_to_its_end() {
+    let mut stage = Stage::new();
+    stage.plant(&planted("~/dotfiles/deep/mcp.json", ENTRY));
+    let link = |target: &str, at: &str| {
+        fs::create_dir_all(stage.path(at).parent().expect("a parent")).expect("made");
+        symlink(target, stage.path(at)).expect("linked");
+    };
+    // Within: over a directory that is a link, by an absolute way, by one with `..` in it.
+    link("dotfiles", "~/short");
+    link("../short/deep/mcp.json", "~/.cursor/mcp.json");
+    link(&stage.path("~/short/deep/../deep/mcp.json").to_string_lossy(), "~/.kimi/mcp.json");
+    // Out, by way of the inside; in a circle; past the top.
+    link("/", "~/slash");
+    link("../slash/etc/hostname", "~/.qoder/mcp.json");
+    link("mcp.json", "~/.factory/mcp.json");
+    link("../../../../../../../../etc/hostname", "~/.lmstudio/mcp.json");
+    let report = stage.scan();
+    // One file behind two links is one file.
+    assert_eq!((servers(&report), report.problems()), (1, 3), "{}", report.text(100, Color::Plain));
+}
+
+#[test]
+fn scn_03_a_repository_leads_no_further_than_git_would_keep_it() {
+    let secret = r#"{"mcpServers": {"a": {"command": "x", "env": {"TOKEN": "@@github@@"}}}}"#;
+    let tracked = |prepare: &dyn Fn(&mut Stage)| {
+        let mut stage = Stage::new();
+        stage.plant(&Planted { tracked: true, ..planted(".mcp.json", secret) });
+        // The index is written by a scan, then moved to where the case wants it.
+        stage.scan();
+        prepare(&mut stage);
+        let layout = Layout { os: Os::Linux, home: stage.home(), root: None, moved: Vec::new(), here: Some(stage.project()) };
+        let paths = vec![Target { path: stage.project(), depth: Depth::Below }];
+        scan(&Request { layout, computer: Computer::Leave, paths }).findings().iter().any(|finding| finding.id() == "DW002")
+    };
+    let elsewhere = |stage: &mut Stage, place: &str, text: &str| {
+        let to = stage.path(place);
+        fs::create_dir_all(to.parent().expect("a parent")).expect("made");
+        fs::rename(stage.path(".git"), &to).expect("moved");
+        fs::write(stage.path(".git"), text.replace("%TO%", &to.to_string_lossy())).expect("written");
+    };
+    assert!(tracked(&|_| ()), "as it is");
+    assert!(tracked(&|stage| elsewhere(stage, "/main/.git/worktrees/one", "gitdir: %TO%\n")), "a work tree");
+    assert!(tracked(&|stage| elsewhere(stage, "/main/.git/modules/a/b", "gitdir: ../root/main/.git/modules/a/b\n")), "a submodule");
+    assert!(!tracked(&|stage| elsewhere(stage, "/main/secrets", "gitdir: %TO%\n")), "anywhere else");
+    let aside = |stage: &mut Stage, name: &str| {
+        fs::rename(stage.path(name), stage.path("/aside")).expect("moved");
+        symlink(stage.path("/aside"), stage.path(name)).expect("linked");
+    };
+    assert!(!tracked(&|stage| aside(stage, ".git")), "a link out of the repository");
+    assert!(!tracked(&|stage| aside(stage, ".git/index")), "an index that is one");
+}
+
+#[test]
 fn scn_03_an_entry_does_not_decide_what_is_read_elsewhere() {
     let mut stage = Stage::new();
     stage.plant(&planted("/elsewhere/adc.json", r#"{"token_url": "https://evil.test/"}"#));

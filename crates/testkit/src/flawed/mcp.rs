@@ -114,7 +114,9 @@ async fn message(shop: &Shop, parts: &Parts, body: &[u8], who: &str) -> Response
         shop.memory().traces.calls += 1;
     }
     let Some(id) = message.get("id") else { return plain(StatusCode::ACCEPTED) };
-    if let Some(upstream) = shop.upstream.filter(|_| shop.is(Flaw::Passthrough)) {
+    if let Some(upstream) =
+        shop.upstream.filter(|_| shop.is(Flaw::Passthrough) || (shop.is(Flaw::PassthroughOfResources) && method == "resources/list"))
+    {
         pass_on(upstream, token(parts).unwrap_or_default()).await;
     }
     let meta =
@@ -133,6 +135,9 @@ async fn message(shop: &Shop, parts: &Parts, body: &[u8], who: &str) -> Response
     };
     if !usable(shop, session, who) {
         return failure(shop, StatusCode::NOT_FOUND, -32600, "session not found");
+    }
+    if method == "resources/list" {
+        return json(StatusCode::OK, &json!({"jsonrpc": "2.0", "id": id, "result": {"resources": []}}));
     }
     if method != "tools/list" {
         return failure(shop, StatusCode::OK, -32601, "method not found");
@@ -168,15 +173,7 @@ fn initialize(shop: &Shop, message: &serde_json::Map<String, Value>, id: &Value,
         return failure(shop, StatusCode::BAD_REQUEST, -32602, "invalid params");
     }
     let mut memory = shop.memory();
-    let word = memory.word();
-    let count = memory.count;
-    let name = match shop.flaw {
-        Some(Flaw::CountedSessions) => format!("session-{count:08}"),
-        Some(Flaw::ShortSessions) => word.chars().take(6).collect(),
-        Some(Flaw::TimedSessions) => format!("{}", 1_790_000_000_000_000_u64 + count * 1_357 + count % 7),
-        Some(Flaw::RepeatedSessions) => memory.sessions.keys().next().cloned().unwrap_or(word),
-        _ => word,
-    };
+    let name = super::ids::id(shop.flaw, &mut memory, who);
     memory.sessions.insert(name.clone(), Session { owner: who.to_owned(), ..Session::default() });
     drop(memory);
     let result = json!({

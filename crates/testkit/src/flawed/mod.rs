@@ -4,6 +4,7 @@
 //! Nobody signs in here and no token opens anything elsewhere: [`OWN`], [`SECOND`] and [`FOREIGN`] are words.
 
 pub mod hostile;
+mod ids;
 mod mcp;
 mod oauth;
 
@@ -78,6 +79,16 @@ pub enum Flaw {
     TimedSessions,
     /// Two sessions have one id.
     RepeatedSessions,
+    /// Session ids are SHA-256 of a counter.
+    HashedCounter,
+    /// Session ids are SHA-1 of the time in milliseconds.
+    HashedTime,
+    /// Session ids are MD5 of the user and a counter.
+    HashedUser,
+    /// Session ids are MD5 of the number of a process and a counter, written as a random UUID is.
+    HashedProcess,
+    /// Session ids are UUIDs of version 5 of a word and a counter.
+    NamedUuid,
     /// A session works for every identity.
     SharedSession,
     /// A session id is enough, without a token.
@@ -100,6 +111,8 @@ pub enum Flaw {
     HeaderMismatch,
     /// The token of the caller goes to the upstream.
     Passthrough,
+    /// The same, where resources are listed alone.
+    PassthroughOfResources,
     /// A description holds characters that nobody sees.
     HiddenText,
     /// A description holds orders.
@@ -148,6 +161,8 @@ struct Shop {
 #[derive(Debug, Default)]
 struct Memory {
     count: u64,
+    /// The last time that an id was made of. Milliseconds.
+    last: u64,
     lists: usize,
     sessions: BTreeMap<String, Session>,
     clients: BTreeMap<String, Vec<String>>,
@@ -190,7 +205,7 @@ async fn answer(State(shop): State<Arc<Shop>>, request: Request) -> Response {
 
 impl Flaw {
     /// Every one.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 45] = [
         Self::NoCredential,
         Self::AnyToken,
         Self::UncheckedJwt,
@@ -214,6 +229,11 @@ impl Flaw {
         Self::ShortSessions,
         Self::TimedSessions,
         Self::RepeatedSessions,
+        Self::HashedCounter,
+        Self::HashedTime,
+        Self::HashedUser,
+        Self::HashedProcess,
+        Self::NamedUuid,
         Self::SharedSession,
         Self::NakedSession,
         Self::UndyingSession,
@@ -225,6 +245,7 @@ impl Flaw {
         Self::StackTrace,
         Self::HeaderMismatch,
         Self::Passthrough,
+        Self::PassthroughOfResources,
         Self::HiddenText,
         Self::OrderingText,
         Self::OrderingInstructions,
@@ -272,10 +293,10 @@ impl Shop {
 // === impl Memory ===
 
 impl Memory {
-    /// A word that looks like chance and is the same in each run.
+    /// A word that looks like chance and is the same in each run. Whoever does not know what goes in cannot compute it.
     fn word(&mut self) -> String {
         self.count += 1;
-        sha256(&self.count.to_be_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(format!("what only this server knows, {}", self.count).as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

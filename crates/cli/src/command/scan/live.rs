@@ -42,8 +42,11 @@ pub struct Probing {
     #[arg(long, value_name = "HOST", requires = "probe")]
     pub probe_allow: Vec<String>,
     /// Sessions that are opened, and ended, to see whether their ids can be guessed
-    #[arg(long, value_name = "N", requires = "probe", default_value_t = 64, value_parser = clap::value_parser!(u16).range(16..=250))]
+    #[arg(long, value_name = "N", requires = "probe", default_value_t = 200, value_parser = clap::value_parser!(u16).range(16..=250))]
     pub probe_samples: u16,
+    /// A user name of the credential, to see whether ids are made of it; one in a JWT is known. May be repeated
+    #[arg(long, value_name = "NAME", requires = "probe")]
+    pub probe_user: Vec<String>,
     /// Listen here as the upstream of the server, to see whether it passes tokens on
     #[arg(long, value_name = "ADDRESS", requires = "probe")]
     pub probe_upstream: Option<SocketAddr>,
@@ -84,6 +87,7 @@ impl Probing {
                 .because(crate::settings::reason(&error))
         })?;
         let none = |cause| Failure::new(Exit::Internal, "scan.random", "there is no randomness", "try again").because(cause);
+        let env = Env::system();
         Ok(Request {
             servers,
             allowed: self.probe_allow.clone(),
@@ -91,7 +95,9 @@ impl Probing {
             extra_ca: extra_ca.unwrap_or_default(),
             pins: BTreeMap::new(),
             limits: Limits { samples: usize::from(self.probe_samples), ..Limits::default() },
-            seed: Env::system().bytes().map_err(none)?,
+            names: self.probe_user.clone(),
+            now: env.now().as_millis(),
+            seed: env.bytes().map_err(none)?,
         })
     }
 
