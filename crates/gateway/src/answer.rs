@@ -6,7 +6,7 @@ use crate::Gateway;
 use crate::errand::Errand;
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
-use crate::live::cancelled;
+use crate::live::{Session, cancelled};
 use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::path::Walk;
@@ -43,6 +43,15 @@ enum Sink {
     Direct(mpsc::Sender<Bytes>),
     /// Kept for a client that comes back.
     Kept(Arc<Replay>),
+}
+
+/// A stream that is passed on, with what its end needs.
+struct Passing {
+    streaming: Streaming,
+    sink: Sink,
+    ongoing: Ongoing,
+    errand: Errand,
+    principal: Principal,
 }
 
 /// How a stream ended.
@@ -179,11 +188,11 @@ impl Gateway {
             Ok((receipt, ongoing)) => {
                 let gateway = Arc::clone(self);
                 let open = self.metrics.stream();
-                // Boxed here and not inside: a thousand quiet streams are held for hours.
-                let pump = Box::pin(gateway.pump(streaming, sink, ongoing, errand, principal));
+                // In one box: a future keeps room for each of its arguments twice, and a thousand quiet streams are held for hours.
+                let passing = Box::new(Passing { streaming, sink, ongoing, errand, principal });
                 self.tasks.spawn(async move {
                     let _open = open;
-                    pump.await;
+                    gateway.pump(passing).await;
                 });
                 Answer::new(events(Body::stream(receive))).release(receipt)
             }
@@ -195,9 +204,15 @@ impl Gateway {
     }
 
     /// Passes the messages of one stream on until it ends, and records the end.
-    async fn pump(self: Arc<Self>, mut streaming: Streaming, sink: Sink, ongoing: Ongoing, errand: Errand, principal: Principal) {
+    async fn pump(self: Arc<Self>, mut passing: Box<Passing>) {
+        let Passing { streaming, sink, ongoing, errand, .. } = &mut *passing;
         let session = ongoing.intent().permit().bound().session().map(|stored| self.live.session(&stored.digest));
-        let ended = self.pass_on(&mut streaming, &sink, &ongoing, &errand).await;
+        let ended = self.pass_on(streaming, sink, ongoing, errand).await;
+        Box::pin(self.passed(*passing, session, ended)).await;
+    }
+
+    async fn passed(&self, passing: Passing, session: Option<Arc<Session>>, ended: Ended) {
+        let Passing { streaming, sink, ongoing, errand, principal } = passing;
         if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
             session.finish(id);
         }
@@ -214,7 +229,7 @@ impl Gateway {
         outcome.flags = ended.flag.into_iter().collect();
         outcome.private = ended.cause;
         self.metrics.upstream(metric_class(&outcome), errand.arrived.elapsed());
-        if Box::pin(self.audit.closed(ongoing, &outcome, self.env.now())).await.is_err() {
+        if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
     }
@@ -240,7 +255,8 @@ impl Gateway {
         match std::mem::replace(&mut streaming.first, First::Nothing) {
             First::Nothing => {}
             First::Said(said) => {
-                if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand).await {
+                let say = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand);
+                if let Some(ended) = Box::pin(say).await {
                     return ended;
                 }
             }
@@ -282,7 +298,7 @@ impl Gateway {
             }
             let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
             let said = match if too_long { Err(Fault::TooLong) } else { item } {
-                Ok(Some(Item::Message(incoming))) => self.translated(&mut streaming.relay, incoming, errand).await,
+                Ok(Some(Item::Message(incoming))) => Box::pin(self.translated(&mut streaming.relay, incoming, errand)).await,
                 Ok(Some(Item::Paused(_))) => {
                     // The upstream lets its client poll: so does Doorward, from its own buffer.
                     sink.part();
@@ -298,7 +314,9 @@ impl Gateway {
             };
             match said {
                 Ok(said) => {
-                    if let Some(ended) = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand).await {
+                    // In boxes, as all that a stream does now and then: at rest it keeps no room for it.
+                    let say = self.say_guarded(said, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand);
+                    if let Some(ended) = Box::pin(say).await {
                         return ended;
                     }
                     // Only now: while a client reads slowly its server is not asked, and not silent.
@@ -307,7 +325,8 @@ impl Gateway {
                 Err(fault) => {
                     let refusal = fault.refusal(ongoing.intent().permit().bound().server().as_str());
                     if let Some(end) = streaming.relay.failed(&refusal) {
-                        self.say_guarded(Said::Final(end), sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand).await;
+                        let end = Said::Final(end);
+                        Box::pin(self.say_guarded(end, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand)).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
                     let server = if class == Class::TimedOut { Server::Unaware } else { Server::Done };

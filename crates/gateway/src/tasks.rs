@@ -60,6 +60,8 @@ impl Tasks {
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.inner.running.fetch_add(1, Ordering::SeqCst);
         let count = Count(Arc::clone(&self.inner));
+        // A future that awaits what it was given keeps room for it twice; connections and streams stay for hours.
+        let work = Box::pin(work);
         tokio::spawn(async move {
             let _count = count;
             work.await;
