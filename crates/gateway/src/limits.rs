@@ -53,8 +53,6 @@ pub struct Turnings {
 
 /// Records of one kind in a minute.
 const NOTED: NonZeroU32 = NonZeroU32::new(60).unwrap();
-/// Users remembered at once; beyond that, idle ones are forgotten.
-const MOST_USERS: usize = 100_000;
 
 // === impl Rates ===
 
@@ -80,14 +78,8 @@ impl Rates {
     /// How long to wait.
     pub async fn take(&self, caller: &Caller, now: Timestamp) -> Result<(), Duration> {
         let (user, client) = (caller.user(), caller.client());
-        if self.by_user.len() > MOST_USERS {
-            self.by_user.retain_recent();
-        }
         self.check(&self.by_user, user)?;
         if let Some(by_client) = &self.by_client {
-            if by_client.len() > MOST_USERS {
-                by_client.retain_recent();
-            }
             self.check(by_client, client)?;
         }
         // The store last: what this process refuses need not be asked there.
@@ -114,6 +106,17 @@ impl Rates {
             shared.take(&of_user("tool", user, &of), limit.rate, now).await?;
         }
         Ok(())
+    }
+
+    /// Forgets who asked for nothing lately. Between two sweeps there are at most as many as have credentials.
+    pub fn sweep(&self) {
+        self.by_user.retain_recent();
+        if let Some(by_client) = &self.by_client {
+            by_client.retain_recent();
+        }
+        for (_, by_tool) in &self.by_tool {
+            by_tool.retain_recent();
+        }
     }
 
     fn check<K: Clone + Eq + std::hash::Hash>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {

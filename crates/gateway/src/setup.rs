@@ -325,6 +325,7 @@ impl Gateway {
                 () = self.tasks.stopping() => return,
             }
             self.metrics.sessions(self.live.len());
+            self.rates.sweep();
             self.upstreams.end_idle().await;
             // Again: the store may have been away when it was heard of, or a process only being started.
             self.end_unapproved().await;
