@@ -3,6 +3,7 @@
 use crate::Gateway;
 use crate::audit::key;
 use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
+use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
 use crate::egress::target::{BadTarget, Reach, Target};
@@ -180,6 +181,7 @@ impl Gateway {
             AuditDurability::Fsync => Durability::Fsync,
         };
         let audit = keys.recorder(&config, &state, &env, durability)?;
+        audit_settings::declare(&audit, &config.audit, &state, env.now()).await?;
         audit.set_policy(Some(rules.version()));
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
@@ -438,7 +440,7 @@ impl Keys {
         let random: [u8; 8] = env.bytes()?;
         let writer = WriterId::new(&format!("w{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
         let options = Options {
-            path: config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl")),
+            path: audit_settings::file(&config.audit, state),
             durability,
             seal_every: SEAL_EVERY,
             writer: writer.map_err(|error| SetupError::Other(error.to_string()))?,

@@ -15,6 +15,7 @@ mod postgres;
 mod proxy;
 mod reload;
 mod replicas;
+mod retention;
 mod streams;
 
 use std::time::{Duration, Instant};

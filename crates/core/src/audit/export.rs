@@ -5,6 +5,7 @@
 
 use super::checkpoint::{PublicKey, SealError, Signer};
 use super::event::{Head, hex};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 /// What is signed of an export.
@@ -53,6 +54,41 @@ pub struct Contents<'a> {
     pub head: Head,
     /// When it was made.
     pub made: &'a str,
+}
+
+/// SHA-256 and length of a file that passes in pieces.
+pub struct Sum {
+    digest: Context,
+    bytes: u64,
+}
+
+// === impl Sum ===
+
+impl Sum {
+    /// Of nothing yet.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a sum is begun, not assumed")]
+    pub fn new() -> Self {
+        Self { digest: Context::new(&SHA256), bytes: 0 }
+    }
+
+    /// Adds a piece.
+    pub fn add(&mut self, piece: &[u8]) {
+        self.digest.update(piece);
+        self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    }
+
+    /// Digest and length of all pieces.
+    #[must_use]
+    pub fn end(self) -> ([u8; 32], u64) {
+        (<[u8; 32]>::try_from(self.digest.finish().as_ref()).unwrap_or_default(), self.bytes)
+    }
+}
+
+impl std::fmt::Debug for Sum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sum({} bytes)", self.bytes)
+    }
 }
 
 // === impl Export ===

@@ -330,6 +330,8 @@ pub struct AuditFile {
     pub arguments: Option<ArgumentsWord>,
     /// When a record counts as written: with `write` the kernel has it, with `fsync` the disk. Default: `write`.
     pub durability: Option<DurabilityWord>,
+    /// How old records may become before `doorward audit purge` takes them away; never younger ones. Default: `400d`.
+    pub retention: Option<String>,
 }
 
 /// What is kept of arguments.

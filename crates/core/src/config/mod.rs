@@ -345,6 +345,8 @@ pub struct AuditConfig {
     pub arguments: KeptArguments,
     /// When a record counts as written.
     pub durability: AuditDurability,
+    /// Records that are younger are not purged.
+    pub retention: Duration,
 }
 
 /// What the record keeps of arguments and replies.

@@ -118,6 +118,7 @@ impl Config {
         }
         sheet.text(&["audit", "arguments"], if self.audit.arguments == KeptArguments::Hash { "hash" } else { "none" });
         sheet.text(&["audit", "durability"], if self.audit.durability == AuditDurability::Fsync { "fsync" } else { "write" });
+        sheet.text(&["audit", "retention"], units::written(self.audit.retention));
     }
 }
 

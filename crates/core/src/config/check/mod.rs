@@ -379,6 +379,7 @@ impl Checker<'_> {
                 None | Some(DurabilityWord::Write) => AuditDurability::Write,
                 Some(DurabilityWord::Fsync) => AuditDurability::Fsync,
             },
+            retention: self.span(&["audit", "retention"], file.retention, Duration::from_secs(400 * 86_400), 86_400..=36_500 * 86_400),
         }
     }
 
