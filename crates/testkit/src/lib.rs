@@ -10,4 +10,5 @@ pub mod fixture;
 pub mod flawed;
 pub mod forwarder;
 pub mod lax;
+pub mod registry;
 pub mod wire;

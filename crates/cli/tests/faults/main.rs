@@ -10,6 +10,7 @@ mod client;
 mod clocks;
 mod database;
 mod memory;
+mod packages;
 mod people;
 mod postgres;
 mod proxy;

@@ -422,7 +422,7 @@ fn hash_of(prev: &[u8; 32], body: &[u8]) -> [u8; 32] {
 }
 
 /// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |n: u8| DIGITS.get(usize::from(n)).copied().map_or('0', char::from);
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -434,7 +434,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// `N` bytes from exactly `2 N` lower-case hex digits.
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |b: u8| match b {
         b'0'..=b'9' => Some(b - b'0'),
         b'a'..=b'f' => Some(b - b'a' + 10),

@@ -278,6 +278,12 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.wrong_place", "[server.a]\ncommand = [\"/a\"]\ncredential = { kind = \"header\", name = \"X-A\", value = \"env:A\" }"),
     ("config.no_target", "[server.a]\ntitle = \"A\""),
     ("config.two_targets", "[server.a]\nurl = \"https://a.example\"\ncommand = [\"/a\"]"),
+    ("config.integrity", "[server.a]\ncommand = [\"/bin/npx\", \"a@1.0.0\"]\nintegrity = \"sha512-x\""),
+    (
+        "config.integrity",
+        "[server.a]\ncommand = [\"/bin/npx\", \"a\"]\nintegrity = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
+    ),
+    ("config.wrong_place", "[server.a]\nurl = \"https://a.example\"\nintegrity = \"x\""),
     ("config.command", "[server.a]\ncommand = [\"npx\", \"-y\", \"a\"]"),
     ("config.command", "[server.a]\ncommand = [\"npx -y a\"]"),
     ("config.url", "[server.a]\nurl = \"a.example/mcp\""),
