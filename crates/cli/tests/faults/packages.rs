@@ -64,6 +64,7 @@ impl Stage {
         let packed = pack.env("HOME", self.house.path("home")).output().expect("npm");
         assert!(packed.status.success(), "{packed:?}");
         let packed: Value = serde_json::from_slice(&packed.stdout).expect("JSON");
+        eprintln!("packed {name}");
         let (tarball, hash) = (packed[0]["filename"].as_str().expect("a name"), packed[0]["integrity"].as_str().expect("a hash"));
         let path = format!("/{name}/-/{name}-1.0.0.tgz");
         let packed = self.house.path(&folder).join(tarball);
@@ -93,7 +94,10 @@ impl Stage {
     }
 
     fn install(&self) -> Said {
-        self.house.run(&["server", "install", "fixture", "--registry", &self.registry.url()])
+        let begun = std::time::Instant::now();
+        let said = self.house.run(&["server", "install", "fixture", "--registry", &self.registry.url()]);
+        eprintln!("install {:?} {}", begun.elapsed(), said.exit);
+        said
     }
 
     fn approve(&self) -> Said {
@@ -140,7 +144,8 @@ async fn std_08_unpinned_runners_are_refused_with_the_fix_or_warned_of_and_recor
     ] {
         stage.configure(PINNED, arguments, "");
         let said = stage.approve();
-        assert!(said.exit == 1 && said.err.contains(says), "{said}");
+        let words = said.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.exit == 1 && words.contains(says), "{said}");
     }
     assert_eq!(stage.install().exit, 2, "only exact versions are installed");
     stage.nothing_ran();
@@ -249,4 +254,111 @@ async fn std_08_a_package_runs_from_a_checked_copy_or_not_at_all() {
     let said = stage.house.run(&["server", "test", "fixture"]);
     assert!(said.exit == 1 && said.err.contains("not approved"), "{said}");
     stage.nothing_ran();
+}
+
+/// A wheel of the server, which needs another one; made by the standard library alone.
+const WHEELS: &str = r#"
+import hashlib, sys, zipfile
+out, word = sys.argv[1:]
+def wheel(name, files, more="", points=""):
+    path, info = f"{out}/{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
+    files = dict(files)
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{more}"
+    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    if points:
+        files[f"{info}/entry_points.txt"] = points
+    record = "".join(f"{f},," + "\n" for f in files) + f"{info}/RECORD,,\n"
+    files[f"{info}/RECORD"] = record
+    with zipfile.ZipFile(path, "w") as z:
+        for f, text in files.items():
+            z.writestr(zipfile.ZipInfo(f), text)
+    digest = hashlib.sha256(open(path, "rb").read()).hexdigest()
+    page = f'<!DOCTYPE html><a href="/files/{name}-1.0-py3-none-any.whl#sha256={digest}">{name}-1.0-py3-none-any.whl</a>'
+    open(f"{out}/{name}.html", "w").write(page)
+server = '''
+import json, sys
+from helper import word
+def main():
+    for line in sys.stdin:
+        m = json.loads(line)
+        if "id" not in m: continue
+        r = {"jsonrpc": "2.0", "id": m["id"]}
+        if m["method"] == "initialize":
+            r["result"] = {"protocolVersion": m["params"]["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": {"name": "f", "version": "1"}}
+        elif m["method"] == "tools/list":
+            r["result"] = {"tools": [{"name": "word", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}]}
+        elif m["method"] == "tools/call":
+            r["result"] = {"content": [{"type": "text", "text": word + " " + ",".join(sys.argv[1:])}]}
+        else:
+            r["error"] = {"code": -32601, "message": "no"}
+        print(json.dumps(r), flush=True)
+'''
+wheel("helper", {"helper.py": f"word = {word!r}\n"})
+wheel("files_server", {"files_server.py": server}, "Requires-Dist: helper>=1\n", "[console_scripts]\nfiles-server = files_server:main\n")
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn std_08_a_package_of_python_runs_from_a_checked_copy_too() {
+    let python = Path::new("/usr/bin/python3");
+    if !Command::new(python).args(["-I", "-m", "pip", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        eprintln!("not run: pip is not installed");
+        return;
+    }
+    let (house, registry) = (House::empty(), Registry::start());
+    let runner = house.file("bin/uvx", &format!("#!/bin/sh\ntouch {}\n", house.path("runner-ran").display()));
+    fs::set_permissions(&runner, fs::Permissions::from_mode(0o700)).expect("modes");
+    let script = house.file("wheels/make.py", WHEELS);
+    let publish = |word: &str| {
+        let made = Command::new(python).arg(&script).arg(house.path("wheels")).arg(word).status().expect("python");
+        assert!(made.success());
+        for (name, project) in [("helper", "helper"), ("files_server", "files-server")] {
+            let read = |file: String| fs::read(house.path("wheels").join(file)).expect("a file");
+            registry.put(&format!("/simple/{project}/"), read(format!("{name}.html")));
+            registry.put(&format!("/files/{name}-1.0-py3-none-any.whl"), read(format!("{name}-1.0-py3-none-any.whl")));
+        }
+    };
+    let configure = |arguments: &Value| {
+        let text = format!("[listen]\naddress = \"127.0.0.1:0\"\n{PINNED}\n[server.fixture]\ncommand = {arguments}\ntimeout = \"8s\"\n");
+        house.file("doorward.toml", &text);
+    };
+    let install = || house.run(&["server", "install", "fixture", "--registry", &format!("{}simple/", registry.url())]);
+    publish("right");
+    configure(&json!([runner.display().to_string(), "files-server", "--root", "/data"]));
+    let said = install();
+    assert!(said.exit == 2 && said.err.contains("files-server==1.2.3"), "{said}");
+    configure(&json!([runner.display().to_string(), "files-server==1.0", "--root", "/data"]));
+    let said = install();
+    assert!(said.exit == 0 && said.out.contains("sha256:"), "{said}");
+    registry.away(true);
+    assert!(!registry.asked().is_empty());
+    let said = house.run(&["server", "approve", "fixture", "--command", "--all"]);
+    assert_eq!(said.exit, 0, "{said}");
+    let gateway = house.listen();
+    let client = Client::new(&gateway.url, &house.run(&["apikey", "create", "--grant", "read"]).out);
+    assert_eq!(word(&client), json!("right --root,/data"));
+    assert_eq!(registry.asked(), Vec::<String>::new(), "offline from the copy");
+    // Changed: refused. Installed again from a registry that lies: refused by its hash, and without the lock by the whole.
+    let text = fs::read_to_string(house.path("doorward.toml")).expect("a file");
+    let hex = text.split("sha256:").nth(1).expect("an integrity").split('"').next().expect("digits").to_owned();
+    let tree = house.path("state/packages").join(&hex);
+    let helper = tree.join("site/helper.py");
+    fs::set_permissions(&helper, fs::Permissions::from_mode(0o600)).expect("modes");
+    fs::write(&helper, "word = \"wrong\"\n").expect("written");
+    let reason = || client.initialize().json().pointer("/error/data/reason").cloned();
+    assert!(within(Duration::from_secs(5), || reason() == Some(json!("package_changed"))), "{:?}", reason());
+    gateway.stop();
+    registry.away(false);
+    publish("wrong");
+    let said = install();
+    assert!(said.exit == 4 && said.err.contains("hash"), "{said}");
+    fs::remove_file(tree.with_extension("lock")).expect("a lock");
+    assert_eq!(install().exit, 6);
+    publish("right");
+    let said = install();
+    assert_eq!(said.exit, 0, "{said}");
+    let gateway = house.listen();
+    let client = Client::new(&gateway.url, &house.run(&["apikey", "create", "--grant", "read"]).out);
+    assert_eq!(word(&client), json!("right --root,/data"));
+    gateway.stop();
+    assert!(!house.path("runner-ran").exists(), "the runner ran");
 }
