@@ -21,8 +21,18 @@ pub(super) fn install(order: &Order<'_>) -> Result<Installed, Failure> {
     }
     let cache = into.join(".cache");
     let mut arguments = vec![if order.lock.is_some() { "ci" } else { "install" }.to_owned()];
-    let fixed =
-        ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--omit=dev", "--loglevel=error", "--lockfile-version=3"];
+    let fixed = [
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--omit=dev",
+        "--loglevel=error",
+        "--lockfile-version=3",
+        // Somebody waits, and asks again by themselves. Bytes that are not what their hash says are no reason to ask again.
+        "--fetch-retries=0",
+        "--fetch-timeout=60000",
+    ];
     arguments.extend(fixed.map(str::to_owned));
     // Its own cache: what lies in another one was not checked now.
     arguments.push(format!("--cache={}", cache.display()));
