@@ -1,7 +1,7 @@
 //! A registry of packages that can lie: answers what it was told to for each path, notes who asked for what, and can be away.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,17 @@ pub struct Registry {
 struct Shared {
     files: BTreeMap<String, Vec<u8>>,
     asked: Vec<String>,
-    is_away: bool,
+    place: Place,
+}
+
+/// Where a registry is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Place {
+    /// It answers.
+    #[default]
+    Here,
+    /// It answers nobody.
+    Away,
 }
 
 // === impl Registry ===
@@ -24,12 +34,11 @@ struct Shared {
 impl Registry {
     /// Starts one that has nothing.
     ///
-    /// # Panics
+    /// # Errors
     /// Without a free port.
-    #[must_use]
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let registry = Self { address: listener.local_addr().expect("an address").to_string(), shared: Arc::default() };
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let registry = Self { address: listener.local_addr()?.to_string(), shared: Arc::default() };
         let serving = registry.clone();
         std::thread::spawn(move || {
             for line in listener.incoming().map_while(Result::ok) {
@@ -37,7 +46,7 @@ impl Registry {
                 std::thread::spawn(move || registry.answer(line));
             }
         });
-        registry
+        Ok(registry)
     }
 
     /// Its URL, with a slash at the end.
@@ -51,9 +60,9 @@ impl Registry {
         self.shared().files.insert(path.to_owned(), bytes);
     }
 
-    /// Whether it closes every connection without a word.
-    pub fn away(&self, is_away: bool) {
-        self.shared().is_away = is_away;
+    /// From now on it closes every connection without a word, or answers again.
+    pub fn be(&self, place: Place) {
+        self.shared().place = place;
     }
 
     /// The paths that were asked for, since this was asked last.
@@ -67,14 +76,15 @@ impl Registry {
     }
 
     fn answer(&self, mut line: TcpStream) {
-        let mut lines = BufReader::new(line.try_clone().expect("a socket")).lines().map_while(Result::ok);
+        let Ok(reading) = line.try_clone() else { return };
+        let mut lines = BufReader::new(reading).lines().map_while(Result::ok);
         let first = lines.next().unwrap_or_default();
         let _head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
         let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
         let found = {
             let mut shared = self.shared();
             shared.asked.push(path.clone());
-            if shared.is_away {
+            if shared.place == Place::Away {
                 return;
             }
             shared.files.get(&path).cloned()

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::house::{House, Said};
 use super::within;
-use doorward_testkit::registry::Registry;
+use doorward_testkit::registry::{Place, Registry};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -46,11 +46,11 @@ impl Stage {
         fs::set_permissions(&runner, fs::Permissions::from_mode(0o700)).expect("modes");
         symlink(node, house.path("bin/node")).expect("a link");
         symlink(npm, house.path("bin/npm")).expect("a link");
-        Some(Self { house, registry: Registry::start() })
+        Some(Self { house, registry: Registry::start().expect("a registry") })
     }
 
     /// A package as npm packs it, with scripts that would leave a mark, put into the registry.
-    fn publish(&self, name: &str, more: Value, file: &str, text: &str) {
+    fn publish(&self, name: &str, more: &Value, file: &str, text: &str) {
         let (folder, mark) = (format!("source/{name}"), self.house.path("script-ran").display().to_string());
         let mut described = json!({
             "name": name, "version": "1.0.0",
@@ -77,8 +77,8 @@ impl Stage {
     }
 
     fn publish_all(&self, word: &str) {
-        self.publish("helper", json!({}), "index.js", &format!("exports.word = \"{word}\";\n"));
-        self.publish("files-server", json!({ "bin": "server.js", "dependencies": { "helper": "^1.0.0" } }), "server.js", SERVER);
+        self.publish("helper", &json!({}), "index.js", &format!("exports.word = \"{word}\";\n"));
+        self.publish("files-server", &json!({ "bin": "server.js", "dependencies": { "helper": "^1.0.0" } }), "server.js", SERVER);
     }
 
     /// The configuration; the command is the runner with these arguments.
@@ -195,7 +195,7 @@ async fn std_08_a_package_runs_from_a_checked_copy_or_not_at_all() {
     assert_eq!(fs::metadata(&first).expect("a tree").permissions().mode() & 0o777, 0o500, "nobody writes in it");
     assert_eq!(stage.house.run(&["server", "test", "fixture"]).exit, 1, "nobody approved it yet");
     // The registry is away from here on, and nobody asks it.
-    stage.registry.away(true);
+    stage.registry.be(Place::Away);
     assert!(!stage.registry.asked().is_empty());
     let said = stage.approve();
     assert_eq!(said.exit, 0, "{said}");
@@ -225,7 +225,7 @@ async fn std_08_a_package_runs_from_a_checked_copy_or_not_at_all() {
     let said = stage.install();
     assert_eq!(said.exit, 4, "{said}");
     // It answers another tarball for the same version: what was resolved before knows its hash, and the configuration the whole.
-    stage.registry.away(false);
+    stage.registry.be(Place::Here);
     stage.publish_all("wrong");
     let said = stage.install();
     assert!(said.exit == 4 && said.err.contains("EINTEGRITY"), "{said}");
@@ -243,7 +243,7 @@ async fn std_08_a_package_runs_from_a_checked_copy_or_not_at_all() {
     assert_eq!(word(&stage.client(&gateway.url)), json!("right --root,/data"));
     gateway.stop();
     // A name that looks like it is another command: neither approved nor the same package.
-    stage.publish("fi1es-server", json!({ "bin": "server.js", "dependencies": { "helper": "^1.0.0" } }), "server.js", SERVER);
+    stage.publish("fi1es-server", &json!({ "bin": "server.js", "dependencies": { "helper": "^1.0.0" } }), "server.js", SERVER);
     let squat = stage.configuration().replace("files-server@", "fi1es-server@");
     stage.house.file("doorward.toml", &squat);
     let said = stage.install();
@@ -301,7 +301,7 @@ async fn std_08_a_package_of_python_runs_from_a_checked_copy_too() {
         eprintln!("not run: pip is not installed");
         return;
     }
-    let (house, registry) = (House::empty(), Registry::start());
+    let (house, registry) = (House::empty(), Registry::start().expect("a registry"));
     let runner = house.file("bin/uvx", &format!("#!/bin/sh\ntouch {}\n", house.path("runner-ran").display()));
     fs::set_permissions(&runner, fs::Permissions::from_mode(0o700)).expect("modes");
     let script = house.file("wheels/make.py", WHEELS);
@@ -326,7 +326,7 @@ async fn std_08_a_package_of_python_runs_from_a_checked_copy_too() {
     configure(&json!([runner.display().to_string(), "files-server==1.0", "--root", "/data"]));
     let said = install();
     assert!(said.exit == 0 && said.out.contains("sha256:"), "{said}");
-    registry.away(true);
+    registry.be(Place::Away);
     assert!(!registry.asked().is_empty());
     let said = house.run(&["server", "approve", "fixture", "--command", "--all"]);
     assert_eq!(said.exit, 0, "{said}");
@@ -344,7 +344,7 @@ async fn std_08_a_package_of_python_runs_from_a_checked_copy_too() {
     let reason = || client.initialize().json().pointer("/error/data/reason").cloned();
     assert!(within(Duration::from_secs(5), || reason() == Some(json!("package_changed"))), "{:?}", reason());
     gateway.stop();
-    registry.away(false);
+    registry.be(Place::Here);
     publish("wrong");
     let said = install();
     assert!(said.exit == 4 && said.err.contains("hash"), "{said}");

@@ -131,11 +131,13 @@ pub(super) fn check(path: &Path, key: &PublicKey, console: &mut Console) -> Resu
             json!({"records": export.records, "first": export.first, "last": export.last, "format": export.format, "head": export.head,
                 "made": export.made, "key": export.key})
         });
-        let mut document = json!({"ok": good, "file": path.display().to_string(), "export": export});
-        if !good {
-            document["exit"] = json!(Exit::Integrity.code());
-            document["errors"] = json!([{"id": "audit.export", "message": why, "help": ADVICE}]);
-        }
+        let file = path.display().to_string();
+        let document = if good {
+            json!({"ok": true, "file": file, "export": export})
+        } else {
+            let error = json!({"id": "audit.export", "message": why, "help": ADVICE});
+            json!({"ok": false, "exit": Exit::Integrity.code(), "file": file, "export": export, "errors": [error]})
+        };
         console.document(super::super::config::object(document));
         return Ok(if good { Exit::Fine } else { Exit::Integrity });
     }

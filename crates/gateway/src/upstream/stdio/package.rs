@@ -232,6 +232,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    type Change = fn(&Path);
+
     struct Room(PathBuf);
 
     impl Room {
@@ -262,7 +264,7 @@ mod tests {
         freeze(&whole.0).expect("frozen");
         assert_eq!(read(&whole.0).expect("a package"), first, "modes of writing are not part of it");
         assert_eq!(fs::metadata(whole.0.join("lib/deep/a.js")).expect("there").permissions().mode() & 0o777, 0o400);
-        let changes: [(&str, fn(&Path)); 9] = [
+        let changes: [(&str, Change); 9] = [
             ("a byte", |room| fs::write(room.join("lib/deep/a.js"), "2").expect("written")),
             ("a name", |room| fs::rename(room.join("lib/deep/a.js"), room.join("lib/deep/b.js")).expect("renamed")),
             ("a place", |room| fs::rename(room.join("lib/deep/a.js"), room.join("lib/a.js")).expect("renamed")),
@@ -291,12 +293,12 @@ mod tests {
 
     #[test]
     fn std_08_what_leads_out_or_is_no_file_is_no_package() {
-        let refused = |change: fn(&Path)| {
+        let refused = |change: Change| {
             let room = Room::new();
             change(&room.0);
             read(&room.0).expect_err("no package").kind()
         };
-        let links: [fn(&Path); 3] = [
+        let links: [Change; 3] = [
             |room| symlink("/etc/passwd", room.join("lib/out")).expect("a link"),
             |room| symlink("../../x", room.join("lib/out")).expect("a link"),
             |room| symlink("deep/../../../x", room.join("lib/out")).expect("a link"),

@@ -45,7 +45,7 @@ pub(super) fn install(order: &Order<'_>) -> Result<Installed, Failure> {
     let root = Path::new("node_modules").join(&package.name);
     let described = fs::read_to_string(into.join(&root).join("package.json")).map_err(|error| unkept(into, &error))?;
     let described: Value = serde_json::from_str(&described).map_err(|_| odd(package, "its package.json is not JSON"))?;
-    if described["version"].as_str() != Some(version) {
+    if described.get("version").and_then(Value::as_str) != Some(version) {
         return Err(odd(package, "its package.json names another version"));
     }
     let entry = entry(&described, &package.name, order.run.entry.as_deref()).map_err(|why| odd(package, why))?;
@@ -62,10 +62,10 @@ pub(super) fn install(order: &Order<'_>) -> Result<Installed, Failure> {
 /// Whether everything comes from a registry under a hash: no repository, no directory, no link.
 fn hashed(lock: &str) -> Result<(), String> {
     let lock: Value = serde_json::from_str(lock).map_err(|_| "its lock is not JSON".to_owned())?;
-    let packages = lock["packages"].as_object().ok_or("its lock names no packages")?;
+    let packages = lock.get("packages").and_then(Value::as_object).ok_or("its lock names no packages")?;
     for (place, package) in packages.iter().filter(|(place, _)| !place.is_empty()) {
-        let is_bundled = package["inBundle"] == json!(true);
-        if !is_bundled && package["integrity"].as_str().is_none_or(|hash| !hash.starts_with("sha512-")) {
+        let is_bundled = package.get("inBundle").and_then(Value::as_bool) == Some(true);
+        if !is_bundled && package.get("integrity").and_then(Value::as_str).is_none_or(|hash| !hash.starts_with("sha512-")) {
             return Err(format!("{} comes without a SHA-512", crate::console::inert(place)));
         }
     }
@@ -75,7 +75,7 @@ fn hashed(lock: &str) -> Result<(), String> {
 /// The file that `npx` would start.
 fn entry(described: &Value, name: &str, wanted: Option<&str>) -> Result<String, &'static str> {
     let unscoped = name.rsplit('/').next().unwrap_or(name);
-    let found = match (&described["bin"], wanted) {
+    let found = match (described.get("bin").unwrap_or(&Value::Null), wanted) {
         (Value::String(path), None) => Some(path.as_str()),
         (Value::String(path), Some(wanted)) if wanted == unscoped => Some(path.as_str()),
         (Value::Object(bins), Some(wanted)) => bins.get(wanted).and_then(Value::as_str),

@@ -48,13 +48,14 @@ fn wanted(package: &Package) -> String {
     format!("{front}=={version}")
 }
 
-/// The report of a resolution (PEP 665's successor in pip, `--report`) as requirements with hashes.
+/// The report of a resolution (`pip install --report`) as requirements with hashes.
 fn requirements(report: &str) -> Option<String> {
     let report: Value = serde_json::from_str(report).ok()?;
     let mut lines: Vec<String> = Vec::new();
-    for found in report["install"].as_array()? {
-        let (name, version) = (found["metadata"]["name"].as_str()?, found["metadata"]["version"].as_str()?);
-        let hash = found["download_info"]["archive_info"]["hashes"]["sha256"].as_str()?;
+    for found in report.get("install")?.as_array()? {
+        let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str);
+        let (name, version) = (text("/metadata/name")?, text("/metadata/version")?);
+        let hash = text("/download_info/archive_info/hashes/sha256")?;
         let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+!".contains(&b));
         if !(is_plain(name) && is_plain(version) && hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())) {
             return None;
