@@ -51,10 +51,10 @@ impl Stage {
 
     /// A package as npm packs it, with scripts that would leave a mark, put into the registry.
     fn publish(&self, name: &str, more: &Value, file: &str, text: &str) {
-        let (folder, mark) = (format!("source/{name}"), self.house.path("script-ran").display().to_string());
+        let (folder, touch) = (format!("source/{name}"), format!("touch {}", self.house.path("script-ran").display()));
         let mut described = json!({
             "name": name, "version": "1.0.0",
-            "scripts": { "preinstall": format!("touch {mark}"), "install": format!("touch {mark}"), "postinstall": format!("touch {mark}") },
+            "scripts": { "preinstall": touch, "install": touch, "postinstall": touch },
         });
         described.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
         self.house.file(&format!("{folder}/{file}"), text);
@@ -86,7 +86,8 @@ impl Stage {
         let mut command = vec![self.house.path("bin/npx").display().to_string()];
         command.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let text = format!(
-            "[listen]\naddress = \"127.0.0.1:0\"\n\n{policy}\n[server.fixture]\ncommand = {}\ntimeout = \"8s\"\n{more}\n[server.fixture.limits]\nmemory = \"2GiB\"\n",
+            "[listen]\naddress = \"127.0.0.1:0\"\n\n{policy}\n[server.fixture]\ncommand = {}\n\
+             timeout = \"8s\"\n{more}\n[server.fixture.limits]\nmemory = \"2GiB\"\n",
             json!(command)
         );
         self.house.file("doorward.toml", &text);
@@ -281,7 +282,8 @@ def main():
         if "id" not in m: continue
         r = {"jsonrpc": "2.0", "id": m["id"]}
         if m["method"] == "initialize":
-            r["result"] = {"protocolVersion": m["params"]["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": {"name": "f", "version": "1"}}
+            version, info = m["params"]["protocolVersion"], {"name": "f", "version": "1"}
+            r["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
         elif m["method"] == "tools/list":
             r["result"] = {"tools": [{"name": "word", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}]}
         elif m["method"] == "tools/call":

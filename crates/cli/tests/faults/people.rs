@@ -65,7 +65,8 @@ async fn rs_08_who_leaves_a_group_loses_what_it_gave_on_live_keys_and_streams_in
     let server = format!("[server.fixture]\nurl = \"{}\"\nvisible_to = [\"group:eng\"]\n", lax.url());
     house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n\n[policy]\nfiles = [\"policies/*.cedar\"]\n\n{server}"));
     let rules = "@id(\"eng\") permit (principal in Group::\"eng\", action, resource in Server::\"fixture\");\n\
-                 @id(\"leads\") forbid (principal, action, resource == Tool::\"fixture__echo\") unless { principal in Group::\"leads\" };\n";
+                 @id(\"leads\") forbid (principal, action, resource == Tool::\"fixture__echo\")\n\
+                 unless { principal in Group::\"leads\" };\n";
     house.file("policies/rules.cedar", rules);
     let gateway = house.serve();
     let key = |user: &str| {

@@ -14,13 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400_000;
 
-/// An installation whose record is older than itself: every ten days some events and a seal, from 450 to 390 days ago.
-async fn old_house() -> House {
+/// An installation whose record is older than itself: every ten days some events and a seal, from 450 to 390 days ago, and some
+/// of so many days ago.
+async fn old_house(newest: Option<u64>) -> House {
     let house = House::new("http://127.0.0.1:9/mcp");
     let state = house.path("state");
     fs::DirBuilder::new().mode(0o700).create(&state).expect("a directory");
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis()).expect("an instant");
-    for age in (390..=450).rev().step_by(10) {
+    for age in (390..=450).rev().step_by(10).chain(newest) {
         let writer = WriterId::new("node-1").expect("id");
         let path = state.join("audit.jsonl");
         let options = Options { path, durability: Durability::Write, seal_every: 100, writer, digests: Digests::None };
@@ -46,7 +47,7 @@ fn mode(path: &std::path::Path) -> u32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aud_06_old_records_go_by_the_command_under_a_tombstone_and_nothing_else_does() {
-    let house = old_house().await;
+    let house = old_house(Some(1)).await;
     let (record, draft) = (house.path("state/audit.jsonl"), house.path("state/audit.jsonl.purging"));
     let whole = house.record();
     // Looking, hesitating, wanting too much: nothing happens.
@@ -78,6 +79,8 @@ async fn aud_06_old_records_go_by_the_command_under_a_tombstone_and_nothing_else
     let said = house.run(&["audit", "verify"]);
     assert!(said.exit == 0 && said.out.contains("under signed tombstones"), "{said}");
     assert_eq!((mode(&record), mode(&house.path("state"))), (0o600, 0o700), "for its owner alone");
+    let said = house.run(&["status"]);
+    assert!(format!("{}{}", said.out, said.err).contains("follow one another"), "{said}");
     let said = house.run(&["audit", "tail", "--json"]);
     assert!(said.out.contains("\"kind\":\"purge\"") && said.out.contains("spring"), "{said}");
     assert!(house.run(&["audit", "purge", "--yes"]).out.contains("nothing is old enough"));
@@ -107,8 +110,19 @@ async fn aud_06_old_records_go_by_the_command_under_a_tombstone_and_nothing_else
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aud_06_a_clock_that_jumped_while_nothing_was_written_makes_nothing_old() {
+    let house = old_house(None).await;
+    let whole = house.record();
+    let said = house.run(&["audit", "purge", "--yes"]);
+    assert!(said.exit == 0 && said.out.contains("nothing is old enough"), "{said}");
+    assert_eq!(house.record(), whole);
+    assert_eq!(house.run(&["audit", "purge", "--yes", "--before", "400d"]).exit, 0, "who says so, says so");
+    assert!(house.record().len() < whole.len() && house.run(&["audit", "verify"]).exit == 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aud_06_a_record_in_use_is_not_purged() {
-    let house = old_house().await;
+    let house = old_house(Some(1)).await;
     let gateway = house.listen();
     let said = house.run(&["audit", "purge", "--yes"]);
     assert!(said.exit == 4 && said.err.contains("is in use"), "{said}");
@@ -163,7 +177,7 @@ async fn aud_06_changed_audit_settings_are_on_the_record_before_anything_is_serv
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aud_06_an_export_is_signed_and_checked_to_the_byte() {
-    let house = old_house().await;
+    let house = old_house(None).await;
     let out = house.path("out.jsonl").display().to_string();
     let said = house.run(&["audit", "export", "--since", "425d", "--output", &out, "--signed"]);
     assert!(said.exit == 0 && said.out.is_empty(), "{said}");

@@ -7,6 +7,7 @@ use crate::console::{Console, Form, Sign, counted};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::question::{self, Answer};
+use crate::record::{self, Tail};
 use crate::{settings, state};
 use clap::Args;
 use doorward_core::config::units;
@@ -17,11 +18,12 @@ use doorward_gateway::audit::recorder::OpenError;
 use doorward_gateway::env::Env;
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 /// Options of `audit purge`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only records older than this go: 2026-11-24 (midnight UTC), 2026-11-24T05:03:31Z, or an age such as 500d [default: the age that [audit] retention says; never less]
+    /// Only records older than this go: 2026-11-24 (midnight UTC), 2026-11-24T05:03:31Z, or an age such as 500d [default: the age that [audit] retention says, counted from the newest record; never less than that age]
     #[arg(long, value_name = "TIME")]
     pub before: Option<String>,
     /// Why, for the record
@@ -46,13 +48,16 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
     let now = Env::system().now();
     let retention = settings::read(global, Vec::new())?.loaded.config.audit.retention;
     let oldest = Timestamp::from_millis(now.as_millis().saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX)));
-    let before = arguments.before.as_deref().map_or(Ok(oldest), |text| filter::instant("--before", text, now))?;
+    let path = arguments.location.path(global)?;
+    let before = match &arguments.before {
+        Some(text) => filter::instant("--before", text, now)?,
+        None => by_the_record(&path, retention).map_or(oldest, |before| before.min(oldest)),
+    };
     if before > oldest {
         let message = format!("the retention is {}: nothing younger goes", units::written(retention));
         let help = "change [audit] retention, which is put on the record, or name an earlier time";
         return Err(Failure::new(Exit::Usage, "audit.retention", message, help));
     }
-    let path = arguments.location.path(global)?;
     let seen = preview(&path, before).map_err(|error| failed(&path, error))?;
     if seen.stretch.is_none() && seen.left_over == 0 {
         said(&path, &seen, Done::Nothing, console);
@@ -80,6 +85,13 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
     let done = purge(&path, signers, &Order { before, why: &why, now }).map_err(|error| failed(&path, error))?;
     said(&path, &done, Done::Removed, console);
     Ok(Exit::Fine)
+}
+
+/// What is too old by the clock of the record: a clock that jumped ahead while nobody wrote makes nothing old by itself.
+fn by_the_record(path: &Path, retention: Duration) -> Option<Timestamp> {
+    let Tail::Whole { time, .. } = record::tail(path) else { return None };
+    let newest = u64::try_from(time.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok()?;
+    Some(Timestamp::from_millis(newest.saturating_sub(u64::try_from(retention.as_millis()).ok()?)))
 }
 
 /// How far it went.

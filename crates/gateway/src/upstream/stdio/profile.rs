@@ -160,7 +160,8 @@ impl LaunchProfile {
         Self { package: Some(package), ..self }
     }
 
-    /// SHA-256 over arguments, names and references of variables, directory, and the integrity of a package: what an administrator approves.
+    /// SHA-256 over arguments, names and references of variables, directory, and the integrity of a package: what an administrator
+    /// approves.
     ///
     /// Values, limits and the name of the server are not part of it. Every text is preceded by its length, so no two
     /// commands share a digest by moving a border.
