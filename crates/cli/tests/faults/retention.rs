@@ -14,14 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400_000;
 
-/// An installation whose record is older than itself: every ten days some events and a seal, from 450 to 390 days ago, and some
+/// An installation whose record is older than itself: every ten days some events and a seal, from 455 to 395 days ago, and some
 /// of so many days ago.
 async fn old_house(newest: Option<u64>) -> House {
     let house = House::new("http://127.0.0.1:9/mcp");
     let state = house.path("state");
     fs::DirBuilder::new().mode(0o700).create(&state).expect("a directory");
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis()).expect("an instant");
-    for age in (390..=450).rev().step_by(10).chain(newest) {
+    for age in (395..=455).rev().step_by(10).chain(newest) {
         let writer = WriterId::new("node-1").expect("id");
         let path = state.join("audit.jsonl");
         let options = Options { path, durability: Durability::Write, seal_every: 100, writer, digests: Digests::None };
