@@ -72,7 +72,7 @@ pub enum Command {
     /// Static keys: create, list, revoke
     #[command(subcommand)]
     Apikey(apikey::Command),
-    /// People: list, disable, enable
+    /// People: list, disable, enable, groups
     #[command(subcommand)]
     User(user::Command),
     /// Check, show, test and explain the rules

@@ -86,7 +86,7 @@ impl Calls {
                 let cause = record.cause.as_deref().map(inert).unwrap_or_default();
                 Some(self.row(record, "-", &what(record), &console.paint(Paint::Note, "dropped"), &format!("  {cause}")))
             }
-            Kind::Event | Kind::Checkpoint | Kind::Key | Kind::Opened => None,
+            Kind::Event | Kind::Checkpoint | Kind::Key | Kind::Purge | Kind::Opened => None,
         }
     }
 

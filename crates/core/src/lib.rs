@@ -14,6 +14,7 @@ pub mod flag;
 pub mod id;
 pub mod identity;
 pub mod json;
+pub mod launch;
 pub mod mcp;
 pub mod network;
 pub mod policy;

@@ -3,6 +3,7 @@
 use crate::Gateway;
 use crate::audit::key;
 use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
+use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
 use crate::egress::target::{BadTarget, Reach, Target};
@@ -26,10 +27,12 @@ use crate::session::LIFETIMES;
 use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
 use crate::tasks::Tasks;
+use crate::upstream::children::unpinned;
 use crate::upstream::http::HttpServer;
 use crate::upstream::relay::Desk;
 use crate::upstream::stdio;
 use crate::upstream::stdio::household::{Launcher, StartError};
+use crate::upstream::stdio::package;
 use crate::upstream::{Reached, StdioServer, Upstream, Upstreams};
 use arc_swap::ArcSwap;
 use doorward_core::audit::chain::{DigestKey, Digests, WriterId};
@@ -38,6 +41,7 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
 use doorward_core::credential::UpstreamSecret;
+use doorward_core::launch::Problem;
 use doorward_core::policy::rules::Rules;
 use doorward_core::secret::Secret;
 use doorward_core::session::sealed::SealingKeys;
@@ -180,10 +184,16 @@ impl Gateway {
             AuditDurability::Fsync => Durability::Fsync,
         };
         let audit = keys.recorder(&config, &state, &env, durability)?;
+        audit_settings::declare(&audit, &config.audit, &state, env.now()).await?;
+        for (server, reason, Problem { what, fix }) in unpinned(&config) {
+            tracing::warn!(%server, reason, %what, %fix, "a package runner");
+            let notice = Notice { reason, server: Some(&server), cause: Some(&what), ..Notice::default() };
+            audit.event(&notice, env.now()).await.map_err(OpenError::from)?;
+        }
         audit.set_policy(Some(rules.version()));
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
-        for (upstream, secret) in self::servers(&config, &state, &sources, &env, &tasks)? {
+        for (upstream, secret) in self::servers(&config, &state, &package::home(&state), &sources, &env, &tasks)? {
             secrets.insert(upstream.config.name.clone(), secret);
             servers.push(Arc::new(upstream));
         }
@@ -439,7 +449,7 @@ impl Keys {
         let random: [u8; 8] = env.bytes()?;
         let writer = WriterId::new(&format!("w{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()));
         let options = Options {
-            path: config.audit.file.clone().unwrap_or_else(|| state.join("audit.jsonl")),
+            path: audit_settings::file(&config.audit, state),
             durability,
             seal_every: SEAL_EVERY,
             writer: writer.map_err(|error| SetupError::Other(error.to_string()))?,
@@ -466,18 +476,26 @@ impl Random for FromEnv {
 /// A server that was set up, and the secret that Doorward holds for it.
 pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
 
-/// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`.
+/// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`. Processes
+/// live below `state`, installed packages come from `packages`.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn servers(config: &Config, state: &Path, sources: &Sources, env: &Env, tasks: &Tasks) -> Result<Vec<Configured>, SetupError> {
+pub fn servers(
+    config: &Config,
+    state: &Path,
+    packages: &Path,
+    sources: &Sources,
+    env: &Env,
+    tasks: &Tasks,
+) -> Result<Vec<Configured>, SetupError> {
     let egress = door_out(config, tasks)?;
     let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
     let launcher = match stdio {
         true => Some(Launcher::start(stdio::household::Options::new(state.to_owned()), env.clone())?),
         false => None,
     };
-    config.servers.values().map(|server| upstream(server, &egress, sources, config, launcher.as_ref(), env)).collect()
+    config.servers.values().map(|server| upstream(server, &egress, sources, config, (launcher.as_ref(), packages), env)).collect()
 }
 
 fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
@@ -496,7 +514,7 @@ fn upstream(
     egress: &Egress,
     sources: &Sources,
     config: &Config,
-    launcher: Option<&Launcher>,
+    (launcher, packages): (Option<&Launcher>, &Path),
     env: &Env,
 ) -> Result<Configured, SetupError> {
     match &server.target {
@@ -527,7 +545,8 @@ fn upstream(
             let is_secret = |name: &String| !matches!(command.env.get(name), Some(SecretRef::Plain(_)));
             let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
             let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
-            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages);
+            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages)
+                .with_packages(packages.to_owned());
             Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, held))
         }
     }

@@ -75,6 +75,41 @@ impl Store {
         tx.commit().await
     }
 
+    /// Puts a known user into groups and out of others, and raises the epoch in the same transaction if that changed anything: what
+    /// a group gave is gone for every replica at once (RS-08). A group that is named both ways is taken away. `None` for a user that
+    /// was never seen: a mistyped name must not become one.
+    ///
+    /// Until the next sign-in of somebody whose groups an identity provider names; what is made here has none.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing changed then.
+    pub async fn change_groups(
+        &self,
+        user: &UserId,
+        add: &[GroupName],
+        remove: &[GroupName],
+        now: Timestamp,
+    ) -> Result<Option<Vec<GroupName>>, StoreError> {
+        let mut tx = self.db().begin().await?;
+        hold(&mut tx, user).await?; // so that two changes at once are both made
+        let owner = [Value::text(user.issuer()), Value::text(user.subject())];
+        let sql = "SELECT issuer, subject, member_of, disabled FROM users WHERE issuer = $1 AND subject = $2";
+        let Some(row) = tx.row(sql, &owner).await? else { return Ok(None) };
+        let (before, _) = standing(&Reading { row: &row, table: "users", id: String::new() })?;
+        let mut after: BTreeSet<GroupName> = before.iter().chain(add).cloned().collect();
+        after.retain(|group| !remove.contains(group));
+        let after: Vec<GroupName> = after.into_iter().collect();
+        let groups = group_list(&after)?;
+        if group_list(&before)? != groups {
+            let [issuer, subject] = owner;
+            let sql = "UPDATE users SET member_of = $3 WHERE issuer = $1 AND subject = $2";
+            tx.execute(sql, &[issuer, subject, Value::text(&groups)]).await?;
+            raise(&mut tx, "groups changed", now).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(after))
+    }
+
     /// Takes from a user the right to act, known or not, and raises the epoch in the same transaction.
     ///
     /// # Errors

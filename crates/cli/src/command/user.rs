@@ -1,4 +1,4 @@
-//! `doorward user`: who is known and who is disabled (RS-08).
+//! `doorward user`: who is known, who is disabled, and who is in which group (RS-08).
 
 use crate::args::Global;
 use crate::command::apikey::unavailable;
@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
-use doorward_core::id::UserId;
+use doorward_core::id::{GroupName, UserId};
 use serde_json::json;
 
 /// The subcommands.
@@ -19,6 +19,22 @@ pub enum Command {
     Disable(Whom),
     /// Give it back; what was revoked meanwhile stays revoked
     Enable(Whom),
+    /// Put somebody into groups and out of others; without --add and --remove say which they are in
+    Groups(Membership),
+}
+
+/// Somebody, and the groups that are theirs from now on.
+#[derive(Debug, Args)]
+pub struct Membership {
+    /// Whose groups.
+    #[command(flatten)]
+    pub whom: Whom,
+    /// A group to put them into; repeat for several
+    #[arg(long, value_name = "GROUP")]
+    pub add: Vec<String>,
+    /// A group to take them out of; repeat for several
+    #[arg(long, value_name = "GROUP")]
+    pub remove: Vec<String>,
 }
 
 /// Somebody.
@@ -43,6 +59,7 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
             Command::List => list(&house, console).await,
             Command::Disable(whom) => disable(&house, whom, console).await,
             Command::Enable(whom) => enable(&house, whom, console).await,
+            Command::Groups(membership) => groups(&house, membership, console).await,
         }
     })
 }
@@ -53,7 +70,7 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
         let users: Vec<serde_json::Value> = users
             .iter()
             .map(|info| {
-                let groups: Vec<&str> = info.groups.iter().map(doorward_core::id::GroupName::as_str).collect();
+                let groups: Vec<&str> = info.groups.iter().map(GroupName::as_str).collect();
                 json!({"issuer": info.user.issuer(), "name": info.user.subject(), "groups": groups,
                     "disabled": info.disabled.map(|since| since.to_string())})
             })
@@ -94,6 +111,40 @@ async fn enable(house: &House, whom: &Whom, console: &mut Console) -> Result<Exi
     store.close().await;
     let good = console.sign(Sign::Good);
     console.say(format_args!("{good} {} may act again", inert(&user.to_string())));
+    Ok(Exit::Fine)
+}
+
+async fn groups(house: &House, membership: &Membership, console: &mut Console) -> Result<Exit, Failure> {
+    let named = |names: &[String]| -> Result<Vec<GroupName>, Failure> {
+        let unfit = |_| {
+            let help = "a group has 1 to 255 bytes and no control characters";
+            Failure::new(Exit::Usage, "user.group", "that is no name of a group", help)
+        };
+        names.iter().map(|name| GroupName::new(name).map_err(unfit)).collect()
+    };
+    let (add, remove) = (named(&membership.add)?, named(&membership.remove)?);
+    if let Some(both) = add.iter().find(|group| remove.contains(group)) {
+        let message = format!("{} is to be added and removed", inert(both.as_str()));
+        return Err(Failure::new(Exit::Usage, "user.group", message, "say one of the two"));
+    }
+    let (store, user) = (house.store().await?, membership.whom.user()?);
+    let after = store.change_groups(&user, &add, &remove, house.env.now()).await.map_err(|error| unavailable(&error))?;
+    let after = after.ok_or_else(unknown)?;
+    store.close().await;
+    let names: Vec<&str> = after.iter().map(GroupName::as_str).collect();
+    if console.form() == Form::Json {
+        console.document(super::config::object(json!({"issuer": user.issuer(), "name": user.subject(), "groups": names})));
+        return Ok(Exit::Fine);
+    }
+    for name in &names {
+        console.line(inert(name));
+    }
+    if !(add.is_empty() && remove.is_empty()) {
+        let good = console.sign(Sign::Good);
+        console.say(format_args!("{good} {}: counts for calls within 5 s, for streams within 30 s", inert(&user.to_string())));
+    } else if names.is_empty() {
+        console.say(format_args!("{} is in no group", inert(&user.to_string())));
+    }
     Ok(Exit::Fine)
 }
 

@@ -10,11 +10,13 @@ mod client;
 mod clocks;
 mod database;
 mod memory;
+mod packages;
 mod people;
 mod postgres;
 mod proxy;
 mod reload;
 mod replicas;
+mod retention;
 mod streams;
 
 use std::time::{Duration, Instant};

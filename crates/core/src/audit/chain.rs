@@ -117,7 +117,7 @@ impl Chain {
         let key = signer.public();
         let tip = Tip { seq: 0, hash: [0; 32], unsealed: 0, latest: now, key };
         let mut chain = Self { writer, digests, policy: None, tip };
-        let line = chain.seal(Kind::Key, signer, Some(key), now)?;
+        let line = chain.seal(Record::new(Kind::Key), signer, Some(key), now)?;
         Ok((chain, line))
     }
 
@@ -217,7 +217,7 @@ impl Chain {
     /// # Errors
     /// [`SealError`] if the signer is not the one that the chain names; the chain is unchanged then.
     pub fn checkpoint(&mut self, signer: &Signer, now: Timestamp) -> Result<Line, SealError> {
-        self.seal(Kind::Checkpoint, signer, None, now)
+        self.seal(Record::new(Kind::Checkpoint), signer, None, now)
     }
 
     /// Hands over to the key `next`, signed by the present one.
@@ -225,7 +225,7 @@ impl Chain {
     /// # Errors
     /// [`SealError`] if `signer` is not the present one; the chain is unchanged then.
     pub fn rotate(&mut self, signer: &Signer, next: PublicKey, now: Timestamp) -> Result<Line, SealError> {
-        self.seal(Kind::Key, signer, Some(next), now)
+        self.seal(Record::new(Kind::Key), signer, Some(next), now)
     }
 
     /// Where the chain stands, to come back to.
@@ -285,12 +285,13 @@ impl Chain {
         self.append(record, now).owing(owes)
     }
 
-    fn seal(&mut self, kind: Kind, signer: &Signer, next: Option<PublicKey>, now: Timestamp) -> Result<Line, SealError> {
+    /// Signs a record without a place yet and gives it one.
+    pub(super) fn seal(&mut self, record: Record<'_>, signer: &Signer, next: Option<PublicKey>, now: Timestamp) -> Result<Line, SealError> {
         if signer.public() != self.tip.key {
             return Err(SealError::OtherKey { chain: self.tip.key, signer: signer.public() });
         }
         let writer = Arc::clone(&self.writer.0);
-        let mut record = self.stamp(Record::new(kind), &writer, now);
+        let mut record = self.stamp(record, &writer, now);
         signer.seal(&mut record, next)?;
         let line = self.link(&record, now);
         self.tip.unsealed = 0;

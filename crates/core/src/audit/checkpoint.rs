@@ -122,8 +122,9 @@ impl fmt::Debug for Signer {
 
 /// What is signed: lines of text, none of which can hold a newline.
 fn message(record: &Record<'_>, seal: &Seal<'_>) -> Vec<u8> {
+    let purged = record.purged.as_ref().map(|tombstone| format!("{}\n", tombstone.digest())).unwrap_or_default();
     format!(
-        "doorward audit seal v1\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n",
+        "doorward audit seal v1\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{purged}",
         record.kind.as_str(),
         record.writer,
         record.seq,

@@ -2,6 +2,7 @@
 //!
 //! Everything outside printable ASCII is escaped, so that a line is inert in any viewer and cannot be split (AUD-04).
 
+use super::purge::Tombstone;
 use crate::flag::Flag;
 use crate::id::CorrelationId;
 use crate::secret::sha256;
@@ -46,6 +47,8 @@ pub enum Kind {
     Opened,
     /// That stream ended; the outcome of its intent.
     Closed,
+    /// A tombstone: records that are older than the retention go, signed.
+    Purge,
 }
 
 /// A record as it stands in the file, apart from its own hash.
@@ -139,7 +142,10 @@ pub struct Record<'a> {
     /// Digest of the reply that left, keyed like `digest`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<Cow<'a, str>>,
-    /// The signature of a checkpoint or key record.
+    /// Which records go (tombstones only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purged: Option<Tombstone>,
+    /// The signature of a checkpoint, key or purge record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<Seal<'a>>,
     /// Hash of the record before, 64 hex digits.
@@ -218,6 +224,7 @@ impl Kind {
             Self::Key => "key",
             Self::Opened => "opened",
             Self::Closed => "closed",
+            Self::Purge => "purge",
         }
     }
 }
@@ -260,6 +267,7 @@ impl<'a> Record<'a> {
             cause: None,
             latency_ms: None,
             reply: None,
+            purged: None,
             seal: None,
             prev: Cow::Borrowed(""),
         }
@@ -414,7 +422,7 @@ fn hash_of(prev: &[u8; 32], body: &[u8]) -> [u8; 32] {
 }
 
 /// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     // Without a branch or a look-up for each digit: every record holds some two hundred.
     let digit = |n: u8| b'0' + n + u8::from(n > 9) * (b'a' - b'9' - 1);
     let mut text = vec![0; bytes.len() * 2];
@@ -425,7 +433,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// `N` bytes from exactly `2 N` lower-case hex digits.
-pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |b: u8| match b {
         b'0'..=b'9' => Some(b - b'0'),
         b'a'..=b'f' => Some(b - b'a' + 10),

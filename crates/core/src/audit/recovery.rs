@@ -3,6 +3,7 @@
 use super::chain::{Chain, Digests, Tip, WriterId};
 use super::event::Head;
 use super::intent::OpenIntent;
+use super::purge::Claims;
 use super::verify::{FirstBad, Piece, Scan, Why, next};
 use crate::time::Timestamp;
 use std::io::BufRead;
@@ -40,7 +41,15 @@ impl Chain {
     /// # Errors
     /// [`FirstBad`]: the file was damaged or altered and must not be continued.
     pub fn resume(reader: impl BufRead, digests: Digests) -> Result<Found, FirstBad> {
-        let walked = walk(reader, Scan::new(None, None), 0)?;
+        Self::resume_with(reader, &Claims::default(), digests)
+    }
+
+    /// As [`Chain::resume`], for a file of which records may have been purged: `claims` are its tombstones.
+    ///
+    /// # Errors
+    /// [`FirstBad`], also for a gap without a tombstone.
+    pub fn resume_with(reader: impl BufRead, claims: &Claims, digests: Digests) -> Result<Found, FirstBad> {
+        let walked = walk(reader, Scan::with(None, None, claims), 0)?;
         if walked.scan.key().is_none() {
             return Ok(Found::Nothing { torn: walked.torn, digests });
         }
@@ -88,7 +97,7 @@ pub(super) fn length(bytes: &[u8]) -> u64 {
 }
 
 /// The time of a record; unreadable ones are as old as can be, so that no skew is claimed.
-fn instant(text: &str) -> Timestamp {
+pub(super) fn instant(text: &str) -> Timestamp {
     let ms = text.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
     Timestamp::from_millis(u64::try_from(ms).unwrap_or(0))
 }

@@ -5,6 +5,7 @@
 
 use super::checkpoint::PublicKey;
 use super::event::{Head, Kind, MAX_LINE, NotARecord, Record, VERSION};
+use super::purge::{Claims, Graves};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
@@ -22,6 +23,12 @@ pub struct Summary {
     pub open: u64,
     /// How often the clock stepped back.
     pub backward_steps: u64,
+    /// Records that are gone, each under a tombstone.
+    pub purged: u64,
+    /// The last position that such a tombstone speaks of, 0 without one.
+    pub purged_to: u64,
+    /// The record at the head that was kept elsewhere is one of those: it proves nothing any more.
+    pub anchor_is_gone: bool,
     /// The last record; keep it elsewhere to notice a cut tail later.
     pub head: Head,
     /// The key that signs now.
@@ -82,6 +89,8 @@ pub enum Why {
     },
     /// Another record stands at the expected head.
     OtherHead,
+    /// A tombstone that is not what the chain holds, and how.
+    Tombstone(&'static str),
 }
 
 /// Reads a chain from its beginning and checks every record.
@@ -90,8 +99,16 @@ pub enum Why {
 ///
 /// # Errors
 /// [`FirstBad`].
-pub fn verify(mut reader: impl BufRead, key: &PublicKey, anchor: Option<&Head>) -> Result<Summary, FirstBad> {
-    let mut scan = Scan::new(Some(*key), anchor.copied());
+pub fn verify(reader: impl BufRead, key: &PublicKey, anchor: Option<&Head>) -> Result<Summary, FirstBad> {
+    verify_with(reader, &Claims::default(), key, anchor)
+}
+
+/// As [`verify`], for a file of which records may have been purged: `claims` are its tombstones.
+///
+/// # Errors
+/// [`FirstBad`], also for a gap without a tombstone.
+pub fn verify_with(mut reader: impl BufRead, claims: &Claims, key: &PublicKey, anchor: Option<&Head>) -> Result<Summary, FirstBad> {
+    let mut scan = Scan::with(Some(*key), anchor.copied(), claims);
     let mut line = Vec::new();
     loop {
         match next(&mut reader, &mut line) {
@@ -121,6 +138,11 @@ pub(super) struct Scan {
     backward_steps: u64,
     open: BTreeMap<u64, String>,
     time: String,
+    graves: Graves,
+    /// The anchor was met in its place.
+    anchor_met: bool,
+    /// It began behind a seal: tombstones behind that speak of what this walk does not see.
+    is_partial: bool,
 }
 
 /// What came next in a file.
@@ -152,7 +174,7 @@ pub(super) fn next(reader: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Resul
 // === impl Scan ===
 
 impl Scan {
-    pub(super) const fn new(trusted: Option<PublicKey>, anchor: Option<Head>) -> Self {
+    pub(super) fn with(trusted: Option<PublicKey>, anchor: Option<Head>, claims: &Claims) -> Self {
         Self {
             trusted,
             anchor,
@@ -166,6 +188,9 @@ impl Scan {
             backward_steps: 0,
             open: BTreeMap::new(),
             time: String::new(),
+            graves: Graves::new(claims),
+            anchor_met: false,
+            is_partial: false,
         }
     }
 
@@ -178,9 +203,16 @@ impl Scan {
         if record.seq != head.seq || hash != head.hash || record.writer != writer || record.seal.is_none() {
             return Err(Why::OtherHead);
         }
-        let scan =
-            Self { line: head.seq, writer: writer.to_owned(), head, key: Some(key), sealed: head.seq, open, ..Self::new(None, None) };
-        Ok(Self { seals: 1, time: record.time.into_owned(), ..scan })
+        let scan = Self {
+            line: head.seq,
+            writer: writer.to_owned(),
+            head,
+            key: Some(key),
+            sealed: head.seq,
+            open,
+            ..Self::with(None, None, &Claims::default())
+        };
+        Ok(Self { seals: 1, is_partial: true, time: record.time.into_owned(), ..scan })
     }
 
     pub(super) fn step(&mut self, line: &[u8]) -> Result<(), FirstBad> {
@@ -190,18 +222,20 @@ impl Scan {
             Err(NotARecord::Form) => return Err(self.bad(None, Why::NotARecord)),
             Err(NotARecord::Hash { seq }) => return Err(self.bad(Some(seq), Why::Edited)),
         };
-        self.follow(&record, hash).map_err(|why| self.bad(Some(record.seq), why))
+        self.follow(&record, hash, line).map_err(|why| self.bad(Some(record.seq), why))
     }
 
-    fn follow(&mut self, record: &Record<'_>, hash: [u8; 32]) -> Result<(), Why> {
+    fn follow(&mut self, record: &Record<'_>, hash: [u8; 32], line: &[u8]) -> Result<(), Why> {
         let expected = self.head.seq.saturating_add(1);
         if record.v != VERSION {
             return Err(Why::NotARecord);
         }
-        if record.seq != expected {
+        // Over a gap the signature of the seal vouches for what was before it.
+        let is_over_a_gap = record.seal.is_some() && record.seq > expected && self.graves.cover(expected, record.seq);
+        if record.seq != expected && !is_over_a_gap {
             return Err(Why::Sequence { expected });
         }
-        if record.prev != super::event::hex(&self.head.hash) {
+        if !is_over_a_gap && record.prev != super::event::hex(&self.head.hash) {
             return Err(Why::Unlinked);
         }
         if self.line > 1 && record.writer != self.writer {
@@ -209,9 +243,13 @@ impl Scan {
         }
         self.seal(record)?;
         self.settle(record)?;
+        if let Some(open) = self.graves.pass(record, &hash, line)? {
+            self.open = open;
+        }
         if self.anchor.is_some_and(|anchor| anchor.seq == record.seq && anchor.hash != hash) {
             return Err(Why::OtherHead);
         }
+        self.anchor_met |= self.anchor.is_some_and(|anchor| anchor.seq == record.seq);
         if self.line == 1 {
             self.writer = record.writer.clone().into_owned();
         }
@@ -225,16 +263,20 @@ impl Scan {
     fn seal(&mut self, record: &Record<'_>) -> Result<(), Why> {
         let named = record.seal.as_ref().and_then(|seal| seal.next.as_deref()).and_then(|next| next.parse().ok());
         let signer = match (record.kind, self.key) {
-            (Kind::Key, Some(key)) if named.is_some() => key,
-            (Kind::Checkpoint, Some(key)) if named.is_none() => key,
+            (Kind::Key, Some(key)) if named.is_some() && record.purged.is_none() => key,
+            (Kind::Checkpoint, Some(key)) if named.is_none() && record.purged.is_none() => key,
+            (Kind::Purge, Some(key)) if named.is_none() && record.purged.is_some() => key,
             (Kind::Key, None) => named.ok_or(Why::NoKey)?,
             (_, None) => return Err(Why::NoKey),
-            (Kind::Key | Kind::Checkpoint, Some(_)) => return Err(Why::BadSeal),
-            (_, Some(_)) if record.seal.is_some() => return Err(Why::NotARecord),
+            (Kind::Key | Kind::Checkpoint | Kind::Purge, Some(_)) => return Err(Why::BadSeal),
+            (_, Some(_)) if record.seal.is_some() || record.purged.is_some() => return Err(Why::NotARecord),
             (_, Some(_)) => return Ok(()),
         };
         if !signer.sealed(record) {
             return Err(Why::BadSeal);
+        }
+        if let Some(tombstone) = record.purged.as_ref().filter(|_| !self.is_partial) {
+            self.graves.mark(tombstone)?;
         }
         self.lineage |= self.trusted == Some(signer);
         if self.lineage || self.trusted.is_none() {
@@ -250,7 +292,7 @@ impl Scan {
             Kind::Intent => self.open.insert(record.seq, record.id.clone().unwrap_or_default().into_owned()).is_none(),
             Kind::Outcome | Kind::Closed => record.intent.is_some_and(|seq| self.open.remove(&seq).is_some()),
             Kind::Opened => record.intent.is_some_and(|seq| self.open.contains_key(&seq)),
-            Kind::Refused | Kind::Event | Kind::Checkpoint | Kind::Key => true,
+            Kind::Refused | Kind::Event | Kind::Checkpoint | Kind::Key | Kind::Purge => true,
         };
         if done { Ok(()) } else { Err(Why::NoIntent) }
     }
@@ -266,12 +308,19 @@ impl Scan {
         if self.anchor.is_some_and(|anchor| anchor.seq == 0) {
             return Err(self.bad_next(Why::OtherHead));
         }
+        if !self.graves.are_marked() {
+            return Err(self.bad_next(Why::Tombstone("it does not stand in the chain")));
+        }
+        let (purged, purged_to) = self.graves.gone();
         Ok(Summary {
             records: self.line,
             seals: self.seals,
             unsealed: self.head.seq.saturating_sub(self.sealed),
             open: u64::try_from(self.open.len()).unwrap_or(u64::MAX),
             backward_steps: self.backward_steps,
+            purged,
+            purged_to,
+            anchor_is_gone: self.anchor.is_some_and(|anchor| self.graves.holds(anchor.seq)) && !self.anchor_met,
             head: self.head,
             key,
         })
@@ -304,6 +353,10 @@ impl Scan {
 
     pub(super) fn time(&self) -> &str {
         &self.time
+    }
+
+    pub(super) const fn open(&self) -> &BTreeMap<u64, String> {
+        &self.open
     }
 
     pub(super) fn into_open(self) -> BTreeMap<u64, String> {
@@ -343,6 +396,7 @@ impl fmt::Display for Why {
             Self::NoIntent => f.write_str("settles an intent that is not open"),
             Self::Short { expected } => write!(f, "the chain ends before record {expected}, which is known to exist"),
             Self::OtherHead => f.write_str("another record is known to stand here"),
+            Self::Tombstone(how) => write!(f, "a tombstone that does not fit: {how}"),
         }
     }
 }

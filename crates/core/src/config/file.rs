@@ -30,6 +30,8 @@ pub struct ConfigFile {
     pub policy: Option<PolicyFile>,
     /// How much anybody may use.
     pub limits: Option<LimitsFile>,
+    /// What of the commands of servers may be started.
+    pub launch: Option<LaunchFile>,
     /// The record.
     pub audit: Option<AuditFile>,
     /// Logs.
@@ -150,6 +152,9 @@ pub struct ServerFile {
     pub env: Option<BTreeMap<String, String>>,
     /// For commands: the working directory. Default: a private one.
     pub cwd: Option<String>,
+    /// For commands that are package runners: the digest of the package with everything that it needs, as `doorward server install`
+    /// writes it. The runner is then never started: a copy of the package is, after all of it was checked.
+    pub integrity: Option<String>,
     /// For commands, who shares a process. A client of the revisions up to 2025-11-25 always has one to itself for each session.
     /// For later clients `none` runs one for each user; `all` runs one for everybody, for servers without state. Default: `none`.
     pub share: Option<ShareWord>,
@@ -324,6 +329,28 @@ pub struct LimitsFile {
     pub connections: Option<NonZeroU32>,
 }
 
+/// What of the commands of servers may be started.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchFile {
+    /// Commands that fetch what they run, such as `npx`, `uvx` and `docker run`: `refuse` starts none, `pinned` only exact versions
+    /// with an `integrity` and images by digest, `warn` all of them, with a warning and a record. Default: `warn` in laptop mode,
+    /// else `pinned`.
+    pub package_runners: Option<PackageRunnersWord>,
+}
+
+/// What may be done with package runners.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PackageRunnersWord {
+    /// None starts.
+    Refuse,
+    /// Those that are pinned start.
+    Pinned,
+    /// All start; what is not pinned is warned of and recorded.
+    Warn,
+}
+
 /// The record.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -334,6 +361,8 @@ pub struct AuditFile {
     pub arguments: Option<ArgumentsWord>,
     /// When a record counts as written: with `write` the kernel has it, with `fsync` the disk. Default: `write`.
     pub durability: Option<DurabilityWord>,
+    /// How old records may become before `doorward audit purge` takes them away; never younger ones. Default: `400d`.
+    pub retention: Option<String>,
 }
 
 /// What is kept of arguments.

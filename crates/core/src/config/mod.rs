@@ -23,6 +23,7 @@ mod tests;
 
 use crate::contract::Measure;
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
+use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
 use glob::Glob;
 use http::{HeaderName, HeaderValue};
@@ -205,6 +206,10 @@ pub struct Stdio {
     pub env: BTreeMap<String, SecretRef>,
     /// Working directory; absent means a private one.
     pub cwd: Option<PathBuf>,
+    /// The package that is started instead of the runner that `argv` is.
+    pub integrity: Option<Integrity>,
+    /// What may be done with commands that are package runners.
+    pub runners: PackageRunners,
     /// Who shares a process.
     pub share: Share,
     /// What a process may use.
@@ -347,6 +352,8 @@ pub struct AuditConfig {
     pub arguments: KeptArguments,
     /// When a record counts as written.
     pub durability: AuditDurability,
+    /// Records that are younger are not purged.
+    pub retention: Duration,
 }
 
 /// What the record keeps of arguments and replies.

@@ -5,6 +5,7 @@ use super::{
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
 use crate::contract::Measure;
+use crate::launch::{PackageRunners, runner};
 use std::fmt::Display;
 
 /// One effective value.
@@ -119,6 +120,7 @@ impl Config {
         }
         sheet.text(&["audit", "arguments"], if self.audit.arguments == KeptArguments::Hash { "hash" } else { "none" });
         sheet.text(&["audit", "durability"], if self.audit.durability == AuditDurability::Fsync { "fsync" } else { "write" });
+        sheet.text(&["audit", "retention"], units::written(self.audit.retention));
     }
 }
 
@@ -199,6 +201,17 @@ fn stdio_entries(name: &str, stdio: &Stdio, sheet: &mut Sheet) {
     }
     if let Some(cwd) = &stdio.cwd {
         sheet.text(&["server", name, "cwd"], cwd.display());
+    }
+    if let Some(integrity) = &stdio.integrity {
+        sheet.text(&["server", name, "integrity"], integrity);
+    }
+    if runner(&stdio.argv).is_some() {
+        let word = match stdio.runners {
+            PackageRunners::Refuse => "refuse",
+            PackageRunners::Pinned => "pinned",
+            PackageRunners::Warn => "warn",
+        };
+        sheet.text(&["launch", "package_runners"], word);
     }
     sheet.text(&["server", name, "share"], if stdio.share == Share::All { "all" } else { "none" });
     let limits = &stdio.limits;

@@ -27,7 +27,6 @@ const KEYS: &[&str] = &[
     "policy.danger_log_only",
     "audit.anchor_every",
     "audit.anchor_to",
-    "audit.retention",
     "audit.required_sinks",
     "telemetry.otlp",
     "telemetry.traces",

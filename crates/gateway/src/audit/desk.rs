@@ -9,6 +9,7 @@ use doorward_core::audit::checkpoint::{SealError, Signer};
 use doorward_core::audit::event::{Line, Owes};
 use doorward_core::audit::intent::OpenIntent;
 use doorward_core::audit::outcome::Notice;
+use doorward_core::audit::purge::Purgeable;
 use doorward_core::audit::recovery::Resumed;
 use doorward_core::id::CorrelationId;
 use doorward_core::time::Timestamp;
@@ -131,6 +132,13 @@ impl Desk {
             }
             Err(error) => tracing::warn!(%error, "no bookmark of the record; the next start reads more of it"),
         }
+    }
+
+    /// Writes the tombstone of a stretch.
+    pub(super) fn bury(&mut self, stretch: Purgeable, by: &str, why: &str, now: Timestamp) -> Result<(), Unrecorded> {
+        let tip = self.chain.tip();
+        let line = self.chain.bury(stretch, by, why, &self.signer, now).map_err(|_| Unrecorded(Cause::Seal))?;
+        self.put(&line).inspect_err(|_| self.chain.roll_back(tip))
     }
 
     pub(super) fn rotate(&mut self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {

@@ -6,7 +6,9 @@ mod desk;
 pub mod key;
 mod medium;
 mod place;
+pub mod purge;
 pub mod recorder;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 mod unrecorded;

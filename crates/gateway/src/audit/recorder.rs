@@ -15,6 +15,7 @@ use doorward_core::audit::checkpoint::{PublicKey, SealError, Signer};
 use doorward_core::audit::event::{Head, Line};
 use doorward_core::audit::intent::{Intent, Ongoing, OpenIntent, Receipt};
 use doorward_core::audit::outcome::{Notice, Outcome};
+use doorward_core::audit::purge::Claims;
 use doorward_core::audit::recovery::Found;
 use doorward_core::audit::verify::FirstBad;
 use doorward_core::blame::Refusal;
@@ -178,7 +179,11 @@ impl Recorder {
                 (&file).seek(SeekFrom::Start(bookmark.from()))?;
                 Found::Chain(Box::new(bookmark.resume(BufReader::new(&file), options.digests)?))
             }
-            None => Chain::resume(BufReader::new(&file), options.digests)?,
+            None => {
+                let claims = Claims::read(BufReader::with_capacity(1 << 18, &file))?;
+                (&file).rewind()?;
+                Chain::resume_with(BufReader::new(&file), &claims, options.digests)?
+            }
         };
         let desk = match found {
             Found::Nothing { digests, .. } => {

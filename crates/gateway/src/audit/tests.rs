@@ -22,10 +22,10 @@ use std::sync::{Arc, Mutex};
 const NOW: Timestamp = Timestamp::from_millis(1_795_496_611_007);
 
 /// A directory that goes with the test.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("doorward-audit-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);

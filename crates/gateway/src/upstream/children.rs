@@ -6,17 +6,20 @@ use super::pipe::Pipe;
 use super::stdio::child::Gone;
 use super::stdio::ending::Ending;
 use super::stdio::household::LaunchError;
-use super::stdio::profile::{LaunchProfile, Limits, Variable, approve};
+use super::stdio::package;
+use super::stdio::profile::{LaunchProfile, Limits, Package, Variable, approve};
 use super::stdio::restart::{Rate, RestartBudget, Verdict};
 use super::{PipeKey, StdioServer, Upstream};
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::units::Rate as PaceOf;
-use doorward_core::config::{ProcessLimits, Stdio};
+use doorward_core::config::{Config, ProcessLimits, Stdio, Target};
 use doorward_core::id::ServerName;
+use doorward_core::launch::{Problem, Ruling, rule, runner};
 use doorward_core::secret::Secret;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -38,15 +41,23 @@ impl StdioServer {
     /// # Errors
     /// [`Fault::NotApproved`], [`Fault::Child`].
     pub async fn launch(&self, upstream: &Upstream, tasks: &Tasks, approved: Option<[u8; 32]>) -> Result<Arc<Pipe>, Fault> {
+        if let Ruling::Refused(problem) =
+            rule(self.command.runners, upstream.config.name.as_str(), &self.command.argv, self.command.integrity.as_ref())
+        {
+            tracing::warn!(server = %upstream.config.name, why = %problem.what, fix = %problem.fix, "a package runner was not started");
+            return Err(Fault::Unpinned);
+        }
         let profile = self.profile(&upstream.config.name).ok_or(Fault::Child("the command cannot be run"))?;
         let approved = approve(profile, approved.as_ref()).map_err(|_| Fault::NotApproved)?;
         let mut child = self.launcher.launch(approved).await.map_err(|error| {
             tracing::warn!(server = %upstream.config.name, %error, "a process did not start");
-            Fault::Child(match error {
-                LaunchError::Full => "too many processes",
-                LaunchError::Stopping => "the gateway is shutting down",
-                _ => "the process did not start",
-            })
+            match error {
+                LaunchError::Full => Fault::Child("too many processes"),
+                LaunchError::Stopping => Fault::Child("the gateway is shutting down"),
+                LaunchError::Refused(why) if why == package::CHANGED => Fault::PackageChanged,
+                LaunchError::Refused(why) if why == package::MISSING => Fault::PackageMissing,
+                _ => Fault::Child("the process did not start"),
+            }
         })?;
         let lines = child.take_lines().ok_or(Fault::Child("its output is taken"))?;
         let (input, mut wanted) = mpsc::channel::<Bytes>(WAITING);
@@ -80,7 +91,7 @@ impl StdioServer {
 
     fn profile(&self, server: &ServerName) -> Option<LaunchProfile> {
         let value = |of: &str| self.secrets.iter().find(|(name, _)| name == of).map(|(_, value)| Secret::new(value.expose().clone()));
-        profile(server, &self.command, value)
+        profile(server, &self.command, &self.packages, value)
     }
 
     /// Waits as long as a command that ended by itself has to before it is started again.
@@ -103,18 +114,40 @@ impl StdioServer {
     }
 }
 
+/// What is wrong with package runners among these servers, and whether they start all the same (STD-08).
+#[must_use]
+pub fn unpinned(config: &Config) -> Vec<(ServerName, &'static str, Problem)> {
+    let commands = config.servers.values().filter(|server| server.enabled).filter_map(|server| match &server.target {
+        Target::Stdio(command) => Some((&server.name, command)),
+        Target::Http { .. } => None,
+    });
+    let problem =
+        |(name, command): (&ServerName, &Stdio)| match rule(command.runners, name.as_str(), &command.argv, command.integrity.as_ref()) {
+            Ruling::Fine => None,
+            Ruling::Warned(problem) => Some((name.clone(), "package_unpinned", problem)),
+            Ruling::Refused(problem) => Some((name.clone(), "package_refused", problem)),
+        };
+    commands.filter_map(problem).collect()
+}
+
 /// Digest of a command, for its approval; the values of its environment are not part of it. `None` for one that can never run.
 #[must_use]
 pub fn digest(server: &ServerName, command: &Stdio) -> Option<[u8; 32]> {
-    profile(server, command, |_| Some(Secret::new(String::new()))).map(|profile| profile.digest())
+    // Where a package lies is not part of what is approved.
+    profile(server, command, Path::new(""), |_| Some(Secret::new(String::new()))).map(|profile| profile.digest())
 }
 
-fn profile(server: &ServerName, command: &Stdio, value: impl Fn(&str) -> Option<Secret<String>>) -> Option<LaunchProfile> {
+fn profile(server: &ServerName, command: &Stdio, packages: &Path, value: impl Fn(&str) -> Option<Secret<String>>) -> Option<LaunchProfile> {
     let variable = |(name, reference): (&String, &SecretRef)| Some(Variable::new(name.clone(), reference.to_string(), value(name)?));
     let env = command.env.iter().map(variable).collect::<Option<Vec<_>>>()?;
-    LaunchProfile::new(server.clone(), command.argv.clone(), env, command.cwd.clone(), process_limits(command.limits)?)
+    let limits = process_limits(command.limits)?;
+    let profile = LaunchProfile::new(server.clone(), command.argv.clone(), env, command.cwd.clone(), limits)
         .inspect_err(|error| tracing::warn!(%server, %error, "the command cannot be run"))
-        .ok()
+        .ok()?;
+    let Some(integrity) = command.integrity else { return Some(profile) };
+    // Where the runner that it stands for cannot be told from its arguments, nothing is started.
+    let run = runner(&command.argv).filter(|run| run.installable().is_some())?;
+    Some(profile.installed(Package { directory: package::place(packages, &integrity), integrity, replaces: run.rest }))
 }
 
 async fn ended_by_itself(exited: &mut watch::Receiver<Option<Ending>>) {

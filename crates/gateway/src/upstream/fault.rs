@@ -18,6 +18,12 @@ pub enum Fault {
     Child(&'static str),
     /// The launch of this command, with these arguments, was not approved (I9).
     NotApproved,
+    /// The command fetches what it runs, and is not pinned (STD-08). Nothing was started.
+    Unpinned,
+    /// The installed package is not what was approved. Nothing was started.
+    PackageChanged,
+    /// The package was not installed here. Nothing was started.
+    PackageMissing,
     /// The process that was to run the tool defines it in another way than it was permitted (I9).
     Changed,
     /// That process did not say how it defines its tools.
@@ -90,6 +96,9 @@ impl Fault {
             Self::Egress(_) => "upstream_unreachable",
             Self::Child(_) => "child_ended",
             Self::NotApproved => "launch_not_approved",
+            Self::Unpinned => "package_unpinned",
+            Self::PackageChanged => "package_changed",
+            Self::PackageMissing => "package_missing",
             Self::Changed => "definition_changed",
             Self::Unproven => "definition_unproven",
             Self::Bad(_) => "upstream_bad_reply",
@@ -118,6 +127,9 @@ impl Fault {
         match self {
             Self::Egress(error) if !error.may_have_been_sent() => Effect::None,
             Self::NotApproved
+            | Self::Unpinned
+            | Self::PackageChanged
+            | Self::PackageMissing
             | Self::Changed
             | Self::Unproven
             | Self::SessionLost
@@ -147,6 +159,11 @@ impl Fault {
                 format!("{server} does not accept the credential that Doorward holds for it. An administrator has to look at it.")
             }
             Self::NotApproved => format!("The command of {server} is not approved. An administrator has to look at it."),
+            Self::Unpinned => {
+                format!("The command of {server} fetches what it runs and is not pinned. An administrator has to look at it.")
+            }
+            Self::PackageChanged => format!("The package of {server} is not what was approved. An administrator has to look at it."),
+            Self::PackageMissing => format!("The package of {server} is not installed. An administrator has to look at it."),
             Self::Changed => format!("{server} has changed this tool since it was approved. An administrator has to look at it."),
             Self::Unproven => format!("{server} did not say which tools it has, so none was run."),
             Self::NoEra(_) => format!("{server} does not speak this version of the protocol."),
@@ -170,7 +187,7 @@ impl Fault {
             Self::Broken(_) => format!("The result of {server} was kept back: it is not of the form that was approved."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
-        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved | Self::Changed);
+        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved | Self::Unpinned | Self::PackageChanged | Self::Changed);
         let wire = match self {
             Self::Store | Self::SessionsFull | Self::Resting(_) => Wire::Http(503),
             Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),
@@ -204,7 +221,13 @@ impl Fault {
             _ => Retry::Now,
         };
         let blame = match self {
-            Self::NotApproved | Self::Store | Self::SessionsFull | Self::TaskNotKept => Blame::Us,
+            Self::NotApproved
+            | Self::Unpinned
+            | Self::PackageChanged
+            | Self::PackageMissing
+            | Self::Store
+            | Self::SessionsFull
+            | Self::TaskNotKept => Blame::Us,
             Self::NoEra(_)
             | Self::TooManySessions
             | Self::TooManyTasks

@@ -30,6 +30,7 @@ use doorward_core::mcp::encode::{Questions, Setting};
 use doorward_core::mcp::version::{LEGACY, Version};
 use pipe::Pipe;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct StdioServer {
     pub launcher: Launcher,
     /// How fast a process is read, its answers apart.
     pace: Rate,
+    /// Where installed packages lie.
+    packages: PathBuf,
     since: Instant,
     budgets: Mutex<HashMap<PipeKey, RestartBudget>>,
     shared: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
@@ -255,11 +258,18 @@ impl StdioServer {
             secrets,
             launcher,
             pace,
+            packages: PathBuf::new(),
             since: Instant::now(),
             budgets: Mutex::default(),
             shared: tokio::sync::Mutex::default(),
             turns: Mutex::default(),
         }
+    }
+
+    /// Takes installed packages from this directory.
+    #[must_use]
+    pub fn with_packages(self, packages: PathBuf) -> Self {
+        Self { packages, ..self }
     }
 
     /// The turn to start the process of this key. Those that nobody waits for are forgotten.

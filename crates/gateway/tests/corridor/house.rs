@@ -161,7 +161,8 @@ impl House {
 
     pub(crate) async fn approve_only(&self, wanted: impl Fn(&str, &str) -> bool) {
         let tasks = Tasks::new();
-        let servers = setup::servers(&self.config, &self.state.0, &sources(), &self.env, &tasks).expect("servers");
+        let servers =
+            setup::servers(&self.config, &self.state.0, &self.state.0.join("packages"), &sources(), &self.env, &tasks).expect("servers");
         for (upstream, secret) in servers {
             let name = upstream.config.name.clone();
             let mut pins: Vec<Pin> = Vec::new();

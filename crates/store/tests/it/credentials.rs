@@ -103,6 +103,32 @@ pub(crate) async fn rs_08_users_are_listed_with_their_standing(bench: &Bench) {
     assert!(bench.b.knows_user(&user("bob")).await.expect("answer") && !bench.b.knows_user(&user("carol")).await.expect("answer"));
 }
 
+pub(crate) async fn rs_08_a_group_is_taken_at_once_and_only_from_who_is_known(bench: &Bench) {
+    let key = new_key(1, "k1", "alice");
+    bench.a.create_api_key(&key).await.expect("created");
+    bench.a.put_user(&user("alice"), &[group("eng"), group("staff")], NOW).await.expect("put");
+    let before = bench.a.epoch().await.expect("epoch");
+    let left = bench.a.change_groups(&user("alice"), &[group("ops")], &[group("eng")], later(1)).await.expect("changed");
+    assert_eq!(left, Some(vec![group("ops"), group("staff")]));
+    assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1, "every replica hears of it");
+    assert_eq!(bench.b.api_key(&key.hash).await.expect("answer").expect("found").groups, [group("ops"), group("staff")]);
+    let same = bench.b.change_groups(&user("alice"), &[group("ops")], &[group("eng")], later(2)).await.expect("the same again");
+    assert_eq!((same, bench.a.epoch().await.expect("epoch")), (left, before + 1), "nothing changed, nobody is told");
+    let both = bench.a.change_groups(&user("alice"), &[group("eng")], &[group("eng")], later(3)).await.expect("both ways");
+    assert!(!both.expect("known").contains(&group("eng")), "what is taken away stays away");
+    assert_eq!(bench.a.change_groups(&user("alcie"), &[group("eng")], &[], later(4)).await.expect("answer"), None);
+    assert!(!bench.a.knows_user(&user("alcie")).await.expect("answer"), "a mistyped name is nobody");
+    // Two at once are both obeyed.
+    let (ours, theirs) = ([group("x")], [group("y")]);
+    let (one, two) = (user("alice"), user("alice"));
+    let (first, second) =
+        tokio::join!(bench.a.change_groups(&one, &ours, &[], later(5)), bench.b.change_groups(&two, &theirs, &[], later(5)));
+    first.expect("changed");
+    second.expect("changed");
+    let groups = bench.a.api_key(&key.hash).await.expect("answer").expect("found").groups.clone();
+    assert!(groups.contains(&group("x")) && groups.contains(&group("y")), "{groups:?}");
+}
+
 pub(crate) async fn groups_are_those_of_the_user_now(bench: &Bench) {
     let key = new_key(1, "k1", "alice");
     bench.a.create_api_key(&key).await.expect("created");

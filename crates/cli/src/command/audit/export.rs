@@ -3,6 +3,7 @@
 use super::Location;
 use super::filter::{Conditions, Filter};
 use super::lines::Lines;
+use super::signed::{self, Sink};
 use crate::args::Global;
 use crate::console::{Console, Reader, counted};
 use crate::exit::Exit;
@@ -11,6 +12,7 @@ use clap::{Args, ValueEnum};
 use doorward_core::audit::event::Record;
 use doorward_gateway::env::Env;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 /// Options of `audit export`.
 #[derive(Debug, Args)]
@@ -18,6 +20,12 @@ pub struct Arguments {
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     pub format: Format,
+    /// Write to a new file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Prove the record first, and put a signature of its key beside the file: FILE.sig; see audit verify --export
+    #[arg(long, requires = "output")]
+    pub signed: bool,
     /// What is wanted.
     #[command(flatten)]
     pub conditions: Conditions,
@@ -60,15 +68,25 @@ const COLUMNS: [&str; 22] = [
     "flags",
 ];
 
-/// Writes the records to stdout.
+/// Writes the records to stdout, or to a file.
 ///
 /// # Errors
-/// [`Failure`] if the record cannot be read.
+/// [`Failure`] if the record cannot be read or the file not be written; exit 6 if one that is not whole was to be signed.
 pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let mut filter = Filter::new(arguments.conditions.clone(), Env::system().now())?;
+    let now = Env::system().now();
+    let mut filter = Filter::new(arguments.conditions.clone(), now)?;
+    let seal = if arguments.signed { Some(signed::prove(&arguments.location, global)?) } else { None };
+    let mut sink = arguments.output.as_deref().map(|path| Sink::create(path, seal)).transpose()?;
+    let mut trouble = None;
     let mut lines = Lines::open(&arguments.location, global)?;
     if arguments.format == Format::Csv {
-        let _ = console.raw(&format!("{}\r\n", COLUMNS.join(",")));
+        let heading = format!("{}\r\n", COLUMNS.join(","));
+        match &mut sink {
+            Some(sink) => sink.put(&heading, None)?,
+            None => {
+                let _ = console.raw(&heading);
+            }
+        }
     }
     let mut found: u64 = 0;
     lines.each(|record, line| {
@@ -80,10 +98,24 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
             Format::Jsonl => format!("{}\n", String::from_utf8_lossy(line)),
             Format::Csv => row(&record),
         };
-        if console.raw(&text) == Reader::Gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let goes_on = match &mut sink {
+            Some(sink) => sink.put(&text, Some(record.seq)).map_err(|failure| trouble = Some(failure)).is_ok(),
+            None => console.raw(&text) != Reader::Gone,
+        };
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
+    if let Some(failure) = trouble {
+        return Err(failure);
+    }
+    let exit = lines.end(console);
+    if arguments.signed && exit != Exit::Fine {
+        return Ok(exit);
+    }
+    if let Some(sink) = sink {
+        sink.finish(arguments.format, &now.to_string())?;
+    }
     console.say(format_args!("{} exported", counted(found, "record")));
-    Ok(lines.end(console))
+    Ok(exit)
 }
 
 fn row(record: &Record<'_>) -> String {

@@ -128,6 +128,16 @@ fn time(option: &str, text: &str, now: Timestamp) -> Result<String, Failure> {
     })
 }
 
+/// The same, as an instant.
+///
+/// # Errors
+/// [`Failure`] for a text that is no time.
+pub(super) fn instant(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    let written = time(option, text, now)?;
+    let millis = written.parse::<jiff::Timestamp>().ok().and_then(|instant| u64::try_from(instant.as_millisecond()).ok());
+    Ok(Timestamp::from_millis(millis.unwrap_or(0)))
+}
+
 /// A date is ten characters; longer texts are instants and must not lose their time of day.
 fn day_or<'a>(text: &'a str, day: impl Fn() -> Option<String> + 'a) -> impl FnOnce() -> Option<String> + 'a {
     move || if text.len() == 10 { day() } else { None }

@@ -5,8 +5,10 @@
 mod export;
 mod filter;
 mod lines;
+mod purge;
 mod search;
 mod show;
+mod signed;
 mod table;
 mod tail;
 mod verify;
@@ -34,8 +36,10 @@ pub enum Command {
     Show(show::Arguments),
     /// Check that the record is whole and as it was written
     Verify(verify::Arguments),
-    /// Write the records that fit as JSON lines or CSV
+    /// Write the records that fit as JSON lines or CSV, signed if wanted
     Export(export::Arguments),
+    /// Take away what is older than the retention; a signed tombstone says so
+    Purge(purge::Arguments),
 }
 
 /// Where the record is.
@@ -57,6 +61,7 @@ pub fn run(command: Command, global: &Global, console: &mut Console) -> Result<E
         Command::Show(arguments) => show::run(&arguments, global, console),
         Command::Verify(arguments) => verify::run(&arguments, global, console),
         Command::Export(arguments) => export::run(&arguments, global, console),
+        Command::Purge(arguments) => purge::run(&arguments, global, console),
     }
 }
 

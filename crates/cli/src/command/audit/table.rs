@@ -35,6 +35,7 @@ fn what<'a>(record: &'a Record<'_>) -> Cow<'a, str> {
         Kind::Event => Cow::Borrowed("event"),
         Kind::Checkpoint => Cow::Borrowed("seal"),
         Kind::Key => Cow::Borrowed("key"),
+        Kind::Purge => Cow::Borrowed("purge"),
     }
 }
 
@@ -44,6 +45,9 @@ fn about(record: &Record<'_>) -> String {
     match (text(&record.server), text(&record.name), text(&record.method)) {
         (Some(server), Some(name), Some(method)) if method == "tools/call" => parts.push(format!("{server}__{name}")),
         (server, name, method) => parts.extend([server, method, name].into_iter().flatten()),
+    }
+    if let Some(stone) = &record.purged {
+        parts.push(format!("{} to {} removed by {}: {}", stone.first, stone.last, inert(&stone.by), inert(&stone.why)));
     }
     if let Some(intent) = record.intent {
         parts.push(format!("of {intent}:"));

@@ -1,6 +1,7 @@
 //! `doorward audit verify`: is the record whole, and as it was written? Needs the file and the public key, nothing else.
 
 use super::Location;
+use super::signed;
 use crate::args::Global;
 use crate::console::{Console, Form, Sign, counted, grouped, wrapped};
 use crate::exit::Exit;
@@ -9,7 +10,7 @@ use crate::{settings, state};
 use clap::Args;
 use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::event::Head;
-use doorward_core::audit::verify::{FirstBad, Summary, Why, verify};
+use doorward_core::audit::verify::{FirstBad, Summary, Why, verify_with};
 use doorward_gateway::audit::key::PUBLIC;
 use serde_json::json;
 use std::fs::File;
@@ -28,6 +29,9 @@ pub struct Arguments {
     /// A head that an earlier verify printed: also prove that nothing up to it was cut or put back
     #[arg(long, value_name = "SEQ:HASH")]
     pub head: Option<String>,
+    /// Check this export against the signature beside it, and not the record
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["head", "file"])]
+    pub export: Option<PathBuf>,
 }
 
 /// Checks the record.
@@ -37,11 +41,15 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
     let head = arguments.head.as_deref().map(head).transpose()?;
     let key = key(arguments.key.as_deref(), global)?;
-    let (path, file) = arguments.location.open(global)?;
+    if let Some(export) = &arguments.export {
+        return signed::check(export, &key, console);
+    }
+    let (path, mut file) = arguments.location.open(global)?;
+    let claims = signed::claims(&mut file, &path)?;
     let length = file.metadata().map_or(0, |found| found.len());
     let watched = Watched { file, read: 0, length, shown: 0, drawing: console.progress() && console.form() == Form::Text };
     let mut reader = BufReader::with_capacity(1 << 18, watched);
-    let found = verify(&mut reader, &key, head.as_ref());
+    let found = verify_with(&mut reader, &claims, &key, head.as_ref());
     reader.get_mut().clear();
     match found {
         Ok(summary) => {
@@ -88,7 +96,8 @@ fn whole(path: &Path, summary: &Summary, with_head: bool, console: &mut Console)
         let document = json!({
             "ok": true, "file": path.display().to_string(), "records": summary.records, "seals": summary.seals,
             "unsealed": summary.unsealed, "open": summary.open, "backward_steps": summary.backward_steps,
-            "key": summary.key.id(), "head": summary.head.to_string(), "head_checked": with_head,
+            "key": summary.key.id(), "head": summary.head.to_string(), "head_checked": with_head && !summary.anchor_is_gone,
+            "purged": summary.purged, "purged_to": summary.purged_to,
         });
         console.document(super::super::config::object(document));
         return;
@@ -97,7 +106,13 @@ fn whole(path: &Path, summary: &Summary, with_head: bool, console: &mut Console)
     let note = console.sign(Sign::Note);
     let (records, seals) = (counted(summary.records, "record"), counted(summary.seals, "seal"));
     console.line(format_args!("{good} {records}, {seals}, signed by key {}: the chain is whole", summary.key.id()));
-    if with_head {
+    if summary.purged > 0 {
+        let gone = is_or_are(summary.purged, "record");
+        console.line(format_args!("{note} {gone} gone, up to {}, under signed tombstones", grouped(summary.purged_to)));
+    }
+    if summary.anchor_is_gone {
+        console.line(format_args!("{note} the head that you kept is of a record that was purged: it proves nothing any more"));
+    } else if with_head {
         console.line(format_args!("{good} it contains the head that you kept: nothing up to it was cut"));
     }
     if summary.unsealed > 0 {
@@ -169,6 +184,7 @@ const fn id(why: &Why) -> &'static str {
         Why::NoIntent => "audit.no_intent",
         Why::Short { .. } => "audit.short",
         Why::OtherHead => "audit.other_head",
+        Why::Tombstone(_) => "audit.tombstone",
     }
 }
 

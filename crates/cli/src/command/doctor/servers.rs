@@ -20,7 +20,14 @@ pub(super) async fn checks(house: &House, store: &Store) -> Vec<Check> {
     let tasks = Tasks::new();
     // Apart from a gateway that may be running on the same state directory.
     let scratch = house.state.join(format!("once-{}", std::process::id()));
-    let servers = match setup::servers(house.config(), &scratch, &house.sources, &house.env, &tasks) {
+    let servers = match setup::servers(
+        house.config(),
+        &scratch,
+        &doorward_gateway::upstream::stdio::package::home(&house.state),
+        &house.sources,
+        &house.env,
+        &tasks,
+    ) {
         Ok(servers) => servers,
         Err(error) => return vec![Check::bad("servers", house::failed(error).summary(), "doorward config check")],
     };

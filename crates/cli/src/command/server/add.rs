@@ -217,6 +217,7 @@ async fn launch(opened: &Opened, steps: &Steps, console: &mut Console) -> Result
     for (variable, reference) in &stdio.env {
         console.say(format_args!("    {}={reference}", inert(variable)));
     }
+    opened.warn(console)?;
     let asked = somebody() == Answer::Yes && !steps.approve_command;
     if !(steps.approve_command || asked && confirmed("May it run", Answer::No) == Answer::Yes) {
         return Ok(Answer::No);

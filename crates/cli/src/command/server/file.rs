@@ -72,6 +72,18 @@ impl Draft {
         Ok(())
     }
 
+    /// Sets one key of `[server.NAME]`, which must be in this file.
+    pub(super) fn set(&mut self, name: &str, key: &str, text: &str) -> Result<(), Failure> {
+        let server = self.document.get_mut("server").and_then(Item::as_table_like_mut).and_then(|servers| servers.get_mut(name));
+        let server = server.and_then(Item::as_table_like_mut).ok_or_else(|| {
+            let help = format!("write {key} = \"{text}\" where [server.{name}] is");
+            let message = format!("{name} is not defined in {}", self.path.display());
+            Failure::new(Exit::Configuration, "server.elsewhere", message, help)
+        })?;
+        server.insert(key, toml_edit::value(text));
+        Ok(())
+    }
+
     /// Takes `[server.NAME]` out. True if it was there.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let Some(servers) = self.document.get_mut("server").and_then(Item::as_table_like_mut) else { return false };

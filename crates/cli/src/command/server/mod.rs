@@ -5,6 +5,7 @@ mod definitions;
 mod diff;
 mod file;
 mod import;
+mod install;
 mod show;
 
 use crate::args::Global;
@@ -19,12 +20,14 @@ use doorward_core::config::Target;
 use doorward_core::contract::{Contract, Measure};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
+use doorward_core::launch::{Problem, Ruling, rule};
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::time::Timestamp;
 use doorward_gateway::catalogue::{self, Definition, Family};
 use doorward_gateway::setup;
 use doorward_gateway::tasks::Tasks;
 use doorward_gateway::upstream::fault::Fault;
+use doorward_gateway::upstream::stdio::package;
 use doorward_gateway::upstream::{Reached, Upstream};
 use doorward_store::{Pin, Store};
 use serde_json::json;
@@ -40,6 +43,8 @@ pub enum Command {
     Add(add::Arguments),
     /// Write the server of a registry's server.json into the configuration
     Import(import::Arguments),
+    /// Keep a checked copy of the package that the command of a server would fetch
+    Install(install::Arguments),
     /// Take a server out of the configuration, and back what was approved of it
     Remove(add::RemoveArguments),
     /// List the configured servers and what is approved of them
@@ -102,13 +107,14 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
     match command {
         Command::Add(arguments) => return add::run(arguments, global, console),
         Command::Import(arguments) => return import::run(arguments, global, console),
+        Command::Install(arguments) => return install::run(arguments, global, console),
         Command::Remove(arguments) => return add::remove(arguments, global, console),
         _ => {}
     }
     let house = House::open(global)?;
     house::runtime()?.block_on(async {
         match command {
-            Command::Add(_) | Command::Import(_) | Command::Remove(_) => Ok(Exit::Fine),
+            Command::Add(_) | Command::Import(_) | Command::Install(_) | Command::Remove(_) => Ok(Exit::Fine),
             Command::Show(arguments) => show::run(&house, &arguments.name, console).await,
             Command::Diff(arguments) => diff::run(open(house, &arguments.name).await?, console).await,
             Command::List => list(&house, console).await,
@@ -141,7 +147,8 @@ async fn open(house: House, name: &str) -> Result<Opened, Failure> {
     let tasks = Tasks::new();
     let store = house.store().await?;
     let scratch = Scratch::of(&house);
-    let servers = setup::servers(house.config(), &scratch.0, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    let servers = setup::servers(house.config(), &scratch.0, &package::home(&house.state), &house.sources, &house.env, &tasks)
+        .map_err(house::failed)?;
     let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
     let (upstream, secret) = found.ok_or_else(|| {
         Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
@@ -182,8 +189,29 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 impl Opened {
+    /// Whether the policy lets its command start. What it lets start with a warning comes back (STD-08).
+    fn may_start(&self) -> Result<Option<Problem>, Failure> {
+        let Target::Stdio(command) = &self.upstream.config.target else { return Ok(None) };
+        match rule(command.runners, self.upstream.config.name.as_str(), &command.argv, command.integrity.as_ref()) {
+            Ruling::Fine => Ok(None),
+            Ruling::Warned(problem) => Ok(Some(problem)),
+            Ruling::Refused(Problem { what, fix }) => Err(Failure::new(Exit::Findings, "server.unpinned", inert(&what), inert(&fix))),
+        }
+    }
+
+    /// Says what a person should know before they approve the command.
+    fn warn(&self, console: &mut Console) -> Result<(), Failure> {
+        if let Some(Problem { what, fix }) = self.may_start()? {
+            let note = console.sign(Sign::Note);
+            console.say(format_args!("{note} {}", inert(&what)));
+            console.say(format_args!("  help: {}", inert(&fix)));
+        }
+        Ok(())
+    }
+
     /// What the server offers. A command that nobody approved does not run for it (I9).
     async fn definitions(&self) -> Result<Vec<(Family, catalogue::Listing)>, Failure> {
+        self.may_start()?;
         let name = &self.upstream.config.name;
         let approved = match &self.upstream.reach {
             Reached::Http(_) => None,
@@ -243,7 +271,8 @@ async fn definitions(
 pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str) -> Result<(), Failure> {
     let tasks = Tasks::new();
     let scratch = Scratch::of(house);
-    let servers = setup::servers(house.config(), &scratch.0, &house.sources, &house.env, &tasks).map_err(house::failed)?;
+    let servers = setup::servers(house.config(), &scratch.0, &package::home(&house.state), &house.sources, &house.env, &tasks)
+        .map_err(house::failed)?;
     for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
         let found = definitions(upstream, secret.as_ref(), &tasks, None).await?;
         let pins = pins(&found, by, house.env.now(), |_| true);
@@ -293,6 +322,7 @@ async fn test(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {
 async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Console) -> Result<Exit, Failure> {
     let now = opened.house.env.now();
     let name = opened.upstream.config.name.clone();
+    opened.warn(console)?;
     if let (Target::Stdio(command), Reached::Stdio(stdio)) = (&opened.upstream.config.target, &opened.upstream.reach) {
         let digest = stdio
             .digest(&name)

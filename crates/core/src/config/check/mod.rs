@@ -7,7 +7,7 @@ mod values;
 
 use super::file::{
     ArgumentsWord, AuditFile, ConfigFile, DurabilityWord, EgressFile, LevelWord, LimitsFile, ListenFile, LogsWord, MinVersionWord,
-    PolicyFile, StoreFile, TelemetryFile, TlsFile,
+    PackageRunnersWord, PolicyFile, StoreFile, TelemetryFile, TlsFile,
 };
 use super::problem::Problem;
 use super::reference::SecretRef;
@@ -19,6 +19,7 @@ use super::{
     StoreConfig, StoreTarget, Telemetry, Tls, TlsVersion, ToolLimit,
 };
 use crate::id::{ServerName, ToolName};
+use crate::launch::PackageRunners;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -32,7 +33,8 @@ pub const VERSION: i64 = 1;
 
 /// Finds the meaning of `file`, which was read from `tree` without the `misfits`.
 pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], default_name: &str) -> (Config, Vec<Problem>, Vec<Problem>) {
-    let mut checker = Checker { tree, misfits, problems: Vec::new(), notices: Vec::new(), private: Vec::new() };
+    let runners = PackageRunners::Pinned;
+    let mut checker = Checker { tree, misfits, problems: Vec::new(), notices: Vec::new(), private: Vec::new(), runners };
     let public_url = file.public_url.as_deref().and_then(|text| checker.public_url(text));
     // A public_url that is there and wrong must not bring the complaints of laptop mode.
     let laptop = file.public_url.is_none() && !checker.misfit(&["public_url"]);
@@ -40,6 +42,13 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
     checker.private.clone_from(&egress.allow_private);
     let listen = checker.listen(file.listen.unwrap_or_default(), laptop);
     let store = checker.store(file.store.unwrap_or_default());
+    checker.runners = match file.launch.unwrap_or_default().package_runners {
+        Some(PackageRunnersWord::Refuse) => PackageRunners::Refuse,
+        Some(PackageRunnersWord::Pinned) => PackageRunners::Pinned,
+        Some(PackageRunnersWord::Warn) => PackageRunners::Warn,
+        None if laptop => PackageRunners::Warn,
+        None => PackageRunners::Pinned,
+    };
     let servers = checker.servers(file.server.unwrap_or_default());
     let names: Vec<ServerName> = servers.keys().cloned().collect();
     let config = Config {
@@ -64,6 +73,7 @@ struct Checker<'t> {
     problems: Vec<Problem>,
     notices: Vec<Problem>,
     private: Vec<ipnet::IpNet>,
+    runners: PackageRunners,
 }
 
 /// What is said about a value: stable id, sentence, a few words, what to do.
@@ -381,6 +391,7 @@ impl Checker<'_> {
                 None | Some(DurabilityWord::Write) => AuditDurability::Write,
                 Some(DurabilityWord::Fsync) => AuditDurability::Fsync,
             },
+            retention: self.span(&["audit", "retention"], file.retention, Duration::from_secs(400 * 86_400), 86_400..=36_500 * 86_400),
         }
     }
 

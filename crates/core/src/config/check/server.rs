@@ -13,6 +13,7 @@ use crate::config::units::{Rate, Size};
 use crate::config::{Asking, CredentialConfig, EraPreference, ProcessLimits, Selector, Server, Share, Stdio, Target, ToolRules};
 use crate::contract::Measure;
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, UserId};
+use crate::launch::{Integrity, runner};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -48,7 +49,7 @@ const OWN_HEADERS: [&str; 18] = [
 const SECRET_HEADERS: [&str; 6] = ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-auth-token", "api-key"];
 
 /// Keys that only a `command` has.
-const OF_COMMANDS: [&str; 4] = ["env", "cwd", "share", "limits"];
+const OF_COMMANDS: [&str; 5] = ["env", "cwd", "integrity", "share", "limits"];
 
 /// Keys that only a `url` has.
 const OF_URLS: [&str; 2] = ["headers", "tls"];
@@ -238,12 +239,29 @@ impl Checker<'_> {
             }
         }
         let cwd = file.cwd.take().and_then(|text| self.path(&["server", server, "cwd"], &text));
+        let integrity = file.integrity.take().and_then(|text| self.integrity(server, &argv, &text));
         let share = match file.share {
             None | Some(ShareWord::None) => Share::None,
             Some(ShareWord::All) => Share::All,
         };
         let limits = self.process_limits(server, file.limits.take().unwrap_or_default());
-        sound.then_some(Target::Stdio(Stdio { argv, env, cwd, share, limits }))
+        sound.then_some(Target::Stdio(Stdio { argv, env, cwd, integrity, runners: self.runners, share, limits }))
+    }
+
+    /// It means something only for a runner whose package can be told, and kept beforehand.
+    fn integrity(&mut self, server: &str, argv: &[String], text: &str) -> Option<Integrity> {
+        let path = ["server", server, "integrity"];
+        let integrity = text.parse().ok();
+        let is_of_use = runner(argv).is_some_and(|run| run.installable().is_some());
+        if integrity.is_none() {
+            let help = "write what doorward server install printed: sha256: and 64 hex digits".to_owned();
+            self.bad(&path, ("config.integrity", "this is not an integrity".to_owned(), "wrong form", help));
+        } else if !is_of_use {
+            let message = "integrity is for a runner with one package in an exact version".to_owned();
+            let help = "write [\"/usr/bin/npx\", \"-y\", \"PACKAGE@1.2.3\"] or [\"/usr/bin/uvx\", \"PACKAGE==1.2.3\"]".to_owned();
+            self.bad(&path, ("config.integrity", message, "checks nothing here", help));
+        }
+        integrity.filter(|_| is_of_use)
     }
 
     fn process_limits(&mut self, server: &str, file: ProcessLimitsFile) -> ProcessLimits {

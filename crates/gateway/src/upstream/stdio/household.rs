@@ -4,7 +4,7 @@
 
 use super::child::{Child, Process, Terms};
 use super::keeper::{Keeper, remove_tree};
-use super::plan::Plan;
+use super::plan::{Checked, Plan};
 use super::profile::Approved;
 use crate::env::{Env, NoRandomness};
 use crate::tasks::Tasks;
@@ -215,6 +215,11 @@ fn plan(approved: &Approved, directory: &Path) -> Plan {
         processes: u64::from(limits.processes),
         cwd: profile.cwd().unwrap_or(directory).as_os_str().to_owned(),
         argv: profile.argv().iter().map(Into::into).collect(),
+        package: profile.package().map(|package| Checked {
+            directory: package.directory.as_os_str().to_owned(),
+            integrity: *package.integrity.as_bytes(),
+            replaces: u64::try_from(package.replaces).unwrap_or(u64::MAX),
+        }),
         env: fixed.chain(own).collect(),
     }
 }

@@ -5,13 +5,15 @@
 //! restriction that cannot be applied ends the launch. Must not know servers, users or where values come from.
 
 use super::plan::{EXIT_FAILED, FAILED, MAX_PLAN, Plan, READY, REPORT};
-use super::proc;
+use super::{package, proc};
 use rustix::fs::{Access, Mode, access};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, setrlimit, setsid};
 use rustix::process::{set_parent_process_death_signal, umask};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_no_new_privs};
-use std::io::Write as _;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 use zeroize::Zeroizing;
 
@@ -34,6 +36,10 @@ enum Refused {
     Orphaned,
     #[error("the program is neither a binary of this machine nor a script that names its interpreter")]
     Format,
+    #[error("{}", package::CHANGED)]
+    Changed,
+    #[error("{}", package::MISSING)]
+    Missing,
     #[error("a descriptor besides 0, 1 and 2 stays open")]
     Descriptors,
 }
@@ -68,13 +74,30 @@ fn run() -> Result<std::convert::Infallible, Refused> {
     close_descriptors()?;
     limit(&plan)?;
     std::env::set_current_dir(&plan.cwd).map_err(|e| Refused::System("working directory", e))?;
-    let mut argv = plan.argv.iter();
+    // Last, so that as little time as can be lies between the check and the start.
+    let argv = arguments(&plan)?;
+    let mut argv = argv.iter();
     let program = argv.next().ok_or(Refused::Plan)?;
     access(program.as_os_str(), Access::EXEC_OK).map_err(system("program"))?;
     check_format(program)?;
     report(READY).map_err(|e| Refused::System("standard output", e))?;
     // `exec` resets the signal mask and SIGPIPE; handlers do not survive it.
     Err(Refused::System("execute", command(program).args(argv).env_clear().envs(plan.environment()).exec()))
+}
+
+/// What becomes the program: the command as it is, or a package in which everything is as it was approved.
+fn arguments(plan: &Plan) -> Result<Vec<OsString>, Refused> {
+    let Some(package) = &plan.package else { return Ok(plan.argv.clone()) };
+    let tree = package::read(Path::new(&package.directory)).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Refused::Missing,
+        // Whatever cannot be read, or is no package, is not the one that was approved.
+        _ => Refused::Changed,
+    })?;
+    if *tree.integrity.as_bytes() != package.integrity {
+        return Err(Refused::Changed);
+    }
+    let own = usize::try_from(package.replaces).ok().and_then(|count| plan.argv.get(count..)).ok_or(Refused::Plan)?;
+    Ok(tree.program.into_iter().chain(own.iter().cloned()).collect())
 }
 
 /// `CommandExt::exec` is execvp(3), which gives what the kernel does not know (ENOEXEC) to `/bin/sh`. There is no shell

@@ -13,6 +13,7 @@ pub mod framing;
 pub mod household;
 mod keeper;
 pub mod launcher;
+pub mod package;
 mod plan;
 mod proc;
 pub mod profile;

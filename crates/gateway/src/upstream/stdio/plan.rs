@@ -33,8 +33,21 @@ pub(super) struct Plan {
     pub(super) cwd: OsString,
     /// Program and arguments.
     pub(super) argv: Vec<OsString>,
+    /// The package that is checked, and started instead of the first arguments.
+    pub(super) package: Option<Checked>,
     /// The whole environment.
     pub(super) env: Vec<(OsString, Zeroizing<Vec<u8>>)>,
+}
+
+/// A package that the launcher reads as a whole before it becomes its program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// Where it lies.
+    pub(super) directory: OsString,
+    /// What it must be.
+    pub(super) integrity: [u8; 32],
+    /// So many first arguments its program stands for.
+    pub(super) replaces: u64,
 }
 
 /// The bytes are not a plan.
@@ -45,7 +58,9 @@ pub(super) struct BadPlan;
 impl Plan {
     /// Length and plan.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let texts = self.argv.iter().map(|a| a.len() + 8).sum::<usize>() + self.cwd.len();
+        let texts = self.argv.iter().map(|a| a.len() + 8).sum::<usize>()
+            + self.cwd.len()
+            + self.package.as_ref().map_or(0, |package| package.directory.len() + 64);
         let env = self.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum::<usize>();
         // Big enough from the start: a buffer that grows leaves copies of secrets behind.
         let mut out = Zeroizing::new(Vec::with_capacity(texts + env + 128));
@@ -58,6 +73,12 @@ impl Plan {
         number(&mut body, length(self.argv.len()));
         for argument in &self.argv {
             text(&mut body, argument.as_bytes());
+        }
+        number(&mut body, u64::from(self.package.is_some()));
+        if let Some(package) = &self.package {
+            text(&mut body, package.directory.as_bytes());
+            text(&mut body, &package.integrity);
+            number(&mut body, package.replaces);
         }
         number(&mut body, length(self.env.len()));
         for (name, value) in &self.env {
@@ -83,12 +104,25 @@ impl Plan {
         for _ in 0..take_number(&mut rest)? {
             argv.push(OsString::from_vec(take_text(&mut rest)?.to_vec()));
         }
+        let package = match take_number(&mut rest)? {
+            0 => None,
+            1 => {
+                let directory = OsString::from_vec(take_text(&mut rest)?.to_vec());
+                let integrity = take_text(&mut rest)?.try_into().map_err(|_| BadPlan)?;
+                Some(Checked { directory, integrity, replaces: take_number(&mut rest)? })
+            }
+            _ => return Err(BadPlan),
+        };
         let mut env = Vec::new();
         for _ in 0..take_number(&mut rest)? {
             let name = OsString::from_vec(take_text(&mut rest)?.to_vec());
             env.push((name, Zeroizing::new(take_text(&mut rest)?.to_vec())));
         }
-        if rest.is_empty() && !argv.is_empty() { Ok(Self { parent, memory, cpu, processes, cwd, argv, env }) } else { Err(BadPlan) }
+        if rest.is_empty() && !argv.is_empty() {
+            Ok(Self { parent, memory, cpu, processes, cwd, argv, package, env })
+        } else {
+            Err(BadPlan)
+        }
     }
 
     /// The environment as the program gets it.
@@ -135,6 +169,7 @@ mod tests {
             processes: 32,
             cwd: "/d".into(),
             argv: vec!["/bin/x".into(), "".into(), "a b; id".into()],
+            package: Some(Checked { directory: "/p".into(), integrity: [7; 32], replaces: 2 }),
             env: vec![("K".into(), Zeroizing::new(b"v\nw".to_vec()))],
         }
     }
@@ -144,8 +179,8 @@ mod tests {
         let bytes = sample().encode();
         let plan = Plan::decode(&bytes[8..]).expect("plan");
         assert_eq!((plan.parent, plan.memory, plan.cpu, plan.processes), (42, 1 << 40, 2, 32));
-        assert_eq!(plan.argv, sample().argv);
         assert_eq!(plan.environment().collect::<Vec<_>>(), sample().environment().collect::<Vec<_>>());
+        assert_eq!((plan.argv, plan.package), (sample().argv, sample().package));
     }
 
     #[test]

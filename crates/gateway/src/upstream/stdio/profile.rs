@@ -4,6 +4,7 @@
 //! as it stands here. Must not start anything.
 
 use doorward_core::id::ServerName;
+use doorward_core::launch::Integrity;
 use doorward_core::secret::{Secret, sha256};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,18 @@ pub struct LaunchProfile {
     env: Vec<Variable>,
     cwd: Option<PathBuf>,
     limits: Limits,
+    package: Option<Package>,
+}
+
+/// The installed package that is started instead of the runner that the command is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// Of everything that is in it: part of what is approved.
+    pub integrity: Integrity,
+    /// Where it lies.
+    pub directory: PathBuf,
+    /// So many first arguments stand for it; those behind are its own.
+    pub replaces: usize,
 }
 
 /// An environment variable: its name and where its value comes from are approved, the value is not looked at.
@@ -138,10 +151,17 @@ impl LaunchProfile {
         if argv.len() > MAX_ARGUMENTS || env.len() > MAX_VARIABLES || total > MAX_TOTAL {
             return Err(BadProfile::TooLong);
         }
-        Ok(Self { server, argv, env, cwd, limits })
+        Ok(Self { server, argv, env, cwd, limits, package: None })
     }
 
-    /// SHA-256 over arguments, names and references of variables, and directory: what an administrator approves.
+    /// The same command, whose runner is never started: a package that was installed is.
+    #[must_use]
+    pub fn installed(self, package: Package) -> Self {
+        Self { package: Some(package), ..self }
+    }
+
+    /// SHA-256 over arguments, names and references of variables, directory, and the integrity of a package: what an administrator
+    /// approves.
     ///
     /// Values, limits and the name of the server are not part of it. Every text is preceded by its length, so no two
     /// commands share a digest by moving a border.
@@ -163,7 +183,15 @@ impl LaunchProfile {
         if let Some(cwd) = &self.cwd {
             text.part(cwd.as_os_str().as_encoded_bytes());
         }
+        if let Some(package) = &self.package {
+            text.part(b"package");
+            text.part(package.integrity.as_bytes());
+        }
         sha256(&text.0)
+    }
+
+    pub(super) const fn package(&self) -> Option<&Package> {
+        self.package.as_ref()
     }
 
     /// The server that the command is.
