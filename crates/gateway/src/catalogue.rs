@@ -20,7 +20,7 @@ use crate::upstream::relay::{Final, Owner};
 use crate::upstream::station::Reply;
 use crate::upstream::{Reached, Upstream};
 use doorward_core::audit::outcome::{Class, Notice};
-use doorward_core::contract::{Contract, Measure, Promise};
+use doorward_core::contract::{Contract, Promise};
 use doorward_core::credential::{Outgoing, UpstreamSecret};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::json::RawJson;
@@ -31,6 +31,7 @@ use doorward_core::mcp::headers::{Mirrored, mirrored};
 use doorward_core::mcp::reply::RpcError;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
+use doorward_core::screen::Means;
 use doorward_core::session::sealed::{Fresh, Purpose};
 use quick_cache::sync::Cache;
 use std::collections::{HashMap, HashSet};
@@ -217,8 +218,8 @@ impl Gateway {
         // A tool that the configuration leaves out does not exist.
         let Some(upstream) = self.upstreams.find(server).filter(|upstream| upstream.config.tools.allowed(name)) else { return Ok(None) };
         let measure = upstream.config.arguments;
-        let looks = facts.approved && measure != Measure::Off;
-        let promise = looks.then(|| Promise { contract: self.catalogue.contract(definition), measure });
+        // Also where nobody is held to it: what is covered in a result must not break its form.
+        let promise = facts.approved.then(|| Promise { contract: self.catalogue.contract(definition), measure });
         Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone(), promise, definition: definition.json.clone() }))
     }
 
@@ -320,7 +321,12 @@ impl Gateway {
         let id = call.rpc_id().unwrap_or_default();
         let secret = outgoing.secret();
         // Pages are bounded by their number of entries and by what a catalogue may hold.
-        let rendered = |body, end| Final::screened(&id, body, end, secret.as_deref(), usize::MAX);
+        let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Incomplete)?;
+        // Definitions of tools were judged before they were approved: whoever sees them sees what was approved, to the byte.
+        let approved = means.screen.for_approved();
+        let screen = if call.method() == Method::ToolsList { &approved } else { means.screen };
+        let means = Means { screen, limit: usize::MAX, ..means };
+        let rendered = |body, end| Final::screened(&id, body, end, &means);
         let refused = |error: &RpcError| {
             let status = if call.era() == Era::Modern && error.code == i64::from(error::METHOD_NOT_FOUND) { 404 } else { 200 };
             let body = error::body(Some(&id), i32::try_from(error.code).unwrap_or(error::INTERNAL), &error.message, error.data.as_ref());

@@ -39,6 +39,7 @@ use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::policy::rules::Rules;
+use doorward_core::screen::{Screen, Searcher};
 use doorward_core::secret::Secret;
 use doorward_core::session::sealed::SealingKeys;
 use doorward_store::{Random, Sealer, Store, StoreError, StoreUrl};
@@ -191,7 +192,9 @@ impl Gateway {
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
-        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default() });
+        let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
+        let screens = config.servers.values().map(|server| (server.name.clone(), Screen::new(Arc::clone(&searcher), server.screening))).collect();
+        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default(), screens });
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),

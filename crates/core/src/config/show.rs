@@ -5,6 +5,7 @@ use super::{
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
 use crate::contract::Measure;
+use crate::screen::Modes;
 use std::fmt::Display;
 
 /// One effective value.
@@ -33,7 +34,7 @@ impl Config {
         self.listen_entries(&mut sheet);
         self.store_entries(&mut sheet);
         for server in self.servers.values() {
-            server_entries(server, &mut sheet);
+            server_entries(server, &self.screening, &mut sheet);
         }
         self.rule_entries(&mut sheet);
         sheet.text(&["telemetry", "logs"], if self.telemetry.logs == LogForm::Json { "json" } else { "text" });
@@ -97,6 +98,9 @@ impl Config {
         if let Some(tests) = &self.policy.tests {
             sheet.text(&["policy", "tests"], format!("{}/{}", tests.directory.display(), tests.names.as_str()));
         }
+        for (key, mode) in modes(&self.screening) {
+            sheet.text(&["screening", key], mode);
+        }
         let limits = &self.limits;
         sheet.text(&["limits", "per_user"], limits.per_user);
         if let Some(rate) = limits.per_client {
@@ -121,7 +125,7 @@ impl Config {
     }
 }
 
-fn server_entries(server: &Server, sheet: &mut Sheet) {
+fn server_entries(server: &Server, of_all: &Modes, sheet: &mut Sheet) {
     let name = server.name.as_str();
     let at = |key: &'static str| ["server", name, key];
     match &server.target {
@@ -174,6 +178,22 @@ fn server_entries(server: &Server, sheet: &mut Sheet) {
     };
     sheet.text(&at("arguments"), measure(server.arguments, "strict"));
     sheet.text(&at("foreign_tokens"), measure(server.foreign_tokens, "refuse"));
+    for ((key, own), (_, of_all)) in modes(&server.screening).into_iter().zip(modes(of_all)) {
+        if own != of_all {
+            sheet.text(&["server", name, "screening", key], own);
+        }
+    }
+}
+
+/// What is done about each subject of the screen.
+const fn modes(modes: &Modes) -> [(&'static str, &'static str); 5] {
+    [
+        ("secrets", modes.secrets.as_str()),
+        ("personal", modes.personal.as_str()),
+        ("arguments", modes.arguments.as_str()),
+        ("injection", modes.injection.as_str()),
+        ("binary", modes.binary.as_str()),
+    ]
 }
 
 fn tool_entries(name: &str, tools: &ToolRules, sheet: &mut Sheet) {

@@ -16,10 +16,10 @@ use crate::live::Session;
 use crate::tasks::Tasks;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Wire};
-use doorward_core::contract::{Measure, Promise};
+use doorward_core::contract::{Fit, Measure, Promise};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::flag::{Flag, Half};
-use doorward_core::id::{ClientId, CredentialId, ServerName, ToolName, UserId};
+use doorward_core::id::{ClientId, CorrelationId, CredentialId, ServerName, ToolName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::call::{Call, Form, LogLevel, Method, RpcId};
@@ -27,13 +27,13 @@ use doorward_core::mcp::encode;
 use doorward_core::mcp::error::{self, INTERNAL, MISSING_CAPABILITY};
 use doorward_core::mcp::reply::{Incoming, ReplyBody, ResultType, RpcError};
 use doorward_core::mcp::version::Era;
-use doorward_core::screen::{self, Blocked, Screened};
+use doorward_core::screen::{self, Blocked, Means, Screen, Screened, Seen, Shape, Tail};
 use doorward_core::session::Bound;
 use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
 use doorward_store::Store;
 use notices::Heard;
 use questions::Unasked;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -51,6 +51,8 @@ pub struct Desk {
     pub result_bytes: usize,
     /// Room for tasks that calls in flight may become.
     pub promised: Arc<Promised>,
+    /// The rules of the screen, as each server is configured.
+    pub screens: BTreeMap<ServerName, Screen>,
 }
 
 /// Whose call it is, owned.
@@ -98,6 +100,18 @@ pub struct Relay {
     told: Told,
     /// Room for the task that the call may become.
     room: Option<Room>,
+    /// Names the request of the client in what it is told.
+    named: Option<CorrelationId>,
+    screening: Screening,
+}
+
+/// What the screen remembers of a stream.
+#[derive(Debug, Default)]
+struct Screening {
+    /// What was said, where a text may go on in the next message.
+    tail: Tail,
+    /// What was found in messages that are not the answer, until it is on the record.
+    seen: Vec<Seen>,
 }
 
 /// Whether the result that a subscription tells of a task did not keep to what was approved.
@@ -106,6 +120,15 @@ enum Told {
     Nothing,
     Now(Flag),
     Recorded,
+}
+
+/// Whether more comes behind a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// It may: what it says may go on.
+    More,
+    /// Nothing does.
+    Last,
 }
 
 /// What becomes of a message.
@@ -130,27 +153,42 @@ pub struct Final {
     pub class: Class,
     /// For the record, when it was not a success.
     pub reason: Option<&'static str>,
-    /// For the record: what was seen in it and let pass.
-    pub flag: Option<Flag>,
+    /// For the record: what was seen in it.
+    pub flags: Vec<Flag>,
 }
 
 /// Life of a sealed state and of a sealed cursor (protocol 12).
 const STATE_LIFE: Duration = Duration::from_secs(600);
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
+/// Findings of one stream that are remembered, each once they are recorded.
+const MOST_FINDINGS: usize = 1000;
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 impl Final {
     /// An answer with words of an upstream in it, outside any relay: screened like all others, or an error in its place.
     #[must_use]
-    pub fn screened(id: &str, body: RawJson, end: (Class, Option<&'static str>), secret: Option<&UpstreamSecret>, limit: usize) -> Self {
-        match screen::apply(secret, limit, body) {
-            Ok(body) => Self { status: 200, body, class: end.0, reason: end.1, flag: None },
+    pub fn screened(id: &str, body: RawJson, end: (Class, Option<&'static str>), means: &Means<'_>) -> Self {
+        match screen::apply(means, Shape::Free, None, body) {
+            Ok(body) => Self { status: 200, flags: flags(body.seen()), body, class: end.0, reason: end.1 },
             Err(blocked) => {
-                let body = error::body(Some(id), INTERNAL, &format!("The result was kept back: {blocked}."), None);
-                Self { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flag: None }
+                let body = error::body(Some(id), INTERNAL, &format!("Result blocked: {blocked}."), None);
+                let (class, reason) = (Class::Blocked, Some(blocked.reason()));
+                Self { status: 200, body: screen::own(body), class, reason, flags: flags(blocked.seen()) }
             }
         }
+    }
+}
+
+fn flags(seen: &[Seen]) -> Vec<Flag> {
+    seen.iter().map(|seen| Flag::screened(*seen)).collect()
+}
+
+impl Desk {
+    /// How messages of this server are screened. One that is not configured says nothing that would have to be.
+    #[must_use]
+    pub fn screen_of<'a>(&'a self, server: &ServerName, secret: Option<&'a UpstreamSecret>) -> Option<Means<'a>> {
+        self.screens.get(server).map(|screen| Means { screen, secret, limit: self.result_bytes })
     }
 }
 
@@ -206,6 +244,8 @@ impl Relay {
             promise: None,
             told: Told::Nothing,
             room: None,
+            named: None,
+            screening: Screening::default(),
         }
     }
 
@@ -234,6 +274,13 @@ impl Relay {
     #[must_use]
     pub fn promising(mut self, promise: Option<Promise>) -> Self {
         self.promise = promise;
+        self
+    }
+
+    /// The client may name this request to an administrator.
+    #[must_use]
+    pub fn named(mut self, id: CorrelationId) -> Self {
+        self.named = Some(id);
         self
     }
 
@@ -307,7 +354,7 @@ impl Relay {
 
     /// The answer of a call that failed: what the client gets in place of one.
     #[must_use]
-    pub fn failed(&self, refusal: &Refusal) -> Option<Final> {
+    pub fn failed(&mut self, refusal: &Refusal) -> Option<Final> {
         let id = self.client_id.as_ref()?.to_json();
         let (status, code, data) = match &refusal.wire {
             Wire::Rpc { status, code, data } => (*status, *code, data.as_ref().map(RawJson::of)),
@@ -315,7 +362,41 @@ impl Relay {
         };
         let body = error::body(Some(&id), code, &refusal.public, data.as_ref());
         let class = if refusal.blame == Blame::Upstream { Class::UpstreamError } else { Class::Refused };
-        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason), flag: None })
+        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason), flags: self.findings() })
+    }
+
+    /// What the screen found in messages so far, once: each rule and what was done.
+    pub fn findings(&mut self) -> Vec<Flag> {
+        let mut seen = std::mem::take(&mut self.screening.seen);
+        seen.sort_by_key(|seen| (seen.rule(), seen.action()));
+        seen.dedup();
+        flags(&seen)
+    }
+
+    /// One message of the stream through the screen, with what was said before it.
+    fn screened(&mut self, content: RawJson, part: Part) -> Result<Screened, Blocked> {
+        let desk = Arc::clone(&self.desk);
+        let Some(means) = desk.screen_of(&self.owner.server, self.secret.as_deref()) else { return Err(Blocked::unscreened()) };
+        let tail = Some(&mut self.screening.tail).filter(|tail| part == Part::More || !tail.is_empty());
+        let screened = match &self.promise {
+            // Only a result has structured content that was promised.
+            Some(Promise { contract, .. }) => {
+                let (method, era) = (self.method, self.era);
+                let fits = |body: &RawJson| {
+                    body.member("result").is_none_or(|result| !matches!(contract.result(method, era, &result), Fit::Misfit(_)))
+                };
+                screen::apply(&means, Shape::Promised(Some(&fits)), tail, content)
+            }
+            None => screen::apply(&means, Shape::Promised(None), tail, content),
+        };
+        let seen = match &screened {
+            Ok(screened) => screened.seen(),
+            Err(blocked) => blocked.seen(),
+        };
+        if self.screening.seen.len() < MOST_FINDINGS {
+            self.screening.seen.extend_from_slice(seen);
+        }
+        screened
     }
 
     async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
@@ -342,9 +423,12 @@ impl Relay {
                 Err(refusal) => return self.failed(&refusal).ok_or(Fault::Incomplete),
             },
         };
-        match screen::apply(self.secret.as_deref(), self.desk.result_bytes, body) {
-            Ok(body) => Ok(Final { status, body, class, reason, flag }),
-            Err(blocked) => Ok(self.blocked(&id, blocked)),
+        let screened = self.screened(body, Part::Last);
+        let mut flags = self.findings();
+        flags.extend(flag);
+        match screened {
+            Ok(body) => Ok(Final { status, body, class, reason, flags }),
+            Err(blocked) => Ok(Final { flags, ..self.blocked(&id, &blocked) }),
         }
     }
 
@@ -353,17 +437,18 @@ impl Relay {
         let Some(Promise { contract, measure }) = &self.promise else { return Ok(None) };
         match Flag::of(Half::Result, &contract.result(self.method, self.era, result)) {
             Some(flag) if *measure == Measure::Refuse => Err(Fault::Broken(flag)),
-            flag => Ok(flag),
+            flag => Ok(flag.filter(|_| *measure != Measure::Off)),
         }
     }
 
-    fn blocked(&self, id: &str, blocked: Blocked) -> Final {
-        let text = format!("The result was kept back: {blocked}.");
+    fn blocked(&self, id: &str, blocked: &Blocked) -> Final {
+        let named = self.named.map(|id| format!(" (audit {id})")).unwrap_or_default();
+        let text = format!("Result blocked: {blocked}.{named}");
         let body = match self.method {
             Method::ToolsCall => error::result(id, &self.complete(error::tool_refusal(&text))),
             _ => error::body(Some(id), INTERNAL, &text, None),
         };
-        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flag: None }
+        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flags: Vec::new() }
     }
 
     /// Protocol 6.3 within one era.

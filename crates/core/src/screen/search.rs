@@ -1,0 +1,205 @@
+//! Finds in one text what the rules name, in every way in which it can be read. Knows no JSON, and decides nothing.
+
+use super::rules::{self, Rule, Subject, hidden, numbers};
+use super::views::{self, View};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex::bytes::{Regex, RegexBuilder};
+use std::ops::Range;
+
+/// The rules, ready to be asked. Made once, when a gateway starts; asking it changes nothing.
+#[derive(Debug)]
+pub struct Searcher {
+    words: AhoCorasick,
+    /// For each word the rules that it may begin.
+    of_word: Vec<Vec<usize>>,
+    rules: Vec<(&'static Rule, Regex)>,
+}
+
+/// The rules of this program cannot be used: nothing can be screened with them.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the screening rules cannot be compiled: {0}")]
+pub struct BadRules(String);
+
+/// Something that was found in a text.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) rule: &'static Rule,
+    /// Where it stands in the text as it was given.
+    pub(super) span: Range<usize>,
+    pub(super) layer: Layer,
+}
+
+/// How it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// In the text, perhaps behind what hides it.
+    Text,
+    /// In what a run of it decodes to.
+    Decoded,
+}
+
+/// Which rules are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Those that decide alone.
+    Alone,
+    /// Signs, too.
+    Signs,
+    /// Only those about credentials.
+    Credentials,
+}
+
+/// Memory of one compiled pattern, and of what it remembers while it runs.
+const PATTERN: usize = 8 << 20;
+
+// === impl Searcher ===
+
+impl Searcher {
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    /// [`BadRules`]: a fault of this program, which a test of it shows.
+    pub fn new() -> Result<Self, BadRules> {
+        let (mut words, mut of_word, mut compiled) = (Vec::<&str>::new(), Vec::<Vec<usize>>::new(), Vec::new());
+        for rule in rules::all() {
+            let regex = RegexBuilder::new(rule.pattern).unicode(false).size_limit(PATTERN).dfa_size_limit(PATTERN).build();
+            let regex = regex.map_err(|error| BadRules(format!("{}: {error}", rule.id)))?;
+            for word in rule.words {
+                match words.iter().position(|known| known == word) {
+                    Some(at) => of_word.get_mut(at).into_iter().for_each(|of| of.push(compiled.len())),
+                    None => {
+                        words.push(word);
+                        of_word.push(vec![compiled.len()]);
+                    }
+                }
+            }
+            compiled.push((rule, regex));
+        }
+        let words = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(words)
+            .map_err(|error| BadRules(error.to_string()))?;
+        Ok(Self { words, of_word, rules: compiled })
+    }
+
+    /// Whether any word of a rule that is asked stands in these bytes.
+    pub(super) fn has_words(&self, bytes: &[u8], asked: Asked) -> bool {
+        self.words.find_overlapping_iter(bytes).any(|hit| self.of(hit.pattern().as_usize()).iter().any(|rule| self.is_asked(*rule, asked)))
+    }
+
+    /// Everything in a text, in every reading; by place, and apart from each other.
+    pub(super) fn find(&self, text: &str, asked: Asked) -> Vec<Found> {
+        let mut found = Vec::new();
+        if asked != Asked::Credentials {
+            let mut characters = Vec::new();
+            if !text.is_ascii() || memchr::memchr(0x1b, text.as_bytes()).is_some() {
+                hidden(text, &mut characters);
+            }
+            found.extend(characters.into_iter().map(|(rule, span)| Found { rule, span, layer: Layer::Text }));
+        }
+        self.in_bytes(text.as_bytes(), asked, |rule, span| found.push(Found { rule, span, layer: Layer::Text }));
+        let mut view: Option<View> = View::folded(text);
+        if let Some(view) = &view {
+            self.in_view(view, asked, &mut found);
+        }
+        for next in [View::unescaped, View::percent_decoded] {
+            let bytes = view.as_ref().map_or(text.as_bytes(), |view| &view.bytes);
+            if let Some(next) = next(bytes) {
+                let next = match &view {
+                    Some(view) => next.of(view),
+                    None => next,
+                };
+                self.in_view(&next, asked, &mut found);
+                view = Some(next);
+            }
+        }
+        let bytes = view.as_ref().map_or(text.as_bytes(), |view| &view.bytes);
+        views::decoded(bytes, |decoded| {
+            let mut first = None;
+            self.in_bytes(&decoded.bytes, asked, |rule, _| first = first.or(Some(rule)));
+            if let Some(rule) = first {
+                let span = view.as_ref().map_or(decoded.span.clone(), |view| view.source(&decoded.span));
+                found.push(Found { rule, span, layer: Layer::Decoded });
+            }
+        });
+        apart(found)
+    }
+
+    fn in_view(&self, view: &View, asked: Asked, found: &mut Vec<Found>) {
+        self.in_bytes(&view.bytes, asked, |rule, span| found.push(Found { rule, span: view.source(&span), layer: Layer::Text }));
+    }
+
+    /// Everything in bytes as they are.
+    fn in_bytes(&self, bytes: &[u8], asked: Asked, mut look: impl FnMut(&'static Rule, Range<usize>)) {
+        let mut near: Vec<(usize, Range<usize>)> = Vec::new();
+        for hit in self.words.find_overlapping_iter(bytes) {
+            for at in self.of(hit.pattern().as_usize()) {
+                if !self.is_asked(*at, asked) {
+                    continue;
+                }
+                let Some((rule, _)) = self.rules.get(*at) else { continue };
+                let place = hit.start().saturating_sub(rule.reach.0)..(hit.end() + rule.reach.1).min(bytes.len());
+                match near.iter_mut().rev().find(|(known, _)| known == at) {
+                    Some((_, known)) if known.end >= place.start => known.end = known.end.max(place.end),
+                    _ => near.push((*at, place)),
+                }
+            }
+        }
+        for (at, place) in near {
+            let Some((rule, regex)) = self.rules.get(at) else { continue };
+            let Some(front) = bytes.get(..place.end) else { continue };
+            let mut from = place.start;
+            while let Some(fits) = regex.captures_at(front, from) {
+                let Some(span) = fits.name("s").or_else(|| fits.get(0)).map(|part| part.range()) else { break };
+                let proven = bytes.get(span.clone()).is_some_and(rule.proof);
+                // Behind what was found, or one byte on: what does not prove itself must not hide what begins inside of it.
+                from = if proven { span.end } else { span.start + 1 }.max(from + 1);
+                if proven {
+                    look(rule, span);
+                }
+                if from >= front.len() {
+                    break;
+                }
+            }
+        }
+        if asked != Asked::Credentials && views::may_be_number(bytes) {
+            let mut found = Vec::new();
+            numbers(bytes, &mut found);
+            found.into_iter().for_each(|(rule, span)| look(rule, span));
+        }
+    }
+
+    fn of(&self, word: usize) -> &[usize] {
+        self.of_word.get(word).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_asked(&self, rule: usize, asked: Asked) -> bool {
+        self.rules.get(rule).is_some_and(|(rule, _)| match asked {
+            Asked::Alone => rule.subject != Subject::Injection || rules::decides_alone(rule),
+            Asked::Signs => true,
+            Asked::Credentials => rule.subject == Subject::Credential,
+        })
+    }
+}
+
+/// In the order of the text, each place once for each subject: of two that overlap the one that begins first stays, and grows. A name
+/// that says more stands in front of one that says less.
+fn apart(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|found| (found.rule.subject, found.span.start, found.layer == Layer::Decoded, std::cmp::Reverse(found.span.end)));
+    let mut kept: Vec<Found> = Vec::with_capacity(found.len());
+    for next in found {
+        match kept.last_mut().filter(|last| last.rule.subject == next.rule.subject && last.span.end > next.span.start) {
+            // Signs add up: another one at the same place is another one.
+            Some(last) if next.rule.subject != Subject::Injection || last.rule.id == next.rule.id => {
+                last.span.end = last.span.end.max(next.span.end);
+                if last.rule.id == "named-secret" && last.span.start == next.span.start {
+                    last.rule = next.rule;
+                }
+            }
+            _ => kept.push(next),
+        }
+    }
+    kept
+}
