@@ -31,7 +31,8 @@ use doorward_core::mcp::headers::{Mirrored, mirrored};
 use doorward_core::mcp::reply::RpcError;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
-use doorward_core::screen::Means;
+use doorward_core::screen::definition::{Judgement, judge};
+use doorward_core::screen::{Means, Searcher};
 use doorward_core::session::sealed::{Fresh, Purpose};
 use quick_cache::sync::Cache;
 use std::collections::{HashMap, HashSet};
@@ -46,6 +47,8 @@ pub struct Catalogue {
     slots: Mutex<HashMap<(ServerName, Family), Arc<Slot>>>,
     /// Compiled schemas by the digest of their definition: a listing that is read again compiles nothing again.
     contracts: Cache<[u8; 32], Arc<Contract>>,
+    /// What the screen thinks of definitions, by their digest (POL-03).
+    judgements: Cache<[u8; 32], Arc<Judgement>>,
 }
 
 /// A server's definitions may differ between the eras.
@@ -114,6 +117,13 @@ pub struct View {
     by_name: HashMap<String, usize>,
 }
 
+/// Whether something was known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Before,
+    Now,
+}
+
 /// One tool with its approval.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -135,6 +145,8 @@ const PAGE: usize = 100;
 const LEAST_READING: Duration = Duration::from_secs(10);
 /// Definitions whose schemas stay compiled.
 const MOST_CONTRACTS: usize = 4096;
+/// Definitions of one reading that are told of on the record, each once.
+const MOST_NOTICES: usize = 100;
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
 
 impl Family {
@@ -150,7 +162,7 @@ impl Family {
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self { slots: Mutex::default(), contracts: Cache::new(MOST_CONTRACTS) }
+        Self { slots: Mutex::default(), contracts: Cache::new(MOST_CONTRACTS), judgements: Cache::new(MOST_CONTRACTS) }
     }
 }
 
@@ -168,6 +180,16 @@ impl Catalogue {
         contract
     }
 
+    /// What the screen thinks of a definition, and whether it was not known before.
+    fn judged(&self, searcher: &Searcher, definition: &Definition) -> (Arc<Judgement>, Known) {
+        if let Some(known) = self.judgements.get(&definition.digest) {
+            return (known, Known::Before);
+        }
+        let judgement = Arc::new(judge(searcher, &definition.json));
+        self.judgements.insert(definition.digest, Arc::clone(&judgement));
+        (judgement, Known::Now)
+    }
+
     fn slot(&self, server: &ServerName, family: Family) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry((server.clone(), family)).or_default())
@@ -175,17 +197,26 @@ impl Catalogue {
 }
 
 impl View {
-    fn new(listing: &Listing, pins: &[doorward_store::Pin], rules: &doorward_core::config::ToolRules) -> Self {
+    fn new(
+        listing: &Listing,
+        pins: &[doorward_store::Pin],
+        rules: &doorward_core::config::ToolRules,
+        mut judged: impl FnMut(&Definition) -> Arc<Judgement>,
+    ) -> Self {
         let Offered::Entries(definitions) = &listing.tools else { return Self { tools: Vec::new(), by_name: HashMap::new() } };
         let tools: Vec<ToolFacts> = definitions
             .iter()
             .map(|tool| {
                 let pin = pins.iter().find(|pin| pin.tool == tool.name && pin.digest == tool.digest);
                 let class = rules.class(tool.name.as_str()).or_else(|| pin.map(|pin| pin.class)).unwrap_or(tool.claimed);
+                // What a rule finds now, and nobody was shown who approved, waits for somebody who is (POL-03).
+                let judgement = judged(tool);
+                let was_seen = |rule: &&str| pin.is_some_and(|pin| pin.reviewed.iter().any(|seen| seen == rule));
+                let is_fit = !judgement.is_high() || judgement.rules().iter().all(was_seen);
                 ToolFacts {
                     name: tool.name.clone(),
                     class,
-                    approved: pin.is_some() && rules.allowed(tool.name.as_str()),
+                    approved: pin.is_some() && is_fit && rules.allowed(tool.name.as_str()),
                     digest: tool.digest,
                 }
             })
@@ -309,7 +340,22 @@ impl Gateway {
             return Ok((listing, Arc::clone(view)));
         }
         let pins = self.store.pins(server).await.map_err(|_| Fault::Store)?;
-        let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
+        let mut suspicious = Vec::new();
+        let view = View::new(&listing, &pins, &upstream.config.tools, |tool| {
+            let (judgement, known) = self.catalogue.judged(&upstream.searcher, tool);
+            if judgement.is_high() && known == Known::Now && suspicious.len() < MOST_NOTICES {
+                suspicious.push((tool.name.clone(), Arc::clone(&judgement)));
+            }
+            judgement
+        });
+        let view = Arc::new(view);
+        for (tool, judgement) in &suspicious {
+            for rule in judgement.rules() {
+                self.metrics.screened(rule, "quarantined");
+            }
+            let cause = format!("{tool}: {}", judgement.rules().join(", "));
+            self.note(&Notice { reason: "definition_suspicious", server: Some(server), cause: Some(&cause), ..Notice::default() }).await;
+        }
         held.view = Some((Arc::clone(&view), epoch));
         Ok((listing, view))
     }

@@ -192,8 +192,8 @@ impl Gateway {
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
-        let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
-        let screens = config.servers.values().map(|server| (server.name.clone(), Screen::new(Arc::clone(&searcher), server.screening))).collect();
+        let screen = |server: &Arc<Upstream>| Screen::new(Arc::clone(&server.searcher), server.config.screening);
+        let screens = servers.iter().map(|server| (server.config.name.clone(), screen(server))).collect();
         let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default(), screens });
         let gateway = Arc::new(Self {
             env,
@@ -290,6 +290,12 @@ impl Gateway {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The counters of this process.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The revocation epoch as this process knows it.
@@ -479,7 +485,9 @@ pub fn servers(config: &Config, state: &Path, sources: &Sources, env: &Env, task
         true => Some(Launcher::start(stdio::household::Options::new(state.to_owned()), env.clone())?),
         false => None,
     };
-    config.servers.values().map(|server| upstream(server, &egress, sources, config, launcher.as_ref(), env)).collect()
+    let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
+    let parts = |server| upstream(server, &egress, sources, config, (launcher.as_ref(), &searcher), env);
+    config.servers.values().map(parts).collect()
 }
 
 fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
@@ -498,7 +506,7 @@ fn upstream(
     egress: &Egress,
     sources: &Sources,
     config: &Config,
-    launcher: Option<&Launcher>,
+    (launcher, searcher): (Option<&Launcher>, &Arc<Searcher>),
     env: &Env,
 ) -> Result<Configured, SetupError> {
     match &server.target {
@@ -518,7 +526,7 @@ fn upstream(
             };
             let http =
                 HttpServer::new(egress.clone(), target, server.headers.clone(), config.limits.result_bytes.as_usize(), server.timeout);
-            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), env)?, held))
+            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
         }
         config::Target::Stdio(command) => {
             let mut values = Vec::new();
@@ -531,7 +539,7 @@ fn upstream(
             let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
             let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
             let stdio = StdioServer::new(command.clone(), values, launcher.clone());
-            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, held))
+            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
         }
     }
 }

@@ -19,6 +19,7 @@ mod policy;
 mod property;
 mod record;
 mod schemas;
+mod screening;
 mod scripted;
 mod session_ids;
 mod sessions;

@@ -1,0 +1,48 @@
+//! POL-03: how many poisoned definitions the screen finds, and how many honest ones it suspects.
+//!
+//! The corpus is of our own wording, one definition a line (`crates/testkit/corpus/definitions`). `poisoned` and `benign` were
+//! written before the rules were finished and the rules were tuned with them. `held-out-poisoned` and `held-out-benign` were
+//! written after the rules were frozen: their shares are the honest ones, and the rules may not be tuned with them.
+
+use bytes::Bytes;
+use doorward_core::json::RawJson;
+use doorward_core::screen::Searcher;
+use doorward_core::screen::definition::{Judgement, judge};
+
+/// The definitions of a file, with what is thought of each.
+fn judged(searcher: &Searcher, text: &'static str) -> Vec<(String, Judgement)> {
+    let read = |line: &'static str| {
+        let json = RawJson::parse(&Bytes::from_static(line.as_bytes()), 64).expect("a definition");
+        let name = json.member("name").and_then(|name| name.as_text().map(std::borrow::Cow::into_owned)).expect("a name");
+        let judgement = judge(searcher, &json);
+        (name, judgement)
+    };
+    text.lines().map(read).collect()
+}
+
+/// How many are high, of how many, and the names of the others or of these.
+fn share(of: &[(String, Judgement)]) -> (usize, usize) {
+    (of.iter().filter(|(_, judgement)| judgement.is_high()).count(), of.len())
+}
+
+fn told(of: &[(String, Judgement)], high: &[bool]) -> Vec<String> {
+    let of = of.iter().filter(|(_, judgement)| high.contains(&judgement.is_high()));
+    of.map(|(name, judgement)| format!("{name}: {}", judgement.rules().join(", "))).collect()
+}
+
+/// At least 95 of 100 poisoned ones, and at most 2 of 100 honest ones.
+fn holds(poisoned: &[(String, Judgement)], benign: &[(String, Judgement)]) {
+    let ((found, of), (suspected, all)) = (share(poisoned), share(benign));
+    let missed = told(poisoned, &[false]);
+    let wrongly = told(benign, &[true]);
+    assert!(found * 100 >= of * 95, "{found} of {of} found; missed:\n{}", missed.join("\n"));
+    assert!(suspected * 100 <= all * 2, "{suspected} of {all} suspected:\n{}", wrongly.join("\n"));
+}
+
+#[test]
+fn pol_03_poisoned_definitions_are_high_and_honest_ones_are_not() {
+    let searcher = Searcher::new().expect("rules");
+    let poisoned = judged(&searcher, include_str!("../../corpus/definitions/poisoned.jsonl"));
+    let benign = judged(&searcher, include_str!("../../corpus/definitions/benign.jsonl"));
+    holds(&poisoned, &benign);
+}
