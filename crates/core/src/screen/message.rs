@@ -244,9 +244,9 @@ fn join(screen: &Screen, pieces: &mut [Piece<'_>], tail: Option<&mut Tail>) {
             if touched.len() < 2 && found.span.start >= before.len() {
                 continue;
             }
-            for (at, part) in touched {
+            for (number, (at, part)) in touched.into_iter().enumerate() {
                 if let Some(piece) = pieces.get_mut(at) {
-                    piece.found.push(Found { rule: found.rule, span: part, layer: found.layer });
+                    piece.found.push(Found { rule: found.rule, span: part, layer: found.layer, is_rest: number > 0 });
                 }
             }
         }
@@ -272,7 +272,7 @@ impl std::fmt::Debug for Shape<'_> {
 
 impl Piece<'_> {
     fn judge(&self, screen: &Screen, is_instructed: bool, verdict: &mut Verdict) {
-        let mut covers: Vec<(Range<usize>, &'static Rule)> = Vec::new();
+        let mut covers: Vec<&Found> = Vec::new();
         for found in &self.found {
             let rule = found.rule;
             let mode = match rule.subject {
@@ -291,7 +291,7 @@ impl Piece<'_> {
             };
             match action {
                 Action::Flagged => {}
-                Action::Redacted => covers.push((found.span.clone(), rule)),
+                Action::Redacted => covers.push(found),
                 Action::Blocked => verdict.block = verdict.block.or(Some((rule.subject, rule.id))),
             }
             verdict.seen.push(Seen::new(rule, action));
@@ -300,17 +300,19 @@ impl Piece<'_> {
             return;
         }
         verdict.is_structured |= self.place == Place::Structured;
-        covers.sort_by_key(|(span, _)| (span.start, std::cmp::Reverse(span.end)));
+        covers.sort_by_key(|found| (found.span.start, std::cmp::Reverse(found.span.end)));
         let mut text = String::with_capacity(self.text.len());
         let mut at = 0;
-        for (span, rule) in covers {
+        for Found { rule, span, is_rest, .. } in covers {
             // Readings of a text may end inside of a character; what is covered is covered whole.
             let (start, end) = (self.text.floor_char_boundary(span.start), self.text.ceil_char_boundary(span.end));
             if start >= at {
                 text.push_str(self.text.get(at..start).unwrap_or_default());
-                text.push_str("[redacted: ");
-                text.push_str(rule.id);
-                text.push(']');
+                if !is_rest {
+                    text.push_str("[redacted: ");
+                    text.push_str(rule.id);
+                    text.push(']');
+                }
             }
             at = at.max(end);
         }

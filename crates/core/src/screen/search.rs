@@ -27,6 +27,8 @@ pub(super) struct Found {
     /// Where it stands in the text as it was given.
     pub(super) span: Range<usize>,
     pub(super) layer: Layer,
+    /// The words for it stand in front of an earlier part.
+    pub(super) is_rest: bool,
 }
 
 /// How it was found.
@@ -97,9 +99,9 @@ impl Searcher {
             if !text.is_ascii() || memchr::memchr(0x1b, text.as_bytes()).is_some() {
                 hidden(text, &mut characters);
             }
-            found.extend(characters.into_iter().map(|(rule, span)| Found { rule, span, layer: Layer::Text }));
+            found.extend(characters.into_iter().map(|(rule, span)| Found { rule, span, layer: Layer::Text, is_rest: false }));
         }
-        self.in_bytes(text.as_bytes(), asked, |rule, span| found.push(Found { rule, span, layer: Layer::Text }));
+        self.in_bytes(text.as_bytes(), asked, |rule, span| found.push(Found { rule, span, layer: Layer::Text, is_rest: false }));
         let mut view: Option<View> = View::folded(text);
         if let Some(view) = &view {
             self.in_view(view, asked, &mut found);
@@ -121,14 +123,14 @@ impl Searcher {
             self.in_bytes(&decoded.bytes, asked, |rule, _| first = first.or(Some(rule)));
             if let Some(rule) = first {
                 let span = view.as_ref().map_or(decoded.span.clone(), |view| view.source(&decoded.span));
-                found.push(Found { rule, span, layer: Layer::Decoded });
+                found.push(Found { rule, span, layer: Layer::Decoded, is_rest: false });
             }
         });
         apart(found)
     }
 
     fn in_view(&self, view: &View, asked: Asked, found: &mut Vec<Found>) {
-        self.in_bytes(&view.bytes, asked, |rule, span| found.push(Found { rule, span: view.source(&span), layer: Layer::Text }));
+        self.in_bytes(&view.bytes, asked, |rule, span| found.push(Found { rule, span: view.source(&span), layer: Layer::Text, is_rest: false }));
     }
 
     /// Everything in bytes as they are.
