@@ -4,6 +4,7 @@
 
 mod notices;
 mod questions;
+mod screening;
 mod tasks;
 
 pub use tasks::{Promised, Room};
@@ -16,7 +17,7 @@ use crate::live::Session;
 use crate::tasks::Tasks;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::{Blame, Refusal, Wire};
-use doorward_core::contract::{Fit, Measure, Promise};
+use doorward_core::contract::{Measure, Promise};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::flag::{Flag, Half};
 use doorward_core::id::{ClientId, CorrelationId, CredentialId, ServerName, ToolName, UserId};
@@ -27,12 +28,13 @@ use doorward_core::mcp::encode;
 use doorward_core::mcp::error::{self, INTERNAL, MISSING_CAPABILITY};
 use doorward_core::mcp::reply::{Incoming, ReplyBody, ResultType, RpcError};
 use doorward_core::mcp::version::Era;
-use doorward_core::screen::{self, Blocked, Means, Screen, Screened, Seen, Shape, Tail};
+use doorward_core::screen::{self, Means, Screen, Screened, Shape};
 use doorward_core::session::Bound;
 use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
 use doorward_store::Store;
 use notices::Heard;
 use questions::Unasked;
+use screening::{Part, Screening, flags};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -105,30 +107,12 @@ pub struct Relay {
     screening: Screening,
 }
 
-/// What the screen remembers of a stream.
-#[derive(Debug, Default)]
-struct Screening {
-    /// What was said, where a text may go on in the next message.
-    tail: Tail,
-    /// What was found in messages that are not the answer, until it is on the record.
-    seen: Vec<Seen>,
-}
-
 /// Whether the result that a subscription tells of a task did not keep to what was approved.
 #[derive(Debug)]
 enum Told {
     Nothing,
     Now(Flag),
     Recorded,
-}
-
-/// Whether more comes behind a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// It may: what it says may go on.
-    More,
-    /// Nothing does.
-    Last,
 }
 
 /// What becomes of a message.
@@ -160,8 +144,6 @@ pub struct Final {
 /// Life of a sealed state and of a sealed cursor (protocol 12).
 const STATE_LIFE: Duration = Duration::from_secs(600);
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
-/// Findings of one stream that are remembered, each once they are recorded.
-const MOST_FINDINGS: usize = 1000;
 const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
@@ -177,18 +159,6 @@ impl Final {
                 Self { status: 200, body: screen::own(body), class, reason, flags: flags(blocked.seen()) }
             }
         }
-    }
-}
-
-fn flags(seen: &[Seen]) -> Vec<Flag> {
-    seen.iter().map(|seen| Flag::screened(*seen)).collect()
-}
-
-impl Desk {
-    /// How messages of this server are screened. One that is not configured says nothing that would have to be.
-    #[must_use]
-    pub fn screen_of<'a>(&'a self, server: &ServerName, secret: Option<&'a UpstreamSecret>) -> Option<Means<'a>> {
-        self.screens.get(server).map(|screen| Means { screen, secret, limit: self.result_bytes })
     }
 }
 
@@ -365,40 +335,6 @@ impl Relay {
         Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason), flags: self.findings() })
     }
 
-    /// What the screen found in messages so far, once: each rule and what was done.
-    pub fn findings(&mut self) -> Vec<Flag> {
-        let mut seen = std::mem::take(&mut self.screening.seen);
-        seen.sort_by_key(|seen| (seen.rule(), seen.action()));
-        seen.dedup();
-        flags(&seen)
-    }
-
-    /// One message of the stream through the screen, with what was said before it.
-    fn screened(&mut self, content: RawJson, part: Part) -> Result<Screened, Blocked> {
-        let desk = Arc::clone(&self.desk);
-        let Some(means) = desk.screen_of(&self.owner.server, self.secret.as_deref()) else { return Err(Blocked::unscreened()) };
-        let tail = Some(&mut self.screening.tail).filter(|tail| part == Part::More || !tail.is_empty());
-        let screened = match &self.promise {
-            // Only a result has structured content that was promised.
-            Some(Promise { contract, .. }) => {
-                let (method, era) = (self.method, self.era);
-                let fits = |body: &RawJson| {
-                    body.member("result").is_none_or(|result| !matches!(contract.result(method, era, &result), Fit::Misfit(_)))
-                };
-                screen::apply(&means, Shape::Promised(Some(&fits)), tail, content)
-            }
-            None => screen::apply(&means, Shape::Promised(None), tail, content),
-        };
-        let seen = match &screened {
-            Ok(screened) => screened.seen(),
-            Err(blocked) => blocked.seen(),
-        };
-        if self.screening.seen.len() < MOST_FINDINGS {
-            self.screening.seen.extend_from_slice(seen);
-        }
-        screened
-    }
-
     async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
         let id = self.client_id.as_ref().map(RpcId::to_json).unwrap_or_default();
         let flag = match &body {
@@ -439,16 +375,6 @@ impl Relay {
             Some(flag) if *measure == Measure::Refuse => Err(Fault::Broken(flag)),
             flag => Ok(flag.filter(|_| *measure != Measure::Off)),
         }
-    }
-
-    fn blocked(&self, id: &str, blocked: &Blocked) -> Final {
-        let named = self.named.map(|id| format!(" (audit {id})")).unwrap_or_default();
-        let text = format!("Result blocked: {blocked}.{named}");
-        let body = match self.method {
-            Method::ToolsCall => error::result(id, &self.complete(error::tool_refusal(&text))),
-            _ => error::body(Some(id), INTERNAL, &text, None),
-        };
-        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flags: Vec::new() }
     }
 
     /// Protocol 6.3 within one era.

@@ -30,13 +30,9 @@ fn told(of: &[(String, Judgement)], high: &[bool]) -> Vec<String> {
     of.map(|(name, judgement)| format!("{name}: {}", judgement.rules().join(", "))).collect()
 }
 
-/// At least 95 of 100 poisoned ones, and at most 2 of 100 honest ones.
-fn holds(poisoned: &[(String, Judgement)], benign: &[(String, Judgement)]) {
-    let ((found, of), (suspected, all)) = (share(poisoned), share(benign));
-    let missed = told(poisoned, &[false]);
-    let wrongly = told(benign, &[true]);
-    assert!(found * 100 >= of * 95, "{found} of {of} found; missed:\n{}", missed.join("\n"));
-    assert!(suspected * 100 <= all * 2, "{suspected} of {all} suspected:\n{}", wrongly.join("\n"));
+fn missed(poisoned: &[(String, Judgement)], benign: &[(String, Judgement)]) -> String {
+    let (missed, wrongly) = (told(poisoned, &[false]), told(benign, &[true]));
+    format!("missed:\n{}\nsuspected:\n{}", missed.join("\n"), wrongly.join("\n"))
 }
 
 #[test]
@@ -44,5 +40,16 @@ fn pol_03_poisoned_definitions_are_high_and_honest_ones_are_not() {
     let searcher = Searcher::new().expect("rules");
     let poisoned = judged(&searcher, include_str!("../../corpus/definitions/poisoned.jsonl"));
     let benign = judged(&searcher, include_str!("../../corpus/definitions/benign.jsonl"));
-    holds(&poisoned, &benign);
+    let why = missed(&poisoned, &benign);
+    println!("{:?} {:?}\n{why}", share(&poisoned), share(&benign));
+    let ((found, of), (suspected, all)) = (share(&poisoned), share(&benign));
+    assert!(found * 100 >= of * 95 && suspected * 100 <= all * 2, "{found} of {of}, {suspected} of {all}: {why}");
+}
+
+#[test]
+fn pol_03_definitions_that_no_rule_was_tuned_with() {
+    let searcher = Searcher::new().expect("rules");
+    let poisoned = judged(&searcher, include_str!("../../corpus/definitions/held-out-poisoned.jsonl"));
+    let benign = judged(&searcher, include_str!("../../corpus/definitions/held-out-benign.jsonl"));
+    println!("{:?} {:?}\n{}", share(&poisoned), share(&benign), missed(&poisoned, &benign));
 }

@@ -2,7 +2,8 @@
 //!
 //! Belongs to the relay of one call and knows its fields. What is not named here ends here (protocol 6.3, 12).
 
-use super::{Part, Relay, Said, Told, text};
+use super::screening::Part;
+use super::{Relay, Said, Told, text};
 use doorward_core::contract::{Measure, Promise};
 use doorward_core::flag::{Flag, Half};
 use doorward_core::json::RawJson;

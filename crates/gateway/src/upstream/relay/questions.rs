@@ -2,7 +2,8 @@
 //!
 //! Belongs to the relay of one call and knows its fields. Must not know how the client's answer goes back: that is `station`.
 
-use super::{Owner, Part, Relay, Said, base64, text};
+use super::screening::Part;
+use super::{Owner, Relay, Said, base64, text};
 use crate::live::Question;
 use crate::upstream::fault::Fault;
 use doorward_core::blame::{Blame, Refusal, Station, Wire};
