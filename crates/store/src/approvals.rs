@@ -75,6 +75,7 @@ impl Store {
             tx.execute(earlier, &[Value::text(server.as_str()), Value::text(pin.tool.as_str())]).await?;
         }
         for pin in pins {
+            let reviewed = reviewed(&pin.reviewed)?;
             let values = [
                 Value::text(server.as_str()),
                 Value::text(pin.tool.as_str()),
@@ -82,7 +83,7 @@ impl Store {
                 Value::text(pin.class.as_str()),
                 Value::text(plain(&pin.by, "approver")?),
                 Value::int(millis(pin.at)?),
-                Value::text(&reviewed(&pin.reviewed)?),
+                Value::text(&reviewed),
             ];
             tx.execute(sql, &values).await?;
         }

@@ -4,7 +4,7 @@
 //! place (a key, a number, an address, an encoded blob), or is of a form that was promised, is kept back with the message.
 
 use super::modes::{Binary, Mode};
-use super::rules::{HIGH, Rule, Subject};
+use super::rules::{HIGH, Subject};
 use super::search::{Asked, Found, Layer};
 use super::{Action, Blocked, Screen, Screened, Seen, Tail, Why, views};
 use crate::json::RawJson;
