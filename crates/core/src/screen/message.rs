@@ -133,7 +133,7 @@ fn is_plain(screen: &Screen, content: &RawJson) -> bool {
         && screen.modes.binary == Binary::Allow
         && !is_in_parts(bytes)
         && !views::may_hide(bytes)
-        && !screen.searcher.has_words(bytes, Asked::Alone)
+        && !screen.searcher.has_words(bytes)
 }
 
 /// Whether several texts may be parts of one: of content blocks, or elements of an array. Says yes where it is not sure.

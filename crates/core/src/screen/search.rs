@@ -9,10 +9,18 @@ use std::ops::Range;
 /// The rules, ready to be asked. Made once, when a gateway starts; asking it changes nothing.
 #[derive(Debug)]
 pub struct Searcher {
-    words: AhoCorasick,
-    /// For each word the rules that it may begin.
-    of_word: Vec<Vec<usize>>,
+    /// Words of the rules that decide alone: asked of everything that passes, so there are as few as can be.
+    alone: Words,
+    /// Words of signs: asked of definitions only.
+    signs: Words,
     rules: Vec<(&'static Rule, Regex)>,
+}
+
+/// Words, and for each the rules that it may begin.
+#[derive(Debug)]
+struct Words {
+    automaton: AhoCorasick,
+    rules: Vec<Vec<usize>>,
 }
 
 /// The rules of this program cannot be used: nothing can be screened with them.
@@ -53,6 +61,8 @@ pub(super) enum Asked {
 
 /// Memory of one compiled pattern, and of what it remembers while it runs.
 const PATTERN: usize = 8 << 20;
+/// So often a rule may look again inside of what did not prove itself, in one text. Who writes more than that pays for no more time.
+const MOST_RETRIES: usize = 16;
 
 // === impl Searcher ===
 
@@ -62,33 +72,18 @@ impl Searcher {
     /// # Errors
     /// [`BadRules`]: a fault of this program, which a test of it shows.
     pub fn new() -> Result<Self, BadRules> {
-        let (mut words, mut of_word, mut compiled) = (Vec::<&str>::new(), Vec::<Vec<usize>>::new(), Vec::new());
+        let mut rules = Vec::new();
         for rule in rules::all() {
             let regex = RegexBuilder::new(rule.pattern).unicode(false).size_limit(PATTERN).dfa_size_limit(PATTERN).build();
-            let regex = regex.map_err(|error| BadRules(format!("{}: {error}", rule.id)))?;
-            for word in rule.words {
-                match words.iter().position(|known| known == word) {
-                    Some(at) => of_word.get_mut(at).into_iter().for_each(|of| of.push(compiled.len())),
-                    None => {
-                        words.push(word);
-                        of_word.push(vec![compiled.len()]);
-                    }
-                }
-            }
-            compiled.push((rule, regex));
+            rules.push((rule, regex.map_err(|error| BadRules(format!("{}: {error}", rule.id)))?));
         }
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words)
-            .map_err(|error| BadRules(error.to_string()))?;
-        Ok(Self { words, of_word, rules: compiled })
+        let of = |alone: bool| Words::of(rules.iter().map(|(rule, _)| *rule).enumerate().filter(move |(_, rule)| is_alone(rule) == alone));
+        Ok(Self { alone: of(true)?, signs: of(false)?, rules })
     }
 
-    /// Whether any word of a rule that is asked stands in these bytes.
-    pub(super) fn has_words(&self, bytes: &[u8], asked: Asked) -> bool {
-        self.words.find_overlapping_iter(bytes).any(|hit| self.of(hit.pattern().as_usize()).iter().any(|rule| self.is_asked(*rule, asked)))
+    /// Whether any word of a rule that decides alone stands in these bytes.
+    pub(super) fn has_words(&self, bytes: &[u8]) -> bool {
+        self.alone.automaton.is_match(bytes)
     }
 
     /// Everything in a text, in every reading; by place, and apart from each other.
@@ -96,7 +91,7 @@ impl Searcher {
         let mut found = Vec::new();
         if asked != Asked::Credentials {
             let mut characters = Vec::new();
-            if !text.is_ascii() || memchr::memchr(0x1b, text.as_bytes()).is_some() {
+            if views::may_be_hidden(text) {
                 hidden(text, &mut characters);
             }
             found.extend(characters.into_iter().map(|(rule, span)| Found { rule, span, layer: Layer::Text, is_rest: false }));
@@ -136,28 +131,24 @@ impl Searcher {
     /// Everything in bytes as they are.
     fn in_bytes(&self, bytes: &[u8], asked: Asked, mut look: impl FnMut(&'static Rule, Range<usize>)) {
         let mut near: Vec<(usize, Range<usize>)> = Vec::new();
-        for hit in self.words.find_overlapping_iter(bytes) {
-            for at in self.of(hit.pattern().as_usize()) {
-                if !self.is_asked(*at, asked) {
-                    continue;
-                }
-                let Some((rule, _)) = self.rules.get(*at) else { continue };
-                let place = hit.start().saturating_sub(rule.reach.0)..(hit.end() + rule.reach.1).min(bytes.len());
-                match near.iter_mut().rev().find(|(known, _)| known == at) {
-                    Some((_, known)) if known.end >= place.start => known.end = known.end.max(place.end),
-                    _ => near.push((*at, place)),
-                }
-            }
+        self.alone.near(bytes, &self.rules, &mut near);
+        if asked == Asked::Signs {
+            self.signs.near(bytes, &self.rules, &mut near);
         }
         for (at, place) in near {
             let Some((rule, regex)) = self.rules.get(at) else { continue };
+            if asked == Asked::Credentials && rule.subject != Subject::Credential {
+                continue;
+            }
             let Some(front) = bytes.get(..place.end) else { continue };
-            let mut from = place.start;
+            let (mut from, mut retries) = (place.start, 0_usize);
             while let Some(fits) = regex.captures_at(front, from) {
-                let Some(span) = fits.name("s").or_else(|| fits.get(0)).map(|part| part.range()) else { break };
+                let Some(whole) = fits.get(0).map(|part| part.range()) else { break };
+                let span = fits.name("s").map_or(whole.clone(), |part| part.range());
                 let proven = bytes.get(span.clone()).is_some_and(rule.proof);
-                // Behind what was found, or one byte on: what does not prove itself must not hide what begins inside of it.
-                from = if proven { span.end } else { span.start + 1 }.max(from + 1);
+                // Behind what was found, or a little on: what does not prove itself must not hide what begins inside of it.
+                retries += usize::from(!proven);
+                from = if proven || retries > MOST_RETRIES { span.end } else { whole.start + 1 }.max(from + 1);
                 if proven {
                     look(rule, span);
                 }
@@ -172,18 +163,58 @@ impl Searcher {
             found.into_iter().for_each(|(rule, span)| look(rule, span));
         }
     }
+}
 
-    fn of(&self, word: usize) -> &[usize] {
-        self.of_word.get(word).map_or(&[], Vec::as_slice)
+// === impl Words ===
+
+impl Words {
+    fn of(rules: impl Iterator<Item = (usize, &'static Rule)>) -> Result<Self, BadRules> {
+        let (mut words, mut of_word) = (Vec::<&str>::new(), Vec::<Vec<usize>>::new());
+        for (number, rule) in rules {
+            for word in rule.words {
+                match words.iter().position(|known| known == word) {
+                    Some(at) => of_word.get_mut(at).into_iter().for_each(|of| of.push(number)),
+                    None => {
+                        words.push(word);
+                        of_word.push(vec![number]);
+                    }
+                }
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(words)
+            .map_err(|error| BadRules(error.to_string()))?;
+        Ok(Self { automaton, rules: of_word })
     }
 
-    fn is_asked(&self, rule: usize, asked: Asked) -> bool {
-        self.rules.get(rule).is_some_and(|(rule, _)| match asked {
-            Asked::Alone => rule.subject != Subject::Injection || rules::decides_alone(rule),
-            Asked::Signs => true,
-            Asked::Credentials => rule.subject == Subject::Credential,
-        })
+    /// Where the rules whose words stand in a text have to be asked: places of one rule do not overlap.
+    fn near(&self, bytes: &[u8], rules: &[(&'static Rule, Regex)], near: &mut Vec<(usize, Range<usize>)>) {
+        if !self.automaton.is_match(bytes) {
+            return;
+        }
+        let mut last: Vec<Option<usize>> = vec![None; rules.len()];
+        for hit in self.automaton.find_overlapping_iter(bytes) {
+            for at in self.rules.get(hit.pattern().as_usize()).into_iter().flatten() {
+                let (Some((rule, _)), Some(last)) = (rules.get(*at), last.get_mut(*at)) else { continue };
+                let place = hit.start().saturating_sub(rule.reach.0)..(hit.end() + rule.reach.1).min(bytes.len());
+                match last.and_then(|last| near.get_mut(last)) {
+                    Some((_, known)) if known.end >= place.start => known.end = known.end.max(place.end),
+                    _ => {
+                        *last = Some(near.len());
+                        near.push((*at, place));
+                    }
+                }
+            }
+        }
     }
+}
+
+/// Whether a rule needs no other.
+fn is_alone(rule: &Rule) -> bool {
+    rule.subject != Subject::Injection || rules::decides_alone(rule)
 }
 
 /// In the order of the text, each place once for each subject: of two that overlap the one that begins first stays, and grows. A name

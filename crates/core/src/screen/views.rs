@@ -144,11 +144,25 @@ const fn never_folds(c: char) -> bool {
         | '\u{2500}'..='\u{2a73}' | '\u{3001}'..='\u{31ff}' | '\u{3400}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{1f300}'..='\u{1faff}')
 }
 
+/// Whether anything in a text is not what it would be in a plain one. A quick no for most.
+fn folds(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let may = |c: char| is_hidden(c) || looks_like(c).is_some() || !never_folds(c);
+    text.chars().any(|c| !c.is_ascii() && may(c))
+}
+
+/// Whether a character that people do not see may be in a text.
+pub(super) fn may_be_hidden(text: &str) -> bool {
+    memchr::memchr(0x1b, text.as_bytes()).is_some() || (!text.is_ascii() && text.chars().any(|c| is_hidden(c) || c == '\u{9b}'))
+}
+
 impl View {
     /// The text with compatible characters folded (NFKC of each), lookalikes in words of Latin letters exchanged, hidden ones left
     /// out and tags as the letters that they stand for; `None` where that is the text itself.
     pub(super) fn folded(text: &str) -> Option<Self> {
-        if text.is_ascii() {
+        if !folds(text) {
             return None;
         }
         let mut view = Self { bytes: Vec::with_capacity(text.len()), from: Vec::with_capacity(text.len() + 1) };
@@ -291,13 +305,22 @@ pub(super) fn decoded(text: &[u8], mut look: impl FnMut(Decoded)) {
 fn base64(run: &[u8], skip: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(run.len() / 4 * 3 + 3);
     let (mut bits, mut held) = (0_u32, 0_u32);
-    for value in run.iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | b'=')).skip(skip).map(|byte| sextet(*byte)) {
+    let mut left = skip;
+    for byte in run {
+        let value = sextet(*byte);
+        if value == NO_DIGIT {
+            continue; // a line break, or the end
+        }
+        if left > 0 {
+            left -= 1;
+            continue;
+        }
         bits = (bits << 6) | u32::from(value);
         held += 6;
         if held >= 8 {
             held -= 8;
-            out.push(u8::try_from((bits >> held) & 0xff).unwrap_or(0));
-            bits &= (1 << held) - 1;
+            let [.., byte] = (bits >> held).to_be_bytes();
+            out.push(byte);
         }
     }
     out
@@ -306,7 +329,7 @@ fn base64(run: &[u8], skip: usize) -> Vec<u8> {
 const SEXTETS: [u8; 256] = sextets();
 
 const fn sextets() -> [u8; 256] {
-    let mut table = [0; 256];
+    let mut table = [NO_DIGIT; 256];
     let mut value = 0_u8;
     while value < 64 {
         let byte = match value {
@@ -331,7 +354,7 @@ const fn sextets() -> [u8; 256] {
 }
 
 fn sextet(byte: u8) -> u8 {
-    SEXTETS.get(usize::from(byte)).copied().unwrap_or(0)
+    SEXTETS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
 }
 
 fn hexadecimal(run: &[u8], skip: usize) -> Vec<u8> {

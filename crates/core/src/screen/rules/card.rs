@@ -56,27 +56,38 @@ pub(in super::super) fn numbers(text: &[u8], found: &mut Vec<(&'static Rule, Ran
 
 /// The length in bytes of the card number that a text begins with.
 fn card(text: &[u8]) -> Option<usize> {
-    let (mut digits, mut ends, mut groups) = (Vec::with_capacity(MOST_DIGITS), Vec::with_capacity(MOST_DIGITS), vec![0_usize]);
-    let mut at = 0;
-    while digits.len() < MOST_DIGITS {
+    // For each digit its value, the place behind it, and how many groups there are with it.
+    let mut digits = [0_u8; MOST_DIGITS];
+    let mut ends = [(0_usize, 0_usize); MOST_DIGITS];
+    let mut groups = [0_usize; MOST_DIGITS];
+    let (mut count, mut group, mut at) = (0, 0, 0);
+    while count < MOST_DIGITS {
         match text.get(at) {
             Some(byte) if byte.is_ascii_digit() => {
-                digits.push(byte - b'0');
-                *groups.last_mut()? += 1;
+                *digits.get_mut(count)? = byte - b'0';
+                *groups.get_mut(group)? += 1;
                 at += 1;
-                ends.push((at, groups.clone()));
+                *ends.get_mut(count)? = (at, group + 1);
+                count += 1;
             }
-            Some(b' ' | b'-') if text.get(at + 1).is_some_and(u8::is_ascii_digit) => {
-                groups.push(0);
+            // No other groups are printed.
+            Some(b' ' | b'-') if matches!(groups.get(group), Some(4 | 6)) && text.get(at + 1).is_some_and(u8::is_ascii_digit) => {
+                group += 1;
                 at += 1;
             }
             _ => break,
         }
     }
-    (14..=digits.len()).rev().find_map(|length| {
-        let (end, groups) = ends.get(length - 1)?;
-        let is_over = text.get(*end).is_none_or(|byte| !byte.is_ascii_alphanumeric());
-        (is_over && is_grouped(groups) && is_card(digits.get(..length)?)).then_some(*end)
+    (14..=count).rev().find_map(|length| {
+        let (end, of) = *ends.get(length - 1)?;
+        let is_over = text.get(end).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        if !is_over || !is_card(digits.get(..length)?) {
+            return None;
+        }
+        let before: usize = groups.get(..of - 1)?.iter().sum();
+        let mut printed = groups;
+        *printed.get_mut(of - 1)? = length - before;
+        is_grouped(printed.get(..of)?).then_some(end)
     })
 }
 

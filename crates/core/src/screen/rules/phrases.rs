@@ -19,6 +19,12 @@ pub(super) const RULES: &[Rule] = &[
         r"(?i)\b(?:ignore|disregard|forget)\W+(?:(?:all|any|of|everything|what)\W+){0,3}(?:the|your|my|other|you(?:\W+(?:were|have\W+been|are))?)\W+(?:\w+\W+){0,2}?(?:instructions|guidelines|told|safeguards|programming)\b(?:\W+(?:before|above|previously|earlier|so\W+far))?",
     ),
     sign(
+        "instruction-override",
+        HIGH,
+        &["ignore", "disregard", "forget"],
+        r"(?i)\b(?:ignore|disregard|forget)\W+(?:all|any|every)\W+(?:\w+\W+){0,2}?(?:guidelines|instructions|safeguards|polic(?:y|ies)|rules|warnings)\W+(?:that\W+(?:say|tell|forbid|were|you|conflict|contradict)|which\W+(?:say|tell|forbid)|to\W+the\W+contrary|you\W+(?:were|have))",
+    ),
+    sign(
         "instruction-priority",
         HIGH,
         &["precedence over", "overrid", "supersede", "higher priority"],
@@ -33,14 +39,14 @@ pub(super) const RULES: &[Rule] = &[
     sign(
         "instruction-conceal",
         HIGH,
-        &["user"],
+        &["user must", "user should", "user need", "user does", "user can", "user may", "user will", "user shall", "human must", "human should", "human need", "operator must", "operator should"],
         r"(?i)\bthe\W+(?:user|human|operator)\W+(?:must|should|need|needs|does|can|may|will|shall)(?:\W+(?:not|never)|n\W?t)\W+(?:\w+\W+){0,2}?(?:know|see|notice|be\W+(?:told|aware|informed|notified|shown|alerted)|find\W+out|learn|realize)\b",
     ),
     sign(
         "instruction-conceal",
         HIGH,
-        &["from the user", "secret from", "hidden from"],
-        r"(?i)\b(?:hide|conceal|keep)\W+(?:\w+\W+){0,4}?(?:(?:secret|hidden|private|away|quiet)\W+)?from\W+(?:the\W+)?(?:user|human|operator)\b",
+        &["from the user", "secret from", "hidden from", "quiet about", "silent about", "quiet on"],
+        r"(?i)\b(?:keep|stay|remain)\W+(?:\w+\W+)?(?:quiet|silent)\W+(?:about|on)\b|\b(?:hide|conceal|keep)\W+(?:\w+\W+){0,4}?(?:(?:secret|hidden|private|away|quiet)\W+)?from\W+(?:the\W+)?(?:user|human|operator)\b",
     ),
     sign(
         "instruction-tag",
@@ -77,7 +83,7 @@ pub(super) const RULES: &[Rule] = &[
         "instruction-exfiltrate",
         HIGH,
         &["conversation", "chat history", "system prompt", "message history", "environment variables", "chat log", "previous messages"],
-        r"(?i)\b(?:send|post|upload|forward|transmit|exfiltrate|leak|copy|email|append|pass|put|include|place|embed|encode|paste|attach|write|insert|provide)\W+(?:\w+\W+){0,4}?(?:(?:full|entire|whole|complete|current|this|our|your|all|user'?s)\W+){1,3}(?:\w+\W+){0,2}?(?:conversation(?:\W+(?:history|so\W+far|log|context))?|chat\W+(?:history|log)|system\W+prompt|message\W+history|environment\W+variables|previous\W+messages)\b",
+        r"(?i)\b(?:send|post|upload|forward|transmit|exfiltrate|leak|copy|email|append|pass|put|include|place|embed|encode|paste|attach|write|insert|provide|give|supply|share|quote|repeat|state|return|print|output)\W+(?:\w+\W+){0,4}?(?:(?:full|entire|whole|complete|current|this|our|your|all|user'?s)\W+){1,3}(?:\w+\W+){0,2}?(?:conversation(?:\W+(?:history|so\W+far|log|context))?|chat\W+(?:history|log)|system\W+prompt|message\W+history|environment\W+variables|previous\W+messages)\b",
     ),
     // Images that fetch what is put into their address as soon as somebody looks.
     sign(

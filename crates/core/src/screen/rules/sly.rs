@@ -25,13 +25,13 @@ pub(super) const RULES: &[Rule] = &[
         "sign-precondition",
         3,
         &["before", "first", "prior to"],
-        r"(?i)\b(?:before|prior\W+to)\W+(?:you\W+)?(?:us|call|invok|runn|execut)(?:e|es|ing|s)?\W+(?:this|it|the|any|all|every|other|a)\b|\b(?:must|should|always)\W+(?:\w+\W+)?first\b|\bfirst\W+(?:read|open|call|run|execute|fetch|access|retrieve|list)\b",
+        r"(?i)\b(?:before|prior\W+to)\W+(?:each\W+|every\W+|any\W+)?use\b|\b(?:before|prior\W+to)\W+(?:you\W+)?(?:us|call|invok|runn|execut)(?:e|es|ing|s)?\W+(?:this|it|the|any|all|every|other|a)\b|\b(?:must|should|always)\W+(?:\w+\W+)?first\b|\bfirst\W+(?:read|open|call|run|execute|fetch|access|retrieve|list)\b",
     ),
     sign(
         "sign-handed-over",
         4,
         &["parameter", "argument", "field", "sidenote", "side note", "pass ", " as '", " as `", "into"],
-        r"(?i)\b(?:pass|passing|put|place|provide|send|include|insert|supply|write|encode|base64|append|paste|add)\W+(?:\w+\W+){0,2}?(?:(?:its?|their|the|all|full|file'?s?|whole|entire|raw)\W+){1,3}(?:\w+\W+){0,4}?(?:contents?|text|output|data|value|values|result|keys?|secrets?|tokens?|credentials?|passwords?|variables)\W+(?:\w+\W+){0,6}?(?:as|in|into|to|through|via|with)\W+(?:the\W+|this\W+|a\W+|an\W+)?(?:[`'\x22\w]+\W+)?(?:parameter|argument|field|`|'|\x22|sidenote|note|context|notes|metadata|query|body|url|endpoint|header)",
+        r"(?i)\b(?:pass|passing|put|place|provide|send|include|insert|supply|write|encode|base64|append|paste|add|copy|give|hand|attach)\W+(?:\w+\W+){0,2}?(?:(?:its?|their|the|all|full|file'?s?|whole|entire|raw)\W+){1,3}(?:\w+\W+){0,4}?(?:contents?|text|output|data|value|values|result|keys?|secrets?|tokens?|credentials?|passwords?|variables)\W+(?:\w+\W+){0,6}?(?:as|in|into|to|through|via|with)\W+(?:the\W+|this\W+|a\W+|an\W+)?(?:[`'\x22\w]+\W+)?(?:parameter|argument|field|`|'|\x22|sidenote|note|context|notes|metadata|query|body|url|endpoint|header)",
     ),
     sign(
         "sign-side-channel-parameter",
@@ -48,8 +48,8 @@ pub(super) const RULES: &[Rule] = &[
     sign(
         "sign-coercion",
         4,
-        &["will not work", "won't work", "will fail", "otherwise", "refuse", "crash", "will be deleted", "lose access", "data loss", "will be lost", "not function", "locked", "will reject", "denied"],
-        r"(?i)\b(?:otherwise|or\W+else|if\W+you\W+(?:do\W+not|don\W?t|fail)|unless\W+you|without\W+(?:this|it|that))\b[^.\n]{0,80}?(?:will\W+(?:not\W+(?:work|function|run|be\W+able)|fail|refuse|crash|reject|be\W+(?:lost|locked|deleted|denied|rejected))|won\W?t\W+(?:work|run|function)|lose\W+access|data\W+loss|crash|fails?\b|refuse)",
+        &["will not work", "won't work", "will fail", "otherwise", "refuse", "crash", "will be deleted", "lose access", "data loss", "will be lost", "not function", "locked", "will reject", "denied", "without", "unless"],
+        r"(?i)\b(?:otherwise|or\W+else|if\W+you\W+(?:do\W+not|don\W?t|fail)|unless\W+you|without\W+(?:this|it|that))\b[^.\n]{0,80}?(?:will\W+(?:not\W+(?:work|function|run|be\W+able)|fail|refuse|crash|reject|be\W+(?:lost|locked|deleted|denied|rejected))|won\W?t\W+(?:work|run|function)|lose\W+access|data\W+loss|crash|fails?\b|refuse)|\b(?:fails?|refuses?|breaks?|(?:does|will)\W+not\W+work)\W+(?:to\W+\w+\W+)?(?:without|unless|otherwise)\b",
     ),
     sign(
         "sign-urgent",
@@ -62,6 +62,36 @@ pub(super) const RULES: &[Rule] = &[
         3,
         &["assistant", "model", " llm", " ai ", "agent", "you must", "you should", "you are", "you have to", "you need to", "claude", "gpt", "copilot", "cursor"],
         r"(?i)\b(?:(?:the|all|any|dear|note\W+to|attention|as\W+an?)\W+(?:ai\W+)?(?:assistants?|models?|llms?|ai|agents?|claude|gpt|copilot)\W+(?:using\W+\w+\W+\w+\W+)?(?:must|should|shall|has\W+to|have\W+to|is\W+required|are\W+required|needs?\W+to|will|always)\b|you\W+(?:must|have\W+to|shall|are\W+required\W+to|need\W+to|should)\W+(?:always|first|also|never|immediately|silently|then|now|only)\b)",
+    ),
+    sign(
+        "sign-told-to-model",
+        5,
+        &["language model", "assistants", "note to", "note for", "message to", "message for", "reminder for", "instructions for", "instruction for", "attention"],
+        r"(?i)\b(?:note|message|instructions?|reminder|attention|hint)\W+(?:for|to)\W+(?:all\W+|any\W+)?(?:the\W+|your\W+)?(?:ai|(?:large\W+)?language\W+models?|llms?|assistants?|models?|agents?)\b",
+    ),
+    sign(
+        "sign-behaviour",
+        4,
+        &["from now on", "all answers", "all your", "every answer", "each answer", "every question", "all responses", "every response", "all replies", "always answer", "always respond", "always reply", "always say"],
+        r"(?i)\bfrom\W+now\W+on\b|\bin\W+(?:all|every|each)\W+(?:of\W+)?(?:your\W+)?(?:answers?|responses?|repl(?:y|ies))\b|\balways\W+(?:answer|respond|reply|say)\b",
+    ),
+    sign(
+        "sign-conceal",
+        6,
+        &["mention", "reveal", "disclose", "report", "show", "tell", "inform", "explain"],
+        r"(?i)\b(?:do\W+not|don\W?t|never|must\W+not|should\W+not|avoid|without)\W+(?:\w+\W+){0,1}?(?:mention|reveal|disclose|report|explain|show|tell|inform)(?:ing)?\W+(?:\w+\W+){0,5}?(?:to\W+)?(?:the\W+|your\W+|any\W+)?(?:user|customer|human|operator|anyone|anybody|them|client|owner|person)\b",
+    ),
+    sign(
+        "sign-calls-another",
+        5,
+        &["call ", "invoke ", "run the", "use the"],
+        r"(?i)\b(?:call|invoke|run|use)\W+(?:the\W+)?[`'\x22]?[a-z]+_[a-z_]+[`'\x22]?\W+(?:tool\W+|function\W+)?(?:with|until|on|for|to)\b",
+    ),
+    sign(
+        "sign-wants-conversation",
+        5,
+        &["messages", "conversation", "chat"],
+        r"(?i)\b(?:send|append|include|add|pass|put|copy|provide|give|attach|embed|supply|write)\W+(?:\w+\W+){0,5}?(?:user'?s?|last|previous|recent|earlier|all|whole|entire|full|current)\W+(?:user\W+|chat\W+)?(?:messages|conversation|chat|prompts?|questions?)\b",
     ),
     sign(
         "sign-silent",
@@ -91,7 +121,7 @@ pub(super) const RULES: &[Rule] = &[
         "sign-wants-secrets",
         4,
         &["password", "secret", "api key", "api_key", "token", "credential", "private key", "ssh key", "seed phrase", "mnemonic", "environment variable", "env var", "conversation", "chat history", "system prompt"],
-        r"(?i)\b(?:pass|send|include|provide|give|collect|gather|attach|append|extract|find|read|reveal|print|copy|upload|harvest|list|dump|supply|forward|put|paste)\W+(?:\w+\W+){0,5}?(?:(?:user'?s?|your|any|all|available|known|their|stored|saved|local)\W+){1,3}(?:\w+\W+){0,2}?(?:passwords?|secrets?|api[\W_]?keys?|tokens?|credentials?|private\W+keys?|ssh\W+keys?|seed\W+phrases?|mnemonics?|environment\W+variables?|env\W+vars?|conversation|chat\W+history|system\W+prompt)\b",
+        r"(?i)\b(?:pass|send|include|provide|give|collect|gather|attach|append|extract|find|read|reveal|print|copy|upload|harvest|list|dump|supply|forward|put|paste)\W+(?:\w+\W+){0,10}?(?:(?:user'?s?|your|any|all|available|known|their|stored|saved|local)\W+){1,3}(?:\w+\W+){0,2}?(?:passwords?|secrets?|api[\W_]?keys?|tokens?|credentials?|private\W+keys?|ssh\W+keys?|seed\W+phrases?|mnemonics?|environment\W+variables?|env\W+vars?|conversation|chat\W+history|system\W+prompt)\b",
     ),
     sign(
         "sign-runs-command",
