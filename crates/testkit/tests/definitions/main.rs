@@ -1,8 +1,8 @@
 //! POL-03: how many poisoned definitions the screen finds, and how many honest ones it suspects.
 //!
-//! The corpus is of our own wording, one definition a line (`crates/testkit/corpus/definitions`). `poisoned` and `benign` were
-//! written before the rules were finished and the rules were tuned with them. `held-out-poisoned` and `held-out-benign` were
-//! written after the rules were frozen: their shares are the honest ones, and the rules may not be tuned with them.
+//! The corpus is of our own wording, one definition a line (`crates/testkit/corpus/definitions`). The rules were tuned with `poisoned` and
+//! `benign`. `held-out-poisoned` and `held-out-benign` were written after the rules were frozen: their shares are the honest
+//! ones, told in docs/screening.md, and the rules may not be tuned with them.
 
 use bytes::Bytes;
 use doorward_core::json::RawJson;
@@ -41,7 +41,6 @@ fn pol_03_poisoned_definitions_are_high_and_honest_ones_are_not() {
     let poisoned = judged(&searcher, include_str!("../../corpus/definitions/poisoned.jsonl"));
     let benign = judged(&searcher, include_str!("../../corpus/definitions/benign.jsonl"));
     let why = missed(&poisoned, &benign);
-    println!("{:?} {:?}\n{why}", share(&poisoned), share(&benign));
     let ((found, of), (suspected, all)) = (share(&poisoned), share(&benign));
     assert!(found * 100 >= of * 95 && suspected * 100 <= all * 2, "{found} of {of}, {suspected} of {all}: {why}");
 }
@@ -51,5 +50,7 @@ fn pol_03_definitions_that_no_rule_was_tuned_with() {
     let searcher = Searcher::new().expect("rules");
     let poisoned = judged(&searcher, include_str!("../../corpus/definitions/held-out-poisoned.jsonl"));
     let benign = judged(&searcher, include_str!("../../corpus/definitions/held-out-benign.jsonl"));
-    println!("{:?} {:?}\n{}", share(&poisoned), share(&benign), missed(&poisoned, &benign));
+    let ((found, of), (suspected, all)) = (share(&poisoned), share(&benign));
+    // What the documentation says, no more: who makes it better writes new ones.
+    assert!(found * 2 >= of && suspected * 100 <= all * 2, "{found} of {of}, {suspected} of {all}: {}", missed(&poisoned, &benign));
 }
