@@ -45,7 +45,10 @@ impl RawJson {
         let text = std::str::from_utf8(&self.0).ok()?;
         let mut reader = Reader { text, at: 0, depth: usize::MAX, keys: Keys::Known };
         let (mut open, mut trail, mut arrays) = (Vec::<Open>::new(), Vec::<Cow<'a, str>>::new(), 0_usize);
-        while let Some(byte) = { reader.space(); reader.peek() } {
+        while let Some(byte) = {
+            reader.space();
+            reader.peek()
+        } {
             let start = reader.at;
             match byte {
                 b'{' => {

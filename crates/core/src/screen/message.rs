@@ -88,7 +88,8 @@ pub(super) fn screened(screen: &Screen, shape: Shape<'_>, tail: Option<&mut Tail
             Shape::Free => false,
             Shape::Promised(fits) => !fits.is_some_and(|fits| fits(&content)),
         };
-    let block = block.or_else(|| broken.then(|| seen.iter().find(|seen| seen.action == Action::Redacted).map(|seen| (seen.subject, seen.rule)))?);
+    let block =
+        block.or_else(|| broken.then(|| seen.iter().find(|seen| seen.action == Action::Redacted).map(|seen| (seen.subject, seen.rule)))?);
     if let Some((subject, rule)) = block {
         for seen in &mut seen {
             if seen.action == Action::Redacted {

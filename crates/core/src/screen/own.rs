@@ -98,8 +98,8 @@ fn unit(text: &[u8]) -> (u16, &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::RawJson;
     use crate::credential::Origin;
+    use crate::json::RawJson;
     use crate::secret::Secret;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;

@@ -125,7 +125,9 @@ impl Searcher {
     }
 
     fn in_view(&self, view: &View, asked: Asked, found: &mut Vec<Found>) {
-        self.in_bytes(&view.bytes, asked, |rule, span| found.push(Found { rule, span: view.source(&span), layer: Layer::Text, is_rest: false }));
+        self.in_bytes(&view.bytes, asked, |rule, span| {
+            found.push(Found { rule, span: view.source(&span), layer: Layer::Text, is_rest: false })
+        });
     }
 
     /// Everything in bytes as they are.

@@ -120,7 +120,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("doorward");
         registry.register("requests", "Requests answered, by route and by whose side the outcome lies on", metrics.requests.clone());
         registry.register("refusals", "Requests refused, by station and reason", metrics.refusals.clone());
-        registry.register("screened", "Calls and definitions in which the screen found something, by rule and what was done", metrics.screened.clone());
+        registry.register(
+            "screened",
+            "Calls and definitions in which the screen found something, by rule and what was done",
+            metrics.screened.clone(),
+        );
         registry.register("connections_open", "Client connections that are open", metrics.connections.clone());
         registry.register("streams_open", "Event streams to clients that are open", metrics.streams.clone());
         registry.register("sessions_open", "Sessions of clients up to protocol 2025-11-25 that are open", metrics.sessions.clone());

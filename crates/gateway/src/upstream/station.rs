@@ -101,7 +101,9 @@ impl Gateway {
         let sent = match call.form() {
             Form::Answer { id, body } => Box::pin(self.pass_answer(&upstream, &outgoing, id, body)).await,
             Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing, walk)).await,
-            Form::OpenStream { last_event_id } => return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref(), walk.id)).await,
+            Form::OpenStream { last_event_id } => {
+                return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref(), walk.id)).await;
+            }
             Form::EndSession => Ok(Box::pin(self.end_session(&upstream, &outgoing)).await),
             Form::Request(_) => match call.method() {
                 Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
@@ -417,7 +419,13 @@ impl Gateway {
         Ok(Reply::Status(202))
     }
 
-    async fn open_stream(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, last: Option<&str>, named: CorrelationId) -> Result<Reply, Refusal> {
+    async fn open_stream(
+        &self,
+        upstream: &Arc<Upstream>,
+        outgoing: &Outgoing<'_>,
+        last: Option<&str>,
+        named: CorrelationId,
+    ) -> Result<Reply, Refusal> {
         let name = outgoing.bound().server().as_str().to_owned();
         let Some(stored) = outgoing.bound().session() else { return Err(Fault::SessionLost.refusal(&name)) };
         let session = self.live.session(&stored.digest);

@@ -176,7 +176,14 @@ impl House {
                 for tool in listing.tools().iter().filter(|tool| wanted(name.as_str(), tool.name.as_str())) {
                     if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
                         let (by, at) = ("test".to_owned(), self.env.now());
-                        pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by, at, reviewed: reviewed.clone() });
+                        pins.push(Pin {
+                            tool: tool.name.clone(),
+                            digest: tool.digest,
+                            class: tool.claimed,
+                            by,
+                            at,
+                            reviewed: reviewed.clone(),
+                        });
                     }
                 }
             }

@@ -28,7 +28,10 @@ fn upstream(launcher: Launcher, script: &str) -> (Upstream, [u8; 32]) {
     let Target::Stdio(command) = server.target.clone() else { panic!("a command") };
     let stdio = StdioServer::new(command, Vec::new(), launcher);
     let digest = stdio.digest(&server.name).expect("it can run");
-    (Upstream::new(server, Reached::Stdio(Box::new(stdio)), Arc::new(Searcher::new().expect("rules")), &Env::system()).expect("random"), digest)
+    (
+        Upstream::new(server, Reached::Stdio(Box::new(stdio)), Arc::new(Searcher::new().expect("rules")), &Env::system()).expect("random"),
+        digest,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -263,7 +263,14 @@ fn pins(found: &[(Family, catalogue::Listing)], by: &str, at: Timestamp, wanted:
     let mut pins: Vec<Pin> = Vec::new();
     for tool in found.iter().flat_map(|(_, listing)| listing.tools()).filter(|tool| wanted(tool)) {
         if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
-            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: by.to_owned(), at, reviewed: Vec::new() });
+            pins.push(Pin {
+                tool: tool.name.clone(),
+                digest: tool.digest,
+                class: tool.claimed,
+                by: by.to_owned(),
+                at,
+                reviewed: Vec::new(),
+            });
         }
     }
     pins

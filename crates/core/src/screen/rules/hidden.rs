@@ -47,7 +47,9 @@ pub(in super::super) fn hidden(text: &str, found: &mut Vec<(&'static Rule, Range
                 zero.push(span.clone());
             }
             '\u{e0100}'..='\u{e01ef}' => selectors.push(span.clone()),
-            '\u{fe00}'..='\u{fe0e}' if before.is_some_and(|c: char| c.is_ascii_alphabetic() || is_hidden(c)) => selectors.push(span.clone()),
+            '\u{fe00}'..='\u{fe0e}' if before.is_some_and(|c: char| c.is_ascii_alphabetic() || is_hidden(c)) => {
+                selectors.push(span.clone())
+            }
             '\u{1b}' | '\u{9b}' => found.push((&TERMINAL, span.clone())),
             _ => flag = false,
         }
@@ -56,7 +58,8 @@ pub(in super::super) fn hidden(text: &str, found: &mut Vec<(&'static Rule, Range
     // One between two words is a break for lines; between letters, or many of them, they carry something.
     let between_letters = |span: &Range<usize>| {
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
-        letter(text.get(..span.start).and_then(|front| front.chars().next_back())) && letter(text.get(span.end..).and_then(|rest| rest.chars().next()))
+        letter(text.get(..span.start).and_then(|front| front.chars().next_back()))
+            && letter(text.get(span.end..).and_then(|rest| rest.chars().next()))
     };
     if zero.len() >= MANY || zero.iter().any(between_letters) {
         found.extend(zero.into_iter().map(|span| (&ZERO_WIDTH, span)));

@@ -57,7 +57,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
 
 /// Whether a rule is about what another provider gave out: PT-02 has a key of its own for that.
 pub(super) fn is_of_provider(id: &str) -> bool {
-    id == "jwt" || services::RULES.iter().any(|rule| rule.id == id)
+    matches!(id, "jwt" | "authorization-header") || services::RULES.iter().any(|rule| rule.id == id)
 }
 
 const fn credential(id: &'static str, words: &'static [&'static str], pattern: &'static str, proof: fn(&[u8]) -> bool) -> Rule {
@@ -76,8 +76,20 @@ const fn any(_: &[u8]) -> bool {
 /// Not one of those that stand in documentation.
 fn real(found: &[u8]) -> bool {
     const STANDS_FOR: [&[u8]; 14] = [
-        b"example", b"xxxx", b"placeholder", b"changeme", b"change_me", b"change-me", b"redacted", b"dummy", b"your_", b"your-", b"sample", b"****",
-        b"....", b"insert",
+        b"example",
+        b"xxxx",
+        b"placeholder",
+        b"changeme",
+        b"change_me",
+        b"change-me",
+        b"redacted",
+        b"dummy",
+        b"your_",
+        b"your-",
+        b"sample",
+        b"****",
+        b"....",
+        b"insert",
     ];
     let lower = found.to_ascii_lowercase();
     let mut seen = [false; 256];

@@ -18,7 +18,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule {
         reach: (8, 8192),
-        ..credential("aws-session-token", &["fwog", "iqoj"], r"(?:^|[^A-Za-z0-9+/])(?P<s>(?:FwoG|IQoJ)[A-Za-z0-9+/]{80,}={0,2})", with_digit)
+        ..credential(
+            "aws-session-token",
+            &["fwog", "iqoj"],
+            r"(?:^|[^A-Za-z0-9+/])(?P<s>(?:FwoG|IQoJ)[A-Za-z0-9+/]{80,}={0,2})",
+            with_digit,
+        )
     },
     // Google: access tokens, refresh tokens, API keys, client secrets. A service account's file holds a private key.
     credential("gcp-access-token", &["ya29."], r"ya29\.[0-9A-Za-z_-]{20,}", real),
@@ -35,7 +40,12 @@ pub(super) const RULES: &[Rule] = &[
         r"gl(?:pat|dt|rt|ptt|soat|cbt)-[0-9A-Za-z_.-]{20,}",
         with_digit,
     ),
-    credential("slack-token", &["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xoxe", "xoxc-", "xoxd-"], r"xox[abeprscd](?:\.xox[bp])?-[0-9A-Za-z%-]{15,}", with_digit),
+    credential(
+        "slack-token",
+        &["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xoxe", "xoxc-", "xoxd-"],
+        r"xox[abeprscd](?:\.xox[bp])?-[0-9A-Za-z%-]{15,}",
+        with_digit,
+    ),
     credential("slack-app-token", &["xapp-"], r"xapp-[0-9]-[0-9A-Z]+-[0-9]+-[0-9a-f]{16,}", with_digit),
     credential("slack-webhook", &["hooks.slack.com"], r"hooks\.slack\.com/(?P<s>(?:services|workflows)/[0-9A-Za-z+/]{40,60})", with_digit),
     credential("stripe-key", &["sk_live_", "rk_live_", "sk_test_", "rk_test_"], r"[sr]k_(?:live|test)_[0-9A-Za-z]{20,}", with_digit),

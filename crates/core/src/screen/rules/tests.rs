@@ -162,13 +162,23 @@ fn pol_04_another_spelling_hides_nothing() {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     for (rule, text) in credentials().into_iter().filter(|(rule, _)| ["aws-access-key", "jwt", "github-token"].contains(rule)) {
-        let wide: String = text.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).filter(|_| c.is_ascii_alphanumeric()).unwrap_or(c)).collect();
+        let wide: String =
+            text.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).filter(|_| c.is_ascii_alphanumeric()).unwrap_or(c)).collect();
         let zero: String = text.chars().flat_map(|c| [c, '\u{200b}']).collect();
         let escaped: String = text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
         let percent: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
         let long = format!("some text in front of it: {text}, and behind");
-        for spelled in [wide, zero, escaped, percent, hex, STANDARD.encode(&long), URL_SAFE_NO_PAD.encode(&long), format!("x{}", STANDARD.encode(&long))] {
+        for spelled in [
+            wide,
+            zero,
+            escaped,
+            percent,
+            hex,
+            STANDARD.encode(&long),
+            URL_SAFE_NO_PAD.encode(&long),
+            format!("x{}", STANDARD.encode(&long)),
+        ] {
             assert!(ids(&spelled).contains(&rule), "{spelled}: {:?}", ids(&spelled));
         }
     }
