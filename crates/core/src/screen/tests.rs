@@ -154,7 +154,9 @@ fn pol_04_what_a_stream_says_in_parts_is_found() {
     for (rule, secret) in canaries().into_iter().filter(|(rule, _)| !rule.starts_with("instruction")) {
         let mut tail = Tail::default();
         let third = secret.len() / 3;
-        let parts = [&secret[..third], &secret[third..2 * third], &secret[2 * third..]];
+        let (first, rest) = secret.split_at(third);
+        let (second, last) = rest.split_at(third);
+        let parts = [first, second, last];
         let mut said = Vec::new();
         for (at, part) in parts.iter().enumerate() {
             let event = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": "5555555555554444", "progress": at, "message": part } });

@@ -380,7 +380,7 @@ mod tests {
         let view = View::folded(text).expect("a view");
         assert_eq!(String::from_utf8_lossy(&view.bytes), "x AKIAA é");
         let at = memchr::memmem::find(&view.bytes, b"AKIA").expect("there");
-        assert_eq!(&text[view.source(&(at..at + 4))], "ＡＫ\u{200d}IA");
+        assert_eq!(text.get(view.source(&(at..at + 4))), Some("ＡＫ\u{200d}IA"));
         assert!(View::folded("Grüße, 日本, ✓, 😀").is_none());
         assert_eq!(String::from_utf8_lossy(&View::folded("іgnоrе").expect("a view").bytes), "ignore");
         assert!(View::folded("привет").is_none(), "a word of its own script");

@@ -98,7 +98,9 @@ async fn upstream() -> Scripted {
                 if arguments["parts"].is_string() {
                     let secret = secret(&arguments["parts"]);
                     let third = secret.len() / 3;
-                    let parts = [&secret[..third], &secret[third..2 * third], &secret[2 * third..]];
+                    let (first, rest) = secret.split_at(third);
+                    let (second, last) = rest.split_at(third);
+                    let parts = [first, second, last];
                     let progress = |(at, part): (usize, &&str)| json!({ "jsonrpc": "2.0", "method": "notifications/progress",
                         "params": { "progressToken": params["_meta"]["progressToken"], "progress": at, "message": part } });
                     let mut said: Vec<Value> = parts.iter().enumerate().map(progress).collect();
@@ -283,7 +285,7 @@ async fn pol_04_events_of_a_stream_pass_the_screen_one_by_one_and_joined() {
                 let said: Vec<Value> = lines.filter_map(|line| serde_json::from_str(line).ok()).collect();
                 let text: String = said.iter().map(Value::to_string).collect();
                 let whole = json!(secret).to_string();
-                let last = json!(&secret[2 * (secret.len() / 3)..]).to_string().trim_matches('"').to_owned();
+                let last = json!(secret.split_at(2 * (secret.len() / 3)).1).to_string().trim_matches('"').to_owned();
                 let done = action(name, rule);
                 if done == "flagged" {
                     assert!(text.contains(whole.trim_matches('"')), "{what}: {text}");
