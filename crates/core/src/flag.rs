@@ -4,12 +4,14 @@
 
 use crate::contract::Fit;
 use crate::identity::foreign::ForeignKind;
+use crate::screen::{Action, Seen as Screening};
 
 /// One thing that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
     seen: Seen,
     detail: String,
+    rule: Option<(&'static str, Action)>,
 }
 
 /// Which half of a call.
@@ -27,6 +29,8 @@ enum Seen {
     Unchecked(Half),
     Unusable,
     ForeignToken,
+    Content(Action),
+    Secret,
 }
 
 // === impl Flag ===
@@ -44,13 +48,32 @@ impl Flag {
                 (Seen::Unusable, format!("{schema}: {why}"))
             }
         };
-        Some(Self { seen, detail })
+        Some(Self { seen, detail, rule: None })
     }
 
     /// A credential of somebody else in an argument (PT-02).
     #[must_use]
     pub fn foreign_token(kind: ForeignKind) -> Self {
-        Self { seen: Seen::ForeignToken, detail: format!("a token of {}", kind.as_str()) }
+        Self { seen: Seen::ForeignToken, detail: format!("a token of {}", kind.as_str()), rule: None }
+    }
+
+    /// A credential in an argument, by the rule that found it (POL-04).
+    #[must_use]
+    pub fn secret(rule: &'static str, action: Action) -> Self {
+        Self { seen: Seen::Secret, detail: format!("a credential (rule {rule})"), rule: Some((rule, action)) }
+    }
+
+    /// What the screen found in a message of a server (POL-04).
+    #[must_use]
+    pub fn screened(seen: Screening) -> Self {
+        let (rule, action) = (seen.rule(), seen.action());
+        Self { seen: Seen::Content(action), detail: format!("{rule} {}", action.as_str()), rule: Some((rule, action)) }
+    }
+
+    /// The rule of the screen that it is about, and what was done.
+    #[must_use]
+    pub const fn rule(&self) -> Option<(&'static str, Action)> {
+        self.rule
     }
 
     /// Stable id for records and documentation; the reason, where it is refused.
@@ -63,6 +86,10 @@ impl Flag {
             Seen::Unchecked(Half::Result) => "result_unchecked",
             Seen::Unusable => "schema_unusable",
             Seen::ForeignToken => "foreign_token",
+            Seen::Content(Action::Flagged) => "content_flagged",
+            Seen::Content(Action::Redacted) => "content_redacted",
+            Seen::Content(Action::Blocked) => "content_blocked",
+            Seen::Secret => "secret_in_arguments",
         }
     }
 

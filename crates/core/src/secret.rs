@@ -170,6 +170,12 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// Whether a text has the form of a token with this prefix, checksum and all.
+pub(crate) fn is_whole(text: &str, prefix: &str) -> bool {
+    let parts = text.strip_prefix(prefix).filter(|rest| rest.len() == 49).and_then(|_| text.split_at_checked(text.len() - 6));
+    parts.is_some_and(|(head, sum)| checksum(head.as_bytes()) == sum)
+}
+
 /// CRC-32 (IEEE 802.3) as six base64url characters: catches typos, proves nothing.
 fn checksum(bytes: &[u8]) -> String {
     let mut crc = u32::MAX;

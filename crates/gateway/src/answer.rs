@@ -59,7 +59,7 @@ struct Ended {
     class: Class,
     blame: Option<Blame>,
     reason: Option<&'static str>,
-    flag: Option<Flag>,
+    flags: Vec<Flag>,
     cause: Option<String>,
     /// Whether the server has answered, as far as this stream saw, or was told already.
     server: Server,
@@ -106,7 +106,7 @@ impl Gateway {
                 let end = self.narrowed(intent.permit(), &errand, end);
                 let mut outcome = Outcome::new(end.class, errand.latency());
                 outcome.reason = end.reason;
-                outcome.flags = end.flag.iter().cloned().collect();
+                outcome.flags.clone_from(&end.flags);
                 outcome.reply_digest = Some(sha256(end.body.content().as_bytes()));
                 (self.whole(end, session.as_deref(), &errand), outcome)
             }
@@ -121,9 +121,17 @@ impl Gateway {
         };
         let outcome = Outcome { principal: Some(principal), ..outcome };
         self.metrics.upstream(metric_class(&outcome), errand.arrived.elapsed());
+        self.count_findings(&outcome.flags);
         match self.audit.settle(intent, &outcome, now).await {
             Ok(receipt) => Answer::new(response).release(receipt),
             Err(unrecorded) => unrecorded.response(),
+        }
+    }
+
+    /// `doorward_screened_total{rule,action}`: once for each call and rule.
+    fn count_findings(&self, flags: &[Flag]) {
+        for (rule, action) in flags.iter().filter_map(Flag::rule) {
+            self.metrics.screened(rule, action.as_str());
         }
     }
 
@@ -212,13 +220,15 @@ impl Gateway {
     }
 
     async fn passed(&self, passing: Passing, session: Option<Arc<Session>>, ended: Ended) {
-        let Passing { streaming, sink, ongoing, errand, principal } = passing;
+        let Passing { mut streaming, sink, ongoing, errand, principal } = passing;
         if let (Some(session), Some(id)) = (&session, streaming.relay.client_id()) {
             session.finish(id);
         }
         if ended.server == Server::Unaware && streaming.waits == Waits::Answer {
             streaming.relay.call_off(&self.tasks);
         }
+        // What was found in messages of a stream that ended without an answer.
+        let late = streaming.relay.findings();
         drop(streaming); // tells the upstream, where the call was not answered, and gives the place back
         if let Sink::Kept(replay) = &sink {
             replay.end();
@@ -226,9 +236,10 @@ impl Gateway {
         let mut outcome = Outcome { principal: Some(principal), ..Outcome::new(ended.class, errand.latency()) };
         outcome.blame = ended.blame;
         outcome.reason = ended.reason;
-        outcome.flags = ended.flag.into_iter().collect();
+        outcome.flags = ended.flags.into_iter().chain(late).collect();
         outcome.private = ended.cause;
         self.metrics.upstream(metric_class(&outcome), errand.arrived.elapsed());
+        self.count_findings(&outcome.flags);
         if self.audit.closed(ongoing, &outcome, self.env.now()).await.is_err() {
             tracing::error!("the end of a stream could not be recorded; it will be recorded as unknown");
         }
@@ -324,14 +335,16 @@ impl Gateway {
                 }
                 Err(fault) => {
                     let refusal = fault.refusal(ongoing.intent().permit().bound().server().as_str());
+                    let mut flags = Vec::new();
                     if let Some(end) = streaming.relay.failed(&refusal) {
+                        flags.clone_from(&end.flags);
                         let end = Said::Final(end);
                         Box::pin(self.say_guarded(end, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand)).await;
                     }
                     let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
                     let server = if class == Class::TimedOut { Server::Unaware } else { Server::Done };
                     let (blame, reason) = (Some(refusal.blame), Some(refusal.reason));
-                    return Ended { class, blame, reason, flag: None, cause: refusal.private, server };
+                    return Ended { class, blame, reason, flags, cause: refusal.private, server };
                 }
             }
         }
@@ -376,7 +389,7 @@ impl Gateway {
                 let end = self.narrowed(ongoing.intent().permit(), errand, end);
                 let delivered = sink.send(end.body.content()).await;
                 let ended = if delivered { Ended::of(end.class, end.reason) } else { Ended::of(Class::NotDelivered, Some("client_gone")) };
-                Some(Ended { flag: end.flag, ..ended })
+                Some(Ended { flags: end.flags, ..ended })
             }
         }
     }
@@ -494,7 +507,7 @@ impl Sink {
 
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
-        Self { class, blame: None, reason, flag: None, cause: None, server: Server::Done }
+        Self { class, blame: None, reason, flags: Vec::new(), cause: None, server: Server::Done }
     }
 
     /// It ended from here, while its server was at work.

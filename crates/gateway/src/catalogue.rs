@@ -20,7 +20,7 @@ use crate::upstream::relay::{Final, Owner};
 use crate::upstream::station::Reply;
 use crate::upstream::{Reached, Upstream};
 use doorward_core::audit::outcome::{Class, Notice};
-use doorward_core::contract::{Contract, Measure, Promise};
+use doorward_core::contract::{Contract, Promise};
 use doorward_core::credential::{Outgoing, UpstreamSecret};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::json::RawJson;
@@ -31,6 +31,8 @@ use doorward_core::mcp::headers::{Mirrored, mirrored};
 use doorward_core::mcp::reply::RpcError;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
+use doorward_core::screen::definition::{Judgement, judge};
+use doorward_core::screen::{Means, Searcher};
 use doorward_core::session::sealed::{Fresh, Purpose};
 use quick_cache::sync::Cache;
 use std::collections::{HashMap, HashSet};
@@ -45,6 +47,8 @@ pub struct Catalogue {
     slots: Mutex<HashMap<(ServerName, Family), Arc<Slot>>>,
     /// Compiled schemas by the digest of their definition: a listing that is read again compiles nothing again.
     contracts: Cache<[u8; 32], Arc<Contract>>,
+    /// What the screen thinks of definitions, by their digest (POL-03).
+    judgements: Cache<[u8; 32], Arc<Judgement>>,
 }
 
 /// A server's definitions may differ between the eras.
@@ -113,6 +117,13 @@ pub struct View {
     by_name: HashMap<String, usize>,
 }
 
+/// Whether something was known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Before,
+    Now,
+}
+
 /// One tool with its approval.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -134,6 +145,8 @@ const PAGE: usize = 100;
 const LEAST_READING: Duration = Duration::from_secs(10);
 /// Definitions whose schemas stay compiled.
 const MOST_CONTRACTS: usize = 4096;
+/// Definitions of one reading that are told of on the record, each once.
+const MOST_NOTICES: usize = 100;
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
 
 impl Family {
@@ -149,7 +162,7 @@ impl Family {
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self { slots: Mutex::default(), contracts: Cache::new(MOST_CONTRACTS) }
+        Self { slots: Mutex::default(), contracts: Cache::new(MOST_CONTRACTS), judgements: Cache::new(MOST_CONTRACTS) }
     }
 }
 
@@ -167,6 +180,16 @@ impl Catalogue {
         contract
     }
 
+    /// What the screen thinks of a definition, and whether it was not known before.
+    fn judged(&self, searcher: &Searcher, definition: &Definition) -> (Arc<Judgement>, Known) {
+        if let Some(known) = self.judgements.get(&definition.digest) {
+            return (known, Known::Before);
+        }
+        let judgement = Arc::new(judge(searcher, &definition.json));
+        self.judgements.insert(definition.digest, Arc::clone(&judgement));
+        (judgement, Known::Now)
+    }
+
     fn slot(&self, server: &ServerName, family: Family) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry((server.clone(), family)).or_default())
@@ -174,17 +197,26 @@ impl Catalogue {
 }
 
 impl View {
-    fn new(listing: &Listing, pins: &[doorward_store::Pin], rules: &doorward_core::config::ToolRules) -> Self {
+    fn new(
+        listing: &Listing,
+        pins: &[doorward_store::Pin],
+        rules: &doorward_core::config::ToolRules,
+        mut judged: impl FnMut(&Definition) -> Arc<Judgement>,
+    ) -> Self {
         let Offered::Entries(definitions) = &listing.tools else { return Self { tools: Vec::new(), by_name: HashMap::new() } };
         let tools: Vec<ToolFacts> = definitions
             .iter()
             .map(|tool| {
                 let pin = pins.iter().find(|pin| pin.tool == tool.name && pin.digest == tool.digest);
                 let class = rules.class(tool.name.as_str()).or_else(|| pin.map(|pin| pin.class)).unwrap_or(tool.claimed);
+                // What a rule finds now, and nobody was shown who approved, waits for somebody who is (POL-03).
+                let judgement = judged(tool);
+                let was_seen = |rule: &&str| pin.is_some_and(|pin| pin.reviewed.iter().any(|seen| seen == rule));
+                let is_fit = !judgement.is_high() || judgement.rules().iter().all(was_seen);
                 ToolFacts {
                     name: tool.name.clone(),
                     class,
-                    approved: pin.is_some() && rules.allowed(tool.name.as_str()),
+                    approved: pin.is_some() && is_fit && rules.allowed(tool.name.as_str()),
                     digest: tool.digest,
                 }
             })
@@ -217,8 +249,8 @@ impl Gateway {
         // A tool that the configuration leaves out does not exist.
         let Some(upstream) = self.upstreams.find(server).filter(|upstream| upstream.config.tools.allowed(name)) else { return Ok(None) };
         let measure = upstream.config.arguments;
-        let looks = facts.approved && measure != Measure::Off;
-        let promise = looks.then(|| Promise { contract: self.catalogue.contract(definition), measure });
+        // Also where nobody is held to it: what is covered in a result must not break its form.
+        let promise = facts.approved.then(|| Promise { contract: self.catalogue.contract(definition), measure });
         Ok(Some(Found { facts: facts.clone(), mirrors: definition.mirrors.clone(), promise, definition: definition.json.clone() }))
     }
 
@@ -308,7 +340,22 @@ impl Gateway {
             return Ok((listing, Arc::clone(view)));
         }
         let pins = self.store.pins(server).await.map_err(|_| Fault::Store)?;
-        let view = Arc::new(View::new(&listing, &pins, &upstream.config.tools));
+        let mut suspicious = Vec::new();
+        let view = View::new(&listing, &pins, &upstream.config.tools, |tool| {
+            let (judgement, known) = self.catalogue.judged(&upstream.searcher, tool);
+            if judgement.is_high() && known == Known::Now && suspicious.len() < MOST_NOTICES {
+                suspicious.push((tool.name.clone(), Arc::clone(&judgement)));
+            }
+            judgement
+        });
+        let view = Arc::new(view);
+        for (tool, judgement) in &suspicious {
+            for rule in judgement.rules() {
+                self.metrics.screened(rule, "quarantined");
+            }
+            let cause = format!("{tool}: {}", judgement.rules().join(", "));
+            self.note(&Notice { reason: "definition_suspicious", server: Some(server), cause: Some(&cause), ..Notice::default() }).await;
+        }
         held.view = Some((Arc::clone(&view), epoch));
         Ok((listing, view))
     }
@@ -320,7 +367,12 @@ impl Gateway {
         let id = call.rpc_id().unwrap_or_default();
         let secret = outgoing.secret();
         // Pages are bounded by their number of entries and by what a catalogue may hold.
-        let rendered = |body, end| Final::screened(&id, body, end, secret.as_deref(), usize::MAX);
+        let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Incomplete)?;
+        // Definitions of tools were judged before they were approved: whoever sees them sees what was approved, to the byte.
+        let approved = means.screen.for_approved();
+        let screen = if call.method() == Method::ToolsList { &approved } else { means.screen };
+        let means = Means { screen, limit: usize::MAX, ..means };
+        let rendered = |body, end| Final::screened(&id, body, end, &means);
         let refused = |error: &RpcError| {
             let status = if call.era() == Era::Modern && error.code == i64::from(error::METHOD_NOT_FOUND) { 404 } else { 200 };
             let body = error::body(Some(&id), i32::try_from(error.code).unwrap_or(error::INTERNAL), &error.message, error.data.as_ref());

@@ -146,7 +146,9 @@ impl Gateway {
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>, promise: Option<&Promise>) -> Facts {
         let visible = self.is_visible(bound.server(), bound.caller());
         let foreign_tokens = self.upstreams.find(bound.server()).map_or(Measure::Refuse, |upstream| upstream.config.foreign_tokens);
-        let checks = Checks { schemas: promise.cloned(), foreign_tokens };
+        // Of a server that is not configured nothing is let pass; one is always there for each that is.
+        let screen = self.desk.screens.get(bound.server()).cloned();
+        let checks = Checks { schemas: promise.cloned(), foreign_tokens, screen };
         Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now(), checks }
     }
 

@@ -43,6 +43,7 @@ use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, Kep
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::launch::Problem;
 use doorward_core::policy::rules::Rules;
+use doorward_core::screen::{Screen, Searcher};
 use doorward_core::secret::Secret;
 use doorward_core::session::sealed::SealingKeys;
 use doorward_store::{Random, Sealer, Store, StoreError, StoreUrl};
@@ -201,7 +202,9 @@ impl Gateway {
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
-        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default() });
+        let screen = |server: &Arc<Upstream>| Screen::new(Arc::clone(&server.searcher), server.config.screening);
+        let screens = servers.iter().map(|server| (server.config.name.clone(), screen(server))).collect();
+        let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default(), screens });
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),
@@ -297,6 +300,12 @@ impl Gateway {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The counters of this process.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The revocation epoch as this process knows it.
@@ -495,7 +504,9 @@ pub fn servers(
         true => Some(Launcher::start(stdio::household::Options::new(state.to_owned()), env.clone())?),
         false => None,
     };
-    config.servers.values().map(|server| upstream(server, &egress, sources, config, (launcher.as_ref(), packages), env)).collect()
+    let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
+    let parts = |server| upstream(server, &egress, sources, config, (launcher.as_ref(), packages, &searcher), env);
+    config.servers.values().map(parts).collect()
 }
 
 fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
@@ -514,7 +525,7 @@ fn upstream(
     egress: &Egress,
     sources: &Sources,
     config: &Config,
-    (launcher, packages): (Option<&Launcher>, &Path),
+    (launcher, packages, searcher): (Option<&Launcher>, &Path, &Arc<Searcher>),
     env: &Env,
 ) -> Result<Configured, SetupError> {
     match &server.target {
@@ -533,7 +544,7 @@ fn upstream(
                 }
             };
             let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout);
-            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), env)?, held))
+            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
         }
         config::Target::Stdio(command) => {
             let mut values = Vec::new();
@@ -547,7 +558,7 @@ fn upstream(
             let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
             let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages)
                 .with_packages(packages.to_owned());
-            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), env)?, held))
+            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
         }
     }
 }

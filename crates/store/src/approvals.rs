@@ -22,10 +22,14 @@ pub struct Pin {
     pub by: String,
     /// When.
     pub at: Timestamp,
+    /// Ids of the rules of the screen whose findings the approver was shown, at most 64 of at most 64 small letters and hyphens.
+    pub reviewed: Vec<String>,
 }
 
 /// Pins of one server.
 const PINS_PER_SERVER: usize = 10_000;
+/// Findings that are kept with one pin.
+const MOST_REVIEWED: usize = 64;
 /// Launch profiles of one server.
 const LAUNCHES_PER_SERVER: i64 = 100;
 
@@ -37,7 +41,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Integrity`] for a damaged row, [`StoreError::Unavailable`].
     pub async fn pins(&self, server: &ServerName) -> Result<Vec<Pin>, StoreError> {
-        let sql = "SELECT tool, digest, risk, approved_by, approved_at FROM pins WHERE server = $1 ORDER BY tool";
+        let sql = "SELECT tool, digest, risk, approved_by, approved_at, reviewed FROM pins WHERE server = $1 ORDER BY tool";
         let rows = self.db().rows(sql, &[Value::text(server.as_str())]).await?;
         rows.iter()
             .map(|row| {
@@ -48,6 +52,7 @@ impl Store {
                     class: reading.parsed("risk", |text| RiskClass::parse(text).ok_or(()))?,
                     by: reading.text("approved_by")?,
                     at: reading.instant("approved_at")?,
+                    reviewed: reading.text("reviewed")?.split_ascii_whitespace().map(str::to_owned).collect(),
                 })
             })
             .collect()
@@ -60,9 +65,9 @@ impl Store {
     /// [`Refused::TooMany`] beyond 10,000 tools of the server, [`Refused::Unfit`], [`StoreError::Unavailable`].
     pub async fn approve(&self, server: &ServerName, pins: &[Pin]) -> Result<(), StoreError> {
         let Some(last) = pins.iter().map(|pin| pin.at).max() else { return Ok(()) };
-        let sql = "INSERT INTO pins (server, tool, digest, risk, approved_by, approved_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        let sql = "INSERT INTO pins (server, tool, digest, risk, approved_by, approved_at, reviewed) VALUES ($1, $2, $3, $4, $5, $6, $7) \
                    ON CONFLICT (server, tool, digest) DO UPDATE SET risk = excluded.risk, \
-                   approved_by = excluded.approved_by, approved_at = excluded.approved_at";
+                   approved_by = excluded.approved_by, approved_at = excluded.approved_at, reviewed = excluded.reviewed";
         let mut tx = self.db().begin().await?;
         raise(&mut tx, "tools approved", last).await?; // first, so that approvals wait for one another and the count is true
         for pin in pins {
@@ -70,6 +75,7 @@ impl Store {
             tx.execute(earlier, &[Value::text(server.as_str()), Value::text(pin.tool.as_str())]).await?;
         }
         for pin in pins {
+            let reviewed = reviewed(&pin.reviewed)?;
             let values = [
                 Value::text(server.as_str()),
                 Value::text(pin.tool.as_str()),
@@ -77,6 +83,7 @@ impl Store {
                 Value::text(pin.class.as_str()),
                 Value::text(plain(&pin.by, "approver")?),
                 Value::int(millis(pin.at)?),
+                Value::text(&reviewed),
             ];
             tx.execute(sql, &values).await?;
         }
@@ -155,6 +162,15 @@ impl Store {
         tx.commit().await?;
         Ok(gone)
     }
+}
+
+/// The ids in one text.
+fn reviewed(rules: &[String]) -> Result<String, StoreError> {
+    let is_id = |rule: &String| !rule.is_empty() && rule.len() <= 64 && rule.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if rules.len() > MOST_REVIEWED || !rules.iter().all(is_id) {
+        return Err(Refused::Unfit("findings").into());
+    }
+    Ok(rules.join(" "))
 }
 
 async fn count(tx: &mut Tx, sql: &'static str, server: &ServerName) -> Result<i64, StoreError> {

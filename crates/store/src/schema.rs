@@ -9,6 +9,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
     (2, include_str!("../migrations/0002_budgets.sql")),
     (3, include_str!("../migrations/0003_tasks_that_are_over.sql")),
+    (4, include_str!("../migrations/0004_findings_that_were_seen.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

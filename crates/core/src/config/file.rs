@@ -28,6 +28,8 @@ pub struct ConfigFile {
     pub server: Option<BTreeMap<String, ServerFile>>,
     /// Where the rules are.
     pub policy: Option<PolicyFile>,
+    /// What is searched for in what passes, and what is done about it.
+    pub screening: Option<ScreeningFile>,
     /// How much anybody may use.
     pub limits: Option<LimitsFile>,
     /// What of the commands of servers may be started.
@@ -167,8 +169,11 @@ pub struct ServerFile {
     /// Arguments that do not fit the approved schema of their tool, and results that do not fit its output schema: `strict`
     /// refuses them, `flag` passes them on and says so on the record, `off` does not look. Default: `flag`.
     pub arguments: Option<StrictnessWord>,
-    /// Arguments that hold a token of another provider: `refuse`, `flag` them on the record, or `off`. Default: `flag`.
+    /// Arguments that hold a token of another provider: `refuse`, `flag` them on the record, or `off`. Default: as
+    /// `screening.arguments` says of all credentials.
     pub foreign_tokens: Option<ForeignTokensWord>,
+    /// What differs here from `[screening]`.
+    pub screening: Option<ScreeningFile>,
 }
 
 /// As whom calls go to a server.
@@ -299,6 +304,60 @@ pub struct PolicyFile {
     pub schema: Option<String>,
     /// A glob of `.toml` files with tests. Default: `tests/*.toml` beside the files.
     pub tests: Option<String>,
+}
+
+/// What is searched for in what passes, and what is done about it.
+#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScreeningFile {
+    /// Credentials in what servers say: `off`, `flag` them on the record, `redact` them, or `block` the message. Where words
+    /// cannot stand in their place, `redact` blocks. Default: `redact`.
+    pub secrets: Option<ScreenWord>,
+    /// Numbers of payment cards, accounts and persons in what servers say: the same. Default: `flag`.
+    pub personal: Option<ScreenWord>,
+    /// Credentials in the arguments of callers: `off`, `flag`, or `block` the call. Default: `flag`.
+    pub arguments: Option<FlagWord>,
+    /// Hidden text and instructions to a model in what servers say: `off`, `flag`, or `block` the message. Definitions of tools
+    /// that hold them are approved only by who was shown them, whatever stands here. Default: `flag`.
+    pub injection: Option<FlagWord>,
+    /// Images, audio, and blobs that are no text: `allow` or `block`. Default: `allow`.
+    pub binary: Option<BinaryWord>,
+}
+
+/// What is done about what can be covered.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScreenWord {
+    /// Nobody looks.
+    Off,
+    /// It passes, and the record says so.
+    Flag,
+    /// Words stand in its place.
+    Redact,
+    /// It does not pass.
+    Block,
+}
+
+/// What is done about what cannot be covered.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FlagWord {
+    /// Nobody looks.
+    Off,
+    /// It passes, and the record says so.
+    Flag,
+    /// It does not pass.
+    Block,
+}
+
+/// What is done about content that is no text.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BinaryWord {
+    /// It passes.
+    Allow,
+    /// It does not.
+    Block,
 }
 
 /// How much anybody may use.

@@ -25,6 +25,7 @@ use crate::contract::Measure;
 use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
 use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
+use crate::screen::Modes;
 use glob::Glob;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -53,6 +54,8 @@ pub struct Config {
     pub servers: BTreeMap<ServerName, Arc<Server>>,
     /// Where the rules are.
     pub policy: PolicyFiles,
+    /// What is searched for in what passes, where a server says nothing else.
+    pub screening: Modes,
     /// How much anybody may use.
     pub limits: Limits,
     /// The record.
@@ -174,6 +177,8 @@ pub struct Server {
     pub arguments: Measure,
     /// What is done about arguments that hold a token of another provider.
     pub foreign_tokens: Measure,
+    /// What is searched for in what passes to and from it.
+    pub screening: Modes,
 }
 
 /// Whether a server's requests reach the client.

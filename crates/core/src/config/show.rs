@@ -6,6 +6,7 @@ use super::{
 };
 use crate::contract::Measure;
 use crate::launch::{PackageRunners, runner};
+use crate::screen::Modes;
 use std::fmt::Display;
 
 /// One effective value.
@@ -34,7 +35,7 @@ impl Config {
         self.listen_entries(&mut sheet);
         self.store_entries(&mut sheet);
         for server in self.servers.values() {
-            server_entries(server, &mut sheet);
+            server_entries(server, &self.screening, &mut sheet);
         }
         self.rule_entries(&mut sheet);
         sheet.text(&["telemetry", "logs"], if self.telemetry.logs == LogForm::Json { "json" } else { "text" });
@@ -98,6 +99,9 @@ impl Config {
         if let Some(tests) = &self.policy.tests {
             sheet.text(&["policy", "tests"], format!("{}/{}", tests.directory.display(), tests.names.as_str()));
         }
+        for (key, mode) in modes(&self.screening) {
+            sheet.text(&["screening", key], mode);
+        }
         let limits = &self.limits;
         sheet.text(&["limits", "per_user"], limits.per_user);
         if let Some(rate) = limits.per_client {
@@ -124,7 +128,7 @@ impl Config {
     }
 }
 
-fn server_entries(server: &Server, sheet: &mut Sheet) {
+fn server_entries(server: &Server, of_all: &Modes, sheet: &mut Sheet) {
     let name = server.name.as_str();
     let at = |key: &'static str| ["server", name, key];
     match &server.target {
@@ -177,6 +181,22 @@ fn server_entries(server: &Server, sheet: &mut Sheet) {
     };
     sheet.text(&at("arguments"), measure(server.arguments, "strict"));
     sheet.text(&at("foreign_tokens"), measure(server.foreign_tokens, "refuse"));
+    for ((key, own), (_, of_all)) in modes(&server.screening).into_iter().zip(modes(of_all)) {
+        if own != of_all {
+            sheet.text(&["server", name, "screening", key], own);
+        }
+    }
+}
+
+/// What is done about each subject of the screen.
+const fn modes(modes: &Modes) -> [(&'static str, &'static str); 5] {
+    [
+        ("secrets", modes.secrets.as_str()),
+        ("personal", modes.personal.as_str()),
+        ("arguments", modes.arguments.as_str()),
+        ("injection", modes.injection.as_str()),
+        ("binary", modes.binary.as_str()),
+    ]
 }
 
 fn tool_entries(name: &str, tools: &ToolRules, sheet: &mut Sheet) {

@@ -5,6 +5,7 @@ use super::problem::Problem;
 use super::source::Kind;
 use super::{Asking, CredentialConfig, KeptArguments, Measure, StoreTarget, Target, Tls, schema};
 use crate::policy::facts::RiskClass;
+use crate::screen::{Binary, Mode, Modes};
 use std::path::PathBuf;
 
 fn file(name: &str, form: Form, bytes: impl Into<Vec<u8>>) -> Text {
@@ -64,6 +65,12 @@ limits = { memory = "256MiB", cpu = "0.5" }
 sampling = "allow"
 arguments = "strict"
 foreign_tokens = "off"
+screening = { secrets = "flag", binary = "block" }
+
+[screening]
+secrets = "block"
+arguments = "block"
+injection = "block"
 
 [policy]
 files = ["policies/*.cedar"]
@@ -95,10 +102,14 @@ fn a_whole_configuration_means_what_it_says() {
     assert_eq!(github.tools.class("get_delete"), Some(RiskClass::Read).max(Some(RiskClass::Destructive)));
     assert_eq!(github.tools.class("create_issue"), None);
     assert_eq!((github.elicitation, github.sampling), (Asking::Allowed, Asking::Denied));
-    assert_eq!((github.arguments, github.foreign_tokens), (Measure::Flag, Measure::Flag));
+    // Tokens of other providers are as all credentials in arguments, unless the server says another thing.
+    assert_eq!((github.arguments, github.foreign_tokens), (Measure::Flag, Measure::Refuse));
+    let of_all = Modes { secrets: Mode::Block, arguments: Mode::Block, injection: Mode::Block, ..Modes::DEFAULT };
+    assert_eq!((github.screening, config.screening), (of_all, of_all));
     let warehouse = config.servers.values().find(|server| server.name.as_str() == "warehouse").expect("warehouse");
     assert!(matches!(&warehouse.target, Target::Stdio(stdio) if stdio.limits.cpu_millis.get() == 500));
     assert_eq!((warehouse.arguments, warehouse.foreign_tokens), (Measure::Refuse, Measure::Off));
+    assert_eq!(warehouse.screening, Modes { secrets: Mode::Flag, binary: Binary::Block, ..of_all });
     assert_eq!(config.audit.arguments, KeptArguments::None);
     assert_eq!(config.limits.per_tool.len(), 2);
     insta::assert_snapshot!(sheet(&loaded));
@@ -144,7 +155,15 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.not_available", "banner = \"hello\""),
     ("config.not_available", "[idp.okta]\nissuer = \"\"\naudience = []"),
     ("config.not_available", "[listen]\nadmin = \"127.0.0.1:1\""),
-    ("config.not_available", "[screening]\nsecrets = \"redact\""),
+    ("config.not_available", "[screening]\nmodel_armor = { template = \"a\" }"),
+    ("config.not_available", "[screening]\nwebhook = { url = \"https://a.example\" }"),
+    ("config.not_available", "[screening]\narguments = \"redact\""),
+    ("config.not_available", "[server.a]\nurl = \"https://a.example\"\nscreening = { arguments = \"redact\" }"),
+    ("config.not_available", "[server.a]\nurl = \"https://a.example\"\nscreening = { tool_changes = \"flag\" }"),
+    ("config.unknown_key", "[screening]\nsecret = \"redact\""),
+    ("config.unknown_value", "[screening]\nsecrets = \"redacted\""),
+    ("config.unknown_value", "[screening]\ninjection = \"redact\""),
+    ("config.unknown_value", "[server.a]\nurl = \"https://a.example\"\nscreening = { binary = \"flag\" }"),
     ("config.not_available", "[server.a]\ncommand = [\"/a\"]\nsandbox = { network = [] }"),
     ("config.not_available", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", client_id = \"x\" }"),
     ("config.not_available", "[policy]\ndanger_log_only = true"),

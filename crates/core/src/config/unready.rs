@@ -8,7 +8,18 @@ const KEYS: &[&str] = &[
     "login",
     "clients",
     "tokens",
-    "screening",
+    "screening.model_armor",
+    "screening.bedrock_guardrail",
+    "screening.prompt_shields",
+    "screening.lakera",
+    "screening.webhook",
+    "screening.tool_changes",
+    "server.*.screening.model_armor",
+    "server.*.screening.bedrock_guardrail",
+    "server.*.screening.prompt_shields",
+    "server.*.screening.lakera",
+    "server.*.screening.webhook",
+    "server.*.screening.tool_changes",
     "identity",
     "endpoints",
     "listen.admin",
@@ -53,6 +64,8 @@ const VALUES: &[(&str, &[&str])] = &[
         ],
     ),
     ("audit.arguments", &["redacted", "full"]),
+    ("screening.arguments", &["redact"]),
+    ("server.*.screening.arguments", &["redact"]),
 ];
 
 /// Whether a path is such a key.

@@ -5,6 +5,7 @@
 //! the same structure, keys and strings. Numbers keep their text; parsers that read doubles round them beyond 2^53.
 
 mod canonical;
+pub mod leaves;
 pub mod write;
 
 use bytes::Bytes;

@@ -61,6 +61,8 @@ pub enum Why {
     Unusable,
     /// The arguments hold a token of another provider.
     ForeignToken,
+    /// A credential stands in the arguments, with `screening.arguments = "block"` (POL-04).
+    Secret,
     /// A rule could not be evaluated.
     Fault,
 }
@@ -230,6 +232,7 @@ impl Why {
             Self::Unchecked => "arguments_unchecked",
             Self::Unusable => "schema_unusable",
             Self::ForeignToken => "foreign_token",
+            Self::Secret => "secret_in_arguments",
             Self::Fault => "policy_fault",
         }
     }
@@ -326,7 +329,7 @@ impl Denied {
         let blame = if matches!(self.why, Why::Fault | Why::Unusable) { Blame::Us } else { Blame::Caller };
         let (wire, public) = match self.why {
             Why::Invisible => (Wire::Http(404), "Not found.".to_owned()),
-            Why::Misfit | Why::Unchecked | Why::Unusable | Why::ForeignToken => {
+            Why::Misfit | Why::Unchecked | Why::Unusable | Why::ForeignToken | Why::Secret => {
                 (Wire::Rpc { status: 200, code: INVALID_PARAMS, data: None }, self.told_of_arguments())
             }
             _ => match (&self.surface, self.knowledge) {
@@ -383,6 +386,7 @@ impl Denied {
             Why::Misfit => format!("The arguments do not fit the approved schema of this tool: {detail}."),
             Why::Unchecked => format!("The arguments cannot be held against the approved schema of this tool: {detail}."),
             Why::ForeignToken => format!("The arguments hold what looks like {detail}. Credentials of others are not passed on here."),
+            Why::Secret => format!("The arguments hold what looks like {detail}. Credentials are not passed on here."),
             _ => "The approved schema of this tool cannot be used. An administrator has to look at it.".to_owned(),
         }
     }

@@ -5,6 +5,7 @@
 use super::permit::Obligation;
 use crate::contract::{Measure, Promise};
 use crate::id::ToolName;
+use crate::screen::Screen;
 use crate::time::Timestamp;
 use std::net::IpAddr;
 
@@ -36,6 +37,8 @@ pub struct Checks {
     pub schemas: Option<Promise>,
     /// When they hold a token of somebody else (PT-02).
     pub foreign_tokens: Measure,
+    /// The rules of the screen, when they hold any credential (POL-04); absent where nobody looks.
+    pub screen: Option<Screen>,
 }
 
 /// One tool of a server's catalogue.

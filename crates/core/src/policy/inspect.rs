@@ -8,6 +8,7 @@ use crate::contract::{Fit, Measure, Promise};
 use crate::flag::{Flag, Half};
 use crate::identity::foreign;
 use crate::mcp::call::{Call, Method};
+use crate::screen::Action;
 
 /// What was seen and may pass.
 ///
@@ -45,6 +46,17 @@ pub(super) fn inspect(checks: &Checks, call: &Call) -> Result<Vec<Flag>, (Why, F
             return Err((Why::ForeignToken, flag));
         }
         flags.push(flag);
+    }
+    if let (Some(screen), Some(arguments)) = (&checks.screen, call.arguments()) {
+        // A token of another provider is under its own key, and named once.
+        let of_others = if flags.iter().any(|flag| flag.reason() == "foreign_token") { Measure::Off } else { checks.foreign_tokens };
+        for (rule, action) in screen.arguments(arguments, of_others) {
+            let flag = Flag::secret(rule, action);
+            if action == Action::Blocked {
+                return Err((Why::Secret, flag));
+            }
+            flags.push(flag);
+        }
     }
     Ok(flags)
 }

@@ -1,138 +1,157 @@
-//! What an upstream's content may not carry to a client: the live credential of the call (PT-03), and more than was allowed.
+//! What an upstream's content may not carry to a client: the live credential of the call (PT-03), secrets of others, what is
+//! about a person, instructions to a model (POL-04), and more than was allowed.
 //!
-//! Owns the witness [`Screened`]; [`apply`] makes it from an upstream's content, [`own`] from Doorward's. The rules on content (secrets of others, instructions) join here.
+//! Owns the witness [`Screened`]; [`apply`] makes it from an upstream's content, [`own`] from Doorward's. A pure function: it
+//! cannot be away, and what it cannot finish is kept back. The rules are in `rules`, the search in one text in `search`,
+//! what becomes of a whole message in `message`, definitions of tools in `definition` (POL-03). Engines outside of the process
+//! would join in [`apply`]'s callers, never here.
 
+pub mod definition;
+mod message;
+pub mod modes;
+mod own;
+mod rules;
+mod search;
+mod tail;
+mod views;
+
+pub use message::Shape;
+pub use modes::{Binary, Mode, Modes};
+pub use rules::Subject;
+pub use search::{BadRules, Searcher};
+pub use tail::Tail;
+
+use crate::contract::Measure;
 use crate::credential::UpstreamSecret;
 use crate::json::RawJson;
+use rules::Rule;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// The rules, and what is done about what they find: of one server.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    searcher: Arc<Searcher>,
+    modes: Modes,
+}
+
+/// What one message is screened with.
+#[derive(Debug)]
+pub struct Means<'a> {
+    /// The rules of its server.
+    pub screen: &'a Screen,
+    /// The credential of its call, which must not come back.
+    pub secret: Option<&'a UpstreamSecret>,
+    /// Largest message, in bytes.
+    pub limit: usize,
+}
 
 /// Content that passed the screen.
 #[derive(Debug)]
 pub struct Screened {
     content: RawJson,
+    seen: Vec<Seen>,
+}
+
+/// What one rule found in a message, and what was done. Holds nothing of what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seen {
+    rule: &'static str,
+    subject: Subject,
+    action: Action,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// It is on the record.
+    Flagged,
+    /// Words stand in its place.
+    Redacted,
+    /// The message was kept back.
+    Blocked,
+}
+
+/// A message that was kept back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Blocked {
+    why: Why,
+    seen: Vec<Seen>,
 }
 
 /// Why content was kept back. What it was is not repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Blocked {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
     /// It holds the credential with which Doorward made the call.
-    #[error("it contained the credential of this gateway")]
     OwnCredential,
     /// It is larger than `limits.result_bytes`.
-    #[error("it was larger than allowed")]
     TooLarge,
+    /// A rule says so, or it could not be covered where it stands.
+    Content(Subject, &'static str),
+    /// An image, audio or a blob that is no text, where the configuration lets none through.
+    Binary,
+    /// The screen itself failed.
+    Failed,
 }
 
-/// Screens one message for a client.
+/// Screens one message for a client: a whole JSON-RPC message. What was found and may be covered is covered; without a finding
+/// the message stays as it is, byte for byte. `tail` is what this stream said before, where texts may be in parts.
 ///
 /// # Errors
 /// [`Blocked`].
-pub fn apply(secret: Option<&UpstreamSecret>, limit: usize, content: RawJson) -> Result<Screened, Blocked> {
-    if content.as_bytes().len() > limit {
-        return Err(Blocked::TooLarge);
+pub fn apply(means: &Means<'_>, shape: Shape<'_>, tail: Option<&mut Tail>, content: RawJson) -> Result<Screened, Blocked> {
+    if content.as_bytes().len() > means.limit {
+        return Err(Blocked::because(Why::TooLarge));
     }
-    match secret {
-        Some(secret) if shows(secret, content.as_bytes()) => Err(Blocked::OwnCredential),
-        _ => Ok(Screened { content }),
-    }
-}
-
-/// Layers of escapes that are undone: JSON in the text of JSON is common, more is not.
-const LAYERS: usize = 3;
-
-/// Whether a reader of this JSON finds the secret: as it stands, or once escapes, percent signs or the line breaks of base64
-/// are undone.
-fn shows(secret: &UpstreamSecret, json: &[u8]) -> bool {
-    if secret.occurs_in(json) {
-        return true;
-    }
-    let mut text = std::borrow::Cow::Borrowed(json);
-    for _ in 0..LAYERS {
-        let Some(undone) = unescaped(&text) else { break };
-        text = std::borrow::Cow::Owned(undone);
-        if secret.occurs_in(&text) || unbroken(&text).is_some_and(|text| secret.occurs_in(&text)) {
-            return true;
+    // A panic would end the request, too; here its end has a name on the record.
+    let screened = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        if means.secret.is_some_and(|secret| own::shows(secret, content.as_bytes())) {
+            return Err(Blocked::because(Why::OwnCredential));
         }
-    }
-    // Encoders differ in what they leave as it is; who decodes gets the same from all of them.
-    for _ in 0..LAYERS {
-        let Some(undone) = percent_decoded(&text) else { break };
-        text = std::borrow::Cow::Owned(undone);
-        if secret.occurs_in(&text) {
-            return true;
-        }
-    }
-    false
-}
-
-/// The text without line breaks, if it has any: encoders of base64 break their lines.
-fn unbroken(text: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr2(b'\n', b'\r', text)?;
-    Some(text.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect())
-}
-
-/// The text with each `%XX` as the byte it stands for, if there is any.
-fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
-    let mut found = false;
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        // `from_str_radix` would take a sign.
-        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                found = true;
-                out.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    found.then_some(out)
-}
-
-/// The text as a reader of the JSON gets it, if any character in it is escaped: an escape hides nothing from the screen.
-fn unescaped(json: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr(b'\\', json)?;
-    let mut out = Vec::with_capacity(json.len());
-    let mut rest = json;
-    while let Some((before, after)) = memchr::memchr(b'\\', rest).and_then(|at| rest.split_at_checked(at)) {
-        out.extend_from_slice(before);
-        let Some((kind, more)) = after.get(1..).and_then(<[u8]>::split_first) else { break };
-        rest = more;
-        match kind {
-            b'u' => {
-                let (high, more) = unit(rest);
-                let low = more.strip_prefix(b"\\u").map(unit).filter(|_| (0xd800..0xdc00).contains(&high));
-                rest = low.map_or(more, |(_, more)| more);
-                let units = std::iter::once(high).chain(low.map(|(low, _)| low));
-                out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().bytes());
-            }
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'b' => out.push(8),
-            b'f' => out.push(12),
-            other => out.push(*other),
-        }
-    }
-    out.extend_from_slice(rest);
-    Some(out)
-}
-
-/// The four hex digits behind `\\u`, and what follows.
-fn unit(text: &[u8]) -> (u16, &[u8]) {
-    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, &[]));
-    (std::str::from_utf8(digits).ok().and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0), rest)
+        message::screened(means.screen, shape, tail, content)
+    }));
+    screened.unwrap_or_else(|_| Err(Blocked::because(Why::Failed)))
 }
 
 /// Content of Doorward's own making: nothing of an upstream's words is in it but what was screened or approved before.
 #[must_use]
 pub const fn own(content: RawJson) -> Screened {
-    Screened { content }
+    Screened { content, seen: Vec::new() }
+}
+
+// === impl Screen ===
+
+impl Screen {
+    /// The rules as a server is configured.
+    #[must_use]
+    pub const fn new(searcher: Arc<Searcher>, modes: Modes) -> Self {
+        Self { searcher, modes }
+    }
+
+    /// Credentials in the arguments of a caller: each rule once, and what is done (POL-04). Pure, and bounded like the screen of
+    /// replies by the size of what it is given, which is that of a request. `of_others` is done about tokens of other providers.
+    #[must_use]
+    pub fn arguments(&self, arguments: &RawJson, of_others: Measure) -> Vec<(&'static str, Action)> {
+        let action = |rule: &str| match (rules::is_of_provider(rule), self.modes.arguments, of_others) {
+            (true, _, Measure::Off) | (false, Mode::Off, _) => None,
+            (true, _, Measure::Flag) | (false, Mode::Flag, _) => Some(Action::Flagged),
+            (true, _, Measure::Refuse) | (false, Mode::Redact | Mode::Block, _) => Some(Action::Blocked),
+        };
+        if self.modes.arguments == Mode::Off && of_others == Measure::Off {
+            return Vec::new();
+        }
+        // What cannot be read is no reason to let it pass.
+        let found = std::panic::catch_unwind(AssertUnwindSafe(|| message::credentials(self, arguments)));
+        found.unwrap_or_else(|_| vec!["screen-failed"]).into_iter().filter_map(|rule| Some((rule, action(rule)?))).collect()
+    }
+
+    /// The same rules, asked for nothing: of what a person approved, the credential of the gateway alone is still kept back.
+    #[must_use]
+    pub fn for_approved(&self) -> Self {
+        Self { searcher: Arc::clone(&self.searcher), modes: Modes::NONE }
+    }
 }
 
 // === impl Screened ===
@@ -149,98 +168,103 @@ impl Screened {
     pub const fn content(&self) -> &RawJson {
         &self.content
     }
+
+    /// What was found in it, for the record.
+    #[must_use]
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn new(rule: &Rule, action: Action) -> Self {
+        Self { rule: rule.id, subject: rule.subject, action }
+    }
+
+    /// Stable id of the rule.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        self.rule
+    }
+
+    /// What was done.
+    #[must_use]
+    pub const fn action(self) -> Action {
+        self.action
+    }
+}
+
+// === impl Action ===
+
+impl Action {
+    /// The name in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Flagged => "flagged",
+            Self::Redacted => "redacted",
+            Self::Blocked => "blocked",
+        }
+    }
 }
 
 // === impl Blocked ===
 
 impl Blocked {
+    const fn because(why: Why) -> Self {
+        Self { why, seen: Vec::new() }
+    }
+
+    /// Nothing says how messages of this server are screened, so none passes.
+    #[must_use]
+    pub const fn unscreened() -> Self {
+        Self::because(Why::Failed)
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn why(&self) -> Why {
+        self.why
+    }
+
+    /// What was found, for the record.
+    #[must_use]
+    pub fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
     /// Stable id for records and metrics.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn reason(&self) -> &'static str {
+        match self.why {
+            Why::OwnCredential => "own_credential_in_reply",
+            Why::TooLarge => "reply_too_large",
+            Why::Content(Subject::Credential, _) => "credential_in_reply",
+            Why::Content(Subject::Personal, _) => "personal_data_in_reply",
+            Why::Content(Subject::Injection, _) => "instructions_in_reply",
+            Why::Binary => "binary_in_reply",
+            Why::Failed => "screen_failed",
+        }
+    }
+}
+
+// === impl Why ===
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OwnCredential => "own_credential_in_reply",
-            Self::TooLarge => "reply_too_large",
+            Self::OwnCredential => f.write_str("it contained the credential of this gateway"),
+            Self::TooLarge => f.write_str("it was larger than allowed"),
+            Self::Content(Subject::Credential, rule) => write!(f, "it contained a credential (rule {rule})"),
+            Self::Content(Subject::Personal, rule) => write!(f, "it contained personal data (rule {rule})"),
+            Self::Content(Subject::Injection, rule) => write!(f, "it contained instructions to the model (rule {rule})"),
+            Self::Binary => f.write_str("it contained binary content"),
+            Self::Failed => f.write_str("it could not be screened"),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::credential::Origin;
-    use crate::secret::Secret;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-
-    fn secret(text: &str) -> UpstreamSecret {
-        UpstreamSecret::from_source("authorization".into(), Secret::new(text.to_owned()), Origin::new("https://a".into()))
-    }
-
-    #[test]
-    fn pt_03_the_live_credential_is_found_in_every_common_spelling() {
-        let value = "Bearer s3cr3t+canary/with=signs\"and\\more";
-        let secret = secret(value);
-        let percent: String = value.bytes().map(|b| format!("%{b:02X}")).collect();
-        let common: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-        let bare = value.strip_prefix("Bearer ").expect("prefix");
-        for spelled in [
-            value.to_owned(),
-            bare.to_owned(),
-            STANDARD.encode(value),
-            STANDARD.encode(format!("x{value}")),
-            STANDARD.encode(format!("xy{bare} and more")),
-            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bare),
-            percent,
-            common,
-        ] {
-            let content = RawJson::of(&serde_json::json!({"content": [{"type": "text", "text": format!("before {spelled} after")}]}));
-            assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{spelled}");
-        }
-        let escaped: String = bare.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
-        let slashed = RawJson::string(bare).as_bytes().to_vec();
-        let slashed = String::from_utf8(slashed).expect("text").replace('/', "\\/").replace('+', "\\u002B");
-        for text in
-            [slashed, format!("{{\"a\":\"{escaped}\"}}"), format!("{{\"a\":\"\\ud83d\\ude00\\n{}\"}}", escaped.replace("\\u003d", "="))]
-        {
-            let content = RawJson::parse(&bytes::Bytes::from(text.clone()), 8).expect("json");
-            assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{text}");
-        }
-        // JSON in JSON, percent signs as each language sets them, twice over, and base64 with broken lines.
-        let inner = format!("{{\"a\":\"{escaped}\"}}");
-        let quoted: String = bare.replace('+', "%2B").replace('"', "%22").replace('\\', "%5c");
-        let twice = quoted.replace('%', "%25");
-        let coded = STANDARD.encode(format!("{}{bare}{}", "a".repeat(20), "b".repeat(80)));
-        let broken = coded.as_bytes().chunks(19).map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join("\r\n");
-        let hex: String = bare.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let hidden = [serde_json::json!({ "text": inner }).to_string(), inner, quoted, twice, broken, hex];
-        for text in hidden {
-            let content = RawJson::of(&serde_json::json!({"content": [{"type": "text", "text": text}]}));
-            assert_eq!(apply(Some(&secret), 10_000, content).err(), Some(Blocked::OwnCredential), "{text}");
-        }
-        let innocent = RawJson::of(&serde_json::json!({"text": "Bearer of good news"}));
-        assert!(apply(Some(&secret), 10_000, innocent).is_ok());
-    }
-
-    #[test]
-    fn pt_03_what_a_process_or_a_basic_header_holds_is_found_too() {
-        let text = |text: &str| RawJson::of(&serde_json::json!({ "text": text }));
-        let basic = secret(&format!("Basic {}", STANDARD.encode("doorward:s3cr3t-password")));
-        for shown in [STANDARD.encode("doorward:s3cr3t-password"), "doorward:s3cr3t-password".into(), "is s3cr3t-password.".into()] {
-            assert_eq!(apply(Some(&basic), 10_000, text(&shown)).err(), Some(Blocked::OwnCredential), "{shown}");
-        }
-        assert!(apply(Some(&basic), 10_000, text("doorward")).is_ok());
-        let values = ["first secret value", "second-secret", "short"].map(|value| Secret::new(value.to_owned()));
-        let process = UpstreamSecret::from_environment(&values);
-        for shown in ["A=first secret value", "B=second-secret\n", &STANDARD.encode("xsecond-secret")] {
-            assert_eq!(apply(Some(&process), 10_000, text(shown)).err(), Some(Blocked::OwnCredential), "{shown}");
-        }
-        assert!(apply(Some(&process), 10_000, text("secret value, short of 100 %")).is_ok());
-        assert!(process.header_for(&Origin::new(String::new())).is_none(), "nothing of it is ever sent");
-    }
-
-    #[test]
-    fn what_is_too_large_is_kept_back() {
-        let content = RawJson::string(&"x".repeat(100));
-        assert_eq!(apply(None, 100, content).err(), Some(Blocked::TooLarge));
-    }
-}
+mod tests;

@@ -33,6 +33,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     refusals: Family<RefusalLabels, Counter>,
+    screened: Family<ScreenedLabels, Counter>,
     connections: Gauge,
     streams: Gauge,
     sessions: Gauge,
@@ -83,6 +84,12 @@ struct RefusalLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScreenedLabels {
+    rule: &'static str,
+    action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabels {
     outcome: OutcomeClass,
 }
@@ -103,6 +110,7 @@ impl Metrics {
             registry: Arc::default(),
             requests: Family::default(),
             refusals: Family::default(),
+            screened: Family::default(),
             connections: Gauge::default(),
             streams: Gauge::default(),
             sessions: Gauge::default(),
@@ -112,6 +120,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("doorward");
         registry.register("requests", "Requests answered, by route and by whose side the outcome lies on", metrics.requests.clone());
         registry.register("refusals", "Requests refused, by station and reason", metrics.refusals.clone());
+        registry.register(
+            "screened",
+            "Calls and definitions in which the screen found something, by rule and what was done",
+            metrics.screened.clone(),
+        );
         registry.register("connections_open", "Client connections that are open", metrics.connections.clone());
         registry.register("streams_open", "Event streams to clients that are open", metrics.streams.clone());
         registry.register("sessions_open", "Sessions of clients up to protocol 2025-11-25 that are open", metrics.sessions.clone());
@@ -139,6 +152,11 @@ impl Metrics {
     /// `doorward_refusals_total{station,reason}`: both are stable ids of a [`doorward_core::blame::Refusal`].
     pub fn refused(&self, station: &'static str, reason: &'static str) {
         self.refusals.get_or_create(&RefusalLabels { station, reason }).inc();
+    }
+
+    /// `doorward_screened_total{rule,action}`: both are stable ids of the screen.
+    pub fn screened(&self, rule: &'static str, action: &'static str) {
+        self.screened.get_or_create(&ScreenedLabels { rule, action }).inc();
     }
 
     /// `doorward_refusals_total{station="listen"}`: turned away at the door.
@@ -320,6 +338,7 @@ mod tests {
         metrics.answered(RouteKind::Key, StatusCode::BAD_GATEWAY);
         metrics.turned_away(Turned::Origin);
         metrics.refused("policy", "policy_denied");
+        metrics.screened("aws-access-key", "redacted");
         metrics.sessions(3);
         metrics.clock_ahead(-1_500);
         metrics.upstream(OutcomeClass::Served, Duration::from_millis(3));
@@ -330,6 +349,7 @@ mod tests {
             "doorward_requests_total{route=\"key\",outcome=\"upstream\"} 1",
             "doorward_refusals_total{station=\"listen\",reason=\"origin\"} 1",
             "doorward_refusals_total{station=\"policy\",reason=\"policy_denied\"} 1",
+            "doorward_screened_total{rule=\"aws-access-key\",action=\"redacted\"} 1",
             "doorward_connections_open 1",
             "doorward_streams_open 1",
             "doorward_sessions_open 3",

@@ -28,6 +28,7 @@ use doorward_core::id::{ClientId, ServerName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::mcp::encode::{Questions, Setting};
 use doorward_core::mcp::version::{LEGACY, Version};
+use doorward_core::screen::Searcher;
 use pipe::Pipe;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ pub struct Upstream {
     pub config: Arc<Server>,
     /// How it is reached.
     pub reach: Reached,
+    /// What judges its definitions.
+    pub searcher: Arc<Searcher>,
     ids: Arc<AtomicI64>,
     /// Raised whenever this server says that a list changed.
     pub generation: Arc<AtomicU64>,
@@ -204,9 +207,9 @@ impl Upstream {
     ///
     /// # Errors
     /// [`crate::env::NoRandomness`].
-    pub fn new(config: Arc<Server>, reach: Reached, env: &Env) -> Result<Self, crate::env::NoRandomness> {
+    pub fn new(config: Arc<Server>, reach: Reached, searcher: Arc<Searcher>, env: &Env) -> Result<Self, crate::env::NoRandomness> {
         let start = i64::from(u32::from_be_bytes(env.bytes()?)) << 16;
-        Ok(Self { config, reach, ids: Arc::new(AtomicI64::new(start)), generation: Arc::default(), modern: Mutex::new(None) })
+        Ok(Self { config, reach, searcher, ids: Arc::new(AtomicI64::new(start)), generation: Arc::default(), modern: Mutex::new(None) })
     }
 
     /// A JSON-RPC id that this server has not seen from us.

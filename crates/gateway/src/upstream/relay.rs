@@ -4,6 +4,7 @@
 
 mod notices;
 mod questions;
+mod screening;
 mod tasks;
 
 pub use tasks::{Promised, Room};
@@ -19,7 +20,7 @@ use doorward_core::blame::{Blame, Refusal, Wire};
 use doorward_core::contract::{Measure, Promise};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::flag::{Flag, Half};
-use doorward_core::id::{ClientId, CredentialId, ServerName, ToolName, UserId};
+use doorward_core::id::{ClientId, CorrelationId, CredentialId, ServerName, ToolName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::call::{Call, Form, LogLevel, Method, RpcId};
@@ -27,13 +28,14 @@ use doorward_core::mcp::encode;
 use doorward_core::mcp::error::{self, INTERNAL, MISSING_CAPABILITY};
 use doorward_core::mcp::reply::{Incoming, ReplyBody, ResultType, RpcError};
 use doorward_core::mcp::version::Era;
-use doorward_core::screen::{self, Blocked, Screened};
+use doorward_core::screen::{self, Means, Screen, Screened, Shape};
 use doorward_core::session::Bound;
 use doorward_core::session::sealed::{Binding, Fresh, Purpose, SealingKeys};
 use doorward_store::Store;
 use notices::Heard;
 use questions::Unasked;
-use std::collections::HashMap;
+use screening::{Part, Screening, flags};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -51,6 +53,8 @@ pub struct Desk {
     pub result_bytes: usize,
     /// Room for tasks that calls in flight may become.
     pub promised: Arc<Promised>,
+    /// The rules of the screen, as each server is configured.
+    pub screens: BTreeMap<ServerName, Screen>,
 }
 
 /// Whose call it is, owned.
@@ -98,6 +102,9 @@ pub struct Relay {
     told: Told,
     /// Room for the task that the call may become.
     room: Option<Room>,
+    /// Names the request of the client in what it is told.
+    named: Option<CorrelationId>,
+    screening: Screening,
 }
 
 /// Whether the result that a subscription tells of a task did not keep to what was approved.
@@ -130,8 +137,8 @@ pub struct Final {
     pub class: Class,
     /// For the record, when it was not a success.
     pub reason: Option<&'static str>,
-    /// For the record: what was seen in it and let pass.
-    pub flag: Option<Flag>,
+    /// For the record: what was seen in it.
+    pub flags: Vec<Flag>,
 }
 
 /// Life of a sealed state and of a sealed cursor (protocol 12).
@@ -143,12 +150,13 @@ const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 impl Final {
     /// An answer with words of an upstream in it, outside any relay: screened like all others, or an error in its place.
     #[must_use]
-    pub fn screened(id: &str, body: RawJson, end: (Class, Option<&'static str>), secret: Option<&UpstreamSecret>, limit: usize) -> Self {
-        match screen::apply(secret, limit, body) {
-            Ok(body) => Self { status: 200, body, class: end.0, reason: end.1, flag: None },
+    pub fn screened(id: &str, body: RawJson, end: (Class, Option<&'static str>), means: &Means<'_>) -> Self {
+        match screen::apply(means, Shape::Free, None, body) {
+            Ok(body) => Self { status: 200, flags: flags(body.seen()), body, class: end.0, reason: end.1 },
             Err(blocked) => {
-                let body = error::body(Some(id), INTERNAL, &format!("The result was kept back: {blocked}."), None);
-                Self { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flag: None }
+                let body = error::body(Some(id), INTERNAL, &format!("Result blocked: {blocked}."), None);
+                let (class, reason) = (Class::Blocked, Some(blocked.reason()));
+                Self { status: 200, body: screen::own(body), class, reason, flags: flags(blocked.seen()) }
             }
         }
     }
@@ -206,6 +214,8 @@ impl Relay {
             promise: None,
             told: Told::Nothing,
             room: None,
+            named: None,
+            screening: Screening::default(),
         }
     }
 
@@ -234,6 +244,13 @@ impl Relay {
     #[must_use]
     pub fn promising(mut self, promise: Option<Promise>) -> Self {
         self.promise = promise;
+        self
+    }
+
+    /// The client may name this request to an administrator.
+    #[must_use]
+    pub fn named(mut self, id: CorrelationId) -> Self {
+        self.named = Some(id);
         self
     }
 
@@ -307,7 +324,7 @@ impl Relay {
 
     /// The answer of a call that failed: what the client gets in place of one.
     #[must_use]
-    pub fn failed(&self, refusal: &Refusal) -> Option<Final> {
+    pub fn failed(&mut self, refusal: &Refusal) -> Option<Final> {
         let id = self.client_id.as_ref()?.to_json();
         let (status, code, data) = match &refusal.wire {
             Wire::Rpc { status, code, data } => (*status, *code, data.as_ref().map(RawJson::of)),
@@ -315,7 +332,7 @@ impl Relay {
         };
         let body = error::body(Some(&id), code, &refusal.public, data.as_ref());
         let class = if refusal.blame == Blame::Upstream { Class::UpstreamError } else { Class::Refused };
-        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason), flag: None })
+        Some(Final { status, body: screen::own(body), class, reason: Some(refusal.reason), flags: self.findings() })
     }
 
     async fn answer(&mut self, body: ReplyBody) -> Result<Final, Fault> {
@@ -342,9 +359,12 @@ impl Relay {
                 Err(refusal) => return self.failed(&refusal).ok_or(Fault::Incomplete),
             },
         };
-        match screen::apply(self.secret.as_deref(), self.desk.result_bytes, body) {
-            Ok(body) => Ok(Final { status, body, class, reason, flag }),
-            Err(blocked) => Ok(self.blocked(&id, blocked)),
+        let screened = self.screened(body, Part::Last);
+        let mut flags = self.findings();
+        flags.extend(flag);
+        match screened {
+            Ok(body) => Ok(Final { status, body, class, reason, flags }),
+            Err(blocked) => Ok(Final { flags, ..self.blocked(&id, &blocked) }),
         }
     }
 
@@ -353,17 +373,8 @@ impl Relay {
         let Some(Promise { contract, measure }) = &self.promise else { return Ok(None) };
         match Flag::of(Half::Result, &contract.result(self.method, self.era, result)) {
             Some(flag) if *measure == Measure::Refuse => Err(Fault::Broken(flag)),
-            flag => Ok(flag),
+            flag => Ok(flag.filter(|_| *measure != Measure::Off)),
         }
-    }
-
-    fn blocked(&self, id: &str, blocked: Blocked) -> Final {
-        let text = format!("The result was kept back: {blocked}.");
-        let body = match self.method {
-            Method::ToolsCall => error::result(id, &self.complete(error::tool_refusal(&text))),
-            _ => error::body(Some(id), INTERNAL, &text, None),
-        };
-        Final { status: 200, body: screen::own(body), class: Class::Blocked, reason: Some(blocked.reason()), flag: None }
     }
 
     /// Protocol 6.3 within one era.

@@ -20,6 +20,7 @@ use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
 use doorward_core::config::CredentialConfig;
 use doorward_core::credential::Outgoing;
+use doorward_core::id::CorrelationId;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
 use doorward_core::mcp::call::{AnswerBody, Call, Form, Method, RpcId};
@@ -100,7 +101,9 @@ impl Gateway {
         let sent = match call.form() {
             Form::Answer { id, body } => Box::pin(self.pass_answer(&upstream, &outgoing, id, body)).await,
             Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing, errand)).await,
-            Form::OpenStream { last_event_id } => return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref())).await,
+            Form::OpenStream { last_event_id } => {
+                return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref(), errand.id)).await;
+            }
             Form::EndSession => Ok(Box::pin(self.end_session(&upstream, &outgoing)).await),
             Form::Request(_) => match call.method() {
                 Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
@@ -197,6 +200,7 @@ impl Gateway {
             .of(upstream)
             .with_secret(outgoing.secret())
             .promising(promise)
+            .named(errand.id)
             .with_room(room)
             .about(tasks, resources)
             .telling(promises);
@@ -295,7 +299,8 @@ impl Gateway {
             Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await?).await?),
         };
         let secret = outgoing.secret();
-        let screened = |id: &str, body, end| Final::screened(id, body, end, secret.as_deref(), self.desk.result_bytes);
+        let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Incomplete)?;
+        let screened = |id: &str, body, end| Final::screened(id, body, end, &means);
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
         // A process that served no session serves nobody: it ends with the attempt.
         let opened = match upstream.open_session(way.clone(), version, &capabilities).await {
@@ -414,7 +419,13 @@ impl Gateway {
         Ok(Reply::Status(202))
     }
 
-    async fn open_stream(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, last: Option<&str>) -> Result<Reply, Refusal> {
+    async fn open_stream(
+        &self,
+        upstream: &Arc<Upstream>,
+        outgoing: &Outgoing<'_>,
+        last: Option<&str>,
+        named: CorrelationId,
+    ) -> Result<Reply, Refusal> {
         let name = outgoing.bound().server().as_str().to_owned();
         let Some(stored) = outgoing.bound().session() else { return Err(Fault::SessionLost.refusal(&name)) };
         let session = self.live.session(&stored.digest);
@@ -457,6 +468,7 @@ impl Gateway {
             Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(upstream, &way, era))
                 .of(upstream)
                 .with_secret(outgoing.secret())
+                .named(named)
                 .in_session(Arc::clone(&session));
         let cancel = Some(session.listens());
         Ok(Reply::Stream(Box::new(Streaming { exchange, relay, first: First::Nothing, cancel, seat, waits: Waits::Changes })))
@@ -526,7 +538,7 @@ fn stream(exchange: Exchange, relay: Relay, first: First, guard: Option<Entered>
 
 /// A body of Doorward's own making.
 const fn whole(body: RawJson, class: Class, reason: Option<&'static str>) -> Final {
-    Final { status: 200, body: screen::own(body), class, reason, flag: None }
+    Final { status: 200, body: screen::own(body), class, reason, flags: Vec::new() }
 }
 
 fn back(upstream: &Upstream, way: &Way, era: Era) -> Back {

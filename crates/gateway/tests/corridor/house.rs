@@ -160,6 +160,12 @@ impl House {
     }
 
     pub(crate) async fn approve_only(&self, wanted: impl Fn(&str, &str) -> bool) {
+        self.approve_having_seen(wanted, &[]).await;
+    }
+
+    /// Approves like somebody who was shown these findings.
+    pub(crate) async fn approve_having_seen(&self, wanted: impl Fn(&str, &str) -> bool, reviewed: &[&str]) {
+        let reviewed: Vec<String> = reviewed.iter().map(|rule| (*rule).to_owned()).collect();
         let tasks = Tasks::new();
         let servers =
             setup::servers(&self.config, &self.state.0, &self.state.0.join("packages"), &sources(), &self.env, &tasks).expect("servers");
@@ -171,7 +177,14 @@ impl House {
                 for tool in listing.tools().iter().filter(|tool| wanted(name.as_str(), tool.name.as_str())) {
                     if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
                         let (by, at) = ("test".to_owned(), self.env.now());
-                        pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by, at });
+                        pins.push(Pin {
+                            tool: tool.name.clone(),
+                            digest: tool.digest,
+                            class: tool.claimed,
+                            by,
+                            at,
+                            reviewed: reviewed.clone(),
+                        });
                     }
                 }
             }
@@ -191,6 +204,11 @@ impl House {
         let reply = ask.at(self.address).await;
         assert!(!reply.contains("panicked"), "{}", reply.text());
         reply
+    }
+
+    /// What the metrics listener would show.
+    pub(crate) fn gateway_metrics(&self) -> String {
+        self.gateway.metrics().text()
     }
 
     /// Every record so far.

@@ -20,6 +20,7 @@ mod property;
 mod reasons;
 mod record;
 mod schemas;
+mod screening;
 mod scripted;
 mod session_ids;
 mod sessions;

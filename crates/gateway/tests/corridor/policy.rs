@@ -110,7 +110,8 @@ async fn pol_02_a_changed_definition_is_refused_until_it_is_approved_again() {
         assert!(!tools(&house, &alice, "alpha").await.contains(&"echo".to_owned()), "{change:?}");
         assert!(!is_refused(&house.ask(modern_call(&alice, "alpha", 1, "slow", json!({ "count": 0 }))).await), "{change:?}: others stay");
         assert_eq!(lax.seen_method("tools/call").len(), sent + 1, "{change:?}");
-        house.approve().await;
+        // Having been shown what the changed description looks like (POL-03).
+        house.approve_having_seen(|_, _| true, &["sign-precondition", "sign-private-file", "sign-read-private-file"]).await;
         let mut again = calls(&alice)[0].clone();
         if change == Change::Header {
             again = again.field("Mcp-Param-Text", "x");

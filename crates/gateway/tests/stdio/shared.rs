@@ -5,6 +5,7 @@ use doorward_core::config::load::{Form, Inputs, Text, load};
 use doorward_core::config::units::Rate;
 use doorward_core::config::{Server, Target};
 use doorward_core::id::{ClientId, ServerName, UserId};
+use doorward_core::screen::Searcher;
 use doorward_gateway::egress::pool::PoolKey;
 use doorward_gateway::env::Env;
 use doorward_gateway::tasks::Tasks;
@@ -28,7 +29,10 @@ fn upstream(launcher: Launcher, script: &str) -> (Upstream, [u8; 32]) {
     let Target::Stdio(command) = server.target.clone() else { panic!("a command") };
     let stdio = StdioServer::new(command, Vec::new(), launcher, Rate::parse("500/s").expect("a rate"));
     let digest = stdio.digest(&server.name).expect("it can run");
-    (Upstream::new(server, Reached::Stdio(Box::new(stdio)), &Env::system()).expect("random"), digest)
+    (
+        Upstream::new(server, Reached::Stdio(Box::new(stdio)), Arc::new(Searcher::new().expect("rules")), &Env::system()).expect("random"),
+        digest,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

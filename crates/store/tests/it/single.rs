@@ -6,7 +6,7 @@ use doorward_core::policy::facts::RiskClass;
 use doorward_store::{Pin, Refused, StoreError};
 
 fn pin(tool: &str, digest: u8, class: RiskClass) -> Pin {
-    Pin { tool: ToolName::new(tool).expect("tool"), digest: [digest; 32], class, by: String::from("root"), at: NOW }
+    Pin { tool: ToolName::new(tool).expect("tool"), digest: [digest; 32], class, by: String::from("root"), at: NOW, reviewed: Vec::new() }
 }
 
 pub(crate) async fn an_id_is_consumed_once_until_it_expires(bench: &Bench) {
@@ -48,9 +48,13 @@ pub(crate) async fn approvals_come_back_and_raise_the_epoch(bench: &Bench) {
     assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1);
     assert_eq!(bench.b.pins(&alpha).await.expect("pins"), [read.clone(), write.clone()]);
     assert!(bench.b.pins(&beta).await.expect("pins").is_empty());
-    let changed = pin("read", 9, RiskClass::Write);
+    let reviewed = vec!["instruction-tag".to_owned(), "jwt".to_owned()];
+    let changed = Pin { reviewed, ..pin("read", 9, RiskClass::Write) };
     bench.a.approve(&alpha, std::slice::from_ref(&changed)).await.expect("approved anew");
-    assert_eq!(bench.b.pins(&alpha).await.expect("pins"), [changed, write.clone()]);
+    assert_eq!(bench.b.pins(&alpha).await.expect("pins"), [changed.clone(), write.clone()]);
+    let unfit = Pin { reviewed: vec!["Two words".to_owned()], ..changed.clone() };
+    let answer = bench.a.approve(&alpha, &[unfit]).await;
+    assert!(matches!(answer, Err(StoreError::Refused(Refused::Unfit("findings")))));
     let nameless = Pin { by: String::new(), ..pin("late", 3, RiskClass::Read) };
     let answer = bench.a.approve(&alpha, &[pin("early", 3, RiskClass::Read), nameless]).await;
     assert!(matches!(answer, Err(StoreError::Refused(Refused::Unfit("approver")))));

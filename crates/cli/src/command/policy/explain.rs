@@ -288,6 +288,7 @@ const fn meaning(why: Why) -> &'static str {
         Why::Unchecked => "the arguments cannot be held against the approved schema",
         Why::Unusable => "a schema was approved that cannot be used",
         Why::ForeignToken => "the arguments hold a token of another provider",
+        Why::Secret => "the arguments hold a credential",
         Why::Fault => "a rule could not be evaluated",
     }
 }

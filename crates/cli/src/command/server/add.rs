@@ -1,7 +1,7 @@
 //! `doorward server add` and `remove`: one table of the configuration file, and the approvals that belong to it.
 
 use super::file::Draft;
-use super::{BY, Choice, Opened, approved, open, pin, unusable};
+use super::{BY, Choice, Opened, Pinned, approved, open, pin, unusable};
 use crate::args::Global;
 use crate::command::apikey::unavailable;
 use crate::console::{Console, Sign, counted, inert};
@@ -192,16 +192,18 @@ async fn look(opened: Opened, steps: &Steps, console: &mut Console) -> Result<Ex
         },
         (false, false) => None,
     };
+    let mut kept_back = 0;
     match choice {
         Some(choice) => {
-            let pins = pin(&opened, &found, &choice).await?;
+            let Pinned { pins, left_out } = pin(&opened, &found, &choice, console).await?;
+            kept_back = left_out;
             approved(&name, &pins, console);
             unusable(&opened, &found, &pins, console);
         }
         None => console.say(format_args!("  nothing is approved, so nobody sees a tool of it: doorward server approve {name} --read-only")),
     }
     opened.close().await;
-    Ok(Exit::Fine)
+    Ok(if kept_back == 0 { Exit::Fine } else { Exit::Findings })
 }
 
 /// The command of a stdio server, shown exactly as it would run, and approved by option or person.

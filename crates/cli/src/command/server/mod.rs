@@ -7,6 +7,7 @@ mod file;
 mod import;
 mod install;
 mod show;
+mod suspicion;
 
 use crate::args::Global;
 use crate::command::apikey::unavailable;
@@ -22,6 +23,7 @@ use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
 use doorward_core::launch::{Problem, Ruling, rule};
 use doorward_core::policy::facts::RiskClass;
+use doorward_core::screen::definition::judge;
 use doorward_core::time::Timestamp;
 use doorward_gateway::catalogue::{self, Definition, Family};
 use doorward_gateway::setup;
@@ -87,6 +89,9 @@ pub struct ApproveArguments {
     /// The command of a stdio server was looked at and may run
     #[arg(long)]
     pub command: bool,
+    /// With --tool: the suspicious definition with this digest was read, as `server test` showed it; repeat for several
+    #[arg(long, value_name = "DIGEST", requires = "tools")]
+    pub reviewed: Vec<String>,
 }
 
 struct Opened {
@@ -287,7 +292,14 @@ fn pins(found: &[(Family, catalogue::Listing)], by: &str, at: Timestamp, wanted:
     let mut pins: Vec<Pin> = Vec::new();
     for tool in found.iter().flat_map(|(_, listing)| listing.tools()).filter(|tool| wanted(tool)) {
         if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
-            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: by.to_owned(), at });
+            pins.push(Pin {
+                tool: tool.name.clone(),
+                digest: tool.digest,
+                class: tool.claimed,
+                by: by.to_owned(),
+                at,
+                reviewed: Vec::new(),
+            });
         }
     }
     pins
@@ -313,6 +325,7 @@ async fn test(opened: Opened, console: &mut Console) -> Result<Exit, Failure> {
                 "not approved"
             };
             console.line(format_args!("    {:<40} {:<12} {state}", inert(tool.name.as_str()), tool.claimed.as_str()));
+            suspicion::tell(&judge(&opened.upstream.searcher, &tool.json), tool, console);
         }
     }
     opened.close().await;
@@ -338,13 +351,13 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
     let choice = match (arguments.all, arguments.read_only) {
         (true, _) => Choice::All,
         (false, true) => Choice::Read,
-        (false, false) => Choice::Named(&arguments.tools),
+        (false, false) => Choice::Named { names: &arguments.tools, reviewed: &arguments.reviewed },
     };
-    let pins = pin(&opened, &found, &choice).await?;
+    let Pinned { pins, left_out } = pin(&opened, &found, &choice, console).await?;
     approved(&name, &pins, console);
     unusable(&opened, &found, &pins, console);
     opened.close().await;
-    Ok(Exit::Fine)
+    Ok(if left_out == 0 { Exit::Fine } else { Exit::Findings })
 }
 
 /// Which tools are approved.
@@ -352,30 +365,52 @@ async fn approve(opened: Opened, arguments: &ApproveArguments, console: &mut Con
 enum Choice<'a> {
     All,
     Read,
-    Named(&'a [String]),
+    Named { names: &'a [String], reviewed: &'a [String] },
+}
+
+/// What was approved, and how many definitions were not for what they say.
+struct Pinned {
+    pins: Vec<Pin>,
+    left_out: usize,
 }
 
 /// Approves the tools that were chosen, as the server defines them now, and keeps the text of their definitions.
-async fn pin(opened: &Opened, found: &[(Family, catalogue::Listing)], choice: &Choice<'_>) -> Result<Vec<Pin>, Failure> {
+/// One that tells a model what to do is approved only by its digest, which whoever was shown it has (POL-03).
+async fn pin(
+    opened: &Opened,
+    found: &[(Family, catalogue::Listing)],
+    choice: &Choice<'_>,
+    console: &mut Console,
+) -> Result<Pinned, Failure> {
     let now = opened.house.env.now();
     let name = &opened.upstream.config.name;
     let wanted = |tool: &Definition| match choice {
         Choice::All => true,
         Choice::Read => tool.claimed == RiskClass::Read,
-        Choice::Named(names) => names.iter().any(|wanted| wanted == tool.name.as_str()),
+        Choice::Named { names, .. } => names.iter().any(|wanted| wanted == tool.name.as_str()),
     };
+    let reviewed: &[String] = if let Choice::Named { reviewed, .. } = choice { reviewed } else { &[] };
     let mut pins: Vec<Pin> = Vec::new();
+    let mut left_out: BTreeSet<[u8; 32]> = BTreeSet::new();
     for tool in found.iter().flat_map(|(_, listing)| listing.tools()).filter(|tool| wanted(tool)) {
         if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
+            let judgement = judge(&opened.upstream.searcher, &tool.json);
+            if judgement.is_high() && !reviewed.iter().any(|digest| suspicion::names(digest, &tool.digest)) {
+                if left_out.insert(tool.digest) {
+                    suspicion::left_out(name, &judgement, tool, console);
+                }
+                continue;
+            }
+            let reviewed = judgement.rules().into_iter().map(str::to_owned).collect();
             definitions::keep(&opened.house.state, name, &tool.digest, &tool.json).map_err(|error| {
                 Failure::new(Exit::Unreachable, "server.definitions", "the definitions cannot be kept", "check the state directory")
                     .because(crate::settings::reason(&error))
             })?;
-            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: BY.to_owned(), at: now });
+            pins.push(Pin { tool: tool.name.clone(), digest: tool.digest, class: tool.claimed, by: BY.to_owned(), at: now, reviewed });
         }
     }
     opened.store.approve(name, &pins).await.map_err(|error| unavailable(&error))?;
-    Ok(pins)
+    Ok(Pinned { pins, left_out: left_out.len() })
 }
 
 /// Who approves here.

@@ -2,6 +2,7 @@
 //!
 //! Goes on after a problem with a harmless filler, so that all problems are found; the result counts only if there is none.
 
+mod screening;
 mod server;
 mod values;
 
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::id::{ServerName, ToolName};
 use crate::launch::PackageRunners;
+use crate::screen::Modes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -34,7 +36,8 @@ pub const VERSION: i64 = 1;
 /// Finds the meaning of `file`, which was read from `tree` without the `misfits`.
 pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], default_name: &str) -> (Config, Vec<Problem>, Vec<Problem>) {
     let runners = PackageRunners::Pinned;
-    let mut checker = Checker { tree, misfits, problems: Vec::new(), notices: Vec::new(), private: Vec::new(), runners };
+    let screening = screening::modes(Modes::DEFAULT, file.screening.unwrap_or_default());
+    let mut checker = Checker { tree, misfits, problems: Vec::new(), notices: Vec::new(), private: Vec::new(), runners, screening };
     let public_url = file.public_url.as_deref().and_then(|text| checker.public_url(text));
     // A public_url that is there and wrong must not bring the complaints of laptop mode.
     let laptop = file.public_url.is_none() && !checker.misfit(&["public_url"]);
@@ -58,6 +61,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         store,
         servers,
         policy: checker.policy(file.policy.unwrap_or_default()),
+        screening,
         limits: checker.limits(file.limits.unwrap_or_default(), &names),
         audit: checker.audit(file.audit.unwrap_or_default()),
         telemetry: telemetry(&file.telemetry.unwrap_or_default()),
@@ -74,6 +78,7 @@ struct Checker<'t> {
     notices: Vec<Problem>,
     private: Vec<ipnet::IpNet>,
     runners: PackageRunners,
+    screening: Modes,
 }
 
 /// What is said about a value: stable id, sentence, a few words, what to do.

@@ -1,7 +1,7 @@
 //! `[server.<name>]`: where a server is, who sees it, as whom it is called, which of its tools exist.
 
 use super::values::{is_loopback_host, is_private};
-use super::{Checker, Complaint, Servers, count};
+use super::{Checker, Complaint, Servers, count, screening};
 use crate::config::file::{
     AskingWord, CredentialFile, CredentialWord, EraWord, ForeignTokensWord, ProcessLimitsFile, ServerFile, ShareWord, StrictnessWord,
     ToolsFile,
@@ -107,6 +107,7 @@ impl Checker<'_> {
             self.misplaced(text, is_command);
         }
         let title = self.words(&under("title"), file.title);
+        let screened = screening::modes(self.screening, file.screening.unwrap_or_default());
         let server = Server {
             title: title.unwrap_or_else(|| text.to_owned()),
             description: self.words(&under("description"), file.description),
@@ -131,11 +132,12 @@ impl Checker<'_> {
                 StrictnessWord::Flag => Measure::Flag,
                 StrictnessWord::Off => Measure::Off,
             }),
-            foreign_tokens: file.foreign_tokens.map_or(Measure::Flag, |word| match word {
+            foreign_tokens: file.foreign_tokens.map_or(screening::of_tokens(screened.arguments), |word| match word {
                 ForeignTokensWord::Refuse => Measure::Refuse,
                 ForeignTokensWord::Flag => Measure::Flag,
                 ForeignTokensWord::Off => Measure::Off,
             }),
+            screening: screened,
             name: name?,
             target: target?,
         };

@@ -506,8 +506,11 @@ fn a_bound_of_the_legacy_era_says_so() {
 #[test]
 fn rpc_12_only_who_may_call_a_tool_learns_what_its_schema_says() {
     let contract = Contract::of(&RawJson::of(&serde_json::json!({ "inputSchema": { "required": ["owner"] } })));
-    let checks =
-        Checks { schemas: Some(Promise { contract: Arc::new(contract), measure: Measure::Refuse }), foreign_tokens: Measure::Refuse };
+    let checks = Checks {
+        schemas: Some(Promise { contract: Arc::new(contract), measure: Measure::Refuse }),
+        foreign_tokens: Measure::Refuse,
+        screen: None,
+    };
     let facts = Facts { checks, ..get_issue() };
     let deny = rules("");
     let token = serde_json::json!({ "a": "ghp_012345678901234567890123456789012345" });

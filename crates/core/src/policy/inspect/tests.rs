@@ -11,7 +11,7 @@ const TOKEN: &str = "ghp_012345678901234567890123456789012345";
 
 fn checks(definition: &Value, schemas: Measure, foreign_tokens: Measure) -> Checks {
     let contract = Arc::new(Contract::of(&RawJson::of(definition)));
-    Checks { schemas: Some(Promise { contract, measure: schemas }), foreign_tokens }
+    Checks { schemas: Some(Promise { contract, measure: schemas }), foreign_tokens, screen: None }
 }
 
 fn call(arguments: &Value) -> Call {
@@ -64,17 +64,17 @@ fn pt_02_a_token_of_another_provider_is_found_wherever_it_stands_in_the_argument
     for text in texts {
         let arguments = RawJson::parse(&bytes::Bytes::from(text.clone()), 16).expect("json");
         let call = Call::for_tests("t", [0; 32]).with_arguments(arguments);
-        let with = |measure| inspect(&Checks { schemas: None, foreign_tokens: measure }, &call);
+        let with = |measure| inspect(&Checks { schemas: None, foreign_tokens: measure, screen: None }, &call);
         let (why, flag) = with(Measure::Refuse).expect_err("refused");
         assert_eq!((why, flag.reason(), flag.detail()), (Why::ForeignToken, "foreign_token", "a token of github"), "{text}");
         assert_eq!(ids(&with(Measure::Flag).expect("goes on")), [("foreign_token", "a token of github")], "{text}");
         assert!(with(Measure::Off).expect("goes on").is_empty());
     }
     let prompt = call(&json!({ "a": TOKEN })).with_method(Method::PromptsGet, Form::Request(RpcId::Number(1)));
-    let (why, _) = inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse }, &prompt).expect_err("of prompts, too");
+    let (why, _) = inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse, screen: None }, &prompt).expect_err("of prompts, too");
     assert_eq!(why, Why::ForeignToken);
     let plain = call(&json!({ "text": "a plain text", "key": "dwk_abc" }));
-    assert!(inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse }, &plain).expect("plain").is_empty());
+    assert!(inspect(&Checks { schemas: None, foreign_tokens: Measure::Refuse, screen: None }, &plain).expect("plain").is_empty());
 }
 
 /// Nanoseconds of one asking, the best of several rounds.

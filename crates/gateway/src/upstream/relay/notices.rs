@@ -2,6 +2,7 @@
 //!
 //! Belongs to the relay of one call and knows its fields. What is not named here ends here (protocol 6.3, 12).
 
+use super::screening::Part;
 use super::{Relay, Said, Told, text};
 use doorward_core::contract::{Measure, Promise};
 use doorward_core::flag::{Flag, Half};
@@ -10,7 +11,6 @@ use doorward_core::json::write::Edit;
 use doorward_core::mcp::call::{LogLevel, Method};
 use doorward_core::mcp::encode;
 use doorward_core::mcp::version::Era;
-use doorward_core::screen;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,7 +35,7 @@ impl Relay {
         }
         let Some(params) = self.notice(method, params) else { return Said::Nothing };
         let event = encode::downstream(None, method, params.as_ref());
-        screen::apply(self.secret.as_deref(), self.desk.result_bytes, event).map_or(Said::Nothing, Said::Event)
+        self.screened(event, Part::More).map_or(Said::Nothing, Said::Event)
     }
 
     /// The params of a notification as the client may see them; `None` if it may not see it.
@@ -100,6 +100,9 @@ impl Relay {
     fn may_tell(&mut self, task: &str, params: &RawJson) -> bool {
         let Some(Promise { contract, measure }) = self.promises.get(task) else { return true };
         let Some(flag) = Flag::of(Half::Result, &contract.result(Method::TasksGet, self.era, params)) else { return true };
+        if *measure == Measure::Off {
+            return true;
+        }
         let refused = *measure == Measure::Refuse;
         if matches!(self.told, Told::Nothing) {
             self.told = Told::Now(flag);

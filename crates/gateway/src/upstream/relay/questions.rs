@@ -2,6 +2,7 @@
 //!
 //! Belongs to the relay of one call and knows its fields. Must not know how the client's answer goes back: that is `station`.
 
+use super::screening::Part;
 use super::{Owner, Relay, Said, base64, text};
 use crate::live::Question;
 use crate::upstream::fault::Fault;
@@ -12,7 +13,6 @@ use doorward_core::mcp::call::RpcId;
 use doorward_core::mcp::encode;
 use doorward_core::mcp::error::MISSING_CAPABILITY;
 use doorward_core::mcp::version::Era;
-use doorward_core::screen;
 use std::sync::Arc;
 
 /// Whether a question was refused in this call, for one record of it.
@@ -87,7 +87,7 @@ impl Relay {
         let id: Arc<str> = Arc::from(format!("q-{}", base64(&random)));
         let event = encode::downstream(Some(&RawJson::string(&id)), &method, params.as_ref());
         let asked = session.ask(id, Question { upstream_id: upstream_id.to_raw(), method });
-        match (asked, screen::apply(self.secret.as_deref(), self.desk.result_bytes, event)) {
+        match (asked, self.screened(event, Part::More)) {
             (Ok(()), Ok(event)) => Ok(Said::Event(event)),
             _ => {
                 let mut refusal = ObjectWriter::with_capacity(64);

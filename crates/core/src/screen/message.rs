@@ -1,0 +1,330 @@
+//! One JSON-RPC message of a server: its texts, one by one and joined, and what becomes of it.
+//!
+//! What is covered is covered in the text of a string, so that the JSON stays JSON. What stands where no words can stand in its
+//! place (a key, a number, an address, an encoded blob), or is of a form that was promised, is kept back with the message.
+
+use super::modes::{Binary, Mode};
+use super::rules::{HIGH, Subject};
+use super::search::{Asked, Found, Layer};
+use super::{Action, Blocked, Screen, Screened, Seen, Tail, Why, views};
+use crate::json::RawJson;
+use crate::json::leaves::{Leaf, Placed};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What the message must still be after something in it was covered.
+#[derive(Clone, Copy)]
+pub enum Shape<'a> {
+    /// Nothing was promised but JSON.
+    Free,
+    /// The structured content of its result was: says whether a message still keeps to it. `None`: nobody can tell.
+    Promised(Option<&'a dyn Fn(&RawJson) -> bool>),
+}
+
+/// A text or number of the message.
+struct Piece<'a> {
+    text: Cow<'a, str>,
+    span: Range<usize>,
+    place: Place,
+    /// Part of what a reader sees as one text.
+    flows: bool,
+    found: Vec<Found>,
+}
+
+/// Where a piece stands, as far as covering it goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a text.
+    Open,
+    /// In a text of the structured content.
+    Structured,
+    /// In base64 that is to be decoded by its reader.
+    Coded,
+    /// Where nothing else may stand: a key, a number, an address, a word of the protocol.
+    Fixed,
+}
+
+/// Texts that a reader joins: of content blocks, of progress, of logs.
+const FLOWING: [&str; 5] = ["text", "message", "data", "statusMessage", "delta"];
+const FLOWING_KEYS: [&[u8]; 5] = [b"\"text\"", b"\"message\"", b"\"data\"", b"\"statusMessage\"", b"\"delta\""];
+/// Members whose text means something to a program.
+const FIXED: [&str; 12] =
+    ["uri", "uriTemplate", "mimeType", "type", "role", "level", "status", "url", "src", "protocolVersion", "elicitationId", "taskId"];
+
+/// Screens a message that is not too large and shows no credential of the gateway.
+pub(super) fn screened(screen: &Screen, shape: Shape<'_>, tail: Option<&mut Tail>, content: RawJson) -> Result<Screened, Blocked> {
+    let modes = &screen.modes;
+    if *modes == super::Modes::NONE {
+        return Ok(Screened { content, seen: Vec::new() });
+    }
+    if tail.is_none() && is_plain(screen, &content) {
+        return Ok(Screened { content, seen: Vec::new() });
+    }
+    if modes.binary == Binary::Block && is_binary(&content) {
+        return Err(Blocked::because(Why::Binary));
+    }
+    let mut pieces = Vec::new();
+    let read = content.leaves(|leaf| pieces.extend(piece(screen, leaf)));
+    if read.is_none() {
+        return Err(Blocked::because(Why::Failed)); // not what a strict reader has passed
+    }
+    join(screen, &mut pieces, tail);
+    let mut weights = Vec::<(&'static str, u8)>::new();
+    for found in pieces.iter().flat_map(|piece| &piece.found).filter(|found| found.rule.subject == Subject::Injection) {
+        if !weights.iter().any(|(id, _)| *id == found.rule.id) {
+            weights.push((found.rule.id, found.rule.weight));
+        }
+    }
+    let is_instructed = weights.iter().map(|(_, weight)| u32::from(*weight)).sum::<u32>() >= u32::from(HIGH);
+    let mut verdict = Verdict::default();
+    for piece in &pieces {
+        piece.judge(screen, is_instructed, &mut verdict);
+    }
+    let Verdict { edits, mut seen, block, is_structured } = verdict;
+    let content = if edits.is_empty() { content } else { content.with_texts(&edits) };
+    // What was promised binds what words were put into, too: who relies on it would fail on the rest.
+    let broken = is_structured
+        && match shape {
+            Shape::Free => false,
+            Shape::Promised(fits) => !fits.is_some_and(|fits| fits(&content)),
+        };
+    let block =
+        block.or_else(|| broken.then(|| seen.iter().find(|seen| seen.action == Action::Redacted).map(|seen| (seen.subject, seen.rule)))?);
+    if let Some((subject, rule)) = block {
+        for seen in &mut seen {
+            if seen.action == Action::Redacted {
+                seen.action = Action::Blocked;
+            }
+        }
+        return Err(Blocked { why: Why::Content(subject, rule), seen: once(seen) });
+    }
+    Ok(Screened { content, seen: once(seen) })
+}
+
+/// The rules about credentials that find something in a value, each once.
+pub(super) fn credentials(screen: &Screen, value: &RawJson) -> Vec<&'static str> {
+    if is_plain(screen, value) {
+        return Vec::new();
+    }
+    let mut pieces = Vec::new();
+    if value.leaves(|leaf| pieces.push(looked_at(screen, leaf))).is_none() {
+        return vec!["screen-failed"];
+    }
+    join(screen, &mut pieces, None);
+    let found = pieces.iter().flat_map(|piece| &piece.found).filter(|found| found.rule.subject == Subject::Credential);
+    let mut rules: Vec<&'static str> = found.map(|found| found.rule.id).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
+}
+
+/// What is done about the pieces of a message.
+#[derive(Default)]
+struct Verdict {
+    edits: Vec<(Range<usize>, String)>,
+    seen: Vec<Seen>,
+    block: Option<(Subject, &'static str)>,
+    is_structured: bool,
+}
+
+/// Whether nothing in these bytes can be anything that a rule finds: one look at each, and no copy.
+fn is_plain(screen: &Screen, content: &RawJson) -> bool {
+    let bytes = content.as_bytes();
+    bytes.is_ascii()
+        && screen.modes.binary == Binary::Allow
+        && !is_in_parts(bytes)
+        && !views::may_hide(bytes)
+        && !screen.searcher.has_words(bytes)
+}
+
+/// Whether several texts may be parts of one: of content blocks, or elements of an array. Says yes where it is not sure.
+fn is_in_parts(bytes: &[u8]) -> bool {
+    let word = |at: usize| bytes.get(at..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
+    let mut flowing = 0;
+    for key in FLOWING_KEYS {
+        flowing += memchr::memmem::find_iter(bytes, key).filter(|at| word(at + key.len()) == Some(&b':')).count();
+    }
+    flowing > 1
+        || memchr::memmem::find_iter(bytes, b"\",").any(|at| {
+            let rest = bytes.get(at + 2..).unwrap_or_default();
+            let rest = rest.get(rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0)..).unwrap_or_default();
+            let Some(inside) = rest.strip_prefix(b"\"") else { return false };
+            let end = memchr::memchr(b'"', inside).unwrap_or(inside.len());
+            let is_escaped = end > 0 && inside.get(end - 1) == Some(&b'\\');
+            let behind = inside.get(end + 1..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
+            is_escaped || behind != Some(&b':')
+        })
+}
+
+/// Whether an image, audio or a blob that is no text is in a message.
+fn is_binary(content: &RawJson) -> bool {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let mut found = false;
+    content.leaves(|leaf| {
+        let last = leaf.trail.last().map_or("", AsRef::as_ref);
+        if leaf.leaf == Leaf::Text && !is_structured(&leaf) {
+            let is_text = || STANDARD.decode(leaf.text.as_bytes()).is_ok_and(|bytes| std::str::from_utf8(&bytes).is_ok());
+            found |= last == "blob" && !is_text();
+            found |= last == "type" && matches!(leaf.text.as_ref(), "image" | "audio");
+        }
+    });
+    found
+}
+
+fn is_structured(leaf: &Placed<'_, '_>) -> bool {
+    leaf.trail.iter().skip(1).any(|key| key == "structuredContent")
+}
+
+/// What Doorward wrote into the message itself: ids of the client, sealed values.
+fn is_ours(leaf: &Placed<'_, '_>) -> bool {
+    let at = |depth: usize| leaf.trail.get(depth).map_or("", AsRef::as_ref);
+    match leaf.trail.len() {
+        1 => matches!(at(0), "id" | "jsonrpc" | "method"),
+        2 => matches!((at(0), at(1)), ("params", "progressToken") | ("result", "nextCursor" | "requestState")),
+        3 => at(1) == "_meta" && at(2) == "io.modelcontextprotocol/subscriptionId",
+        _ => false,
+    }
+}
+
+fn piece<'a>(screen: &Screen, leaf: Placed<'a, '_>) -> Option<Piece<'a>> {
+    (!is_ours(&leaf)).then(|| looked_at(screen, leaf))
+}
+
+fn looked_at<'a>(screen: &Screen, leaf: Placed<'a, '_>) -> Piece<'a> {
+    let key = leaf.trail.last().map_or("", AsRef::as_ref);
+    let place = match leaf.leaf {
+        Leaf::Key | Leaf::Number => Place::Fixed,
+        Leaf::Text if is_structured(&leaf) => Place::Structured,
+        Leaf::Text if FIXED.contains(&key) => Place::Fixed,
+        Leaf::Text if matches!(key, "blob" | "data") => Place::Coded,
+        Leaf::Text => Place::Open,
+    };
+    let mut found = screen.searcher.find(&leaf.text, Asked::Alone);
+    // What a member is named says what it is. A text under a name that says so itself needs no second look.
+    if leaf.leaf == Leaf::Text && found.is_empty() && leaf.text.len() >= 20 && names_a_secret(key) {
+        let named = format!("{key}={}", leaf.text);
+        let shift = key.len() + 1;
+        let inside = screen.searcher.find(&named, Asked::Credentials).into_iter().filter(|found| found.span.start >= shift);
+        found.extend(inside.map(|found| Found { span: found.span.start - shift..found.span.end - shift, ..found }));
+    }
+    let flows = leaf.leaf == Leaf::Text && (FLOWING.contains(&key) || leaf.array > 0);
+    Piece { text: leaf.text, span: leaf.span, place, flows, found }
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    ["key", "secret", "token", "passw"].iter().any(|word| lower.contains(word))
+}
+
+/// Finds what begins in one text and ends in another, and in what the stream said before.
+fn join(screen: &Screen, pieces: &mut [Piece<'_>], tail: Option<&mut Tail>) {
+    let before = tail.as_ref().map_or("", |tail| tail.text()).to_owned();
+    let before = zeroize::Zeroizing::new(before);
+    let flowing: Vec<usize> = pieces.iter().enumerate().filter(|(_, piece)| piece.flows).map(|(at, _)| at).collect();
+    let mut whole = zeroize::Zeroizing::new(String::with_capacity(
+        before.len() + flowing.iter().filter_map(|at| pieces.get(*at)).map(|piece| piece.text.len()).sum::<usize>(),
+    ));
+    whole.push_str(&before);
+    let mut segments = Vec::with_capacity(flowing.len());
+    for at in flowing {
+        let Some(piece) = pieces.get(at) else { continue };
+        segments.push((at, whole.len()..whole.len() + piece.text.len()));
+        whole.push_str(&piece.text);
+    }
+    if segments.len() + usize::from(!before.is_empty()) > 1 {
+        for found in screen.searcher.find(&whole, Asked::Alone) {
+            let over = |segment: &Range<usize>| segment.start.max(found.span.start)..segment.end.min(found.span.end);
+            let touched: Vec<(usize, Range<usize>)> = segments
+                .iter()
+                .map(|(at, segment)| (*at, segment.start, over(segment)))
+                .filter(|(_, _, part)| !part.is_empty())
+                .map(|(at, start, part)| (at, part.start - start..part.end - start))
+                .collect();
+            // What one text holds alone was found in it, and what went before is gone.
+            if touched.len() < 2 && found.span.start >= before.len() {
+                continue;
+            }
+            for (number, (at, part)) in touched.into_iter().enumerate() {
+                if let Some(piece) = pieces.get_mut(at) {
+                    piece.found.push(Found { rule: found.rule, span: part, layer: found.layer, is_rest: number > 0 });
+                }
+            }
+        }
+    }
+    if let Some(tail) = tail {
+        for (at, _) in segments {
+            if let Some(piece) = pieces.get(at) {
+                tail.push(&piece.text);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Shape<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Free => "Free",
+            Self::Promised(None) => "Promised(nobody can tell)",
+            Self::Promised(Some(_)) => "Promised",
+        })
+    }
+}
+
+impl Piece<'_> {
+    fn judge(&self, screen: &Screen, is_instructed: bool, verdict: &mut Verdict) {
+        let mut covers: Vec<&Found> = Vec::new();
+        for found in &self.found {
+            let rule = found.rule;
+            let mode = match rule.subject {
+                Subject::Credential => screen.modes.secrets,
+                Subject::Personal => screen.modes.personal,
+                Subject::Injection if is_instructed => screen.modes.injection,
+                Subject::Injection => Mode::Off,
+            };
+            let fixed = self.place == Place::Fixed || (self.place == Place::Coded && found.layer == Layer::Decoded);
+            let action = match mode {
+                Mode::Off => continue,
+                Mode::Flag => Action::Flagged,
+                Mode::Redact if fixed => Action::Blocked,
+                Mode::Redact => Action::Redacted,
+                Mode::Block => Action::Blocked,
+            };
+            match action {
+                Action::Flagged => {}
+                Action::Redacted => covers.push(found),
+                Action::Blocked => verdict.block = verdict.block.or(Some((rule.subject, rule.id))),
+            }
+            verdict.seen.push(Seen::new(rule, action));
+        }
+        if covers.is_empty() {
+            return;
+        }
+        verdict.is_structured |= self.place == Place::Structured;
+        covers.sort_by_key(|found| (found.span.start, std::cmp::Reverse(found.span.end)));
+        let mut text = String::with_capacity(self.text.len());
+        let mut at = 0;
+        for Found { rule, span, is_rest, .. } in covers {
+            // Readings of a text may end inside of a character; what is covered is covered whole.
+            let (start, end) = (self.text.floor_char_boundary(span.start), self.text.ceil_char_boundary(span.end));
+            if start >= at {
+                text.push_str(self.text.get(at..start).unwrap_or_default());
+                if !is_rest {
+                    text.push_str("[redacted: ");
+                    text.push_str(rule.id);
+                    text.push(']');
+                }
+            }
+            at = at.max(end);
+        }
+        text.push_str(self.text.get(at..).unwrap_or_default());
+        verdict.edits.push((self.span.clone(), text));
+    }
+}
+
+/// Each rule and action once, in the order of their names.
+fn once(mut seen: Vec<Seen>) -> Vec<Seen> {
+    seen.sort_by_key(|seen| (seen.rule, seen.action));
+    seen.dedup();
+    seen
+}

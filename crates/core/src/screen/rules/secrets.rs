@@ -1,0 +1,115 @@
+//! Credentials that no single service gives out: keys, tokens in common forms, passwords in addresses, and Doorward's own.
+
+use super::{Rule, Subject, any, credential, random, real, with_digit};
+use crate::secret::is_whole;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+pub(super) const RULES: &[Rule] = &[
+    // RFC 7468. Line breaks may be escaped once more, as in JSON that stands in a text. Without an end the rest is taken.
+    Rule {
+        id: "private-key",
+        subject: Subject::Credential,
+        words: &["private key-----", "private key block-----"],
+        pattern: r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s:,.-]|\\+[nrt]){16,}?(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|$|[^A-Za-z0-9+/=\s:,.\\nrt-])",
+        reach: (64, 16 << 10),
+        proof: key_body,
+        weight: 0,
+    },
+    credential("age-key", &["age-secret-key-1"], r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}", any),
+    // RFC 7519; a JWE (RFC 7516) has five parts.
+    Rule {
+        reach: (8, 16 << 10),
+        ..credential(
+            "jwt",
+            &["eyj"],
+            r"(?:^|[^A-Za-z0-9_-])(?P<s>eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){0,2})",
+            is_jwt,
+        )
+    },
+    credential("doorward-token", &["dwk_", "dwat_", "dwrt_"], r"dw(?:k|at|rt)_[A-Za-z0-9_-]{49}", is_ours),
+    // RFC 3986 section 3.2.1. `user:password@` in front of a host.
+    credential(
+        "url-password",
+        &["://"],
+        r#"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s:/?#@"'<>\\]{0,128}:(?P<s>[^\s/?#@"'<>\\{}$*]{3,128})@[A-Za-z0-9\[]"#,
+        is_password,
+    ),
+    credential("azure-sas", &["sig="], r"[?&;](?:amp;)?sig=(?P<s>[A-Za-z0-9%+/]{40,}(?:=|%3[Dd]){0,2})", with_digit),
+    credential("azure-storage-key", &["accountkey="], r"(?i)AccountKey=(?P<s>[A-Za-z0-9+/]{86}==)", real),
+    // RFC 6750 and RFC 7617: what follows the scheme in a header that was printed.
+    credential(
+        "authorization-header",
+        &["authorization"],
+        r#"(?i)authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token)\s+(?P<s>[A-Za-z0-9+/_.~-]{16,}={0,2})"#,
+        with_digit,
+    ),
+    // A secret by the name beside it. In JSON the name is a key and comes in front with `=`.
+    credential(
+        "named-secret",
+        &[
+            "api_key",
+            "apikey",
+            "api-key",
+            "secret_key",
+            "secretkey",
+            "secret-key",
+            "secret_access_key",
+            "secretaccesskey",
+            "client_secret",
+            "clientsecret",
+            "client-secret",
+            "access_token",
+            "accesstoken",
+            "access-token",
+            "refresh_token",
+            "refreshtoken",
+            "auth_token",
+            "authtoken",
+            "auth-token",
+            "private_token",
+            "private-token",
+            "password",
+            "passwd",
+        ],
+        r#"(?i)(?:^|[^A-Za-z0-9])(?:[a-z0-9]{1,24}[_-])?(?:api[_-]?key|secret[_-]?(?:access[_-]?)?key|client[_-]?secret|access[_-]?token|refresh[_-]?token|auth[_-]?token|private[_-]?token|passw(?:or)?d)\\?["']?\s*(?:[:=]|=>)\s*\\?["']?(?P<s>[A-Za-z0-9+/_.~=-]{20,200})"#,
+        random,
+    ),
+];
+
+/// At least a short key between the lines: a header alone, or one with a remark, is none.
+fn key_body(found: &[u8]) -> bool {
+    let mut runs = found.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'='));
+    runs.any(|run| run.len() >= 16 && real(run))
+}
+
+/// The first part is a JSON object that names an algorithm (RFC 7515 section 4.1.1).
+fn is_jwt(found: &[u8]) -> bool {
+    let Some(head) = found.split(|byte| *byte == b'.').next() else { return false };
+    URL_SAFE_NO_PAD.decode(head).is_ok_and(|json| json.starts_with(b"{\"") && memchr::memmem::find(&json, b"\"alg\"").is_some())
+}
+
+/// By its checksum: never by chance.
+fn is_ours(found: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(found) else { return false };
+    ["dwk_", "dwat_", "dwrt_"].iter().any(|prefix| is_whole(text, prefix))
+}
+
+/// Not one of those that stand in every guide.
+fn is_password(found: &[u8]) -> bool {
+    const COMMON: [&[u8]; 12] =
+        [b"password", b"passwd", b"pass", b"pwd", b"postgres", b"root", b"admin", b"user", b"test", b"secret", b"guest", b"token"];
+    let lower = found.to_ascii_lowercase();
+    let first = lower.first().copied();
+    let is_port_like = lower.iter().all(u8::is_ascii_digit) && lower.len() <= 5;
+    let mut kinds = lower.clone();
+    kinds.sort_unstable();
+    kinds.dedup();
+    !COMMON.contains(&lower.as_slice())
+        && kinds.len() > 2
+        && !is_port_like
+        && !lower.starts_with(b"your")
+        && memchr::memmem::find(&lower, b"redacted").is_none()
+        && memchr::memmem::find(&lower, b"example").is_none()
+        && !matches!(first, Some(b'[' | b'%'))
+}
