@@ -137,6 +137,7 @@ pub fn failed(error: SetupError) -> Failure {
     let (exit, id, help) = match &error {
         SetupError::Secret(_) => (Exit::Unreachable, "setup.secret", "set the variable or file that the reference names"),
         SetupError::Key(_) => (Exit::Integrity, "setup.key", "put the key back that this state directory was made with"),
+        SetupError::Served(_) => (Exit::Unreachable, "setup.served", "stop the other gateway, or put several over one PostgreSQL"),
         SetupError::Store(_) => (Exit::Unreachable, "setup.store", "check [store] and whether another process holds the database"),
         SetupError::Audit(_) | SetupError::AuditKey(_) => {
             (Exit::Integrity, "setup.audit", "another doorward may be running on this state directory; else see doorward audit verify")

@@ -18,8 +18,8 @@ use std::ops::Deref;
 pub(crate) struct Opened {
     /// The server's own `requestState`.
     pub(crate) state: Option<String>,
-    /// Name and end of life of the state, to be consumed before the intent.
-    pub(crate) once: Option<([u8; 32], Timestamp)>,
+    /// Name and end of life of the state. Not to be taken back: it is consumed before the intent.
+    once: Option<([u8; 32], Timestamp)>,
     /// The server's own cursor, or a position in the catalogue.
     pub(crate) cursor: Option<String>,
     /// The task that the call is about.
@@ -30,7 +30,6 @@ pub(crate) struct Opened {
     pub(crate) tasks: Topics,
     /// Members of params in the server's terms.
     pub(crate) replaced: Vec<(String, RawJson)>,
-    _private: (),
 }
 
 /// What a server may mention to the client of a call.
@@ -70,7 +69,7 @@ pub(crate) struct Cleared(Judged);
 
 /// A request on the way to its server and back.
 #[derive(Debug)]
-pub struct Errand {
+pub(crate) struct Errand {
     walk: Walk,
     cleared: Cleared,
 }
@@ -86,8 +85,12 @@ impl Opened {
             own_tasks: Vec::new(),
             tasks: Topics::default(),
             replaced: Vec::new(),
-            _private: (),
         }
+    }
+
+    /// What is opened works once: it has to be consumed.
+    pub(crate) const fn once(&mut self, name: [u8; 32], expires: Timestamp) {
+        self.once = Some((name, expires));
     }
 }
 

@@ -119,7 +119,7 @@ impl Gateway {
         if let Some(blob) = call.request_state() {
             let state = self.desk.sealing.open(Purpose::State, owner.binding(call.method().as_str(), call.digest()), blob, now);
             let state = state.map_err(|_| refuse("bad_request_state", "requestState is not valid here."))?;
-            opened.once = Some((state.once, state.expires));
+            opened.once(state.once, state.expires);
             opened.state = Some(state.inner);
         }
         if let Some(blob) = call.cursor() {

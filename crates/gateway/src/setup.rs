@@ -1,6 +1,7 @@
 //! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
 
 use crate::Gateway;
+use crate::audit::medium;
 use crate::audit::key;
 use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
@@ -86,6 +87,9 @@ pub enum SetupError {
     /// The store cannot be opened.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
+    /// Another gateway serves over the database, which is a file for one.
+    #[error("another gateway serves over {0}; several need PostgreSQL")]
+    Served(PathBuf),
     /// The record cannot be continued.
     #[error("the audit record: {0}")]
     Audit(#[from] OpenError),
@@ -185,6 +189,7 @@ impl Gateway {
             AuditDurability::Fsync => Durability::Fsync,
         };
         let audit = keys.recorder(&config, &state, &env, durability)?;
+        let alone = database(&config.store.target, &state).map(alone).transpose()?;
         audit_settings::declare(&audit, &config.audit, &state, env.now()).await?;
         for (server, reason, Problem { what, fix }) in unpinned(&config) {
             tracing::warn!(%server, reason, %what, %fix, "a package runner");
@@ -231,6 +236,7 @@ impl Gateway {
             untold: AddressLimit::new(STRANGERS, STRANGERS_BURST),
             turned: Turnings::default(),
             farewells: Arc::new(Semaphore::new(FAREWELLS)),
+            _alone: alone,
         });
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
@@ -360,6 +366,26 @@ impl Gateway {
     }
 }
 
+/// The database, where it is a file.
+fn database(target: &StoreTarget, state: &Path) -> Option<PathBuf> {
+    match target {
+        StoreTarget::Sqlite(path) => Some(path.clone()),
+        StoreTarget::StateDirectory => Some(state.join("doorward.db")),
+        StoreTarget::Postgres(_) => None,
+    }
+}
+
+/// The lock beside a database; held as long as the gateway. Commands that change it beside a gateway need none.
+fn alone(database: PathBuf) -> Result<fs::File, SetupError> {
+    let mut path = database.clone().into_os_string();
+    path.push(".serving");
+    let path = PathBuf::from(path);
+    medium::open(&path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::WouldBlock => SetupError::Served(database),
+        _ => SetupError::File { path, cause },
+    })
+}
+
 /// Hands the record over to a new signing key, inside its chain; no gateway may be running. A crash on the way leaves
 /// either the old key or the new one in force, never none: the next start finishes or drops what was begun.
 ///
@@ -438,10 +464,10 @@ impl Keys {
     }
 
     async fn store(&self, config: &Config, state: &Path, sources: &Sources, env: &Env) -> Result<Store, SetupError> {
-        let url = match &config.store.target {
-            StoreTarget::Sqlite(path) => StoreUrl::Sqlite(path.clone()),
-            StoreTarget::StateDirectory => StoreUrl::Sqlite(state.join("doorward.db")),
-            StoreTarget::Postgres(url) => StoreUrl::Postgres(url.to_string()),
+        let url = match (&config.store.target, database(&config.store.target, state)) {
+            (_, Some(file)) => StoreUrl::Sqlite(file),
+            (StoreTarget::Postgres(url), None) => StoreUrl::Postgres(url.to_string()),
+            (_, None) => return Err(SetupError::Other("there is no database".to_owned())),
         };
         let password = config.store.password.as_ref().map(|reference| secret(reference, sources)).transpose()?;
         let sealer = Sealer::new(&self.master, Arc::new(FromEnv(env.clone()))).map_err(|error| SetupError::Key(error.to_string()))?;

@@ -234,3 +234,22 @@ async fn flt_03_a_read_only_or_emptied_database_opens_nothing() {
     assert!(effects <= 130 && stage.effects() == effects, "nothing more once it was noticed");
     stage.close();
 }
+
+/// A file is for one gateway, which believes that nobody else who serves changes it.
+#[test]
+fn flt_09_two_gateways_do_not_serve_over_one_file() {
+    let houses = [House::empty(), House::empty()];
+    let database = houses[0].path("shared.db");
+    for house in &houses {
+        house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite:{}\"\n", database.display()));
+    }
+    let first = houses[0].listen_with(|_| ());
+    let key = std::fs::read(houses[0].path("state/store-key")).expect("the key of the store");
+    std::fs::write(houses[1].file("state/store-key", ""), key).expect("written");
+    let second = houses[1].run(&["serve"]);
+    assert!(second.exit == 4 && second.to_string().contains("another gateway serves over"), "{second}");
+    assert_eq!(houses[0].run(&["user", "list"]).exit, 0, "commands work beside it");
+    first.stop();
+    let again = houses[1].listen_with(|_| ());
+    again.stop();
+}

@@ -35,7 +35,7 @@ impl Medium for File {
 }
 
 /// Opens or makes the file, for its owner only, and locks out a second writer (`WouldBlock`).
-pub(super) fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(NO_FOLLOW).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));

@@ -4,7 +4,7 @@
 
 mod desk;
 pub mod key;
-mod medium;
+pub(crate) mod medium;
 mod place;
 pub mod purge;
 pub mod recorder;

@@ -100,7 +100,7 @@ impl Gateway {
         // In boxes of their own: a call does not carry the room for what it is not.
         let sent = match call.form() {
             Form::Answer { id, body } => Box::pin(self.pass_answer(&upstream, &outgoing, id, body)).await,
-            Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing, errand)).await,
+            Form::Notification => Box::pin(self.pass_notification(&upstream, &outgoing)).await,
             Form::OpenStream { last_event_id } => {
                 return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref(), errand.id)).await;
             }
@@ -392,7 +392,7 @@ impl Gateway {
         Ok(Reply::Status(202))
     }
 
-    async fn pass_notification(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, _errand: &Errand) -> Result<Reply, Fault> {
+    async fn pass_notification(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
         let call = outgoing.call();
         let Some(stored) = outgoing.bound().session() else { return Ok(Reply::Status(202)) };
         let Some(session) = self.live.find(&stored.digest) else { return Ok(Reply::Status(202)) };
