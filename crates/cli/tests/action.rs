@@ -338,3 +338,35 @@ fn scn_02_nothing_in_a_repository_or_an_input_orders_the_runner() {
         }
     }
 }
+
+#[test]
+fn scn_02_nothing_that_the_repository_brings_runs_as_part_of_the_action() {
+    let runner = Runner::new();
+    runner.configured(BAD);
+    let mark = runner.path("pwned");
+    // Modules that Python would find where it is started, and what cargo and rustup look for there.
+    for module in ["gzip", "base64", "json"] {
+        fs::write(runner.path(&format!("work/{module}.py")), format!("open({:?}, 'w').close()\n", mark.display().to_string()))
+            .expect("written");
+    }
+    fs::create_dir_all(runner.path("work/.cargo")).expect("a directory");
+    fs::write(runner.path("work/.cargo/config.toml"), "[build]\nrustc-wrapper = \"./evil\"\n").expect("written");
+    runner.program(
+        "bin/cargo",
+        &format!(
+            "pwd > '{}'\nmkdir -p \"$RUNNER_TEMP/doorward/target/release\"\ncp '{}' \"$RUNNER_TEMP/doorward/target/release/doorward\"",
+            runner.path("cargo.cwd").display(),
+            runner.path("packed/doorward-x/doorward").display()
+        ),
+    );
+    let run = runner.run(&[("upload-sarif", "true")]);
+    assert!(runner.has("gh.log.body") && !mark.exists(), "{}", run.err);
+    assert_eq!(Path::new(runner.text("cargo.cwd").trim()), root(), "cargo is started where the repository has no say");
+    // A link in the place of the log leads nowhere.
+    fs::remove_file(runner.path("work/doorward.sarif")).expect("the log");
+    fs::write(runner.path("kept"), "mine").expect("written");
+    std::os::unix::fs::symlink(runner.path("kept"), runner.path("work/doorward.sarif")).expect("a link");
+    let run = runner.run(&[]);
+    assert_ne!(run.exit, 0);
+    assert_eq!(runner.text("kept"), "mine", "{}", run.err);
+}

@@ -77,15 +77,7 @@ pub(crate) struct Errand {
 impl Opened {
     /// Of a call that holds nothing sealed, until `resolve` has looked.
     pub(crate) fn nothing() -> Self {
-        Self {
-            state: None,
-            once: None,
-            cursor: None,
-            task: None,
-            own_tasks: Vec::new(),
-            tasks: Topics::default(),
-            replaced: Vec::new(),
-        }
+        Self { state: None, once: None, cursor: None, task: None, own_tasks: Vec::new(), tasks: Topics::default(), replaced: Vec::new() }
     }
 
     /// What is opened works once: it has to be consumed.

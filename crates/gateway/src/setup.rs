@@ -1,8 +1,8 @@
 //! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
 
 use crate::Gateway;
-use crate::audit::medium;
 use crate::audit::key;
+use crate::audit::medium;
 use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;

@@ -220,12 +220,15 @@ impl Chain {
         self.seal(Record::new(Kind::Checkpoint), signer, None, now)
     }
 
-    /// Hands over to the key `next`, signed by the present one.
+    /// Hands over to the key `next`, signed by the present one. The next one signs that it takes over this very past: nobody without it
+    /// can put a past of their own in front of it.
     ///
     /// # Errors
     /// [`SealError`] if `signer` is not the present one; the chain is unchanged then.
-    pub fn rotate(&mut self, signer: &Signer, next: PublicKey, now: Timestamp) -> Result<Line, SealError> {
-        self.seal(Record::new(Kind::Key), signer, Some(next), now)
+    pub fn rotate(&mut self, signer: &Signer, next: &Signer, now: Timestamp) -> Result<Line, SealError> {
+        let (seq, prev) = (self.tip.seq.saturating_add(1), hex(&self.tip.hash));
+        let record = Record { accept: Some(Cow::Owned(next.accept(&self.writer.0, seq, &prev)?)), ..Record::new(Kind::Key) };
+        self.seal(record, signer, Some(next.public()), now)
     }
 
     /// Where the chain stands, to come back to.

@@ -56,6 +56,12 @@ impl PublicKey {
         unhex::<64>(signature).is_some_and(|signature| UnparsedPublicKey::new(&ED25519, &self.0).verify(text, &signature).is_ok())
     }
 
+    /// Whether this key took over where `record` hands over to it.
+    pub(super) fn accepted(&self, record: &Record<'_>) -> bool {
+        let text = acceptance(&record.writer, record.seq, &record.prev, self);
+        record.accept.as_deref().is_some_and(|signature| self.signed(&text, signature))
+    }
+
     /// Whether this key made the seal of `record`.
     #[must_use]
     pub fn sealed(&self, record: &Record<'_>) -> bool {
@@ -103,6 +109,11 @@ impl Signer {
         self.pair.try_sign(text).map(|signature| hex(signature.as_ref())).map_err(|_| SealError::Signing)
     }
 
+    /// Takes over a chain at this place.
+    pub(super) fn accept(&self, writer: &str, seq: u64, prev: &str) -> Result<String, SealError> {
+        self.sign(&acceptance(writer, seq, prev, &self.public))
+    }
+
     /// Signs a stamped record in place; `next` makes it a key record.
     pub(super) fn seal(&self, record: &mut Record<'_>, next: Option<PublicKey>) -> Result<(), SealError> {
         let mut seal =
@@ -118,6 +129,11 @@ impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({})", self.public.id())
     }
+}
+
+/// What the next key signs to take over: `prev` vouches for everything before.
+fn acceptance(writer: &str, seq: u64, prev: &str, next: &PublicKey) -> Vec<u8> {
+    format!("doorward audit key accepted v1\n{writer}\n{seq}\n{prev}\n{next}\n").into_bytes()
 }
 
 /// What is signed: lines of text, none of which can hold a newline.

@@ -145,6 +145,9 @@ pub struct Record<'a> {
     /// Which records go (tombstones only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purged: Option<Tombstone>,
+    /// Of a key record that hands over: the signature of the next key over the place that it takes over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<Cow<'a, str>>,
     /// The signature of a checkpoint, key or purge record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<Seal<'a>>,
@@ -269,6 +272,7 @@ impl<'a> Record<'a> {
             reply: None,
             purged: None,
             seal: None,
+            accept: None,
             prev: Cow::Borrowed(""),
         }
     }

@@ -140,7 +140,7 @@ fn aud_06_a_second_purge_follows_the_first_also_over_open_calls_and_new_keys() {
     let first = purge(&mut writer, day(5), day(20));
     // Between the two the key changes, and the call of the tenth day is still open at the end of the second.
     let next = signer();
-    let line = writer.chain.rotate(&writer.signer, next.public(), day(20)).expect("rotated");
+    let line = writer.chain.rotate(&writer.signer, &next, day(20)).expect("rotated");
     writer.put(&line);
     let old = std::mem::replace(&mut writer.signer, next);
     let second = purge(&mut writer, day(15), day(30));

@@ -2,7 +2,7 @@
 
 use super::chain::{Chain, DigestKey, Digests, WriterId};
 use super::checkpoint::Signer;
-use super::event::{Head, Line, MAX_LINE, MAX_TEXT, Record};
+use super::event::{Head, Kind, Line, MAX_LINE, MAX_TEXT, Record};
 use super::intent::Intent;
 use super::outcome::{Class, Notice, Outcome};
 use super::recovery::Found;
@@ -370,7 +370,7 @@ fn keys_follow_one_another_and_either_proves_the_chain() {
     let mut writer = Writer::new(Digests::Plain);
     writer.call("a", 1);
     let (first, second) = (writer.signer.public(), signer());
-    let line = writer.chain.rotate(&writer.signer, second.public(), NOW).expect("rotated");
+    let line = writer.chain.rotate(&writer.signer, &second, NOW).expect("rotated");
     writer.put(&line);
     assert!(writer.chain.checkpoint(&writer.signer, NOW).is_err(), "the old key is done");
     writer.signer = second;
@@ -381,6 +381,32 @@ fn keys_follow_one_another_and_either_proves_the_chain() {
     assert_eq!((summary.unsealed, summary.key), (0, writer.signer.public()));
     let bad = verify(writer.file.as_slice(), &signer().public(), None).expect_err("another key");
     assert_eq!(bad.why, Why::OtherKey);
+}
+
+#[test]
+fn aud_03_a_past_of_somebody_else_is_not_handed_over_to_a_key_that_did_not_take_it() {
+    // Without the key of the gateway: a chain of one's own, which at its end names that key as the next.
+    let mut forged = Writer::new(Digests::Plain);
+    forged.call("forged", 1);
+    let gateway = signer();
+    let line = forged.chain.seal(Record::new(Kind::Key), &forged.signer, Some(gateway.public()), NOW).expect("sealed");
+    forged.put(&line);
+    for key in [gateway.public(), forged.signer.public()] {
+        let bad = verify(forged.file.as_slice(), &key, None).expect_err("nobody took it over");
+        assert_eq!(bad.why, Why::BadSeal);
+    }
+    assert!(Chain::resume(forged.file.as_slice(), Digests::Plain).is_err(), "and no gateway goes on behind it");
+    // Nor by what the key once took over at another place.
+    let mut other = Writer::new(Digests::Plain);
+    other.call("b", 2);
+    let line = other.chain.rotate(&other.signer, &gateway, NOW).expect("rotated");
+    let taken = Record::read(line.bytes().strip_suffix(b"\n").expect("a line")).expect("a record").0.accept;
+    let mut forged = Writer::new(Digests::Plain);
+    forged.call("forged", 1);
+    let record = Record { accept: taken, ..Record::new(Kind::Key) };
+    let line = forged.chain.seal(record, &forged.signer, Some(gateway.public()), NOW).expect("sealed");
+    forged.put(&line);
+    assert!(Chain::resume(forged.file.as_slice(), Digests::Plain).is_err());
 }
 
 #[test]

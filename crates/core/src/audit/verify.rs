@@ -275,6 +275,10 @@ impl Scan {
         if !signer.sealed(record) {
             return Err(Why::BadSeal);
         }
+        // Who hands over to a key that is not theirs has forged what stands before, or wants the key to vouch for it.
+        if self.key.is_some() && named.is_some_and(|next: PublicKey| !next.accepted(record)) {
+            return Err(Why::BadSeal);
+        }
         if let Some(tombstone) = record.purged.as_ref().filter(|_| !self.is_partial) {
             self.graves.mark(tombstone)?;
         }

@@ -143,7 +143,7 @@ impl Desk {
 
     pub(super) fn rotate(&mut self, next: Signer, now: Timestamp) -> Result<(), Unrecorded> {
         let tip = self.chain.tip();
-        let line = self.chain.rotate(&self.signer, next.public(), now).map_err(|_| Unrecorded(Cause::Seal))?;
+        let line = self.chain.rotate(&self.signer, &next, now).map_err(|_| Unrecorded(Cause::Seal))?;
         let from = self.length;
         self.put(&line).inspect_err(|_| self.chain.roll_back(tip))?;
         self.signer = next;

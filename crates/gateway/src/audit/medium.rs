@@ -3,7 +3,7 @@
 use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// A symbolic link is not followed: nobody redirects the record or the key.
@@ -41,6 +41,11 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    // Whoever held the lock until now may have put another file in this one's place (a purge does): that one would be written by nobody.
+    let (here, there) = (file.metadata()?, path.metadata()?);
+    if (here.dev(), here.ino()) != (there.dev(), there.ino()) {
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, "the file was replaced"));
+    }
     file.set_permissions(Permissions::from_mode(0o600))?;
     if let Some(directory) = path.parent() {
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };

@@ -102,19 +102,26 @@ impl Pipe {
 
     /// Reads what the child says until it ends.
     pub async fn read(self: Arc<Self>, mut lines: mpsc::Receiver<Bytes>, mut pace: Pace) {
+        let mut is_known_to_err = false;
         while let Some(line) = lines.recv().await {
             match reply::read(&line, DEPTH) {
+                // Answers are as many as were asked for, and others wait for theirs behind them: they do not count.
                 Ok(incoming) => {
-                    // An answer is as many as were asked for, and others wait for theirs behind it.
-                    if !matches!(incoming, Incoming::Response { .. }) {
+                    if !self.route(incoming).await {
                         pace.read(line.len());
                     }
-                    self.route(incoming).await;
-                    pace.rest().await;
                 }
                 // A line that is not MCP is the child's mistake alone: it is dropped, the call it may belong to times out.
-                Err(bad) => tracing::warn!(%bad, "a line of a child process was dropped"),
+                Err(bad) => {
+                    pace.read(line.len());
+                    if std::mem::replace(&mut is_known_to_err, true) {
+                        tracing::debug!(%bad, "a line of a child process was dropped");
+                    } else {
+                        tracing::warn!(%bad, "a line of a child process was dropped; more of it are told at the level debug");
+                    }
+                }
             }
+            pace.rest().await;
         }
         let mut routes = self.lock();
         routes.gone = true;
@@ -203,11 +210,13 @@ impl Pipe {
         let _gone = ended.wait_for(|ended| *ended).await;
     }
 
-    async fn route(&self, incoming: Incoming) {
+    /// True for the answer of a call that waited for it.
+    async fn route(&self, incoming: Incoming) -> bool {
         match &incoming {
             Incoming::Response { id: RpcId::Number(id), .. } => {
                 if let Some(call) = self.lock().calls.remove(id) {
                     call.to.try_send(incoming).ok();
+                    return true;
                 }
             }
             // Doorward gives numbers only: anything else answers nothing that was asked.
@@ -234,6 +243,7 @@ impl Pipe {
                 }
             }
         }
+        false
     }
 
     fn to_call(&self, id: i64, incoming: Incoming) {
@@ -368,5 +378,23 @@ mod tests {
             last = Some(message);
         }
         assert!(matches!(last, Some(Incoming::Response { id: RpcId::Number(1), .. })), "{last:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn flt_04_whatever_a_process_says_unasked_is_read_at_its_pace() {
+        tokio::time::advance(Duration::from_secs(60)).await;
+        for line in [r#"{"jsonrpc":"2.0","id":999,"result":{}}"#, r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "no JSON", ""] {
+            let (input, _kept) = mpsc::channel(8);
+            let (_alive, ended) = watch::channel(false);
+            let pipe = Pipe::new(input, ended, Arc::default());
+            let (said, lines) = mpsc::channel(2_000);
+            for _ in 0..1_500 {
+                said.try_send(Bytes::from_static(line.as_bytes())).expect("room");
+            }
+            drop(said);
+            let begun = Instant::now();
+            pipe.read(lines, pace()).await;
+            assert!(begun.elapsed() >= Duration::from_millis(1_900), "{line}: {:?}", begun.elapsed());
+        }
     }
 }

@@ -183,7 +183,7 @@ fn tell(arguments: &Arguments, report: &Report, console: &mut Console) -> Result
             on_stdout = true;
             let _ = console.raw(&text);
         } else {
-            std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
+            written(path, &text).map_err(|error| unwritten(path, &error))?;
         }
     }
     if on_stdout {
@@ -196,6 +196,16 @@ fn tell(arguments: &Arguments, report: &Report, console: &mut Console) -> Result
         let _ = console.raw(&report.text(console.width(), color));
     }
     Ok(())
+}
+
+/// Writes a report, but through no link to a file: what is looked at may have put one there that leads to a file of the user's.
+fn written(path: &Path, text: &str) -> io::Result<()> {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink());
+    // /dev/stdout and its like lead to what is no file.
+    if is_link && std::fs::metadata(path).map_or(true, |there| there.is_file()) {
+        return Err(io::Error::other("it is a link"));
+    }
+    std::fs::write(path, text)
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Failure {

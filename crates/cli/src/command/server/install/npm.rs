@@ -23,6 +23,9 @@ pub(super) fn install(order: &Order<'_>) -> Result<Installed, Failure> {
     let mut arguments = vec![if order.lock.is_some() { "ci" } else { "install" }.to_owned()];
     let fixed = [
         "--ignore-scripts",
+        // A dependency from a repository is prepared by an npm of its own, which obeys the .npmrc that it brings.
+        "--allow-git=none",
+        "--git=/bin/false",
         "--no-audit",
         "--no-fund",
         "--no-update-notifier",

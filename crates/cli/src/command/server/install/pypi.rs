@@ -9,6 +9,24 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+/// pip, but without what it has for other things than wheels: `--only-binary` does not hold for a dependency that names its own URL, and to
+/// ask such a thing what it needs runs what it brings. A pip that has these parts elsewhere ends with an error before it does anything.
+const WHEELS_ALONE: &str = "
+import sys
+from pip._internal.cli.main import main
+from pip._internal.distributions.sdist import SourceDistribution
+from pip._internal.exceptions import InstallationError
+from pip._internal.vcs import vcs
+
+def refused(*_, **__):
+    raise InstallationError('only wheels are installed')
+
+SourceDistribution.prepare_distribution_metadata
+SourceDistribution.prepare_distribution_metadata = refused
+vcs._registry.clear()
+sys.exit(main(sys.argv[1:]))
+";
+
 /// A copy in `order.into`.
 ///
 /// # Errors
@@ -17,7 +35,8 @@ pub(super) fn install(order: &Order<'_>) -> Result<Installed, Failure> {
     let (package, into) = (order.package, order.into);
     let python = beside(order.program, "python3")?;
     let pip = |more: &[&str]| {
-        let fixed = ["-I", "-m", "pip", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "install", "--only-binary", ":all:"];
+        let fixed =
+            ["-I", "-c", WHEELS_ALONE, "--no-input", "--disable-pip-version-check", "--no-cache-dir", "install", "--only-binary", ":all:"];
         let registry = order.registry.map(|registry| ["--index-url", registry]);
         let arguments: Vec<&str> = fixed.iter().chain(registry.iter().flatten()).chain(more).copied().collect();
         installer(&python, &arguments, into)
