@@ -192,3 +192,21 @@ fn every_exit_of_the_table_is_in_the_manual_page_and_in_the_version() {
         assert!(said.exit == 0 && said.out.contains("doorward") && said.err.is_empty(), "{shell}");
     }
 }
+
+/// What docs/running.md shows is taken as it stands.
+#[test]
+fn the_installation_of_the_documents_is_a_valid_one() {
+    let page = fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/running.md")).expect("the page");
+    let block = |name: &str| {
+        let from = page.split_once(&format!("<!-- {name} -->\n```")).expect("a block").1;
+        from.split_once('\n').and_then(|(_, text)| text.split_once("```")).expect("its end").0.to_owned()
+    };
+    let home = Home::new();
+    home.directory("rules");
+    home.file("doorward.toml", &block("doorward.toml"));
+    home.file("rules/main.cedar", &block("main.cedar"));
+    let said = home.run(&["config", "check", "--config", "doorward.toml"]);
+    assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
+    let said = home.run(&["policy", "check", "--config", "doorward.toml"]);
+    assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
+}
