@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 /// What a tombstone says of the records that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +252,29 @@ impl Claims {
     }
 }
 
+/// What can be read twice: for its tombstones, then along its chain. So nobody walks along a file without them by mistake.
+pub trait Twice: BufRead {
+    /// The tombstones from here to the end; the reader stands here again afterwards.
+    ///
+    /// # Errors
+    /// Of reading.
+    fn claims(&mut self) -> io::Result<Claims>;
+}
+
+impl Twice for &[u8] {
+    fn claims(&mut self) -> io::Result<Claims> {
+        Claims::read(*self)
+    }
+}
+
+impl<R: Read + Seek> Twice for BufReader<R> {
+    fn claims(&mut self) -> io::Result<Claims> {
+        let here = self.stream_position()?;
+        let claims = Claims::read(&mut *self)?;
+        self.seek(SeekFrom::Start(here)).map(|_| claims)
+    }
+}
+
 /// The stretches of the tombstones of a file, as a walk along it finds them.
 #[derive(Debug, Default)]
 pub(super) struct Graves(Vec<Grave>);
@@ -315,7 +338,8 @@ impl Graves {
         if there.seals != stone.seals {
             return Err(Why::Tombstone("the seals of its stretch are not those that were left"));
         }
-        let is_whole = (there.count, &there.removed, &there.first_hash) == (stone.count, &stone.removed, &stone.first_hash);
+        let sums = |of: &Tombstone| (of.count, of.bytes, of.removed.clone(), of.first_hash.clone(), of.newest.clone());
+        let is_whole = sums(&there) == sums(stone);
         if grave.is_empty && there.count > 0 {
             return Err(Why::Tombstone("some of the records that it stands for are there, and some are not"));
         }
