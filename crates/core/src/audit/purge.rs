@@ -311,8 +311,15 @@ impl Graves {
         })
     }
 
-    /// A record in its place, which may be in a stretch. Gives the open intents at the end of one that is gone.
-    pub(super) fn pass(&mut self, record: &Record<'_>, hash: &[u8; 32], line: &[u8]) -> Result<Option<BTreeMap<u64, String>>, Why> {
+    /// A record in its place, which may be in a stretch; `open` are the open intents behind it, as far as they were met. Gives
+    /// those at the end of a stretch that is gone.
+    pub(super) fn pass(
+        &mut self,
+        record: &Record<'_>,
+        hash: &[u8; 32],
+        line: &[u8],
+        open: &BTreeMap<u64, String>,
+    ) -> Result<Option<BTreeMap<u64, String>>, Why> {
         let grave = self.0.iter_mut().find(|grave| (grave.tombstone.first..=grave.tombstone.last).contains(&record.seq));
         let Some(grave) = grave else { return Ok(None) };
         grave.tally.take(record, hash, line);
@@ -322,6 +329,9 @@ impl Graves {
         }
         if grave.tally.last_hash != stone.last_hash || record.seal.is_none() {
             return Err(Why::Tombstone("another record stands at its end"));
+        }
+        if !grave.is_empty && *open != stone.open {
+            return Err(Why::Tombstone("other calls were open at its end"));
         }
         Ok(grave.is_empty.then(|| stone.open.clone()))
     }

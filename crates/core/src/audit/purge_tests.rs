@@ -282,9 +282,10 @@ fn aud_06_a_tombstone_for_records_that_remain_must_be_of_those_records() {
 }
 
 #[test]
-fn aud_06_a_tombstone_of_our_own_key_must_also_say_the_right_size_and_age_of_what_remains() {
-    let edits: [fn(&mut Tombstone); 3] = [
+fn aud_06_a_tombstone_of_our_own_key_must_say_the_right_size_age_and_open_calls_of_what_remains() {
+    let edits: [fn(&mut Tombstone); 4] = [
         |_| {},
+        |stone| drop(stone.open.insert(3, "x".to_owned())),
         |stone| stone.bytes += 1,
         |stone| stone.newest = "2026-01-01T00:00:00.000Z".to_owned(),
     ];
@@ -300,6 +301,7 @@ fn aud_06_a_tombstone_of_our_own_key_must_also_say_the_right_size_and_age_of_wha
         let found = check(&writer, &writer.file, None);
         match n {
             0 => assert!(found.is_ok(), "{found:?}"),
+            1 => assert_eq!(found.expect_err("wrong").why, Why::Tombstone("other calls were open at its end")),
             _ => assert_eq!(found.expect_err("wrong").why, Why::Tombstone("the records that it stands for are others")),
         }
     }

@@ -274,7 +274,7 @@ impl Scan {
         }
         self.seal(record)?;
         self.settle(record)?;
-        if let Some(open) = self.graves.pass(record, &hash, line)? {
+        if let Some(open) = self.graves.pass(record, &hash, line, &self.open)? {
             self.open = open;
         }
         if self.anchor.is_some_and(|anchor| anchor.seq == record.seq && anchor.hash != hash) {
