@@ -241,7 +241,10 @@ async fn aud_06_a_purge_as_another_user_is_refused_before_anything() {
         chown(&theirs, Some(65_534), None).expect("given away");
         let said = house.run(&["audit", "purge", "--yes"]);
         assert!(said.exit == 6 && said.err.contains("uid 65534") && said.err.contains("run it as that user"), "{said}");
-        assert_eq!((house.record(), fs::metadata(&record).expect("there").uid()), (whole.clone(), if theirs == record { 65_534 } else { 0 }));
+        assert_eq!(
+            (house.record(), fs::metadata(&record).expect("there").uid()),
+            (whole.clone(), if theirs == record { 65_534 } else { 0 })
+        );
         assert_eq!(house.run(&["audit", "purge", "--dry-run"]).exit, 0, "looking changes nothing");
         chown(&theirs, Some(0), None).expect("given back");
     }
@@ -255,7 +258,8 @@ async fn aud_06_another_retention_is_on_the_record_before_it_takes_anything_away
     house.listen().stop();
     let note = fs::read_to_string(house.path("state/audit-settings")).expect("a note");
     let whole = house.record();
-    let short = "[listen]\naddress = \"127.0.0.1:0\"\n\n[audit]\nretention = \"90d\"\n\n[server.fixture]\nurl = \"http://127.0.0.1:9/mcp\"\n";
+    let short =
+        "[listen]\naddress = \"127.0.0.1:0\"\n\n[audit]\nretention = \"90d\"\n\n[server.fixture]\nurl = \"http://127.0.0.1:9/mcp\"\n";
     let usual = fs::read_to_string(house.path("doorward.toml")).expect("a configuration");
     house.file("doorward.toml", short);
     assert_eq!(house.run(&["audit", "purge", "--dry-run"]).exit, 0);

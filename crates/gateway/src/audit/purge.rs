@@ -108,7 +108,9 @@ fn look(file: &mut File, before: Timestamp) -> Result<(Claims, Outlook), OpenErr
 fn bury(file: &mut File, claims: &Claims, found: Outlook, signers: Vec<Signer>, order: &Order<'_>) -> Result<Option<Tombstone>, OpenError> {
     let Some(stretch) = found.stretch else { return Ok(None) };
     file.rewind()?;
-    let Found::Chain(resumed) = Chain::resume_with(BufReader::new(&mut *file), claims, Digests::None)? else { return Err(not_the_same(None)) };
+    let Found::Chain(resumed) = Chain::resume_with(BufReader::new(&mut *file), claims, Digests::None)? else {
+        return Err(not_the_same(None));
+    };
     let mut desk = continued(*resumed, signers, file.try_clone()?, u64::MAX, order.now)?;
     let by = format!("uid {}", rustix::process::getuid().as_raw());
     let mut stone = stretch.tombstone().clone();

@@ -158,7 +158,8 @@ fn failed(path: &Path, error: OpenError) -> Failure {
         }
         OpenError::NotOurs(uid) => {
             let message = format!("the record {path} or the state directory belongs to uid {uid}");
-            let help = format!("run it as that user, else the gateway could not read its record: setpriv --reuid {uid}, or User= of a unit");
+            let help =
+                format!("run it as that user, else the gateway could not read its record: setpriv --reuid {uid}, or User= of a unit");
             Failure::new(Exit::Integrity, "audit.owner", message, help)
         }
         OpenError::Bad(bad) => {
