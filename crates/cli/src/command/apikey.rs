@@ -1,7 +1,7 @@
 //! `doorward apikey`: static keys for the routes under `/k`, shown once when they are made.
 
 use crate::args::Global;
-use crate::console::{Console, Form, Sign};
+use crate::console::{Console, Form, Sign, inert};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
@@ -11,6 +11,7 @@ use doorward_core::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerNam
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::secret::{ApiKey, PlainToken};
+use doorward_core::time::Timestamp;
 use doorward_gateway::env::Env;
 use doorward_store::{NewApiKey, Store, StoreError};
 use serde_json::json;
@@ -36,7 +37,7 @@ pub struct CreateArguments {
     /// Whose key it is
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub user: String,
-    /// Groups of that user
+    /// Groups of that user, if the key makes the user; those of somebody who is known change with doorward user groups
     #[arg(long = "group", value_name = "NAME")]
     pub groups: Vec<String>,
     /// The agent that uses it
@@ -76,6 +77,14 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
             Command::Revoke(arguments) => revoke(&house, arguments, console).await,
         }
     })
+}
+
+/// Whether somebody who is known is in other groups than these. A key must not take anybody out of a group, nor put them into one,
+/// while it is made: the groups count for all their keys.
+async fn is_in_others(store: &Store, user: &UserId, groups: &[GroupName], now: Timestamp) -> Result<bool, Failure> {
+    let known = store.change_groups(user, &[], &[], now).await.map_err(|error| unavailable(&error))?;
+    let set = |groups: &[GroupName]| groups.iter().map(|group| group.as_str().to_owned()).collect::<BTreeSet<String>>();
+    Ok(known.is_some_and(|known| set(&known) != set(groups)))
 }
 
 /// A key for these servers and classes, kept as its digest.
@@ -127,6 +136,12 @@ pub async fn make(
     };
     let credential = record.credential.clone();
     if !groups.is_empty() {
+        if is_in_others(store, &user, &groups, now).await? {
+            let message = format!("{} is known already, and in other groups than these", inert(user.subject()));
+            let help =
+                format!("make the key without --group, and change the groups: doorward user groups {} --add GROUP", inert(user.subject()));
+            return Err(Failure::new(Exit::Usage, "apikey.groups", message, help));
+        }
         store.put_user(&user, &groups, now).await.map_err(|error| unavailable(&error))?;
     }
     let key = NewApiKey { hash: token.hashed(), record, label: arguments.label.clone(), created: now };

@@ -116,11 +116,13 @@ async fn enable(house: &House, whom: &Whom, console: &mut Console) -> Result<Exi
 
 async fn groups(house: &House, membership: &Membership, console: &mut Console) -> Result<Exit, Failure> {
     let named = |names: &[String]| -> Result<Vec<GroupName>, Failure> {
-        let unfit = |_| {
+        let unfit = |name: &str| {
             let help = "a group has 1 to 255 bytes and no control characters";
-            Failure::new(Exit::Usage, "user.group", "that is no name of a group", help)
+            let start: String = name.chars().take(64).collect();
+            let more = if start.len() < name.len() { "..." } else { "" };
+            Failure::new(Exit::Usage, "user.group", format!("\"{}{more}\" is no name of a group", inert(&start)), help)
         };
-        names.iter().map(|name| GroupName::new(name).map_err(unfit)).collect()
+        names.iter().map(|name| GroupName::new(name).map_err(|_| unfit(name))).collect()
     };
     let (add, remove) = (named(&membership.add)?, named(&membership.remove)?);
     if let Some(both) = add.iter().find(|group| remove.contains(group)) {
@@ -155,5 +157,6 @@ impl Whom {
 }
 
 fn unknown() -> Failure {
-    Failure::new(Exit::Usage, "user.unknown", "there is no such user", "see doorward user list")
+    let help = "see doorward user list; doorward apikey create --user NAME makes one";
+    Failure::new(Exit::Usage, "user.unknown", "there is no such user", help)
 }

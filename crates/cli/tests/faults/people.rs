@@ -82,11 +82,24 @@ async fn rs_08_who_leaves_a_group_loses_what_it_gave_on_live_keys_and_streams_in
     for (wrong, says) in [
         (["alcie", "--remove", "leads"].as_slice(), "there is no such user"),
         (&["alice", "--add", "x", "--remove", "x"], "added and removed"),
-        (&["alice", "--add", ""], "no name of a group"),
+        (&["alcie", "--add", "leads"], "doorward apikey create --user NAME makes one"),
+        (&["alice", "--add", ""], "\"\" is no name of a group"),
+        (&["alice", "--add", "fine", "--add", "b\nd"], "\"b\\u{a}d\" is no name of a group"),
     ] {
         let said = groups(wrong);
         assert!(said.exit == 2 && said.err.contains(says), "{said}");
     }
+    // A key is no way to change them, neither to take away nor to give; the same ones in another order are no change.
+    let keys = || house.run(&["apikey", "list", "--json"]).out.matches("\"id\"").count();
+    let before = keys();
+    for wanted in [["--group", "eng"].as_slice(), &["--group", "eng", "--group", "leads", "--group", "staff", "--group", "admins"]] {
+        let said = house.run(&[&["apikey", "create", "--user", "alice"], wanted].concat());
+        assert!(said.exit == 2 && said.err.contains("in other groups than these") && said.out.is_empty(), "{said}");
+    }
+    assert_eq!((groups(&["alice"]).out.as_str(), keys()), ("eng\nleads\nstaff\n", before), "nothing changed, and no key was made");
+    let same = ["--group", "staff", "--group", "leads", "--group", "eng"];
+    let said = house.run(&[&["apikey", "create", "--user", "alice"], same.as_slice()].concat());
+    assert_eq!(said.exit, 0, "{said}");
     assert!(echo(&alice), "nobody left anything");
     // One group less: one tool less, in calls and lists, on every key, at once.
     let said = groups(&["alice", "--remove", "leads"]);

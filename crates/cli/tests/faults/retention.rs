@@ -9,7 +9,7 @@ use doorward_gateway::audit::key;
 use doorward_gateway::audit::recorder::{Durability, Options, Recorder};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400_000;
@@ -82,7 +82,10 @@ async fn aud_06_old_records_go_by_the_command_under_a_tombstone_and_nothing_else
     let said = house.run(&["status"]);
     assert!(format!("{}{}", said.out, said.err).contains("follow one another"), "{said}");
     let said = house.run(&["audit", "tail", "--json"]);
-    assert!(said.out.contains("\"kind\":\"purge\"") && said.out.contains("spring"), "{said}");
+    assert!(said.out.contains("\"kind\":\"purge\"") && said.out.contains("retention 400d: spring"), "{said}");
+    let said = house.run(&["doctor"]);
+    let text = format!("{}{}", said.out, said.err);
+    assert!(text.contains("the chain is whole") && !text.contains("should stand here"), "doctor knows tombstones: {said}");
     assert!(house.run(&["audit", "purge", "--yes"]).out.contains("nothing is old enough"));
     // A gateway goes on behind it, and is not disturbed in its record.
     let gateway = house.listen();
@@ -209,4 +212,77 @@ async fn aud_06_an_export_is_signed_and_checked_to_the_byte() {
     let late = house.path("late.jsonl").display().to_string();
     assert_eq!(house.run(&["audit", "export", "--output", &late, "--signed"]).exit, 6);
     assert!(!house.path("late.jsonl.sig").exists());
+}
+
+/// The first start of a unit whose `ExecStartPre=` purges has no record yet.
+#[test]
+fn aud_06_no_record_yet_is_nothing_to_purge() {
+    let house = House::new("http://127.0.0.1:9/mcp");
+    for arguments in [["audit", "purge", "--yes"].as_slice(), &["audit", "purge", "--dry-run"]] {
+        let said = house.run(arguments);
+        assert!(said.exit == 0 && said.out.contains("no record yet: nothing to purge"), "{said}");
+    }
+    assert_eq!(json_of(&house.run(&["audit", "purge", "--yes", "--json"]))["removed"], json!(false));
+    assert!(!house.path("state/audit.jsonl").exists() && !house.path("state/audit-key.pk8").exists(), "nothing is made");
+    let named = house.path("state/audti.jsonl").display().to_string();
+    assert_eq!(house.run(&["audit", "purge", "--yes", "--file", &named]).exit, 4, "a name that was mistyped is no success");
+}
+
+/// Root may do everything, and would take the record from the user of the gateway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aud_06_a_purge_as_another_user_is_refused_before_anything() {
+    let house = old_house(Some(1)).await;
+    let (record, whole) = (house.path("state/audit.jsonl"), house.record());
+    if fs::metadata(&record).expect("there").uid() != 0 {
+        // Only root can give files away; the comparison itself is tested in the gateway for everybody.
+        return;
+    }
+    for theirs in [house.path("state"), record.clone()] {
+        chown(&theirs, Some(65_534), None).expect("given away");
+        let said = house.run(&["audit", "purge", "--yes"]);
+        assert!(said.exit == 6 && said.err.contains("uid 65534") && said.err.contains("run it as that user"), "{said}");
+        assert_eq!(
+            (house.record(), fs::metadata(&record).expect("there").uid()),
+            (whole.clone(), if theirs == record { 65_534 } else { 0 })
+        );
+        assert_eq!(house.run(&["audit", "purge", "--dry-run"]).exit, 0, "looking changes nothing");
+        chown(&theirs, Some(0), None).expect("given back");
+    }
+    assert_eq!(house.run(&["audit", "purge", "--yes"]).exit, 0);
+}
+
+/// Who may name a configuration may name another retention: it is on the record, under a seal, before anything goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aud_06_another_retention_is_on_the_record_before_it_takes_anything_away() {
+    let house = old_house(Some(200)).await;
+    house.listen().stop();
+    let note = fs::read_to_string(house.path("state/audit-settings")).expect("a note");
+    let whole = house.record();
+    let short =
+        "[listen]\naddress = \"127.0.0.1:0\"\n\n[audit]\nretention = \"90d\"\n\n[server.fixture]\nurl = \"http://127.0.0.1:9/mcp\"\n";
+    let usual = fs::read_to_string(house.path("doorward.toml")).expect("a configuration");
+    house.file("doorward.toml", short);
+    assert_eq!(house.run(&["audit", "purge", "--dry-run"]).exit, 0);
+    assert_eq!(house.record(), whole, "looking puts nothing on the record");
+    let said = house.run(&["audit", "purge", "--yes", "--reason", "spring", "--before", "100d"]);
+    assert_eq!(said.exit, 0, "{said}");
+    house.file("doorward.toml", &usual);
+    assert_eq!(house.run(&["audit", "verify"]).exit, 0);
+    let lines: Vec<Value> = house.record().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let change = lines.iter().position(|line| line["reason"] == "audit_settings_changed").expect("the change");
+    let stone = lines.iter().position(|line| line["kind"] == "purge").expect("a tombstone");
+    let cause = lines[change]["cause"].as_str().expect("a text");
+    assert!(cause.contains("retention=400d to ") && cause.contains("retention=90d, for a purge"), "{cause}");
+    assert_eq!(lines[change + 1]["kind"], "checkpoint", "under a seal");
+    assert!(change + 1 < stone, "before anything goes");
+    let why = lines[stone]["purged"]["why"].as_str().expect("a text");
+    assert!(why.ends_with(": retention 90d: spring"), "{why}");
+    assert_eq!(fs::read_to_string(house.path("state/audit-settings")).expect("a note"), note, "no start was with it");
+    // What counts is what the last start said: a purge by that says nothing new.
+    let changes = |house: &House| house.record().matches("audit_settings_changed").count();
+    let before = changes(&house);
+    house.run(&["audit", "purge", "--yes", "--before", "400d"]);
+    assert_eq!(changes(&house), before);
+    house.listen().stop();
+    assert_eq!((house.run(&["audit", "verify"]).exit, changes(&house)), (0, before));
 }

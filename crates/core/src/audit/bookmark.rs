@@ -7,7 +7,7 @@
 use super::chain::{Chain, Digests, WriterId};
 use super::checkpoint::{PublicKey, SealError, Signer};
 use super::event::Head;
-use super::purge::Claims;
+use super::purge::Twice;
 use super::recovery::{Resumed, length, resumed, walk};
 use super::verify::{FirstBad, Piece, Scan, Why, next};
 use crate::id::CorrelationId;
@@ -107,18 +107,11 @@ impl Bookmark {
     /// Stops, without an answer, as soon as `go_on` says no; it is asked now and then.
     ///
     /// # Errors
-    /// [`FirstBad`]: the file was altered before the bookmark, or is another one.
-    pub fn prove(&self, reader: impl BufRead, go_on: impl Fn() -> bool) -> Result<Option<()>, FirstBad> {
-        self.prove_with(reader, &Claims::default(), go_on)
-    }
-
-    /// As [`Bookmark::prove`], for a file of which records may have been purged: `claims` are its tombstones.
-    ///
-    /// # Errors
-    /// [`FirstBad`], also for a gap without a tombstone.
-    pub fn prove_with(&self, mut reader: impl BufRead, claims: &Claims, go_on: impl Fn() -> bool) -> Result<Option<()>, FirstBad> {
+    /// [`FirstBad`]: the file was altered before the bookmark, or is another one; also for a gap without a tombstone.
+    pub fn prove(&self, mut reader: impl Twice, go_on: impl Fn() -> bool) -> Result<Option<()>, FirstBad> {
         let Some(head) = self.head() else { return Err(self.other(Why::OtherHead)) };
-        let (mut scan, mut line) = (Scan::with(None, Some(head), claims), Vec::new());
+        let claims = reader.claims().map_err(|error| FirstBad::unreadable(&error))?;
+        let (mut scan, mut line) = (Scan::with(None, Some(head), &claims), Vec::new());
         while scan.head().seq < head.seq {
             if scan.head().seq.is_multiple_of(256) && !go_on() {
                 return Ok(None);

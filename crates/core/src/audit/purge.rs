@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 /// What a tombstone says of the records that it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +252,29 @@ impl Claims {
     }
 }
 
+/// What can be read twice: for its tombstones, then along its chain. So nobody walks along a file without them by mistake.
+pub trait Twice: BufRead {
+    /// The tombstones from here to the end; the reader stands here again afterwards.
+    ///
+    /// # Errors
+    /// Of reading.
+    fn claims(&mut self) -> io::Result<Claims>;
+}
+
+impl Twice for &[u8] {
+    fn claims(&mut self) -> io::Result<Claims> {
+        Claims::read(*self)
+    }
+}
+
+impl<R: Read + Seek> Twice for BufReader<R> {
+    fn claims(&mut self) -> io::Result<Claims> {
+        let here = self.stream_position()?;
+        let claims = Claims::read(&mut *self)?;
+        self.seek(SeekFrom::Start(here)).map(|_| claims)
+    }
+}
+
 /// The stretches of the tombstones of a file, as a walk along it finds them.
 #[derive(Debug, Default)]
 pub(super) struct Graves(Vec<Grave>);
@@ -288,8 +311,15 @@ impl Graves {
         })
     }
 
-    /// A record in its place, which may be in a stretch. Gives the open intents at the end of one that is gone.
-    pub(super) fn pass(&mut self, record: &Record<'_>, hash: &[u8; 32], line: &[u8]) -> Result<Option<BTreeMap<u64, String>>, Why> {
+    /// A record in its place, which may be in a stretch; `open` are the open intents behind it, as far as they were met. Gives
+    /// those at the end of a stretch that is gone.
+    pub(super) fn pass(
+        &mut self,
+        record: &Record<'_>,
+        hash: &[u8; 32],
+        line: &[u8],
+        open: &BTreeMap<u64, String>,
+    ) -> Result<Option<BTreeMap<u64, String>>, Why> {
         let grave = self.0.iter_mut().find(|grave| (grave.tombstone.first..=grave.tombstone.last).contains(&record.seq));
         let Some(grave) = grave else { return Ok(None) };
         grave.tally.take(record, hash, line);
@@ -299,6 +329,9 @@ impl Graves {
         }
         if grave.tally.last_hash != stone.last_hash || record.seal.is_none() {
             return Err(Why::Tombstone("another record stands at its end"));
+        }
+        if !grave.is_empty && *open != stone.open {
+            return Err(Why::Tombstone("other calls were open at its end"));
         }
         Ok(grave.is_empty.then(|| stone.open.clone()))
     }
@@ -315,7 +348,8 @@ impl Graves {
         if there.seals != stone.seals {
             return Err(Why::Tombstone("the seals of its stretch are not those that were left"));
         }
-        let is_whole = (there.count, &there.removed, &there.first_hash) == (stone.count, &stone.removed, &stone.first_hash);
+        let sums = |of: &Tombstone| (of.count, of.bytes, of.removed.clone(), of.first_hash.clone(), of.newest.clone());
+        let is_whole = sums(&there) == sums(stone);
         if grave.is_empty && there.count > 0 {
             return Err(Why::Tombstone("some of the records that it stands for are there, and some are not"));
         }

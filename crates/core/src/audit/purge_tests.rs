@@ -6,9 +6,11 @@ use super::outcome::{Class, Notice, Outcome};
 use super::purge::{Claims, Tombstone, outlook, stays};
 use super::recovery::Found;
 use super::tests::{NOW, Writer, id, permit, signer};
-use super::verify::{FirstBad, Summary, Why, verify, verify_with};
+use super::verify::{FirstBad, Summary, Why, along, verify, verify_with};
 use crate::credential::Principal;
 use crate::time::Timestamp;
+use std::io::{BufReader, Cursor};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -248,8 +250,13 @@ fn aud_06_records_that_went_without_a_tombstone_and_edited_tombstones_are_named(
     assert!(matches!(bad.why, Why::Tombstone(_)), "{bad}");
     let bad = tampered(&|lines| lines.push(lines[stone].clone()));
     assert!(matches!(bad.why, Why::Sequence { .. }), "{bad}");
-    // Whoever does not look for tombstones is told of the gap.
-    assert_eq!(verify(writer.file.as_slice(), &writer.signer.public(), None).expect_err("a gap").why, Why::Sequence { expected: 2 });
+    // Nobody has to look for the tombstones: who just verifies or goes on finds them. Without them there is a gap.
+    let key = writer.signer.public();
+    let summary = verify(writer.file.as_slice(), &key, None).expect("whole");
+    assert_eq!(verify(BufReader::new(Cursor::new(&writer.file)), &key, None), Ok(summary));
+    assert!(matches!(Chain::resume(writer.file.as_slice(), Digests::Plain), Ok(Found::Chain(_))));
+    let bad = verify_with(writer.file.as_slice(), &Claims::default(), &key, None).expect_err("a gap");
+    assert_eq!(bad.why, Why::Sequence { expected: 2 });
     for at in (0..writer.file.len()).step_by(61) {
         let mut altered = writer.file.clone();
         altered[at] ^= 1;
@@ -272,4 +279,68 @@ fn aud_06_a_tombstone_for_records_that_remain_must_be_of_those_records() {
     }
     // All of it is gone: that is what it says.
     assert_eq!(check(&writer, &left(&writer.file), None).expect("whole").purged, 30);
+}
+
+#[test]
+fn aud_06_a_tombstone_of_our_own_key_must_say_the_right_size_age_and_open_calls_of_what_remains() {
+    let edits: [fn(&mut Tombstone); 4] = [
+        |_| {},
+        |stone| drop(stone.open.insert(3, "x".to_owned())),
+        |stone| stone.bytes += 1,
+        |stone| stone.newest = "2026-01-01T00:00:00.000Z".to_owned(),
+    ];
+    for (n, edit) in edits.into_iter().enumerate() {
+        let mut writer = house();
+        let found = outlook(writer.file.as_slice(), &Claims::default(), day(10)).expect("whole");
+        let mut stone = found.stretch.expect("something is old").tombstone().clone();
+        edit(&mut stone);
+        let mut record = Record::new(Kind::Purge);
+        record.purged = Some(stone);
+        let line = writer.chain.seal(record, &writer.signer, None, day(20)).expect("sealed");
+        writer.put(&line);
+        let found = check(&writer, &writer.file, None);
+        match n {
+            0 => assert!(found.is_ok(), "{found:?}"),
+            1 => assert_eq!(found.expect_err("wrong").why, Why::Tombstone("other calls were open at its end")),
+            _ => assert_eq!(found.expect_err("wrong").why, Why::Tombstone("the records that it stands for are others")),
+        }
+    }
+}
+
+#[test]
+fn aud_06_what_is_handed_out_of_a_proven_record_ends_at_its_head_and_is_still_what_was_proven() {
+    let mut writer = house();
+    purge(&mut writer, day(10), day(20));
+    let key = writer.signer.public();
+    let proven = writer.file.clone();
+    let claims = Claims::read(proven.as_slice()).expect("read");
+    let head = verify(proven.as_slice(), &key, None).expect("whole").head;
+    let handed = |file: &[u8]| {
+        let mut out = Vec::new();
+        let found = along(file, &claims, &key, &head, |_, line| {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+            ControlFlow::Continue(())
+        });
+        found.map(|()| out)
+    };
+    assert_eq!(handed(&proven).as_ref(), Ok(&proven));
+    // A running gateway goes on writing, whole lines and half ones.
+    let line = writer.chain.event(&Notice { reason: "late", ..Notice::default() }, day(21));
+    writer.put(&line);
+    writer.file.extend_from_slice(b"{\"v\":1,");
+    assert_eq!(handed(&writer.file).as_ref(), Ok(&proven), "nothing behind the head");
+    // Between proof and export: a line edited with its own hash made to fit, the last one replaced, a line less.
+    let all = lines(&proven);
+    let last = all.len() - 1;
+    for at in [12, last - 1, last] {
+        let mut altered = all.clone();
+        altered[at] = forged(&altered[at], |record| record.cause = Some("planted".into()));
+        assert!(handed(&altered.concat()).is_err(), "line {at}");
+        let mut cut = all.clone();
+        cut.remove(at);
+        assert!(handed(&cut.concat()).is_err(), "without line {at}");
+    }
+    // Who has enough stops.
+    assert_eq!(along(proven.as_slice(), &claims, &key, &head, |_, _| ControlFlow::Break(())), Ok(()));
 }

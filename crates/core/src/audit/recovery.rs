@@ -3,7 +3,7 @@
 use super::chain::{Chain, Digests, Tip, WriterId};
 use super::event::Head;
 use super::intent::OpenIntent;
-use super::purge::Claims;
+use super::purge::{Claims, Twice};
 use super::verify::{FirstBad, Piece, Scan, Why, next};
 use crate::time::Timestamp;
 use std::io::BufRead;
@@ -40,11 +40,12 @@ impl Chain {
     ///
     /// # Errors
     /// [`FirstBad`]: the file was damaged or altered and must not be continued.
-    pub fn resume(reader: impl BufRead, digests: Digests) -> Result<Found, FirstBad> {
-        Self::resume_with(reader, &Claims::default(), digests)
+    pub fn resume(mut reader: impl Twice, digests: Digests) -> Result<Found, FirstBad> {
+        let claims = reader.claims().map_err(|error| FirstBad::unreadable(&error))?;
+        Self::resume_with(reader, &claims, digests)
     }
 
-    /// As [`Chain::resume`], for a file of which records may have been purged: `claims` are its tombstones.
+    /// As [`Chain::resume`], for a reader that is read once: `claims` are the tombstones of the same file.
     ///
     /// # Errors
     /// [`FirstBad`], also for a gap without a tombstone.

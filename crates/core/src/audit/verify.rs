@@ -5,10 +5,11 @@
 
 use super::checkpoint::PublicKey;
 use super::event::{Head, Kind, MAX_LINE, NotARecord, Record, VERSION};
-use super::purge::{Claims, Graves};
+use super::purge::{Claims, Graves, Twice};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
+use std::ops::ControlFlow;
 
 /// A whole chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +100,12 @@ pub enum Why {
 ///
 /// # Errors
 /// [`FirstBad`].
-pub fn verify(reader: impl BufRead, key: &PublicKey, anchor: Option<&Head>) -> Result<Summary, FirstBad> {
-    verify_with(reader, &Claims::default(), key, anchor)
+pub fn verify(mut reader: impl Twice, key: &PublicKey, anchor: Option<&Head>) -> Result<Summary, FirstBad> {
+    let claims = reader.claims().map_err(|error| FirstBad::unreadable(&error))?;
+    verify_with(reader, &claims, key, anchor)
 }
 
-/// As [`verify`], for a file of which records may have been purged: `claims` are its tombstones.
+/// As [`verify`], for a reader that is read once: `claims` are the tombstones of the same file.
 ///
 /// # Errors
 /// [`FirstBad`], also for a gap without a tombstone.
@@ -120,6 +122,35 @@ pub fn verify_with(mut reader: impl BufRead, claims: &Claims, key: &PublicKey, a
         }
     }
     scan.finish()
+}
+
+/// Goes along a chain that was proven up to `to`, checks each record once more and hands it with its line to `each`, up to that
+/// head and no further, or until `each` has enough. `claims` are the tombstones of the same file.
+///
+/// # Errors
+/// [`FirstBad`]: it is not what was proven any more. What was handed out before must not be trusted then.
+pub fn along(
+    mut reader: impl BufRead,
+    claims: &Claims,
+    key: &PublicKey,
+    to: &Head,
+    mut each: impl FnMut(Record<'static>, &[u8]) -> ControlFlow<()>,
+) -> Result<(), FirstBad> {
+    let mut scan = Scan::with(Some(*key), Some(*to), claims);
+    let mut line = Vec::new();
+    while scan.head.seq < to.seq {
+        match next(&mut reader, &mut line) {
+            Ok(Piece::Line) => scan.step(&line)?,
+            Ok(Piece::End | Piece::Torn) => return Err(scan.bad_next(Why::Short { expected: to.seq })),
+            Ok(Piece::TooLong) => return Err(scan.bad_next(Why::TooLong)),
+            Err(error) => return Err(scan.bad_next(Why::Unreadable(error.to_string()))),
+        }
+        let Ok((record, _)) = Record::read(&line) else { return Err(scan.bad_next(Why::NotARecord)) };
+        if each(record, &line).is_break() {
+            return Ok(());
+        }
+    }
+    scan.finish().map(drop)
 }
 
 /// A walk along a chain.
@@ -243,7 +274,7 @@ impl Scan {
         }
         self.seal(record)?;
         self.settle(record)?;
-        if let Some(open) = self.graves.pass(record, &hash, line)? {
+        if let Some(open) = self.graves.pass(record, &hash, line, &self.open)? {
             self.open = open;
         }
         if self.anchor.is_some_and(|anchor| anchor.seq == record.seq && anchor.hash != hash) {
@@ -369,6 +400,13 @@ impl Scan {
 }
 
 // === impl FirstBad ===
+
+impl FirstBad {
+    /// The file cannot be read at all.
+    pub(super) fn unreadable(error: &io::Error) -> Self {
+        Self { line: 0, seq: None, why: Why::Unreadable(error.to_string()), last_good: 0, last_sealed: 0 }
+    }
+}
 
 impl fmt::Display for FirstBad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,9 +4,8 @@ use super::desk::Marked;
 use super::medium::NO_FOLLOW;
 use doorward_core::audit::bookmark::Bookmark;
 use doorward_core::audit::checkpoint::PublicKey;
-use doorward_core::audit::purge::Claims;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read as _, Seek as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,13 +78,10 @@ pub(super) struct Findings {
 
 /// Proves, on a thread of its own, what lies before the bookmark: the start does not wait for it.
 pub(super) fn prove(record: &Path, bookmark: Bookmark, findings: &Arc<Findings>) -> io::Result<JoinHandle<()>> {
-    let (mut file, findings, place) = (File::open(record)?, Arc::clone(findings), beside(record));
+    let (file, findings, place) = (File::open(record)?, Arc::clone(findings), beside(record));
     std::thread::Builder::new().name("audit-proof".into()).spawn(move || {
         let go_on = || !findings.given_up.load(Ordering::Relaxed);
-        let claims = Claims::read(BufReader::with_capacity(1 << 18, &mut file)).and_then(|claims| file.rewind().map(|()| claims));
-        // Without them a gap is one.
-        let claims = claims.unwrap_or_default();
-        match bookmark.prove_with(BufReader::with_capacity(1 << 18, file), &claims, go_on) {
+        match bookmark.prove(BufReader::with_capacity(1 << 18, file), go_on) {
             Ok(Some(())) => tracing::debug!(up_to = bookmark.seq(), "the record is whole"),
             Ok(None) => {}
             Err(bad) => {

@@ -18,7 +18,7 @@ use doorward_core::time::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What a purge would do, or did.
@@ -30,7 +30,7 @@ pub struct Purge {
     pub left_over: u64,
 }
 
-/// How, by whom and why.
+/// What goes, why and when. By whom is not for the caller to say.
 #[derive(Debug)]
 pub struct Order<'a> {
     /// Only what is older goes.
@@ -63,6 +63,7 @@ pub fn purge(path: &Path, signers: Vec<Signer>, order: &Order<'_>) -> Result<Pur
         io::ErrorKind::WouldBlock => OpenError::Locked,
         _ => OpenError::Io(error),
     })?;
+    check_owner(&file.metadata()?, rustix::process::geteuid().as_raw())?;
     let (claims, found) = look(&mut file, order.before)?;
     if found.stretch.is_none() && found.left_over == 0 {
         return Ok(Purge { stretch: None, left_over: 0 });
@@ -74,6 +75,24 @@ pub fn purge(path: &Path, signers: Vec<Signer>, order: &Order<'_>) -> Result<Pur
     let stretch = bury(&mut file, &claims, found, signers, order)?;
     remove(path, &mut file)?;
     Ok(Purge { stretch, left_over })
+}
+
+/// Whether the record and the state directory belong to `own`, the user of this process. The record is written anew, and whoever
+/// did that as somebody else (root may) would take it from the gateway, which could not start any more. Changes nothing.
+///
+/// # Errors
+/// [`OpenError::NotOurs`], [`OpenError::Io`].
+pub fn ours(path: &Path, state: &Path, own: u32) -> Result<(), OpenError> {
+    check_owner(&path.symlink_metadata()?, own)?;
+    match state.metadata() {
+        Ok(found) => check_owner(&found, own),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(OpenError::Io(error)),
+    }
+}
+
+fn check_owner(found: &fs::Metadata, own: u32) -> Result<(), OpenError> {
+    if found.uid() == own { Ok(()) } else { Err(OpenError::NotOurs(found.uid())) }
 }
 
 /// The whole record, checked, and what may go.
@@ -89,7 +108,9 @@ fn look(file: &mut File, before: Timestamp) -> Result<(Claims, Outlook), OpenErr
 fn bury(file: &mut File, claims: &Claims, found: Outlook, signers: Vec<Signer>, order: &Order<'_>) -> Result<Option<Tombstone>, OpenError> {
     let Some(stretch) = found.stretch else { return Ok(None) };
     file.rewind()?;
-    let Found::Chain(resumed) = Chain::resume_with(BufReader::new(&mut *file), claims, Digests::None)? else { return Ok(None) };
+    let Found::Chain(resumed) = Chain::resume_with(BufReader::new(&mut *file), claims, Digests::None)? else {
+        return Err(not_the_same(None));
+    };
     let mut desk = continued(*resumed, signers, file.try_clone()?, u64::MAX, order.now)?;
     let by = format!("uid {}", rustix::process::getuid().as_raw());
     let mut stone = stretch.tombstone().clone();

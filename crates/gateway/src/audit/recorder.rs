@@ -81,6 +81,9 @@ pub enum OpenError {
     /// Another process writes it.
     #[error("the record file is in use by another process")]
     Locked,
+    /// It, or the state directory, belongs to somebody else: what is made beside it would not.
+    #[error("it belongs to uid {0}")]
+    NotOurs(u32),
     /// It was damaged or altered.
     #[error("the record file must not be continued: {0}. Keep it as evidence and start with another file")]
     Bad(#[from] FirstBad),

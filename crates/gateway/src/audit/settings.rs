@@ -50,7 +50,7 @@ pub async fn declare(recorder: &Recorder, config: &AuditConfig, state: &Path, no
         let change = format!("from {} {} to {settings} {}", before.settings, before.file.display(), file.display());
         if before.file != file && before.file.exists() {
             // Not ours to refuse if somebody took it away or writes it: the new record says so.
-            match last_words(&before.file, state, &change, now).await {
+            match last_words(&before.file, state, ("audit_settings_changed", &change), now).await {
                 Ok(()) => {}
                 Err(error) => {
                     let cause = format!("{}: {error}", before.file.display());
@@ -67,17 +67,34 @@ pub async fn declare(recorder: &Recorder, config: &AuditConfig, state: &Path, no
     Ok(())
 }
 
+/// Before a purge of the record at `path`: where other settings count than at the last start, that record says so first, under a
+/// seal. The note is left alone, so the next start still tells what changed since the last one.
+///
+/// # Errors
+/// [`OpenError`]: nothing may be purged then.
+pub async fn announce(path: &Path, config: &AuditConfig, state: &Path, now: Timestamp) -> Result<(), OpenError> {
+    let settings = described(config);
+    match read(state)? {
+        Some(before) if before.settings == settings => Ok(()),
+        Some(before) => {
+            let change = format!("from {} to {settings}, for a purge", before.settings);
+            last_words(path, state, ("audit_settings_changed", &change), now).await
+        }
+        None => last_words(path, state, ("audit_settings", &settings), now).await,
+    }
+}
+
 async fn event(recorder: &Recorder, reason: &'static str, cause: &str, now: Timestamp) -> Result<(), Unrecorded> {
     recorder.event(&Notice { reason, cause: Some(cause), ..Notice::default() }, now).await
 }
 
-/// Ends the record that was kept until now: it says why it goes on elsewhere, under a seal.
-async fn last_words(path: &Path, state: &Path, change: &str, now: Timestamp) -> Result<(), OpenError> {
+/// Says something at the end of a record that nobody writes now, under a seal.
+async fn last_words(path: &Path, state: &Path, (reason, cause): (&'static str, &str), now: Timestamp) -> Result<(), OpenError> {
     let signers = key::load_all(state).map_err(|error| OpenError::Io(io::Error::other(error)))?;
     let writer = WriterId::new("unused").map_err(|BadWriter| OpenError::NoKey)?;
     let options = Options { path: path.to_owned(), durability: Durability::Fsync, seal_every: u64::MAX, writer, digests: Digests::None };
     let recorder = Recorder::open_with(options, signers, now)?;
-    event(&recorder, "audit_settings_changed", change, now).await?;
+    event(&recorder, reason, cause, now).await?;
     recorder.checkpoint(now).await?;
     Ok(())
 }

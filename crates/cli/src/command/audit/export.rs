@@ -3,7 +3,7 @@
 use super::Location;
 use super::filter::{Conditions, Filter};
 use super::lines::Lines;
-use super::signed::{self, Sink};
+use super::signed::{self, Proven, Sink};
 use crate::args::Global;
 use crate::console::{Console, Reader, counted};
 use crate::exit::Exit;
@@ -68,6 +68,14 @@ const COLUMNS: [&str; 22] = [
     "flags",
 ];
 
+/// Where the records come from.
+enum Source {
+    /// Whatever stands there; what is no record is counted.
+    Lines(Lines),
+    /// A record that was proven, up to its proven head.
+    Proven(Proven),
+}
+
 /// Writes the records to stdout, or to a file.
 ///
 /// # Errors
@@ -75,10 +83,15 @@ const COLUMNS: [&str; 22] = [
 pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
     let now = Env::system().now();
     let mut filter = Filter::new(arguments.conditions.clone(), now)?;
-    let seal = if arguments.signed { Some(signed::prove(&arguments.location, global)?) } else { None };
+    let (source, seal) = if arguments.signed {
+        let (proven, signer) = signed::prove(&arguments.location, global)?;
+        let head = proven.head();
+        (Source::Proven(proven), Some((signer, head)))
+    } else {
+        (Source::Lines(Lines::open(&arguments.location, global)?), None)
+    };
     let mut sink = arguments.output.as_deref().map(|path| Sink::create(path, seal)).transpose()?;
     let mut trouble = None;
-    let mut lines = Lines::open(&arguments.location, global)?;
     if arguments.format == Format::Csv {
         let heading = format!("{}\r\n", COLUMNS.join(","));
         match &mut sink {
@@ -89,7 +102,7 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
         }
     }
     let mut found: u64 = 0;
-    lines.each(|record, line| {
+    let each = |record: Record<'static>, line: &[u8]| {
         if !filter.wants(&record) {
             return ControlFlow::Continue(());
         }
@@ -103,14 +116,15 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
             None => console.raw(&text) != Reader::Gone,
         };
         if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    };
+    let lines = match source {
+        Source::Proven(proven) => proven.each(each).map(|()| None)?,
+        Source::Lines(mut lines) => lines.each(each).map(|()| Some(lines))?,
+    };
     if let Some(failure) = trouble {
         return Err(failure);
     }
-    let exit = lines.end(console);
-    if arguments.signed && exit != Exit::Fine {
-        return Ok(exit);
-    }
+    let exit = lines.map_or(Exit::Fine, |lines| lines.end(console));
     if let Some(sink) = sink {
         sink.finish(arguments.format, &now.to_string())?;
     }

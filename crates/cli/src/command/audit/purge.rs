@@ -8,22 +8,24 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::question::{self, Answer};
 use crate::record::{self, Tail};
-use crate::{settings, state};
+use crate::{house, settings, state};
 use clap::Args;
 use doorward_core::config::units;
 use doorward_core::time::Timestamp;
 use doorward_gateway::audit::key;
-use doorward_gateway::audit::purge::{Order, Purge, preview, purge};
+use doorward_gateway::audit::purge::{Order, Purge, ours, preview, purge};
 use doorward_gateway::audit::recorder::OpenError;
+use doorward_gateway::audit::settings::announce;
 use doorward_gateway::env::Env;
 use serde_json::json;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 /// Options of `audit purge`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only records older than this go: 2026-11-24 (midnight UTC), 2026-11-24T05:03:31Z, or an age such as 500d [default: the age that [audit] retention says, counted from the newest record; never less than that age]
+    /// Only records older than this go: 2026-11-24 (midnight UTC), 2026-11-24T05:03:31Z, or an age such as 500d [default: the age that [audit] retention says, counted from the newest record; never less than that age. Another retention than at the last start counts, and is put on the record first]
     #[arg(long, value_name = "TIME")]
     pub before: Option<String>,
     /// Why, for the record
@@ -46,7 +48,8 @@ pub struct Arguments {
 /// [`Failure`].
 pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
     let now = Env::system().now();
-    let retention = settings::read(global, Vec::new())?.loaded.config.audit.retention;
+    let config = settings::read(global, Vec::new())?.loaded.config.audit;
+    let retention = config.retention;
     let oldest = Timestamp::from_millis(now.as_millis().saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX)));
     let path = arguments.location.path(global)?;
     let before = match &arguments.before {
@@ -57,6 +60,15 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
         let message = format!("the retention is {}: nothing younger goes", units::written(retention));
         let help = "change [audit] retention, which is put on the record, or name an earlier time";
         return Err(Failure::new(Exit::Usage, "audit.retention", message, help));
+    }
+    // A file that was named and is not there was mistyped; the one of a gateway that never started has nothing to purge.
+    if arguments.location.file.is_none() && path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        said(&path, &Purge { stretch: None, left_over: 0 }, Done::NoRecord, console);
+        return Ok(Exit::Fine);
+    }
+    let directory = state::directory(global)?;
+    if !arguments.dry_run {
+        ours(&path, &directory, rustix::process::geteuid().as_raw()).map_err(|error| failed(&path, error))?;
     }
     let seen = preview(&path, before).map_err(|error| failed(&path, error))?;
     if seen.stretch.is_none() && seen.left_over == 0 {
@@ -72,16 +84,17 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
         let help = "look first: --dry-run; then say --yes";
         return Err(Failure::new(Exit::Findings, "audit.not_confirmed", "nothing was removed", help));
     }
-    let directory = state::directory(global)?;
     let no_key = |error: key::KeyError| {
         Failure::new(Exit::Unreachable, "audit.no_key", "the signing key of the record cannot be used", "see doorward doctor")
             .because(error)
     };
     let signers = key::load_all(&directory).map_err(no_key)?;
     let why = match &arguments.reason {
-        Some(reason) => format!("older than {before}: {reason}"),
+        Some(reason) => format!("older than {before}: retention {}: {reason}", units::written(retention)),
         None => format!("older than {before}: retention {}", units::written(retention)),
     };
+    let announced = house::runtime()?.block_on(announce(&path, &config, &directory, now));
+    announced.map_err(|error| failed(&path, error))?;
     let done = purge(&path, signers, &Order { before, why: &why, now }).map_err(|error| failed(&path, error))?;
     said(&path, &done, Done::Removed, console);
     Ok(Exit::Fine)
@@ -97,6 +110,7 @@ fn by_the_record(path: &Path, retention: Duration) -> Option<Timestamp> {
 /// How far it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Done {
+    NoRecord,
     Nothing,
     Planned,
     Removed,
@@ -116,6 +130,9 @@ fn said(path: &Path, purge: &Purge, done: Done, console: &mut Console) {
     }
     let sign = console.sign(if done == Done::Planned { Sign::Note } else { Sign::Good });
     let verb = if done == Done::Planned { "would go" } else { "gone" };
+    if done == Done::NoRecord {
+        console.line(format_args!("{sign} no record yet: nothing to purge"));
+    }
     if done == Done::Nothing {
         console.line(format_args!("{sign} nothing is old enough"));
     }
@@ -138,6 +155,12 @@ fn failed(path: &Path, error: OpenError) -> Failure {
         OpenError::Locked => {
             let help = "stop the gateway, purge, and start it again; with systemd: ExecStartPre=doorward audit purge --yes";
             Failure::new(Exit::Unreachable, "audit.in_use", format!("the record {path} is in use"), help)
+        }
+        OpenError::NotOurs(uid) => {
+            let message = format!("the record {path} or the state directory belongs to uid {uid}");
+            let help =
+                format!("run it as that user, else the gateway could not read its record: setpriv --reuid {uid}, or User= of a unit");
+            Failure::new(Exit::Integrity, "audit.owner", message, help)
         }
         OpenError::Bad(bad) => {
             let help = "nothing is purged from it; doorward audit verify says more";

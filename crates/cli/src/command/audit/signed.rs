@@ -8,14 +8,15 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{settings, state};
 use doorward_core::audit::checkpoint::{PublicKey, Signer};
-use doorward_core::audit::event::Head;
+use doorward_core::audit::event::{Head, Record};
 use doorward_core::audit::export::{Contents, Export, Sum};
 use doorward_core::audit::purge::Claims;
-use doorward_core::audit::verify::verify_with;
+use doorward_core::audit::verify::{FirstBad, along, verify_with};
 use doorward_gateway::audit::key;
 use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,16 @@ pub(super) struct Sink {
     range: (u64, u64),
     /// What signs it, and the head of the chain that was proven before, where it is signed.
     seal: Option<(Signer, Head)>,
+}
+
+/// A record that was proven, still the same open file: what takes its name meanwhile is not exported. Only [`prove`] makes one.
+#[derive(Debug)]
+pub(super) struct Proven {
+    path: PathBuf,
+    file: File,
+    claims: Claims,
+    key: PublicKey,
+    head: Head,
 }
 
 /// The largest signature file that is read.
@@ -78,11 +89,11 @@ impl Sink {
     }
 }
 
-/// Proves the record, so that nothing is signed that was altered, and gives the key that signs and the head of what was proven.
+/// Proves the record, so that nothing is signed that was altered, and gives it with the key that signs.
 ///
 /// # Errors
 /// [`Failure`], exit 6 for a record that is not what was written.
-pub(super) fn prove(location: &Location, global: &Global) -> Result<(Signer, Head), Failure> {
+pub(super) fn prove(location: &Location, global: &Global) -> Result<(Proven, Signer), Failure> {
     let directory = state::directory(global)?;
     let no_key = |error: key::KeyError| {
         Failure::new(Exit::Unreachable, "audit.no_key", "the signing key of the record cannot be used", "see doorward doctor")
@@ -90,14 +101,37 @@ pub(super) fn prove(location: &Location, global: &Global) -> Result<(Signer, Hea
     };
     let signer = key::load_all(&directory).map_err(no_key)?.into_iter().next();
     let signer = signer.ok_or_else(|| Failure::new(Exit::Unreachable, "audit.no_key", "there is no signing key", "see doorward doctor"))?;
-    let (path, mut file) = location.open(global)?;
-    let claims = claims(&mut file, &path)?;
-    let altered = |bad| {
-        let message = format!("the record {} is not what was written: it is not exported under a signature", path.display());
-        Failure::new(Exit::Integrity, "audit.altered", message, "doorward audit verify says more").because(bad)
-    };
-    let summary = verify_with(BufReader::with_capacity(1 << 18, file), &claims, &signer.public(), None).map_err(altered)?;
-    Ok((signer, summary.head))
+    let (path, file) = location.open(global)?;
+    Ok((Proven::new(path, file, signer.public())?, signer))
+}
+
+impl Proven {
+    fn new(path: PathBuf, mut file: File, key: PublicKey) -> Result<Self, Failure> {
+        let claims = claims(&mut file, &path)?;
+        let found = verify_with(BufReader::with_capacity(1 << 18, &mut file), &claims, &key, None);
+        let head = found.map_err(|bad| altered(&path, bad))?.head;
+        Ok(Self { path, file, claims, key, head })
+    }
+
+    /// The last record of what was proven.
+    pub(super) const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Hands every record up to that head with its line to `each`, checked once more along the chain.
+    ///
+    /// # Errors
+    /// [`Failure`], exit 6 if it is not what was proven any more: nothing may be signed then.
+    pub(super) fn each(mut self, each: impl FnMut(Record<'static>, &[u8]) -> ControlFlow<()>) -> Result<(), Failure> {
+        self.file.rewind().map_err(|error| unreadable(&self.path, &error))?;
+        let reader = BufReader::with_capacity(1 << 18, &mut self.file);
+        along(reader, &self.claims, &self.key, &self.head, each).map_err(|bad| altered(&self.path, bad))
+    }
+}
+
+fn altered(path: &Path, bad: FirstBad) -> Failure {
+    let message = format!("the record {} is not what was written: it is not exported under a signature", path.display());
+    Failure::new(Exit::Integrity, "audit.altered", message, "doorward audit verify says more").because(bad)
 }
 
 /// The tombstones of a record, which stands at its beginning again afterwards.
@@ -190,4 +224,86 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let help = "an export is checked together with the file .sig beside it";
     let message = format!("{} cannot be read", path.display());
     Failure::new(Exit::Unreachable, "audit.unreadable", message, help).because(settings::reason(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_core::audit::chain::{Digests, WriterId};
+    use doorward_core::audit::outcome::Notice;
+    use doorward_core::time::Timestamp;
+    use doorward_gateway::audit::recorder::{Durability, Options, Recorder};
+    use std::fs;
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_496_611_007);
+
+    struct Room(PathBuf);
+
+    impl Room {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("doorward-signed-{name}-{}", std::process::id()));
+            fs::DirBuilder::new().mode(0o700).create(&path).expect("a directory");
+            Self(path)
+        }
+
+        fn open(&self) -> Recorder {
+            let (path, writer) = (self.file(), WriterId::new("node-1").expect("id"));
+            let options = Options { path, durability: Durability::Write, seal_every: 100, writer, digests: Digests::None };
+            Recorder::open_with(options, key::load_all(&self.0).expect("keys"), NOW).expect("opened")
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("audit.jsonl")
+        }
+
+        fn proven(&self) -> Proven {
+            let key = key::load_all(&self.0).expect("keys")[0].public();
+            Proven::new(self.file(), File::open(self.file()).expect("opened"), key).expect("whole")
+        }
+    }
+
+    impl Drop for Room {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    fn exported(proven: Proven) -> Result<String, Failure> {
+        let mut out = String::new();
+        let done = proven.each(|_, line| {
+            out.push_str(std::str::from_utf8(line).expect("text"));
+            out.push('\n');
+            ControlFlow::Continue(())
+        });
+        done.map(|()| out)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn aud_06_what_changes_between_proof_and_export_is_not_signed() {
+        let room = Room::new("between");
+        let recorder = room.open();
+        let tick = Notice { reason: "tick", ..Notice::default() };
+        recorder.event(&tick, NOW).await.expect("recorded");
+        recorder.checkpoint(NOW).await.expect("sealed");
+        let whole = fs::read_to_string(room.file()).expect("read");
+        // A gateway goes on writing: what is behind the proven head is not in the export.
+        let proven = room.proven();
+        let head = proven.head();
+        recorder.event(&Notice { reason: "late", ..Notice::default() }, NOW).await.expect("recorded");
+        assert_eq!(exported(proven).expect("exported"), whole);
+        assert_eq!(Some(head.seq), u64::try_from(whole.lines().count()).ok());
+        drop(recorder);
+        // Another file takes the name: the one that was proven is exported.
+        let (proven, longer) = (room.proven(), fs::read_to_string(room.file()).expect("read"));
+        fs::write(room.0.join("other"), "{}\n").expect("written");
+        fs::rename(room.0.join("other"), room.file()).expect("renamed");
+        assert_eq!(exported(proven).expect("exported"), longer);
+        // The file itself is altered.
+        fs::write(room.file(), &longer).expect("written");
+        let proven = room.proven();
+        fs::write(room.file(), longer.replacen("tick", "tock", 1)).expect("written");
+        let failure = exported(proven).expect_err("altered");
+        assert!(failure.summary().contains("not what was written"), "{}", failure.summary());
+    }
 }

@@ -126,3 +126,26 @@ async fn aud_06_a_record_that_is_in_use_altered_of_another_key_or_not_there_is_n
     fs::remove_file(room.file()).expect("removed");
     assert!(room.purge(day(5)).is_err() && !room.file().exists());
 }
+
+#[tokio::test]
+async fn aud_06_a_record_or_a_state_directory_of_another_user_is_refused_before_anything() {
+    let room = Room::new().await;
+    let whole = fs::read(room.file()).expect("read");
+    let own = fs::metadata(room.file()).expect("there").uid();
+    ours(&room.file(), &room.0.0, own).expect("ours");
+    let others = Directory::new();
+    for (path, state) in [(room.file(), room.0.0.clone()), (room.file(), room.0.0.join("none"))] {
+        let found = ours(&path, &state, own.wrapping_add(1));
+        assert!(matches!(found, Err(OpenError::NotOurs(uid)) if uid == own), "{found:?}");
+    }
+    assert!(ours(&room.file(), &others.0.join("none"), own).is_ok(), "nothing there, nobody's");
+    // Root can do the rest: the file of somebody else, and the directory of somebody else.
+    if own == 0 {
+        for theirs in [&room.0.0, &room.file()] {
+            std::os::unix::fs::chown(theirs, Some(65_534), None).expect("given away");
+            assert!(matches!(ours(&room.file(), &room.0.0, own), Err(OpenError::NotOurs(65_534))), "{theirs:?}");
+        }
+        assert!(matches!(room.purge(day(5)), Err(OpenError::NotOurs(65_534))));
+    }
+    assert_eq!(fs::read(room.file()).expect("read"), whole);
+}
