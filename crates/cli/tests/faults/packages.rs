@@ -1,4 +1,6 @@
 //! STD-08: package runners behind the real program, with real npm and pip and a registry that lies.
+//!
+//! Where npm or pip is not installed, its tests are skipped; with `DOORWARD_TEST_PACKAGES=required` they fail instead.
 
 use super::client::Client;
 use super::house::{House, Said};
@@ -27,6 +29,13 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
 });
 "#;
 
+/// A test that cannot be run here.
+fn without(what: &str) {
+    let strict = std::env::var_os("DOORWARD_TEST_PACKAGES").is_some_and(|value| value == "required");
+    assert!(!strict, "{what}, and DOORWARD_TEST_PACKAGES=required");
+    eprintln!("\n!!!! SKIPPED: {what}. !!!!\n");
+}
+
 /// An installation with a runner that would tell on itself, and real programs beside it.
 struct Stage {
     house: House,
@@ -38,7 +47,7 @@ impl Stage {
     fn open() -> Option<Self> {
         let at = |name: &str| ["/usr/local/bin", "/usr/bin"].iter().map(|bin| Path::new(bin).join(name)).find(|path| path.exists());
         let (Some(node), Some(npm)) = (at("node"), at("npm")) else {
-            eprintln!("not run: node and npm are not installed");
+            without("node and npm are not installed");
             return None;
         };
         let house = House::empty();
@@ -159,11 +168,11 @@ async fn std_08_unpinned_runners_are_refused_with_the_fix_or_warned_of_and_recor
     stage.configure(PINNED, &["-y", "files-server"], "");
     let gateway = stage.house.listen();
     let reply = stage.client(&gateway.url).initialize();
-    assert_eq!(reply.json().pointer("/error/data/reason"), Some(&json!("package_unpinned")), "{reply:?}");
+    assert_eq!(reply.json().pointer("/error/data/reason"), Some(&json!("package_refused")), "{reply:?}");
     gateway.stop();
     stage.nothing_ran();
     let record = stage.house.record();
-    assert!(record.contains("package_refused") && record.contains("package_unpinned"), "{record}");
+    assert!(record.contains("package_refused") && record.contains("package_unpinned"), "refused now, started at the approval: {record}");
     stage.configure("", &["-y", "files-server"], "");
     let before = stage.house.record().len();
     stage.house.listen().stop();
@@ -300,7 +309,7 @@ wheel("files_server", {"files_server.py": server}, "Requires-Dist: helper>=1\n",
 async fn std_08_a_package_of_python_runs_from_a_checked_copy_too() {
     let python = Path::new("/usr/bin/python3");
     if !Command::new(python).args(["-I", "-m", "pip", "--version"]).output().is_ok_and(|output| output.status.success()) {
-        eprintln!("not run: pip is not installed");
+        without("pip is not installed");
         return;
     }
     let (house, registry) = (House::empty(), Registry::start().expect("a registry"));

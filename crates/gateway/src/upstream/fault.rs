@@ -96,7 +96,7 @@ impl Fault {
             Self::Egress(_) => "upstream_unreachable",
             Self::Child(_) => "child_ended",
             Self::NotApproved => "launch_not_approved",
-            Self::Unpinned => "package_unpinned",
+            Self::Unpinned => "package_refused",
             Self::PackageChanged => "package_changed",
             Self::PackageMissing => "package_missing",
             Self::Changed => "definition_changed",
@@ -187,7 +187,10 @@ impl Fault {
             Self::Broken(_) => format!("The result of {server} was kept back: it is not of the form that was approved."),
             _ => format!("{server} could not be reached or did not answer as it should. Your other tools work."),
         };
-        let permanent = matches!(self, Self::NoEra(_) | Self::NotApproved | Self::Unpinned | Self::PackageChanged | Self::Changed);
+        let permanent = matches!(
+            self,
+            Self::NoEra(_) | Self::NotApproved | Self::Unpinned | Self::PackageChanged | Self::PackageMissing | Self::Changed
+        );
         let wire = match self {
             Self::Store | Self::SessionsFull | Self::Resting(_) => Wire::Http(503),
             Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),
@@ -261,5 +264,23 @@ impl From<EgressError> for Fault {
 impl From<BadReply> for Fault {
     fn from(bad: BadReply) -> Self {
         Self::Bad(bad)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn std_08_a_package_that_does_not_start_is_no_matter_of_trying_again() {
+        for (fault, reason) in [
+            (Fault::Unpinned, "package_refused"),
+            (Fault::PackageChanged, "package_changed"),
+            (Fault::PackageMissing, "package_missing"),
+        ] {
+            assert_eq!((fault.reason(), fault.effect()), (reason, Effect::None));
+            let refusal = format!("{:?}", fault.refusal("files"));
+            assert!(refusal.contains("Never") && refusal.contains("\"permanent\": Bool(true)"), "{refusal}");
+        }
     }
 }
