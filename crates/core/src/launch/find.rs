@@ -172,7 +172,7 @@ fn command<'a>(words: &[&'a str], from: usize, (values, switches): (&[&str], &[&
                 option = option.or_else(|| Some(label(word)));
                 if values.contains(&word) {
                     at += 1;
-                } else if !switches.contains(&word) && !(word.starts_with("--") && word.contains('=')) {
+                } else if !(switches.contains(&word) || word.starts_with("--") && word.contains('=')) {
                     (is_clear, may_be_value) = (false, true);
                 }
             }

@@ -273,11 +273,9 @@ mod tests {
 
     #[test]
     fn std_08_a_package_that_does_not_start_is_no_matter_of_trying_again() {
-        for (fault, reason) in [
-            (Fault::Unpinned, "package_refused"),
-            (Fault::PackageChanged, "package_changed"),
-            (Fault::PackageMissing, "package_missing"),
-        ] {
+        for (fault, reason) in
+            [(Fault::Unpinned, "package_refused"), (Fault::PackageChanged, "package_changed"), (Fault::PackageMissing, "package_missing")]
+        {
             assert_eq!((fault.reason(), fault.effect()), (reason, Effect::None));
             let refusal = format!("{:?}", fault.refusal("files"));
             assert!(refusal.contains("Never") && refusal.contains("\"permanent\": Bool(true)"), "{refusal}");
