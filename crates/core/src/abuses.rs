@@ -333,9 +333,9 @@
 //!
 //! ```
 //! use doorward_core::json::RawJson;
-//! use doorward_core::screen::{Blocked, Screened, apply};
-//! fn seen(content: RawJson) -> Result<Screened, Blocked> {
-//!     apply(None, 1024, content)
+//! use doorward_core::screen::{Blocked, Means, Screened, Shape, apply};
+//! fn seen(means: &Means<'_>, shape: Shape<'_>, content: RawJson) -> Result<Screened, Blocked> {
+//!     apply(means, shape, None, content)
 //! }
 //! ```
 //!

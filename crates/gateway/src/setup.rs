@@ -1,5 +1,9 @@
 //! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
 
+mod servers;
+
+pub use servers::{Configured, servers};
+
 use crate::Gateway;
 use crate::audit::key;
 use crate::audit::medium;
@@ -7,9 +11,7 @@ use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
-use crate::egress::target::{BadTarget, Reach, Target};
-use crate::egress::trust::Trust;
-use crate::egress::{Egress, EgressSettings};
+use crate::egress::target::BadTarget;
 use crate::env::{Env, NoRandomness};
 use crate::epoch::Epoch;
 use crate::identify::Records;
@@ -29,22 +31,19 @@ use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
 use crate::tasks::Tasks;
 use crate::upstream::children::unpinned;
-use crate::upstream::http::HttpServer;
 use crate::upstream::relay::Desk;
-use crate::upstream::stdio;
-use crate::upstream::stdio::household::{Launcher, StartError};
+use crate::upstream::stdio::household::StartError;
 use crate::upstream::stdio::package;
-use crate::upstream::{Reached, StdioServer, Upstream, Upstreams};
+use crate::upstream::{Upstream, Upstreams};
 use arc_swap::ArcSwap;
 use doorward_core::audit::chain::{DigestKey, Digests, WriterId};
 use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
-use doorward_core::config::{self, AuditDurability, Config, CredentialConfig, KeptArguments, Server, StoreTarget};
-use doorward_core::credential::UpstreamSecret;
+use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
 use doorward_core::launch::Problem;
 use doorward_core::policy::rules::Rules;
-use doorward_core::screen::{Screen, Searcher};
+use doorward_core::screen::Screen;
 use doorward_core::secret::Secret;
 use doorward_core::session::sealed::SealingKeys;
 use doorward_store::{Random, Sealer, Store, StoreError, StoreUrl};
@@ -505,87 +504,6 @@ struct FromEnv(Env);
 impl Random for FromEnv {
     fn fill(&self, out: &mut [u8]) -> Result<(), doorward_store::NoRandom> {
         self.0.fill(out).map_err(|_| doorward_store::NoRandom)
-    }
-}
-
-/// A server that was set up, and the secret that Doorward holds for it.
-pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
-
-/// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`. Processes
-/// live below `state`, installed packages come from `packages`.
-///
-/// # Errors
-/// [`SetupError`].
-pub fn servers(
-    config: &Config,
-    state: &Path,
-    packages: &Path,
-    sources: &Sources,
-    env: &Env,
-    tasks: &Tasks,
-) -> Result<Vec<Configured>, SetupError> {
-    let egress = door_out(config, tasks)?;
-    let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
-    let launcher = match stdio {
-        true => Some(Launcher::start(stdio::household::Options::new(state.to_owned()), env.clone())?),
-        false => None,
-    };
-    let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
-    let parts = |server| upstream(server, &egress, sources, config, (launcher.as_ref(), packages, &searcher), env);
-    config.servers.values().map(parts).collect()
-}
-
-fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
-    let mut settings = EgressSettings::new(tasks.clone());
-    // As many idle streams as there may be clients each have one of their server behind them (FLT-05).
-    settings.connections = settings.connections.max(usize::try_from(config.limits.connections.get()).unwrap_or(usize::MAX));
-    settings.allow_private.clone_from(&config.egress.allow_private);
-    if let Some(path) = &config.egress.ca {
-        settings.extra_ca = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
-    }
-    Ok(Egress::new(settings)?)
-}
-
-fn upstream(
-    server: &Arc<Server>,
-    egress: &Egress,
-    sources: &Sources,
-    config: &Config,
-    (launcher, packages, searcher): (Option<&Launcher>, &Path, &Arc<Searcher>),
-    env: &Env,
-) -> Result<Configured, SetupError> {
-    match &server.target {
-        config::Target::Http { url } => {
-            let bad = |cause| SetupError::Target { server: server.name.to_string(), cause };
-            let mut target = Target::new(url.as_str(), Reach::Configured).map_err(bad)?;
-            if let Some(path) = &server.ca {
-                let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
-                target = target.trusting(Trust::only(&pem)?);
-            }
-            let held = match &server.credential {
-                CredentialConfig::None => None,
-                CredentialConfig::Header { name, value } => {
-                    let value = secret(value, sources)?;
-                    Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
-                }
-            };
-            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout);
-            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
-        }
-        config::Target::Stdio(command) => {
-            let mut values = Vec::new();
-            for (name, reference) in &command.env {
-                values.push((name.clone(), Arc::new(secret(reference, sources)?)));
-            }
-            let launcher = launcher.ok_or_else(|| SetupError::Other("there is no launcher".to_owned()))?;
-            // `plain:` is for what is no secret: a directory or a language that a reply may well name.
-            let is_secret = |name: &String| !matches!(command.env.get(name), Some(SecretRef::Plain(_)));
-            let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
-            let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
-            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages)
-                .with_packages(packages.to_owned());
-            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
-        }
     }
 }
 

@@ -1,0 +1,101 @@
+//! The servers of a configuration as what the gateway calls, each with the secret that is held for it.
+
+use super::{SetupError, secret};
+use crate::egress::target::{Reach, Target};
+use crate::egress::trust::Trust;
+use crate::egress::{Egress, EgressSettings};
+use crate::env::Env;
+use crate::sources::Sources;
+use crate::tasks::Tasks;
+use crate::upstream::http::HttpServer;
+use crate::upstream::stdio;
+use crate::upstream::stdio::household::Launcher;
+use crate::upstream::{Reached, StdioServer, Upstream};
+use doorward_core::config::reference::SecretRef;
+use doorward_core::config::{self, Config, CredentialConfig, Server};
+use doorward_core::credential::UpstreamSecret;
+use doorward_core::screen::Searcher;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A server that was set up, and the secret that Doorward holds for it.
+pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
+
+/// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`. Processes
+/// live below `state`, installed packages come from `packages`.
+///
+/// # Errors
+/// [`SetupError`].
+pub fn servers(
+    config: &Config,
+    state: &Path,
+    packages: &Path,
+    sources: &Sources,
+    env: &Env,
+    tasks: &Tasks,
+) -> Result<Vec<Configured>, SetupError> {
+    let egress = door_out(config, tasks)?;
+    let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
+    let launcher = match stdio {
+        true => Some(Launcher::start(stdio::household::Options::new(state.to_owned()), env.clone())?),
+        false => None,
+    };
+    let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
+    let parts = |server| upstream(server, &egress, sources, config, (launcher.as_ref(), packages, &searcher), env);
+    config.servers.values().map(parts).collect()
+}
+
+fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
+    let mut settings = EgressSettings::new(tasks.clone());
+    // As many idle streams as there may be clients each have one of their server behind them (FLT-05).
+    settings.connections = settings.connections.max(usize::try_from(config.limits.connections.get()).unwrap_or(usize::MAX));
+    settings.allow_private.clone_from(&config.egress.allow_private);
+    if let Some(path) = &config.egress.ca {
+        settings.extra_ca = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+    }
+    Ok(Egress::new(settings)?)
+}
+
+fn upstream(
+    server: &Arc<Server>,
+    egress: &Egress,
+    sources: &Sources,
+    config: &Config,
+    (launcher, packages, searcher): (Option<&Launcher>, &Path, &Arc<Searcher>),
+    env: &Env,
+) -> Result<Configured, SetupError> {
+    match &server.target {
+        config::Target::Http { url } => {
+            let bad = |cause| SetupError::Target { server: server.name.to_string(), cause };
+            let mut target = Target::new(url.as_str(), Reach::Configured).map_err(bad)?;
+            if let Some(path) = &server.ca {
+                let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+                target = target.trusting(Trust::only(&pem)?);
+            }
+            let held = match &server.credential {
+                CredentialConfig::None => None,
+                CredentialConfig::Header { name, value } => {
+                    let value = secret(value, sources)?;
+                    Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
+                }
+            };
+            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout);
+            Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
+        }
+        config::Target::Stdio(command) => {
+            let mut values = Vec::new();
+            for (name, reference) in &command.env {
+                values.push((name.clone(), Arc::new(secret(reference, sources)?)));
+            }
+            let launcher = launcher.ok_or_else(|| SetupError::Other("there is no launcher".to_owned()))?;
+            // `plain:` is for what is no secret: a directory or a language that a reply may well name.
+            let is_secret = |name: &String| !matches!(command.env.get(name), Some(SecretRef::Plain(_)));
+            let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
+            let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
+            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages)
+                .with_packages(packages.to_owned());
+            Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
+        }
+    }
+}
