@@ -222,102 +222,42 @@ fn session_of(head: &str) -> String {
     head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap_or_else(|| panic!("a session: {head}")).trim().to_owned()
 }
 
-const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}"#;
-
-/// Two installations over one store, as two replicas are.
-async fn replicas(behaviour: Behaviour) -> (Lax, Place, Place) {
-    let lax = Lax::start(behaviour).await.expect("a server");
-    let (one, two) = (Place::new(), Place::new());
-    let path = |name: &str| one.0.join(name).display().to_string();
-    one.file("kek", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
-    let store = format!("[store]\nurl = \"sqlite:{}\"\nencryption_key = \"file:{}\"\n", path("shared.db"), path("kek"));
-    // A fast machine must not reach the limit of the user before it hears of a revocation.
-    let store = format!("{store}[limits]\nper_user = \"60000000/m\"\n");
-    for place in [&one, &two] {
-        place.configure(&lax.url(), &store);
-    }
-    one.run(&["server", "approve", "fixture", "--all"]);
-    (lax, one, two)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rs_07_a_key_revoked_by_one_process_is_refused_by_every_gateway_within_five_seconds() {
-    let (_lax, one, two) = replicas(Behaviour::plain().with(Quirk::Modern)).await;
-    let (key, other) = (one.key("alice"), one.key("bob"));
-    let listed: Value = serde_json::from_str(&one.run(&["apikey", "list", "--json"])).expect("JSON");
+async fn rs_07_a_key_revoked_by_the_command_is_refused_by_the_gateway_within_five_seconds() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("a server");
+    let place = Place::new();
+    // A fast machine must not reach the limit of the user before it hears of the revocation.
+    place.configure(&lax.url(), "[limits]\nper_user = \"60000000/m\"\n");
+    place.run(&["server", "approve", "fixture", "--all"]);
+    let (key, other) = (place.key("alice"), place.key("bob"));
+    let listed: Value = serde_json::from_str(&place.run(&["apikey", "list", "--json"])).expect("JSON");
     let keys = listed["keys"].as_array().cloned().unwrap_or_else(|| panic!("keys: {listed}"));
     let id = keys.iter().find(|one| one["label"] == "alice").and_then(|one| one["id"].as_str()).unwrap_or_else(|| panic!("{listed}"));
-    let (here, there) = (one.serve(&[]), two.serve(&[]));
+    let gateway = place.serve(&[]);
     let (fields, body) = modern(&key, "tools/list", json!({}));
-    let mut lines = [here.line(), there.line()];
-    for line in &mut lines {
-        for _ in 0..3 {
-            assert_eq!(line.ask("POST", &fields, &body).0, 200, "hot in the cache of both");
-        }
+    let mut line = gateway.line();
+    for _ in 0..3 {
+        assert_eq!(line.ask("POST", &fields, &body).0, 200, "hot in the cache");
     }
-    one.run(&["apikey", "revoke", id]);
+    place.run(&["apikey", "revoke", id]);
     let revoked = Instant::now();
-    let mut last_good = [Duration::ZERO; 2];
-    let mut refused = [0; 2];
-    while refused.iter().any(|count| *count < 50) {
-        for (at, gateway) in [&here, &there].into_iter().enumerate() {
-            // A refusal may close its connection, and too many of them from one address are put off.
-            let (status, _, text) = gateway.line().ask("POST", &fields, &body);
-            match (status, refused[at]) {
-                (200, 0) => last_good[at] = revoked.elapsed(),
-                (401 | 429, _) => refused[at] += 1,
-                _ => panic!("gateway {at}: {status} after {} refusals: {text}", refused[at]),
-            }
+    let (mut last_good, mut refused) = (Duration::ZERO, 0);
+    while refused < 50 {
+        // A refusal may close its connection, and too many of them from one address are put off.
+        let (status, _, text) = gateway.line().ask("POST", &fields, &body);
+        match (status, refused) {
+            (200, 0) => last_good = revoked.elapsed(),
+            (401 | 429, _) => refused += 1,
+            _ => panic!("{status} after {refused} refusals: {text}"),
         }
-        assert!(revoked.elapsed() < Duration::from_secs(30), "{last_good:?} {refused:?}");
+        assert!(revoked.elapsed() < Duration::from_secs(30), "{last_good:?} {refused}");
     }
-    assert!(last_good.iter().all(|last| *last < Duration::from_secs(5)), "{last_good:?}");
+    assert!(last_good < Duration::from_secs(5), "{last_good:?}");
     let (fields, body) = modern(&other, "tools/list", json!({}));
-    for gateway in [&here, &there] {
-        assert_eq!(gateway.line().ask("POST", &fields, &body).0, 200, "bob is unaffected");
-    }
-    here.stop();
-    there.stop();
-    let record = fs::read_to_string(two.0.join("state/audit.jsonl")).expect("a record");
-    assert!(record.contains("revoked_credential"), "the other gateway says why");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ses_02_a_session_stolen_from_one_gateway_is_worth_nothing_at_another() {
-    let (lax, one, two) = replicas(Behaviour::plain()).await;
-    let (alice, mallory) = (one.key("alice"), one.key("mallory"));
-    let (here, there) = (one.serve(&[]), two.serve(&[]));
-    let (fields, body) = initialize(&alice);
-    let (status, head, text) = here.line().ask("POST", &fields, &body);
-    assert_eq!(status, 200, "{text}");
-    let session = session_of(&head);
-    lax.forget();
-    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hers"}}}"#;
-    for gateway in [&here, &there] {
-        let mut answers = Vec::new();
-        for id in [session.as_str(), "A-random-id-that-never-was-and-is-as-long-as-"] {
-            for (verb, body) in [("POST", PING), ("POST", call), ("GET", ""), ("DELETE", "")] {
-                let (status, _, text) = gateway.line().ask(verb, &in_session(&mallory, id), body);
-                assert_eq!(status, 404, "{verb}: {text}");
-                answers.push(text);
-            }
-        }
-        assert_eq!(answers.get(..4), answers.get(4..), "word for word");
-    }
-    assert!(lax.seen().is_empty());
-    for gateway in [&here, &there] {
-        let (status, _, text) = gateway.line().ask("POST", &in_session(&alice, &session), call);
-        assert!(status == 200 && text.contains("hers"), "her own works at both: {status} {text}");
-    }
-    assert_eq!(there.line().ask("DELETE", &in_session(&alice, &session), "").0, 204);
-    let mut line = there.line();
-    assert_eq!(line.ask("POST", &in_session(&alice, &session), PING).0, 404, "it is over where it was ended");
-    let ended = Instant::now();
-    while here.line().ask("POST", &in_session(&alice, &session), PING).0 != 404 {
-        assert!(ended.elapsed() < Duration::from_secs(7), "and soon everywhere");
-    }
-    here.stop();
-    there.stop();
+    assert_eq!(gateway.line().ask("POST", &fields, &body).0, 200, "bob is unaffected");
+    gateway.stop();
+    let record = fs::read_to_string(place.0.join("state/audit.jsonl")).expect("a record");
+    assert!(record.contains("revoked_credential"), "it says why");
 }
 
 /// Every byte of these is a line break or printable, and each line is one of the log's own.
