@@ -427,7 +427,10 @@ const MARKS: [&str; 6] = ["evil-session", "evil.test", "second", "<script>", "Se
 async fn hostile(answer: Answer, name: &str) {
     let bad = Lax::start(modern_lax().with(Quirk::Answer(answer))).await.unwrap();
     let good = Lax::start(modern_lax()).await.unwrap();
-    let house = House::open(&format!("{}{}", server("alpha", &bad.url(), "timeout = \"2s\""), server("beta", &good.url(), ""))).await;
+    // What is said is the matter here, not how fast.
+    let limits = "[limits]\nper_user = \"60000000/m\"\nstream_messages = \"20000/s\"\n";
+    let servers = [server("alpha", &bad.url(), "timeout = \"2s\""), server("beta", &good.url(), "")].concat();
+    let house = House::open(&format!("{servers}{limits}")).await;
     house.approve().await;
     let (alice, bob) = (house.full("alice").await, house.full("bob").await);
     let session = house.session(&alice, "alpha").await;
