@@ -214,7 +214,7 @@ fn real() -> Real {
     put(line);
     let (_, ongoing, line) = chain.opened(intent, &outcome(Class::Completed), NOW);
     put(line);
-    put(chain.rotate(&first, second.public(), NOW).expect("sealed"));
+    put(chain.rotate(&first, &second, NOW).expect("sealed"));
     put(chain.event(&Notice { reason: "started", cause: Some("a\n\"b\""), ..Notice::default() }, Timestamp::from_millis(1_000)));
     put(chain.closed(ongoing, &outcome(Class::Cancelled), NOW).1);
     let refusal = Refusal::new(Station::Policy, "policy_denied", Blame::Caller, Wire::Http(403), "no").because("rule no-merge");
@@ -272,7 +272,7 @@ fn permit(rules: &Rules, tool: &str) -> Permit {
         able: Vec::new(),
         now: NOW,
         // The record of a call that was let pass carries a flag, too.
-        checks: Checks { schemas: Some(promise()), foreign_tokens: Measure::Off },
+        checks: Checks { schemas: Some(promise()), foreign_tokens: Measure::Off, screen: None },
     };
     decide(rules, &facts, bound, call).expect("permitted")
 }
