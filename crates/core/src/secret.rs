@@ -25,6 +25,18 @@ pub enum ApiKey {}
 /// `dwat_`: an opaque OAuth access token, for `/s/...` and `/mcp`.
 #[derive(Debug)]
 pub enum AccessToken {}
+/// `dwrt_`: a refresh token, for the token endpoint only; each is of use once.
+#[derive(Debug)]
+pub enum RefreshToken {}
+/// `dwac_`: an authorization code, for the token endpoint only, once and within a minute.
+#[derive(Debug)]
+pub enum AuthorizationCode {}
+/// `dwl_`: a one-time link with which somebody becomes signed in.
+#[derive(Debug)]
+pub enum LinkSecret {}
+/// `dww_`: the value of a cookie: a browser that is signed in, or that began a request.
+#[derive(Debug)]
+pub enum BrowserSecret {}
 
 /// A token that was just minted: shown once, never stored.
 pub struct PlainToken<K: TokenKind>(Secret<String>, PhantomData<K>);
@@ -77,6 +89,22 @@ impl TokenKind for ApiKey {
 
 impl TokenKind for AccessToken {
     const PREFIX: &'static str = "dwat_";
+}
+
+impl TokenKind for RefreshToken {
+    const PREFIX: &'static str = "dwrt_";
+}
+
+impl TokenKind for AuthorizationCode {
+    const PREFIX: &'static str = "dwac_";
+}
+
+impl TokenKind for LinkSecret {
+    const PREFIX: &'static str = "dwl_";
+}
+
+impl TokenKind for BrowserSecret {
+    const PREFIX: &'static str = "dww_";
 }
 
 // === impl PlainToken ===

@@ -5,6 +5,7 @@
 //! Only digests of tokens and session ids are kept; what must be read back is sealed in its row (security invariants I3, I8, I10).
 
 mod approvals;
+mod browsers;
 mod budgets;
 mod clock;
 mod connect;
@@ -13,6 +14,7 @@ mod db;
 mod dialect;
 mod epoch;
 mod error;
+mod grants;
 mod marker;
 mod once;
 mod rows;
@@ -26,10 +28,12 @@ mod users;
 mod vault;
 
 pub use approvals::Pin;
+pub use browsers::BrowserInfo;
 pub use budgets::{Budget, Given};
 pub use connect::StoreUrl;
 pub use credentials::{ApiKeyInfo, NewApiKey};
 pub use error::{Cause, Refused, StoreError};
+pub use grants::{GrantInfo, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Successors};
 pub use seal::{NoKey, NoRandom, Random, Sealer};
 pub use sessions::SessionCaps;
 pub use sweep::Swept;

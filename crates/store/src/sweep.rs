@@ -23,7 +23,15 @@ pub struct Swept {
     pub api_keys: u64,
     /// Budgets whose window is over.
     pub budgets: u64,
-    /// Users not seen for 400 days who are not disabled and have no key, token or sealed value.
+    /// Authorization codes and one-time links past their life.
+    pub codes: u64,
+    /// Refresh tokens past their life, used ones included.
+    pub refresh_tokens: u64,
+    /// Browsers past the end of their sign-in.
+    pub browsers: u64,
+    /// Consents that ended or were taken back 90 days ago or earlier.
+    pub grants: u64,
+    /// Users not seen for 400 days who are not disabled and have no key, token, consent, browser or sealed value.
     pub users: u64,
 }
 
@@ -59,10 +67,20 @@ impl Store {
         let api_keys = "DELETE FROM api_keys WHERE (expires <= $1 OR revoked <= $1) \
                         AND id IN (SELECT id FROM api_keys WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
         let budgets = "DELETE FROM budgets WHERE ends <= $1 AND id IN (SELECT id FROM budgets WHERE ends <= $1 LIMIT 1000)";
+        let codes = "DELETE FROM codes WHERE expires <= $1 AND hash IN (SELECT hash FROM codes WHERE expires <= $1 LIMIT 1000)";
+        let links = "DELETE FROM links WHERE expires <= $1 AND hash IN (SELECT hash FROM links WHERE expires <= $1 LIMIT 1000)";
+        let refresh_tokens = "DELETE FROM refresh_tokens WHERE expires <= $1 \
+                              AND hash IN (SELECT hash FROM refresh_tokens WHERE expires <= $1 LIMIT 1000)";
+        let browsers = "DELETE FROM browsers WHERE expires <= $1 AND digest IN (SELECT digest FROM browsers WHERE expires <= $1 LIMIT 1000)";
+        // What counted is over before its consent goes: no token is left without one.
+        let grants = "DELETE FROM grants WHERE (expires <= $1 OR revoked <= $1) \
+                      AND id IN (SELECT id FROM grants WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
         let users = "DELETE FROM users WHERE (issuer, subject) IN (SELECT u.issuer, u.subject FROM users u \
                      WHERE u.seen <= $1 AND u.disabled IS NULL \
                      AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.issuer = u.issuer AND k.subject = u.subject) \
                      AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.issuer = u.issuer AND t.subject = u.subject) \
+                     AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.issuer = u.issuer AND g.subject = u.subject) \
+                     AND NOT EXISTS (SELECT 1 FROM browsers b WHERE b.issuer = u.issuer AND b.subject = u.subject) \
                      AND NOT EXISTS (SELECT 1 FROM vault v WHERE v.issuer = u.issuer AND v.subject = u.subject) LIMIT 1000) \
                      AND seen <= $1 AND disabled IS NULL";
         Ok(Swept {
@@ -72,6 +90,10 @@ impl Store {
             access_tokens: self.db().execute(access_tokens, &[Value::int(at)]).await?,
             api_keys: self.db().execute(api_keys, &[Value::int(kept)]).await?,
             budgets: self.db().execute(budgets, &[Value::int(at)]).await?,
+            codes: self.db().execute(codes, &[Value::int(at)]).await? + self.db().execute(links, &[Value::int(at)]).await?,
+            refresh_tokens: self.db().execute(refresh_tokens, &[Value::int(at)]).await?,
+            browsers: self.db().execute(browsers, &[Value::int(at)]).await?,
+            grants: self.db().execute(grants, &[Value::int(kept)]).await?,
             users: self.db().execute(users, &[Value::int(before(at, REMEMBERED))]).await?,
         })
     }
@@ -89,6 +111,10 @@ impl Swept {
             || self.access_tokens >= BATCH
             || self.api_keys >= BATCH
             || self.budgets >= BATCH
+            || self.codes >= BATCH
+            || self.refresh_tokens >= BATCH
+            || self.browsers >= BATCH
+            || self.grants >= BATCH
             || self.users >= BATCH
     }
 }

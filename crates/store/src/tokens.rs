@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::credentials::{Columns, record};
-use crate::db::Value;
+use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, millis};
@@ -29,34 +29,10 @@ impl Store {
     /// [`StoreError::Conflict`] for a digest that exists, [`Refused::TooMany`] at 10,000 tokens of the user,
     /// [`Refused::Unfit`] for a record of a static key or one already revoked.
     pub async fn put_access_token(&self, hash: &TokenHash<AccessToken>, new: &Record, now: Timestamp) -> Result<(), StoreError> {
-        let level = level_name(new.level).ok_or(Refused::Unfit("level"))?;
         let columns = Columns::of(new)?;
         let mut tx = self.db().begin().await?;
         insert(&mut tx, &new.user, &columns.groups, now).await?;
-        hold(&mut tx, &new.user).await?; // so that the count stays true
-        let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
-        let count = tx.row("SELECT COUNT(*) AS n FROM access_tokens WHERE issuer = $1 AND subject = $2", &owner).await?;
-        if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= TOKENS_PER_USER {
-            return Err(Refused::TooMany.into());
-        }
-        let sql = "INSERT INTO access_tokens \
-                   (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-        let values = [
-            Value::bytes(hash.as_bytes()),
-            Value::text(new.credential.as_str()),
-            Value::text(level),
-            Value::text(new.user.issuer()),
-            Value::text(new.user.subject()),
-            Value::text(new.client.as_str()),
-            Value::Text(new.agent.as_ref().map(AgentLabel::as_str)),
-            Value::text(columns.audience_kind),
-            Value::text(&columns.audience),
-            Value::text(&columns.granted),
-            Value::int(millis(now)?),
-            Value::int(millis(new.expires)?),
-        ];
-        tx.execute(sql, &values).await?;
+        put(&mut tx, hash, new, &columns, now).await?;
         tx.commit().await
     }
 
@@ -87,6 +63,41 @@ impl Store {
         tx.commit().await?;
         Ok(changed)
     }
+}
+
+/// Records a token of a known user.
+pub(crate) async fn put(
+    tx: &mut Tx,
+    hash: &TokenHash<AccessToken>,
+    new: &Record,
+    columns: &Columns,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let level = level_name(new.level).ok_or(Refused::Unfit("level"))?;
+    hold(tx, &new.user).await?; // so that the count stays true
+    let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
+    let count = tx.row("SELECT COUNT(*) AS n FROM access_tokens WHERE issuer = $1 AND subject = $2", &owner).await?;
+    if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= TOKENS_PER_USER {
+        return Err(Refused::TooMany.into());
+    }
+    let sql = "INSERT INTO access_tokens \
+               (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let values = [
+        Value::bytes(hash.as_bytes()),
+        Value::text(new.credential.as_str()),
+        Value::text(level),
+        Value::text(new.user.issuer()),
+        Value::text(new.user.subject()),
+        Value::text(new.client.as_str()),
+        Value::Text(new.agent.as_ref().map(AgentLabel::as_str)),
+        Value::text(columns.audience_kind),
+        Value::text(&columns.audience),
+        Value::text(&columns.granted),
+        Value::int(millis(now)?),
+        Value::int(millis(new.expires)?),
+    ];
+    tx.execute(sql, &values).await.map(|_| ())
 }
 
 /// A static key is no access token.

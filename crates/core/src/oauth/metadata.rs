@@ -1,0 +1,55 @@
+//! What clients read to find their way: RFC 8414 of the authorization server, RFC 9728 of each MCP server.
+//!
+//! Everything is derived from the public root; exactly what works is advertised (DISC-02), and no catalogue of scopes (DISC-03).
+
+use super::scope::{Scope, resource};
+use crate::id::ServerName;
+use crate::policy::facts::RiskClass;
+use serde_json::{Value, json};
+
+/// What of the authorization server depends on its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offers {
+    /// RFC 7591 is served.
+    pub registration: bool,
+    /// Client id metadata documents are taken.
+    pub documents: bool,
+}
+
+/// The document of the authorization server. One text under every name that clients try (AS2).
+#[must_use]
+pub fn server(root: &str, offers: Offers) -> Value {
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let mut document = json!({
+        "issuer": root,
+        "authorization_endpoint": format!("{root}/oauth/authorize"),
+        "token_endpoint": format!("{root}/oauth/token"),
+        "revocation_endpoint": format!("{root}/oauth/revoke"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": offers.documents,
+    });
+    if offers.registration
+        && let Some(members) = document.as_object_mut()
+    {
+        members.insert("registration_endpoint".to_owned(), json!(format!("{root}/oauth/register")));
+    }
+    document
+}
+
+/// The document of one MCP server.
+#[must_use]
+pub fn protected_resource(root: &str, name: &ServerName, title: &str) -> Value {
+    json!({
+        "resource": resource(root, name),
+        "resource_name": title,
+        "authorization_servers": [root],
+        "scopes_supported": [Scope::new(name.clone(), RiskClass::Read).to_string()],
+        "bearer_methods_supported": ["header"],
+    })
+}

@@ -1,0 +1,330 @@
+//! The authorization request (OAuth 2.1 section 4.1.1): as it came, then checked against the client that sends it.
+//!
+//! Errors that come before the redirect URI is known to be the client's are told on a page of our own and nowhere else; only
+//! behind a [`RedirectTarget`] they may travel (B6; AZ-06).
+
+use super::client::Client;
+use super::form::{Form, encoded};
+use super::pkce::Challenge;
+use super::redirect::{self, BadRedirect, RedirectTarget};
+use super::scope::{Scopes, server_of};
+use crate::id::ServerName;
+use serde::{Deserialize, Serialize};
+
+/// The parameters as they came, each once and bounded, not yet believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Front {
+    /// `client_id`.
+    pub client_id: String,
+    /// `redirect_uri`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    response_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    response_mode: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_challenge: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_challenge_method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<String>,
+    /// `request` or `request_uri` was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+}
+
+/// Why a request cannot even be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// No `client_id`.
+    #[error("client_id is missing")]
+    NoClient,
+    /// A parameter is longer than [`LONGEST`] or holds control characters.
+    #[error("a parameter is too long or holds characters that it may not")]
+    Unfit,
+}
+
+/// A checked request. Made only by [`AuthRequest::check`].
+#[derive(Debug)]
+pub struct AuthRequest {
+    client: Client,
+    target: RedirectTarget,
+    named_target: bool,
+    state: Option<String>,
+    challenge: Challenge,
+    server: ServerName,
+    scopes: Scopes,
+    prompt: Prompt,
+}
+
+/// Whether the person may be asked (OpenID Connect Core 3.1.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    /// As needed.
+    Default,
+    /// Nobody may be asked anything.
+    None,
+    /// The consent page in any case.
+    Consent,
+    /// Another sign-in in any case.
+    Login,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Refused {
+    /// Told on our page only: nobody knows whose address that is.
+    Page(BadRedirect),
+    /// Told to the client.
+    Redirect(Box<Answer>),
+}
+
+/// What goes back to the client through the browser. Needs a target that was checked; carries `iss` exactly once (RFC 9207).
+#[derive(Debug)]
+pub struct Answer {
+    target: RedirectTarget,
+    state: Option<String>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Code(String),
+    Error(ErrorCode),
+}
+
+/// Error codes of an authorization response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// OAuth 2.1 section 4.1.2.1.
+    InvalidRequest,
+    /// Only `code` is served.
+    UnsupportedResponseType,
+    /// The person, or the installation, said no.
+    AccessDenied,
+    /// RFC 8707 section 2: the resource is missing, unknown or not this person's.
+    InvalidTarget,
+    /// RFC 9101: request objects are not served.
+    RequestNotSupported,
+    /// OpenID Connect Core 3.1.2.6, under `prompt=none`.
+    LoginRequired,
+    /// The same.
+    ConsentRequired,
+    /// Ours is the fault; the client may try again.
+    TemporarilyUnavailable,
+}
+
+/// Longest parameter, in bytes.
+const LONGEST: usize = 2048;
+
+// === impl Front ===
+
+impl Front {
+    /// Takes the parameters that mean something here; unknown ones are ignored (OAuth 2.1 section 3.1).
+    ///
+    /// # Errors
+    /// [`Misfit`].
+    pub fn read(form: &Form) -> Result<Self, Misfit> {
+        let take = |name: &str| match form.get(name) {
+            Some(value) if value.len() > LONGEST || value.chars().any(char::is_control) => Err(Misfit::Unfit),
+            value => Ok(value.map(str::to_owned)),
+        };
+        let object = ["request", "request_uri"].into_iter().find(|name| form.get(name).is_some());
+        Ok(Self {
+            client_id: take("client_id")?.ok_or(Misfit::NoClient)?,
+            redirect_uri: take("redirect_uri")?,
+            response_type: take("response_type")?,
+            response_mode: take("response_mode")?,
+            state: take("state")?,
+            scope: take("scope")?,
+            resource: take("resource")?,
+            code_challenge: take("code_challenge")?,
+            code_challenge_method: take("code_challenge_method")?,
+            prompt: take("prompt")?,
+            object: object.map(str::to_owned),
+        })
+    }
+}
+
+// === impl AuthRequest ===
+
+impl AuthRequest {
+    /// Checks a request of `client`, the one that `front.client_id` names. `root` is the public root of this installation.
+    ///
+    /// The redirect URI comes first: everything after it may be told to the client.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(front: &Front, client: Client, root: &str) -> Result<Self, Refused> {
+        let target = redirect::check(&client, front.redirect_uri.as_deref()).map_err(Refused::Page)?;
+        let refuse = |code: ErrorCode| Refused::Redirect(Box::new(Answer::error(target.clone(), front.state.clone(), code)));
+        if front.object.is_some() {
+            return Err(refuse(ErrorCode::RequestNotSupported));
+        }
+        match front.response_type.as_deref() {
+            Some("code") => {}
+            Some(_) => return Err(refuse(ErrorCode::UnsupportedResponseType)),
+            None => return Err(refuse(ErrorCode::InvalidRequest)),
+        }
+        if !matches!(front.response_mode.as_deref(), None | Some("query")) {
+            return Err(refuse(ErrorCode::InvalidRequest));
+        }
+        let prompt = match front.prompt.as_deref() {
+            None | Some("select_account") => Prompt::Default,
+            Some("none") => Prompt::None,
+            Some("consent") => Prompt::Consent,
+            Some("login" | "login consent" | "consent login") => Prompt::Login,
+            Some(_) => return Err(refuse(ErrorCode::InvalidRequest)),
+        };
+        let challenge = Challenge::new(front.code_challenge.as_deref(), front.code_challenge_method.as_deref());
+        let challenge = challenge.map_err(|_| refuse(ErrorCode::InvalidRequest))?;
+        // Never a default (I7): a token for "whatever is there" is a token for what its client never meant.
+        let server = front.resource.as_deref().and_then(|resource| server_of(root, resource));
+        let server = server.ok_or_else(|| refuse(ErrorCode::InvalidTarget))?;
+        Ok(Self {
+            client,
+            target,
+            named_target: front.redirect_uri.is_some(),
+            state: front.state.clone(),
+            challenge,
+            server,
+            scopes: Scopes::parse(front.scope.as_deref()),
+            prompt,
+        })
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Where the answer goes.
+    #[must_use]
+    pub const fn target(&self) -> &RedirectTarget {
+        &self.target
+    }
+
+    /// Whether the request named its redirect URI: then the token request must, too (OAuth 2.1 section 4.1.3).
+    #[must_use]
+    pub const fn names_target(&self) -> bool {
+        self.named_target
+    }
+
+    /// What the verifier must digest to.
+    #[must_use]
+    pub const fn challenge(&self) -> &Challenge {
+        &self.challenge
+    }
+
+    /// For which server.
+    #[must_use]
+    pub const fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    /// What it would like: a pre-selection, no more (AS4).
+    #[must_use]
+    pub const fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// Whether the person may be asked.
+    #[must_use]
+    pub const fn prompt(&self) -> Prompt {
+        self.prompt
+    }
+
+    /// A refusal that its client is told.
+    #[must_use]
+    pub fn refuse(&self, code: ErrorCode) -> Answer {
+        Answer::error(self.target.clone(), self.state.clone(), code)
+    }
+
+    /// The code for its client.
+    pub(super) fn grant(&self, code: String) -> Answer {
+        Answer { target: self.target.clone(), state: self.state.clone(), what: What::Code(code) }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    const fn error(target: RedirectTarget, state: Option<String>, code: ErrorCode) -> Self {
+        Self { target, state, what: What::Error(code) }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub const fn target(&self) -> &RedirectTarget {
+        &self.target
+    }
+
+    /// The error, if it is one.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self.what {
+            What::Code(_) => None,
+            What::Error(code) => Some(code),
+        }
+    }
+
+    /// The address with its parameters. Holds the code: shown to the browser that the request is bound to, and to nobody else.
+    #[must_use]
+    pub fn url(&self, issuer: &str) -> String {
+        let mut url = self.target.as_str().to_owned();
+        url.push(if url.contains('?') { '&' } else { '?' });
+        match &self.what {
+            What::Code(code) => url.push_str(&format!("code={}", encoded(code))),
+            What::Error(code) => {
+                url.push_str(&format!("error={}&error_description={}", code.as_str(), encoded(code.description())));
+            }
+        }
+        if let Some(state) = &self.state {
+            url.push_str(&format!("&state={}", encoded(state)));
+        }
+        url.push_str(&format!("&iss={}", encoded(issuer)));
+        url
+    }
+}
+
+// === impl ErrorCode ===
+
+impl ErrorCode {
+    /// The value of `error`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::AccessDenied => "access_denied",
+            Self::InvalidTarget => "invalid_target",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+
+    /// For the developer of the client.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "send response_type=code, a code_challenge of 43 characters and code_challenge_method=S256",
+            Self::UnsupportedResponseType => "only response_type=code is served",
+            Self::AccessDenied => "the request was declined",
+            Self::InvalidTarget => "send resource: the exact address of the MCP server as its metadata states it",
+            Self::RequestNotSupported => "request objects are not served",
+            Self::LoginRequired => "nobody is signed in",
+            Self::ConsentRequired => "the person has to be asked",
+            Self::TemporarilyUnavailable => "try again in a moment",
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The token request (OAuth 2.1 section 3.2): what is presented, and by which client.
+//!
+//! Reads and judges; what a code or a refresh token stands for is the store's to say, in one guarded statement.
+
+use super::client::{Client, ClientAuth};
+use super::form::Form;
+use super::pkce::Challenge;
+use super::scope::Scopes;
+use crate::id::ClientId;
+use crate::secret::{AuthorizationCode, RefreshToken, Secret, TokenHash};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A grant that is served.
+#[derive(Debug)]
+pub enum Grant {
+    /// A code.
+    Code {
+        /// Its digest.
+        code: TokenHash<AuthorizationCode>,
+        /// The redirect URI of its request.
+        redirect_uri: Option<String>,
+        /// What its verifier digests to.
+        challenge: Challenge,
+        /// The resource, where it is said again.
+        resource: Option<String>,
+    },
+    /// A refresh token.
+    Refresh {
+        /// Itself: its successor is worked out from it.
+        token: Secret<String>,
+        /// Its digest.
+        hash: TokenHash<RefreshToken>,
+        /// Narrower scopes, where some are asked for.
+        scopes: Option<Scopes>,
+        /// The resource, where it is said again.
+        resource: Option<String>,
+    },
+}
+
+/// A client as it shows itself at the token endpoint.
+#[derive(Debug)]
+pub struct Shown {
+    id: String,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    /// By its name only.
+    Nothing,
+    /// HTTP Basic (RFC 6749 section 2.3.1).
+    Basic(Secret<String>),
+    /// `client_secret` in the body.
+    Post(Secret<String>),
+}
+
+/// A client that has shown what it is registered with. Made only by [`authenticate`].
+#[derive(Debug)]
+pub struct AuthenticatedClient {
+    id: ClientId,
+}
+
+/// An error response of the token endpoint (OAuth 2.1 section 3.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenError {
+    /// HTTP status.
+    pub status: u16,
+    /// `error`.
+    pub code: &'static str,
+    /// `error_description`, for developers.
+    pub description: &'static str,
+    /// For records and metrics.
+    pub reason: &'static str,
+}
+
+impl TokenError {
+    /// 400 `invalid_request`.
+    #[must_use]
+    pub const fn request(description: &'static str) -> Self {
+        Self { status: 400, code: "invalid_request", description, reason: "malformed_token_request" }
+    }
+
+    /// 400 `invalid_grant`: dead, unknown and foreign look alike; the record knows more.
+    #[must_use]
+    pub const fn grant(reason: &'static str) -> Self {
+        Self { status: 400, code: "invalid_grant", description: "the code or refresh token is not valid for this client", reason }
+    }
+
+    /// 400 `invalid_target` (RFC 8707 section 2).
+    #[must_use]
+    pub const fn target() -> Self {
+        Self { status: 400, code: "invalid_target", description: "the resource is not the one that was granted", reason: "other_resource" }
+    }
+
+    /// 400 `invalid_scope`.
+    #[must_use]
+    pub const fn scope() -> Self {
+        Self { status: 400, code: "invalid_scope", description: "the scope is wider than what was granted", reason: "wider_scope" }
+    }
+
+    /// 401 `invalid_client`.
+    #[must_use]
+    pub const fn client(reason: &'static str) -> Self {
+        Self { status: 401, code: "invalid_client", description: "the client is not known here, or did not show what it is registered with", reason }
+    }
+
+    /// 503, ours.
+    #[must_use]
+    pub const fn unavailable() -> Self {
+        Self { status: 503, code: "temporarily_unavailable", description: "try again in a moment", reason: "store_unavailable" }
+    }
+}
+
+/// Reads what is presented.
+///
+/// # Errors
+/// [`TokenError`].
+pub fn grant(form: &Form) -> Result<Grant, TokenError> {
+    let resource = form.get("resource").map(str::to_owned);
+    match form.get("grant_type") {
+        Some("authorization_code") => {
+            let code = form.get("code").ok_or(TokenError::request("code is missing"))?;
+            let verifier = form.get("code_verifier").ok_or(TokenError::request("code_verifier is missing"))?;
+            Ok(Grant::Code {
+                code: TokenHash::of(code).map_err(|_| TokenError::grant("mistyped_code"))?,
+                redirect_uri: form.get("redirect_uri").map(str::to_owned),
+                challenge: Challenge::of_verifier(verifier).map_err(|_| TokenError::grant("malformed_verifier"))?,
+                resource,
+            })
+        }
+        Some("refresh_token") => {
+            let token = form.get("refresh_token").ok_or(TokenError::request("refresh_token is missing"))?;
+            Ok(Grant::Refresh {
+                hash: TokenHash::of(token).map_err(|_| TokenError::grant("mistyped_refresh_token"))?,
+                token: Secret::new(token.to_owned()),
+                scopes: form.get("scope").map(|text| Scopes::parse(Some(text))),
+                resource,
+            })
+        }
+        Some(_) => Err(TokenError {
+            status: 400,
+            code: "unsupported_grant_type",
+            description: "authorization_code and refresh_token are served",
+            reason: "unsupported_grant",
+        }),
+        None => Err(TokenError::request("grant_type is missing")),
+    }
+}
+
+/// Who sends it, as shown. Two ways at once are refused (OAuth 2.1 section 2.4).
+///
+/// # Errors
+/// [`TokenError`].
+pub fn shown(authorization: Option<&str>, form: &Form) -> Result<Shown, TokenError> {
+    let named = form.get("client_id");
+    let posted = form.get("client_secret");
+    if form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some() {
+        return Err(TokenError::client("assertion_not_served"));
+    }
+    let Some(authorization) = authorization else {
+        let id = named.ok_or(TokenError::client("no_client"))?.to_owned();
+        let how = posted.map_or(How::Nothing, |secret| How::Post(Secret::new(secret.to_owned())));
+        return Ok(Shown { id, how });
+    };
+    if posted.is_some() {
+        return Err(TokenError::request("use one way to authenticate"));
+    }
+    let (id, secret) = basic(authorization).ok_or(TokenError::client("malformed_basic"))?;
+    if named.is_some_and(|named| named != id) {
+        return Err(TokenError::request("client_id is another one than the one that authenticates"));
+    }
+    Ok(Shown { id, how: How::Basic(secret) })
+}
+
+/// RFC 6749 section 2.3.1: both halves are form-encoded.
+fn basic(authorization: &str) -> Option<(String, Secret<String>)> {
+    let (scheme, coded) = authorization.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = zeroize::Zeroizing::new(String::from_utf8(STANDARD.decode(coded).ok()?).ok()?);
+    let (id, secret) = text.split_once(':')?;
+    let read = |half: &str| Form::parse(&format!("v={half}")).ok().and_then(|form| form.get("v").map(str::to_owned));
+    Some((read(id)?, Secret::new(read(secret)?)))
+}
+
+/// Checks that a client showed exactly what it is registered with: no more, no less, no other way (REG-04).
+///
+/// # Errors
+/// [`TokenError`] 401.
+pub fn authenticate(client: &Client, shown: &Shown) -> Result<AuthenticatedClient, TokenError> {
+    if client.id().as_str() != shown.id {
+        return Err(TokenError::client("other_client"));
+    }
+    let fits = match (client.auth(), &shown.how) {
+        (ClientAuth::None, How::Nothing) => true,
+        (ClientAuth::SecretBasic(digest), How::Basic(secret)) | (ClientAuth::SecretPost(digest), How::Post(secret)) => digest.is_of(secret.expose()),
+        _ => false,
+    };
+    if fits { Ok(AuthenticatedClient { id: client.id().clone() }) } else { Err(TokenError::client("other_authentication")) }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// The id it gives itself.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether it tried HTTP Basic: a refusal then says so (RFC 6749 section 5.2).
+    #[must_use]
+    pub const fn is_basic(&self) -> bool {
+        matches!(self.how, How::Basic(_))
+    }
+}
+
+// === impl AuthenticatedClient ===
+
+impl AuthenticatedClient {
+    /// Who it is.
+    #[must_use]
+    pub const fn id(&self) -> &ClientId {
+        &self.id
+    }
+}

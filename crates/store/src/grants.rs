@@ -1,0 +1,575 @@
+//! What people allowed, and the codes and tokens that come of it: one code, then one line of refresh tokens (RFC 6749, RFC 9700).
+//!
+//! Redeeming and recording what it gives are one transaction: a kill leaves both or neither. Which of those who try at once is
+//! served is decided by one guarded statement. Digests only; nothing here can be turned back into a code or a token (I3, I10).
+
+use crate::Store;
+use crate::credentials::Columns;
+use crate::db::{Tx, Value};
+use crate::epoch::raise;
+use crate::error::{Refused, StoreError};
+use crate::rows::{Reading, at_most_one, json_list, millis, plain};
+use crate::users::{hold, insert};
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use doorward_core::identity::caller::{Audience, Level, Record};
+use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
+use doorward_core::time::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A consent to record, with the code that it gives.
+#[derive(Debug)]
+pub struct NewGrant<'a> {
+    /// Its id, and that of every token that comes of it.
+    pub id: &'a CredentialId,
+    /// Who allowed it.
+    pub user: &'a UserId,
+    /// To whom.
+    pub client: &'a ClientId,
+    /// What the client was when it was allowed.
+    pub fingerprint: &'a [u8; 32],
+    /// As the page called it, 1 to 255 bytes without control characters.
+    pub name: &'a str,
+    /// How it was identified on the page: `published`, `approved` or `self-claimed`.
+    pub identity: &'a str,
+    /// Where the answer went, for people.
+    pub target: &'a str,
+    /// Of which server.
+    pub server: &'a ServerName,
+    /// What: `<server>:<class>` each, not empty.
+    pub granted: &'a BTreeSet<String>,
+    /// Until when; `None` until it is removed.
+    pub expires: Option<Timestamp>,
+    /// Digest of the code.
+    pub code: &'a TokenHash<AuthorizationCode>,
+    /// The redirect URI that the answer goes to.
+    pub redirect_uri: &'a str,
+    /// Whether the token request must name it.
+    pub named: bool,
+    /// The PKCE challenge.
+    pub challenge: &'a str,
+    /// End of the code.
+    pub code_expires: Timestamp,
+    /// The authorization request, decided once: its name and until when it must be remembered.
+    pub once: (&'a [u8; 32], Timestamp),
+}
+
+/// A grant as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantInfo {
+    /// Its id.
+    pub id: CredentialId,
+    /// Who allowed it.
+    pub user: UserId,
+    /// To whom.
+    pub client: ClientId,
+    /// As the page called it.
+    pub name: String,
+    /// How it was identified.
+    pub identity: String,
+    /// Where the answer went.
+    pub target: String,
+    /// Of which server.
+    pub server: ServerName,
+    /// What.
+    pub granted: BTreeSet<String>,
+    /// When.
+    pub created: Timestamp,
+    /// Until when.
+    pub expires: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked: Option<Timestamp>,
+    /// When a token of it was last fetched.
+    pub used: Option<Timestamp>,
+}
+
+/// A code as it is presented.
+#[derive(Debug)]
+pub struct PresentedCode<'a> {
+    /// Its digest.
+    pub hash: &'a TokenHash<AuthorizationCode>,
+    /// By which client.
+    pub client: &'a ClientId,
+    /// With which redirect URI.
+    pub redirect_uri: Option<&'a str>,
+    /// What its verifier digests to.
+    pub challenge: &'a str,
+    /// For which server, where the client says so again.
+    pub server: Option<&'a ServerName>,
+}
+
+/// A refresh token as it is presented.
+#[derive(Debug)]
+pub struct PresentedRefresh<'a> {
+    /// Its digest.
+    pub hash: &'a TokenHash<RefreshToken>,
+    /// By which client.
+    pub client: &'a ClientId,
+    /// For which server, where the client says so again.
+    pub server: Option<&'a ServerName>,
+    /// Nothing but this, where the client asks for less.
+    pub narrowed: Option<&'a BTreeSet<String>>,
+}
+
+/// Tokens to record, if the redemption is won.
+#[derive(Debug)]
+pub struct Successors<'a> {
+    /// Digest of the access token.
+    pub access: &'a TokenHash<AccessToken>,
+    /// How long it lives.
+    pub access_life: Duration,
+    /// Digest of the refresh token.
+    pub refresh: &'a TokenHash<RefreshToken>,
+    /// How long it may stay unused.
+    pub refresh_life: Duration,
+}
+
+/// What a redemption gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redeemed {
+    /// The grant.
+    pub id: CredentialId,
+    /// Whose.
+    pub user: UserId,
+    /// For which server.
+    pub server: ServerName,
+    /// What the access token carries.
+    pub granted: BTreeSet<String>,
+    /// Its end.
+    pub access_expires: Timestamp,
+    /// Whether the successors were recorded before, for the same token.
+    pub again: bool,
+}
+
+/// Why nothing was redeemed. To the client all but the two last are one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRedeemed {
+    /// Nobody knows it.
+    Unknown,
+    /// It has ended.
+    Expired,
+    /// Used at the same moment by somebody else: nothing is taken back.
+    Concurrent,
+    /// Used before: what it gave was taken back with it.
+    Replayed(CredentialId),
+    /// Presented by another client, with another redirect URI or verifier.
+    Mismatch,
+    /// The consent was taken back or has ended, or its person may not act.
+    Ended,
+    /// For another server than it was granted for.
+    OtherResource,
+    /// More than was granted.
+    WiderScope,
+}
+
+/// Grants of one user that the sweep has not taken yet.
+const GRANTS_PER_USER: i64 = 1_000;
+/// Two uses of a code that overlap are one client in a hurry; by how much clocks of replicas may differ (FLT-07).
+const SKEW: Duration = Duration::from_secs(1);
+
+const GRANT: &str = "SELECT g.id, g.issuer, g.subject, g.client, g.name, g.identity, g.target, g.server, g.granted, g.created, g.expires, \
+                     g.revoked, g.used, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
+                     WHERE g.id = $1";
+
+// === impl Store ===
+
+impl Store {
+    /// Records a consent and its code, if the request was not decided before. The user is known already.
+    ///
+    /// # Errors
+    /// [`Refused::TooMany`] at 1,000 grants of the user, [`Refused::Unfit`]; any [`StoreError`] means that nothing was recorded.
+    pub async fn record_grant(&self, new: &NewGrant<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        plain(new.name, "name")?;
+        if new.granted.is_empty() {
+            return Err(Refused::Unfit("granted").into());
+        }
+        let granted = json_list(new.granted.iter().map(String::as_str))?;
+        let mut tx = self.db().begin().await?;
+        if !consumed(&mut tx, new.once, now).await? {
+            return Ok(false);
+        }
+        insert(&mut tx, new.user, "[]", now).await?;
+        hold(&mut tx, new.user).await?; // so that the count stays true
+        let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
+        let count = tx.row("SELECT COUNT(*) AS n FROM grants WHERE issuer = $1 AND subject = $2", &owner).await?;
+        if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= GRANTS_PER_USER {
+            return Err(Refused::TooMany.into());
+        }
+        let sql = "INSERT INTO grants (id, issuer, subject, client, fingerprint, name, identity, target, server, granted, created, expires) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let [issuer, subject] = owner;
+        let values = [
+            Value::text(new.id.as_str()),
+            issuer,
+            subject,
+            Value::text(new.client.as_str()),
+            Value::bytes(new.fingerprint),
+            Value::text(new.name),
+            Value::text(new.identity),
+            Value::text(new.target),
+            Value::text(new.server.as_str()),
+            Value::text(&granted),
+            Value::int(millis(now)?),
+            Value::Int(new.expires.map(millis).transpose()?),
+        ];
+        tx.execute(sql, &values).await?;
+        let sql = "INSERT INTO codes (hash, grant_id, client, redirect_uri, named, challenge, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let values = [
+            Value::bytes(new.code.as_bytes()),
+            Value::text(new.id.as_str()),
+            Value::text(new.client.as_str()),
+            Value::text(new.redirect_uri),
+            Value::int(i64::from(new.named)),
+            Value::text(new.challenge),
+            Value::int(millis(new.code_expires)?),
+        ];
+        tx.execute(sql, &values).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Uses up the decision of an authorization request without a consent: a no counts once, too.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is undecided then.
+    pub async fn decide_once(&self, once: (&[u8; 32], Timestamp), now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let won = consumed(&mut tx, once, now).await?;
+        tx.commit().await?;
+        Ok(won)
+    }
+
+    /// Turns a code into tokens: for exactly one of those who try, and only for the client, redirect URI and verifier that it
+    /// belongs to. A second use takes back what the first one gave (RFC 6749 section 4.1.2), unless the two overlapped:
+    /// `arrived` is when this request came in.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the code can still be used.
+    pub async fn redeem_code(
+        &self,
+        code: &PresentedCode<'_>,
+        next: &Successors<'_>,
+        arrived: Timestamp,
+        now: Timestamp,
+    ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let sql = "UPDATE codes SET used = $2 WHERE hash = $1 AND used IS NULL AND expires > $2 AND client = $3 AND challenge = $4 \
+                   AND (redirect_uri = $5 OR ($5 = '' AND named = 0)) \
+                   AND EXISTS (SELECT 1 FROM grants g WHERE g.id = codes.grant_id AND g.revoked IS NULL AND ($6 = '' OR g.server = $6)) \
+                   RETURNING grant_id";
+        let values = [
+            Value::bytes(code.hash.as_bytes()),
+            Value::int(millis(now)?),
+            Value::text(code.client.as_str()),
+            Value::text(code.challenge),
+            Value::text(code.redirect_uri.unwrap_or_default()),
+            Value::text(code.server.map(ServerName::as_str).unwrap_or_default()),
+        ];
+        let Some(row) = tx.row(sql, &values).await? else {
+            let why = self.why_no_code(&mut tx, code, arrived, now).await?;
+            tx.commit().await?;
+            return Ok(Err(why));
+        };
+        let id = CredentialId::new(&row.column::<String>("grant_id")?).map_err(|_| damaged("codes", "grant_id"))?;
+        let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
+        let redeemed = grant.issue(&mut tx, next, None, 1, now).await?;
+        tx.commit().await?;
+        Ok(Ok(redeemed))
+    }
+
+    /// Turns a refresh token into its successors. Whoever presents the same one again within `window` gets the same successors;
+    /// later the whole line ends (RFC 9700 section 4.14.2; product AS9). Nothing is changed where more is asked for than granted.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the token can still be used.
+    pub async fn refresh(
+        &self,
+        token: &PresentedRefresh<'_>,
+        next: &Successors<'_>,
+        window: Duration,
+        now: Timestamp,
+    ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
+        let mut tx = self.db().begin().await?;
+        // Held to the end of the transaction, used or not: of those who come at once each sees what the one before did.
+        let sql = "UPDATE refresh_tokens SET client = client WHERE hash = $1 AND client = $2 \
+                   RETURNING grant_id, generation, expires, used";
+        let values = [Value::bytes(token.hash.as_bytes()), Value::text(token.client.as_str())];
+        let Some(row) = tx.row(sql, &values).await? else {
+            let sql = "SELECT 1 AS one FROM refresh_tokens WHERE hash = $1";
+            let known = tx.row(sql, &[Value::bytes(token.hash.as_bytes())]).await?.is_some();
+            return Ok(Err(if known { NotRedeemed::Mismatch } else { NotRedeemed::Unknown }));
+        };
+        let reading = Reading::digested(&row, "refresh_tokens", token.hash.as_bytes());
+        let id = reading.parsed("grant_id", CredentialId::new)?;
+        let (generation, used) = (reading.int("generation")?, reading.optional_instant("used")?);
+        let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
+        if used.is_some_and(|used| now.since(used) > window) {
+            end(&mut tx, &id, "refresh token replayed", now).await?;
+            tx.commit().await?;
+            return Ok(Err(NotRedeemed::Replayed(id)));
+        }
+        if token.server.is_some_and(|server| *server != grant.server) {
+            return Ok(Err(NotRedeemed::OtherResource));
+        }
+        if token.narrowed.is_some_and(|narrowed| narrowed.is_empty() || !narrowed.is_subset(&grant.granted)) {
+            return Ok(Err(NotRedeemed::WiderScope));
+        }
+        if used.is_some() {
+            let again = grant.recorded(&mut tx, next).await?;
+            return Ok(again.ok_or(NotRedeemed::Ended));
+        }
+        if reading.instant("expires")? <= now {
+            return Ok(Err(NotRedeemed::Expired));
+        }
+        let sql = "UPDATE refresh_tokens SET used = $2 WHERE hash = $1 AND used IS NULL";
+        let values = [Value::bytes(token.hash.as_bytes()), Value::int(millis(now)?)];
+        if !at_most_one(tx.execute(sql, &values).await?, "refresh_tokens")? {
+            return Err(damaged("refresh_tokens", "used"));
+        }
+        let redeemed = grant.issue(&mut tx, next, token.narrowed, generation + 1, now).await?;
+        tx.commit().await?;
+        Ok(Ok(redeemed))
+    }
+
+    /// Takes back a consent with every token of it, and raises the epoch in the same transaction. `of` narrows to those of one
+    /// person or of one client: nobody takes back what is not theirs. True if there was one that counted.
+    ///
+    /// # Errors
+    /// [`StoreError`]: everything still counts then.
+    pub async fn revoke_grant(&self, id: &CredentialId, of: Owner<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let Some(row) = tx.row(GRANT, &[Value::text(id.as_str())]).await? else { return Ok(false) };
+        let info = info(&Reading::named(&row, "grants", "id")?)?;
+        let is_theirs = match of {
+            Owner::User(user) => info.user == *user,
+            Owner::Client(client) => info.client == *client,
+        };
+        if !is_theirs || info.revoked.is_some() {
+            return Ok(false);
+        }
+        end(&mut tx, id, "consent withdrawn", now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// The grant of a token that a client presents to have it revoked (RFC 7009); `None` if it is not its own.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn grant_of_refresh_token(&self, hash: &TokenHash<RefreshToken>) -> Result<Option<CredentialId>, StoreError> {
+        let sql = "SELECT grant_id FROM refresh_tokens WHERE hash = $1";
+        let row = self.db().row(sql, &[Value::bytes(hash.as_bytes())]).await?;
+        row.map(|row| Reading::digested(&row, "refresh_tokens", hash.as_bytes()).parsed("grant_id", CredentialId::new)).transpose()
+    }
+
+    /// Ends one access token, if it is of this client, and raises the epoch. The grant stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it still counts then.
+    pub async fn end_access_token(&self, hash: &TokenHash<AccessToken>, client: &ClientId, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let sql = "UPDATE access_tokens SET revoked = $3 WHERE hash = $1 AND client = $2 AND revoked IS NULL";
+        let values = [Value::bytes(hash.as_bytes()), Value::text(client.as_str()), Value::int(millis(now)?)];
+        let ended = at_most_one(tx.execute(sql, &values).await?, "access_tokens")?;
+        if ended {
+            raise(&mut tx, "access token revoked", now).await?;
+        }
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// Grants of one person or of all that count, newest first, at most 1,000.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_grants(&self, user: Option<&UserId>, now: Timestamp) -> Result<Vec<GrantInfo>, StoreError> {
+        let rows = match user {
+            Some(user) => {
+                let sql = "SELECT * FROM grants WHERE issuer = $1 AND subject = $2 AND revoked IS NULL AND (expires IS NULL OR expires > $3) \
+                           ORDER BY created DESC, id LIMIT 1000";
+                let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)];
+                self.db().rows(sql, &values).await?
+            }
+            None => {
+                let sql = "SELECT * FROM grants WHERE revoked IS NULL AND (expires IS NULL OR expires > $1) ORDER BY created DESC, id LIMIT 1000";
+                self.db().rows(sql, &[Value::int(millis(now)?)]).await?
+            }
+        };
+        rows.iter().map(|row| Reading::named(row, "grants", "id").and_then(|reading| info(&reading))).collect()
+    }
+
+    /// How often this person, and how many others, ever allowed this client (product C18).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn seen_client(&self, client: &ClientId, user: &UserId) -> Result<(Option<Timestamp>, u64), StoreError> {
+        let values = [Value::text(client.as_str()), Value::text(user.issuer()), Value::text(user.subject())];
+        let sql = "SELECT MAX(created) AS at FROM grants WHERE client = $1 AND issuer = $2 AND subject = $3";
+        let own = match self.db().row(sql, &values).await? {
+            Some(row) => Reading { row: &row, table: "grants", id: String::new() }.optional_instant("at")?,
+            None => None,
+        };
+        let sql = "SELECT COUNT(*) AS n FROM (SELECT DISTINCT issuer, subject FROM grants WHERE client = $1 \
+                   AND NOT (issuer = $2 AND subject = $3)) AS others";
+        let others = self.db().row(sql, &values).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
+        Ok((own, u64::try_from(others).unwrap_or(0)))
+    }
+
+    async fn why_no_code(
+        &self,
+        tx: &mut Tx,
+        code: &PresentedCode<'_>,
+        arrived: Timestamp,
+        now: Timestamp,
+    ) -> Result<NotRedeemed, StoreError> {
+        let sql = "SELECT grant_id, client, redirect_uri, named, challenge, expires, used FROM codes WHERE hash = $1";
+        let Some(row) = tx.row(sql, &[Value::bytes(code.hash.as_bytes())]).await? else { return Ok(NotRedeemed::Unknown) };
+        let reading = Reading::digested(&row, "codes", code.hash.as_bytes());
+        let redirect = reading.text("redirect_uri")?;
+        let fits = match code.redirect_uri {
+            Some(uri) => uri == redirect,
+            None => reading.int("named")? == 0,
+        };
+        // Whoever lacks the verifier learns and ends nothing: a code that was seen on its way must not sign its owner out.
+        if reading.text("client")? != code.client.as_str() || reading.text("challenge")? != code.challenge || !fits {
+            return Ok(NotRedeemed::Mismatch);
+        }
+        let id = reading.parsed("grant_id", CredentialId::new)?;
+        let Some(used) = reading.optional_instant("used")? else {
+            if reading.instant("expires")? <= now {
+                return Ok(NotRedeemed::Expired);
+            }
+            let live = Live::read(tx, &id, now).await?;
+            return Ok(match (live, code.server) {
+                (Some(live), Some(server)) if live.server != *server => NotRedeemed::OtherResource,
+                _ => NotRedeemed::Ended,
+            });
+        };
+        if arrived <= used.after(SKEW) {
+            return Ok(NotRedeemed::Concurrent);
+        }
+        end(tx, &id, "authorization code replayed", now).await?;
+        Ok(NotRedeemed::Replayed(id))
+    }
+}
+
+/// Who takes a grant back.
+#[derive(Debug, Clone, Copy)]
+pub enum Owner<'a> {
+    /// The person who gave it.
+    User(&'a UserId),
+    /// The client it was given to.
+    Client(&'a ClientId),
+}
+
+/// A grant that counts.
+struct Live {
+    id: CredentialId,
+    user: UserId,
+    client: ClientId,
+    server: ServerName,
+    granted: BTreeSet<String>,
+    expires: Option<Timestamp>,
+}
+
+impl Live {
+    /// Reads it inside the transaction; none if it was taken back, has ended, or its person may not act (TK-07).
+    async fn read(tx: &mut Tx, id: &CredentialId, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        let Some(row) = tx.row(GRANT, &[Value::text(id.as_str())]).await? else { return Ok(None) };
+        let reading = Reading::named(&row, "grants", "id")?;
+        let is_disabled = reading.optional_instant("disabled")?.is_some();
+        let GrantInfo { id, user, client, server, granted, expires, revoked, .. } = info(&reading)?;
+        let has_ended = revoked.is_some() || is_disabled || expires.is_some_and(|end| end <= now);
+        Ok((!has_ended).then_some(Self { id, user, client, server, granted, expires }))
+    }
+
+    /// Records successors. No token outlives the consent (TK-08).
+    async fn issue(
+        self,
+        tx: &mut Tx,
+        next: &Successors<'_>,
+        narrowed: Option<&BTreeSet<String>>,
+        generation: i64,
+        now: Timestamp,
+    ) -> Result<Redeemed, StoreError> {
+        let capped = |life: Duration| self.expires.map_or(now.after(life), |end| end.min(now.after(life)));
+        let granted = narrowed.unwrap_or(&self.granted).clone();
+        let record = Record {
+            credential: self.id.clone(),
+            level: Level::OAuth,
+            user: self.user.clone(),
+            groups: Vec::new(),
+            client: self.client.clone(),
+            agent: None,
+            audience: Audience::Only(BTreeSet::from([self.server.clone()])),
+            granted: granted.clone(),
+            expires: capped(next.access_life),
+            revoked: None,
+            user_disabled: false,
+        };
+        crate::tokens::put(tx, next.access, &record, &Columns::of(&record)?, now).await?;
+        let sql = "INSERT INTO refresh_tokens (hash, grant_id, client, generation, created, expires) VALUES ($1, $2, $3, $4, $5, $6)";
+        let values = [
+            Value::bytes(next.refresh.as_bytes()),
+            Value::text(self.id.as_str()),
+            Value::text(self.client.as_str()),
+            Value::int(generation),
+            Value::int(millis(now)?),
+            Value::int(millis(capped(next.refresh_life))?),
+        ];
+        tx.execute(sql, &values).await?;
+        let sql = "UPDATE grants SET used = $2 WHERE id = $1";
+        tx.execute(sql, &[Value::text(self.id.as_str()), Value::int(millis(now)?)]).await?;
+        Ok(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires: record.expires, again: false })
+    }
+
+    /// What was recorded when the same token was presented before.
+    async fn recorded(self, tx: &mut Tx, next: &Successors<'_>) -> Result<Option<Redeemed>, StoreError> {
+        let sql = "SELECT granted, expires, revoked FROM access_tokens WHERE hash = $1 AND id = $2";
+        let values = [Value::bytes(next.access.as_bytes()), Value::text(self.id.as_str())];
+        let Some(row) = tx.row(sql, &values).await? else { return Ok(None) };
+        let reading = Reading::digested(&row, "access_tokens", next.access.as_bytes());
+        let granted = reading.list("granted", |text| Ok::<_, std::convert::Infallible>(text.to_owned()))?;
+        let access_expires = reading.instant("expires")?;
+        Ok(Some(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires, again: true }))
+    }
+}
+
+/// Ends a grant and everything that came of it.
+async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestamp) -> Result<(), StoreError> {
+    let values = [Value::text(id.as_str()), Value::int(millis(now)?)];
+    tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
+    tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
+    raise(tx, reason, now).await.map(|_| ())
+}
+
+/// Uses up the name of a request inside the transaction that records what was decided.
+async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Timestamp) -> Result<bool, StoreError> {
+    if expires <= now {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO consumed (kind, id, expires) VALUES ('authorization', $1, $2) \
+               ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $3";
+    at_most_one(tx.execute(sql, &[Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)]).await?, "consumed")
+}
+
+fn info(reading: &Reading<'_>) -> Result<GrantInfo, StoreError> {
+    Ok(GrantInfo {
+        id: reading.parsed("id", CredentialId::new)?,
+        user: reading.user()?,
+        client: reading.parsed("client", ClientId::new)?,
+        name: reading.text("name")?,
+        identity: reading.text("identity")?,
+        target: reading.text("target")?,
+        server: reading.parsed("server", ServerName::new)?,
+        granted: reading.list("granted", |text| Ok::<_, std::convert::Infallible>(text.to_owned()))?,
+        created: reading.instant("created")?,
+        expires: reading.optional_instant("expires")?,
+        revoked: reading.optional_instant("revoked")?,
+        used: reading.optional_instant("used")?,
+    })
+}
+
+fn damaged(table: &'static str, column: &'static str) -> StoreError {
+    StoreError::Integrity { table, column, id: String::new() }
+}
