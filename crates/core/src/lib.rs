@@ -17,6 +17,7 @@ pub mod json;
 pub mod launch;
 pub mod mcp;
 pub mod network;
+pub mod oauth;
 pub mod policy;
 pub mod screen;
 pub mod secret;

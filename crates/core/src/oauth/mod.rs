@@ -1,0 +1,6 @@
+//! The front office: who an OAuth client is, what it asked, and where its answers may go. Pure; house 11.
+//!
+//! Must not know HTTP handlers, pages, the store or how a document is fetched.
+
+pub mod client;
+pub mod redirect;
