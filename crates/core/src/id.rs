@@ -53,9 +53,10 @@ text_id!(
     is_plain_name
 );
 text_id!(
-    /// An OAuth client id, or `key:<id>` for an API key acting as its own client.
+    /// An OAuth client id, or `key:<id>` for an API key acting as its own client: 1 to 1,024 bytes without control characters.
+    /// Longer than other identifiers, since it is a URL or holds a whole registration (product AS10).
     ClientId,
-    is_identifier
+    is_client_id
 );
 text_id!(
     /// A group as the identity provider or the configuration names it.
@@ -187,6 +188,10 @@ fn is_plain_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && !text.chars().any(char::is_control)
 }
 
+fn is_client_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control)
+}
+
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control)
 }
@@ -212,6 +217,15 @@ mod tests {
         assert_eq!(id, "01923456-789a-7fff-bfff-ffffffffffff");
         let id = CorrelationId::new(Timestamp::from_millis(1), [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x10, 0x32]);
         assert_eq!(id.to_string().replace('-', ""), format!("{:032x}", id.0));
+    }
+
+    #[test]
+    fn client_ids_hold_a_registration_and_nothing_longer() {
+        assert!(ClientId::new(&"a".repeat(1024)).is_ok());
+        for bad in ["", "a\n", "a\0", &"a".repeat(1025)] {
+            assert!(ClientId::new(bad).is_err());
+        }
+        assert!(CredentialId::new(&"a".repeat(256)).is_err());
     }
 
     #[test]

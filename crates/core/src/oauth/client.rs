@@ -1,0 +1,237 @@
+//! Who an OAuth client is: what it claims, who vouches for it, and how it proves itself at the token endpoint.
+//!
+//! A [`Client`] is made by `registration` (RFC 7591), `document` (client id metadata documents), `catalogue` (copies of such
+//! documents) and [`Client::approved`] (the configuration), and by nothing else.
+
+use crate::id::ClientId;
+use crate::oauth::redirect::Registered;
+use crate::secret::{Secret, sha256};
+use crate::time::Timestamp;
+use std::fmt;
+
+/// An OAuth client whose metadata was checked.
+#[derive(Debug, Clone)]
+pub struct Client {
+    id: ClientId,
+    name: String,
+    identity: Identity,
+    document: Option<Document>,
+    redirects: Vec<Registered>,
+    auth: ClientAuth,
+    fingerprint: [u8; 32],
+}
+
+/// Who says that a client is who it claims to be. The page has one badge for each (product 5.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The owner of `host` published a document that describes it.
+    Published {
+        /// Host of the client id, in lower case.
+        host: String,
+        /// Where the document came from this time.
+        source: DocumentSource,
+        /// When it was read from its host, or copied into the catalogue.
+        checked: Timestamp,
+    },
+    /// The administrator named exactly this client id.
+    Approved,
+    /// It registered itself; nobody has checked its name.
+    SelfClaimed,
+}
+
+/// Where a client id metadata document came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentSource {
+    /// From its own URL, just now.
+    Live,
+    /// The copy of the last time that it could be read.
+    LastGood,
+    /// The copy that came with this program.
+    Catalogue,
+}
+
+/// Origin of the document that a client was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document {
+    /// Where it came from.
+    pub source: DocumentSource,
+    /// When it was read from its host, or copied into the catalogue.
+    pub checked: Timestamp,
+}
+
+/// How a client proves at the token endpoint that it is the one that registered (RFC 7591 `token_endpoint_auth_method`).
+/// The registered way is the only one (OAuth 2.1 section 2.4; REG-04).
+#[derive(Debug, Clone)]
+pub enum ClientAuth {
+    /// Not at all: a public client.
+    None,
+    /// A secret in an `Authorization: Basic` header.
+    SecretBasic(SecretDigest),
+    /// A secret in the body of the form.
+    SecretPost(SecretDigest),
+    /// An assertion signed with a key of its own (RFC 7523).
+    PrivateKeyJwt(Keys),
+}
+
+/// SHA-256 of a client secret. Secrets of registrations have 256 random bits; one of a configuration is in memory only.
+#[derive(Clone)]
+pub struct SecretDigest([u8; 32]);
+
+/// Public keys of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// The JWK set of its document, as it stands there.
+    Inline(String),
+    /// The URL of its JWK set: public https, not fetched yet.
+    At(String),
+}
+
+/// What a client is made of.
+pub(crate) struct Parts {
+    pub(crate) id: ClientId,
+    pub(crate) name: String,
+    pub(crate) identity: Identity,
+    pub(crate) redirects: Vec<Registered>,
+    pub(crate) auth: ClientAuth,
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { id, name, identity, redirects, auth } = parts;
+        let document = match &identity {
+            Identity::Published { source, checked, .. } => Some(Document { source: *source, checked: *checked }),
+            Identity::Approved | Identity::SelfClaimed => None,
+        };
+        let fingerprint = fingerprint(&name, &redirects, &auth);
+        Self { id, name, identity, document, redirects, auth, fingerprint }
+    }
+
+    /// A client of the configuration (`[[clients.static]]`). `auth` is `None` or one of the secrets.
+    #[must_use]
+    pub fn configured(id: ClientId, name: String, redirects: Vec<Registered>, auth: ClientAuth) -> Self {
+        Self::new(Parts { id, name, identity: Identity::Approved, redirects, auth })
+    }
+
+    /// The same client, named by the administrator (`clients.allow`). What it was read from stays known.
+    #[must_use]
+    pub fn approved(self) -> Self {
+        Self { identity: Identity::Approved, ..self }
+    }
+
+    /// Its client id.
+    #[must_use]
+    pub const fn id(&self) -> &ClientId {
+        &self.id
+    }
+
+    /// The name it gives itself. A raw claim: any characters, never shown without being cleaned and quoted (REG-02).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The document it was read from, if it was; also for one that the administrator approved.
+    #[must_use]
+    pub const fn document(&self) -> Option<Document> {
+        self.document
+    }
+
+    /// Host of the document that describes it.
+    #[must_use]
+    pub fn publisher(&self) -> Option<&str> {
+        match &self.identity {
+            Identity::Published { host, .. } => Some(host),
+            Identity::Approved | Identity::SelfClaimed => {
+                let rest = self.document.and_then(|_| self.id.as_str().strip_prefix("https://"))?;
+                rest.split(['/', ':', '?']).next()
+            }
+        }
+    }
+
+    /// Where its answers may go, in the order of its registration.
+    #[must_use]
+    pub fn redirects(&self) -> &[Registered] {
+        &self.redirects
+    }
+
+    /// How it proves itself.
+    #[must_use]
+    pub const fn auth(&self) -> &ClientAuth {
+        &self.auth
+    }
+
+    /// Digest of name, redirect URIs, way to prove itself and keys. A consent is bound to it: when it changes, the person is
+    /// asked again (product R4, C15). The order of redirect URIs does not count, nor does where a document came from.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+}
+
+fn fingerprint(name: &str, redirects: &[Registered], auth: &ClientAuth) -> [u8; 32] {
+    let mut uris: Vec<&str> = redirects.iter().map(Registered::as_str).collect();
+    uris.sort_unstable();
+    uris.dedup();
+    let mut text = b"doorward client v1".to_vec();
+    let mut part = |part: &str| {
+        text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        text.extend_from_slice(part.as_bytes());
+    };
+    part(name);
+    part(auth.method());
+    part(match auth {
+        ClientAuth::PrivateKeyJwt(Keys::Inline(keys)) => keys,
+        ClientAuth::PrivateKeyJwt(Keys::At(url)) => url,
+        // A new secret of the same client is the same client.
+        ClientAuth::None | ClientAuth::SecretBasic(_) | ClientAuth::SecretPost(_) => "",
+    });
+    for uri in uris {
+        part(uri);
+    }
+    sha256(&text)
+}
+
+// === impl ClientAuth ===
+
+impl ClientAuth {
+    /// Its name in metadata.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SecretBasic(_) => "client_secret_basic",
+            Self::SecretPost(_) => "client_secret_post",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
+        }
+    }
+}
+
+// === impl SecretDigest ===
+
+impl SecretDigest {
+    /// Of a secret.
+    #[must_use]
+    pub fn of(secret: &Secret<String>) -> Self {
+        Self(sha256(secret.expose().as_bytes()))
+    }
+
+    /// Whether `presented` is the secret; the time it takes tells nothing about it.
+    #[must_use]
+    pub fn is_of(&self, presented: &str) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &sha256(presented.as_bytes())).is_ok()
+    }
+}
+
+impl fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretDigest(..)")
+    }
+}
