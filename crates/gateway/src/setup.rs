@@ -24,7 +24,7 @@ use crate::listen::metrics::Metrics;
 use crate::listen::rate::AddressLimit;
 use crate::listen::room::Room;
 use crate::listen::tls::{BadTls, Tls};
-use crate::listen::{Inbound, tls};
+use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::session::LIFETIMES;
 use crate::skew::Skew;
@@ -425,6 +425,10 @@ impl Serve for Door {
     /// Boxed: the connection keeps no room for the corridor while it waits, and the whole is not moved again.
     fn mcp(self: Arc<Self>, inbound: Inbound) -> impl Future<Output = ::http::Response<Body>> + Send {
         Box::pin(Arc::clone(&self.0).serve(inbound))
+    }
+
+    fn office(self: Arc<Self>, request: OfficeRequest) -> impl Future<Output = ::http::Response<Body>> + Send {
+        Box::pin(Arc::clone(&self.0).attend(request))
     }
 
     fn is_ready(&self) -> bool {

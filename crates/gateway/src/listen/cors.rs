@@ -1,4 +1,5 @@
-//! What browsers of allowed origins may do. The origin itself was checked by the guard; nothing is ever allowed to `*`.
+//! What browsers of allowed origins may do. The origin itself was checked by the guard; nothing that a cookie or an MCP route
+//! answers is ever allowed to `*`.
 //!
 //! Fetch standard, CORS protocol; attack HTTP-10. No credentials mode: cookies mean nothing here.
 
@@ -39,6 +40,27 @@ pub(super) fn mark(answer: &mut HeaderMap, origin: Option<HeaderValue>) {
     if let Some(origin) = origin {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// The answer to a preflight at an endpoint that any page may call, without cookies: clients that run in a browser fetch
+/// metadata, register and redeem codes from pages of their own.
+pub(super) fn open_preflight() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("accept, authorization, content-type, mcp-protocol-version"));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// Marks an answer that any page may read. Never with `Access-Control-Allow-Credentials`: no cookie counts there.
+pub(super) fn mark_open(answer: &mut HeaderMap, is_document: bool) {
+    answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after"));
+    if is_document {
+        answer.insert(super::http::RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Host and Origin allow-lists on every route (DNS rebinding), and the client's address through configured proxies only.
 
+use super::route::Origins;
 use http::header::{HOST, HeaderMap, ORIGIN};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
+    /// Our own, without those of the configuration.
+    own: Vec<String>,
     proxies: Vec<IpNet>,
 }
 
@@ -55,25 +58,26 @@ impl Guard {
     #[must_use]
     pub fn new(bound: SocketAddr, public_url: Option<&str>, hosts: &[String], origins: &[String], proxies: &[IpNet]) -> Self {
         let mut names: Vec<String> = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        let mut allowed: Vec<String> = origins.to_vec();
+        let mut own: Vec<String> = Vec::new();
         if bound.ip().is_loopback() {
             for name in ["127.0.0.1", "[::1]", "localhost"] {
                 names.push(format!("{name}:{}", bound.port()));
-                allowed.push(format!("http://{name}:{}", bound.port()));
+                own.push(format!("http://{name}:{}", bound.port()));
             }
         }
         if let Some(authority) = public_url.and_then(|url| url.split_once("://")).map(|(_, rest)| rest) {
             names.push(authority.to_ascii_lowercase());
-            allowed.extend(public_url.map(str::to_owned));
+            own.extend(public_url.map(str::to_owned));
         }
-        Self { hosts: names, origins: allowed, proxies: proxies.to_vec() }
+        let allowed = origins.iter().chain(&own).cloned().collect();
+        Self { hosts: names, origins: allowed, own, proxies: proxies.to_vec() }
     }
 
     /// Checks `Host` (or `:authority`) and `Origin`, independently of one another.
     ///
     /// # Errors
     /// [`Turned`].
-    pub fn check(&self, authority: Option<&str>, headers: &HeaderMap) -> Result<(), Turned> {
+    pub fn check(&self, authority: Option<&str>, headers: &HeaderMap, origins: Origins) -> Result<(), Turned> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (Some(one), None) => Some(one.to_str().map_err(|_| Turned::Host)?),
@@ -89,12 +93,18 @@ impl Guard {
         if !self.hosts.iter().any(|host| host.eq_ignore_ascii_case(named)) {
             return Err(Turned::Host);
         }
-        let mut origins = headers.get_all(ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (None, _) => Ok(()),
-            (Some(one), None) if self.origins.iter().any(|origin| origin.as_bytes() == one.as_bytes()) => Ok(()),
-            _ => Err(Turned::Origin),
-        }
+        let mut values = headers.get_all(ORIGIN).iter();
+        let allowed = match (values.next(), values.next()) {
+            (None, _) => true,
+            (Some(_), Some(_)) => false,
+            (Some(one), None) => match origins {
+                Origins::Any => true,
+                Origins::Listed => self.origins.iter().any(|origin| origin.as_bytes() == one.as_bytes()),
+                // A form of a page without referrer is sent with `null` (product 5.3); its handler asks where it was sent from.
+                Origins::Own => one.as_bytes() == b"null" || self.own.iter().any(|origin| origin.as_bytes() == one.as_bytes()),
+            },
+        };
+        if allowed { Ok(()) } else { Err(Turned::Origin) }
     }
 
     /// The client's address: the socket's peer, or what configured proxies say, read from the right. A hop that is no address
@@ -150,7 +160,7 @@ mod tests {
     #[test]
     fn http_02_only_listed_hosts_pass() {
         for good in ["127.0.0.1:8417", "localhost:8417", "LOCALHOST:8417", "[::1]:8417"] {
-            assert_eq!(guard().check(None, &headers(&[("host", good)])), Ok(()), "{good}");
+            assert_eq!(guard().check(None, &headers(&[("host", good)]), Origins::Listed), Ok(()), "{good}");
         }
         for bad in [
             "evil.test:8417",
@@ -161,16 +171,16 @@ mod tests {
             "localhost:8418",
             "localhost:8417, evil.test",
         ] {
-            assert_eq!(guard().check(None, &headers(&[("host", bad)])), Err(Turned::Host), "{bad}");
+            assert_eq!(guard().check(None, &headers(&[("host", bad)]), Origins::Listed), Err(Turned::Host), "{bad}");
         }
-        assert_eq!(guard().check(None, &headers(&[])), Err(Turned::Host));
-        assert_eq!(guard().check(None, &headers(&[("host", "localhost:8417"), ("host", "localhost:8417")])), Err(Turned::Host));
-        assert_eq!(guard().check(Some("evil.test"), &headers(&[("host", "localhost:8417")])), Err(Turned::Host));
+        assert_eq!(guard().check(None, &headers(&[]), Origins::Listed), Err(Turned::Host));
+        assert_eq!(guard().check(None, &headers(&[("host", "localhost:8417"), ("host", "localhost:8417")]), Origins::Listed), Err(Turned::Host));
+        assert_eq!(guard().check(Some("evil.test"), &headers(&[("host", "localhost:8417")]), Origins::Listed), Err(Turned::Host));
     }
 
     #[test]
     fn http_01_origins_match_exactly_or_not_at_all() {
-        let with = |origin: &str| guard().check(None, &headers(&[("host", "localhost:8417"), ("origin", origin)]));
+        let with = |origin: &str| guard().check(None, &headers(&[("host", "localhost:8417"), ("origin", origin)]), Origins::Listed);
         for good in ["https://app.test", "http://localhost:8417", "http://127.0.0.1:8417"] {
             assert_eq!(with(good), Ok(()), "{good}");
         }
@@ -186,7 +196,7 @@ mod tests {
             assert_eq!(with(bad), Err(Turned::Origin), "{bad}");
         }
         let two = headers(&[("host", "localhost:8417"), ("origin", "https://app.test"), ("origin", "https://app.test")]);
-        assert_eq!(guard().check(None, &two), Err(Turned::Origin));
+        assert_eq!(guard().check(None, &two, Origins::Listed), Err(Turned::Origin));
     }
 
     #[test]

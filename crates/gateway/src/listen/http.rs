@@ -6,14 +6,15 @@ use super::fields::{self, HEADER_BYTES, HEADER_FIELDS};
 use super::guard::{Guard, Turned};
 use super::metrics::Metrics;
 use super::rate::AddressLimit;
-use super::route::{Route, Verb};
+use super::route::{Origins, Route, Verb};
 use super::stall::Stall;
 use super::tls::Tls;
-use super::{Inbound, cors};
+use super::{Inbound, OfficeRequest, cors};
 use crate::env::Env;
 use crate::tasks::Tasks;
 use ::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use ::http::{Request, Response, StatusCode, Version};
 use bytes::Bytes;
@@ -37,6 +38,8 @@ use tokio::sync::Semaphore;
 pub trait Serve: Send + Sync + 'static {
     /// An MCP request: the corridor. Dropped when the client closes its connection or resets the stream.
     fn mcp(self: Arc<Self>, inbound: Inbound) -> impl Future<Output = Response<Body>> + Send;
+    /// A request for metadata, an OAuth endpoint or a page.
+    fn office(self: Arc<Self>, request: OfficeRequest) -> impl Future<Output = Response<Body>> + Send;
     /// Whether calls would be served now.
     fn is_ready(&self) -> bool;
     /// A request or connection was turned away at the door. Called for each one: the corridor limits how many it records.
@@ -99,6 +102,9 @@ impl Default for Patience {
         }
     }
 }
+
+/// Fetch standard: whose pages may embed an answer.
+pub(super) const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n\
 X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nContent-Length: 26\r\nConnection: close\r\n\r\nToo many open connections.";
@@ -250,7 +256,7 @@ async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings:
         closing(plain(status, text), parts.version)
     };
     let authority = parts.uri.authority().map(::http::uri::Authority::as_str);
-    match settings.guard.check(authority, &parts.headers) {
+    match settings.guard.check(authority, &parts.headers, route.origins()) {
         Ok(()) => {}
         Err(Turned::Origin) => return refuse(Turned::Origin, StatusCode::FORBIDDEN, "Requests from this origin are not served here."),
         Err(_) => return refuse(Turned::Host, StatusCode::FORBIDDEN, "This address is not served here."),
@@ -265,6 +271,28 @@ async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings:
         Route::Health => plain(StatusCode::OK, "ok"),
         Route::Ready if serve.is_ready() && !settings.tasks.is_stopping() => plain(StatusCode::OK, "ready"),
         Route::Ready => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+        Route::Office(office) => {
+            // Everybody here is a stranger until a cookie or a code says otherwise.
+            if let Err(wait) = settings.strangers.check(client) {
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests.");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+                turn_away(settings, serve.as_ref(), Turned::Rate, client);
+                settings.metrics.answered(kind, response.status());
+                return closing(response, parts.version);
+            }
+            let (open, is_document) = (office.origins() == Origins::Any, office.is_document());
+            let mut response = if open && cors::is_preflight(&parts.method, &parts.headers) {
+                cors::open_preflight()
+            } else {
+                let (id, query) = (settings.env.correlation(), parts.uri.query().map(str::to_owned));
+                let (method, headers, patience) = (parts.method, parts.headers, settings.patience);
+                serve.office(OfficeRequest { office, method, headers, query, id, peer: client, body, patience }).await
+            };
+            if open {
+                cors::mark_open(response.headers_mut(), is_document);
+            }
+            response
+        }
         Route::Unknown => return refuse(Turned::Path, StatusCode::NOT_FOUND, "There is nothing here."),
         Route::Mcp(route) => {
             let asked = cors::is_preflight(&parts.method, &parts.headers);
@@ -299,6 +327,9 @@ fn constant_headers(response: &mut Response<Body>, settings: &Settings) {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     if settings.tls.is_some() {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }

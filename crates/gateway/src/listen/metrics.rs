@@ -48,6 +48,8 @@ pub enum RouteKind {
     Oauth,
     /// `/k/...`: API keys.
     Key,
+    /// Metadata, OAuth endpoints and pages.
+    Office,
     /// `/healthz` and `/readyz`.
     Probe,
     /// No route.
@@ -309,6 +311,7 @@ impl RouteKind {
         match self {
             Self::Oauth => "oauth",
             Self::Key => "key",
+            Self::Office => "office",
             Self::Probe => "probe",
             Self::Unknown => "unknown",
         }

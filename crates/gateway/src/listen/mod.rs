@@ -16,7 +16,7 @@ pub mod route;
 mod stall;
 pub mod tls;
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, Method};
 use bytes::{Bytes, BytesMut};
 use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::identity::presented::Presented;
@@ -46,6 +46,28 @@ pub struct Inbound {
     body: Incoming,
     patience: http::Patience,
 }
+
+/// A request for the front office: vetted for Host and Origin, its body unread.
+#[derive(Debug)]
+pub struct OfficeRequest {
+    /// Which endpoint or page.
+    pub office: route::Office,
+    /// The method.
+    pub method: Method,
+    /// Headers as they came, cookies and client authentication among them: never logged, never passed on.
+    pub headers: HeaderMap,
+    /// The query.
+    pub query: Option<String>,
+    /// The name of this request everywhere.
+    pub id: CorrelationId,
+    /// The client's address, through configured proxies only.
+    pub peer: IpAddr,
+    body: Incoming,
+    patience: http::Patience,
+}
+
+/// Bodies that the front office takes, in bytes: forms and registrations.
+const OFFICE_BODY: usize = 64 * 1024;
 
 /// Before the minimum rate of a body counts.
 /// A piece of a body below this size is copied to its neighbours, up to this size of them.
@@ -121,5 +143,31 @@ impl Inbound {
             whole.extend_from_slice(&piece);
         }
         Ok((whole.freeze(), taken))
+    }
+}
+
+impl OfficeRequest {
+    /// Reads the body, at most 64 KiB, within the body patience of the listener.
+    ///
+    /// # Errors
+    /// [`BadBody::TooLarge`] and [`BadBody::Broken`].
+    pub async fn read(&mut self) -> Result<Bytes, BadBody> {
+        if self.body.size_hint().lower() > OFFICE_BODY as u64 {
+            return Err(BadBody::TooLarge);
+        }
+        let (begun, mut whole) = (Instant::now(), BytesMut::new());
+        loop {
+            let slowest = GRACE + Duration::from_secs(whole.len() as u64 / u64::from(self.patience.body_rate.max(1)));
+            let frame = match timeout_at(begun + slowest.min(self.patience.body), self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => return Ok(whole.freeze()),
+                Ok(Some(Err(_))) | Err(_) => return Err(BadBody::Broken),
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            if whole.len() + data.len() > OFFICE_BODY {
+                return Err(BadBody::TooLarge);
+            }
+            whole.extend_from_slice(&data);
+        }
     }
 }

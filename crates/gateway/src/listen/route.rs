@@ -14,6 +14,8 @@ pub enum Route {
     Health,
     /// `/readyz`: calls would be served. Public.
     Ready,
+    /// The front office: metadata, OAuth endpoints and pages.
+    Office(Office),
     /// Nothing here.
     Unknown,
 }
@@ -25,6 +27,50 @@ pub struct McpRoute {
     pub door: Door,
     /// The server, or `None` on the federated endpoints `/mcp` and `/k/mcp`.
     pub server: Option<ServerName>,
+}
+
+/// Endpoints and pages of the front office. Each says for itself who may ask it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Office {
+    /// RFC 8414 metadata, under every name that clients try (product AS2).
+    Metadata,
+    /// RFC 9728 metadata of one server.
+    Resource(ServerName),
+    /// `/oauth/authorize`: where a client sends the person's browser.
+    Authorize,
+    /// `/oauth/consent`: the page of a request that is under way, and its decision.
+    Consent,
+    /// `/oauth/token`.
+    Token,
+    /// `/oauth/register` (RFC 7591).
+    Register,
+    /// `/oauth/revoke` (RFC 7009).
+    Revoke,
+    /// `/setup`: where a one-time link leads.
+    Setup,
+    /// `/login`: how to sign in.
+    Login,
+    /// `/logout`.
+    Logout,
+    /// `/me`: what this person allowed, and where they are signed in.
+    Me,
+    /// `/`: how to connect.
+    Home,
+    /// The stylesheet.
+    Style,
+    /// The script of `/setup`.
+    SetupScript,
+}
+
+/// Whose pages may call an endpoint from a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origins {
+    /// Those of the configuration, and our own.
+    Listed,
+    /// Any: it takes no cookie and shows nothing that is not public, or that its caller did not bring along.
+    Any,
+    /// Our own; forms check besides where they were sent from, since they come with `Origin: null` (product 5.3).
+    Own,
 }
 
 /// Methods of an MCP endpoint.
@@ -41,13 +87,44 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 6] =
-    [("/healthz", true), ("/readyz", true), ("/mcp", false), ("/k/mcp", false), ("/s/{server}/mcp", false), ("/k/{server}/mcp", false)];
+pub const ROUTES: [(&str, bool); 27] = [
+    ("/healthz", true),
+    ("/readyz", true),
+    ("/mcp", false),
+    ("/k/mcp", false),
+    ("/s/{server}/mcp", false),
+    ("/k/{server}/mcp", false),
+    ("/.well-known/oauth-authorization-server", true),
+    ("/.well-known/oauth-authorization-server/s/{server}/mcp", true),
+    ("/.well-known/openid-configuration", true),
+    ("/.well-known/openid-configuration/s/{server}/mcp", true),
+    ("/s/{server}/mcp/.well-known/openid-configuration", true),
+    ("/.well-known/oauth-protected-resource/s/{server}/mcp", true),
+    ("/oauth/authorize", true),
+    ("/authorize", true),
+    ("/oauth/consent", true),
+    ("/oauth/token", true),
+    ("/token", true),
+    ("/oauth/register", true),
+    ("/register", true),
+    ("/oauth/revoke", true),
+    ("/setup", true),
+    ("/setup.js", true),
+    ("/style.css", true),
+    ("/login", true),
+    // These lead to the sign-in page, and show nothing to whoever is nobody.
+    ("/logout", true),
+    ("/me", true),
+    ("/", true),
+];
 
 impl Route {
     /// The route of a path, byte for byte: no decoding, no trailing slash, no case folding.
     #[must_use]
     pub fn of(path: &str) -> Self {
+        if let Some(office) = Office::of(path) {
+            return Self::Office(office);
+        }
         let mut parts = path.split('/').skip(1);
         let found = (parts.next(), parts.next(), parts.next(), parts.next());
         match found {
@@ -68,12 +145,67 @@ impl Route {
             Self::Mcp(McpRoute { door: Door::Key, .. }) => RouteKind::Key,
             Self::Mcp(_) => RouteKind::Oauth,
             Self::Health | Self::Ready => RouteKind::Probe,
+            Self::Office(_) => RouteKind::Office,
             Self::Unknown => RouteKind::Unknown,
         }
     }
 
     fn mcp(door: Door, server: &str) -> Self {
         ServerName::new(server).map_or(Self::Unknown, |server| Self::Mcp(McpRoute { door, server: Some(server) }))
+    }
+}
+
+impl Office {
+    fn of(path: &str) -> Option<Self> {
+        let server = |middle: &str| middle.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/mcp")).and_then(|name| ServerName::new(name).ok());
+        Some(match path {
+            "/" => Self::Home,
+            "/oauth/authorize" | "/authorize" => Self::Authorize,
+            "/oauth/consent" => Self::Consent,
+            "/oauth/token" | "/token" => Self::Token,
+            "/oauth/register" | "/register" => Self::Register,
+            "/oauth/revoke" => Self::Revoke,
+            "/setup" => Self::Setup,
+            "/setup.js" => Self::SetupScript,
+            "/style.css" => Self::Style,
+            "/login" => Self::Login,
+            "/logout" => Self::Logout,
+            "/me" => Self::Me,
+            _ => {
+                if let Some(resource) = path.strip_prefix("/.well-known/oauth-protected-resource") {
+                    return server(resource).map(Self::Resource);
+                }
+                let metadata = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+                let rest = metadata.iter().find_map(|name| path.strip_prefix(name)).or_else(|| path.strip_suffix("/.well-known/openid-configuration"))?;
+                return (rest.is_empty() || server(rest).is_some()).then_some(Self::Metadata);
+            }
+        })
+    }
+
+    /// Whose pages may call it.
+    #[must_use]
+    pub const fn origins(&self) -> Origins {
+        match self {
+            Self::Metadata | Self::Resource(_) | Self::Token | Self::Register | Self::Revoke => Origins::Any,
+            _ => Origins::Own,
+        }
+    }
+
+    /// Whether browsers of other sites may read it without asking first: public documents.
+    #[must_use]
+    pub const fn is_document(&self) -> bool {
+        matches!(self, Self::Metadata | Self::Resource(_))
+    }
+}
+
+impl Route {
+    /// Whose pages may call it.
+    #[must_use]
+    pub const fn origins(&self) -> Origins {
+        match self {
+            Self::Office(office) => office.origins(),
+            _ => Origins::Listed,
+        }
     }
 }
 
@@ -97,7 +229,6 @@ mod tests {
     #[test]
     fn only_exact_paths_are_routes() {
         for path in [
-            "/",
             "",
             "/mcp/",
             "//mcp",
