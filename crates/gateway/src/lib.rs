@@ -20,6 +20,7 @@ pub mod setup;
 pub mod skew;
 pub mod sources;
 pub mod tasks;
+pub mod ui;
 pub mod upstream;
 
 use arc_swap::ArcSwap;
