@@ -4,8 +4,8 @@ use crate::Store;
 use crate::db::Value;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, millis, plain};
-use crate::users::{hold, insert};
-use doorward_core::id::UserId;
+use crate::users::{hold, insert, standing};
+use doorward_core::id::{GroupName, UserId};
 use doorward_core::secret::{BrowserSecret, LinkSecret, TokenHash};
 use doorward_core::time::Timestamp;
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub struct BrowserInfo {
     pub id: String,
     /// Who.
     pub user: UserId,
+    /// Groups of this person, as last read; of no meaning for a new one.
+    pub groups: Vec<GroupName>,
     /// What the browser calls itself, cut short.
     pub label: String,
     /// Since when.
@@ -115,7 +117,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn browser(&self, hash: &TokenHash<BrowserSecret>, idle: Duration, now: Timestamp) -> Result<Option<BrowserInfo>, StoreError> {
-        let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.disabled FROM browsers b \
+        let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
                    JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject WHERE b.digest = $1";
         let Some(row) = self.db().row(sql, &[Value::bytes(hash.as_bytes())]).await? else { return Ok(None) };
         let found = info(&Reading::digested(&row, "browsers", hash.as_bytes()))?;
@@ -156,13 +158,13 @@ impl Store {
         let at = Value::int(millis(now)?);
         let rows = match user {
             Some(user) => {
-                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.disabled FROM browsers b \
+                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
                            JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
                            WHERE b.expires > $1 AND b.issuer = $2 AND b.subject = $3 ORDER BY b.created DESC, b.id LIMIT 1000";
                 self.db().rows(sql, &[at, Value::text(user.issuer()), Value::text(user.subject())]).await?
             }
             None => {
-                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.disabled FROM browsers b \
+                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
                            JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
                            WHERE b.expires > $1 ORDER BY b.created DESC, b.id LIMIT 1000";
                 self.db().rows(sql, &[at]).await?
@@ -173,13 +175,15 @@ impl Store {
 }
 
 fn info(reading: &Reading<'_>) -> Result<BrowserInfo, StoreError> {
+    let (groups, disabled) = standing(reading)?;
     Ok(BrowserInfo {
+        groups,
         id: reading.text("id")?,
         user: reading.user()?,
         label: reading.text("label")?,
         created: reading.instant("created")?,
         used: reading.instant("used")?,
         expires: reading.instant("expires")?,
-        disabled: reading.optional_instant("disabled")?.is_some(),
+        disabled,
     })
 }

@@ -10,6 +10,7 @@ mod fields;
 pub mod guard;
 pub mod http;
 pub mod metrics;
+pub mod page;
 pub mod rate;
 pub mod room;
 pub mod route;

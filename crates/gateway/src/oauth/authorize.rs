@@ -1,0 +1,234 @@
+//! `/oauth/authorize` and the page of a request that is under way: load the facts, ask `next`, show what it says.
+//!
+//! Nothing is stored before somebody signed in, and no document is fetched: whoever is nobody leaves no trace (REG-08). GET has no
+//! effect (protocol B18).
+
+use super::consent::Shown;
+use crate::Gateway;
+use crate::listen::OfficeRequest;
+use crate::listen::body::Body;
+use crate::listen::page::{not_allowed, see_other};
+use crate::signin::browser;
+use crate::signin::{Person, Problem};
+use crate::ui::problem::Side;
+use doorward_core::audit::outcome::Notice;
+use doorward_core::config::Selector;
+use doorward_core::id::ClientId;
+use doorward_core::oauth::client::Client;
+use doorward_core::oauth::flow::{Browser, Facts, Next, Refusal, SignedIn, next};
+use doorward_core::oauth::form::Form;
+use doorward_core::oauth::keys::Ticket;
+use doorward_core::oauth::redirect::BadRedirect;
+use doorward_core::oauth::request::{Answer, AuthRequest, Front, Refused};
+use doorward_core::secret::{BrowserSecret, PlainToken};
+use http::{Method, Response};
+
+/// A request that has come as far as its client.
+pub(super) struct Underway {
+    /// The request.
+    pub(super) request: AuthRequest,
+    /// What is known of browser and person.
+    pub(super) facts: Facts,
+}
+
+impl Gateway {
+    /// `/oauth/authorize`: freezes the request into a ticket, binds it to this browser, and shows the next step.
+    pub(crate) async fn authorize(&self, request: OfficeRequest) -> Response<Body> {
+        if request.method != Method::GET {
+            return not_allowed("GET");
+        }
+        let front = Form::parse(request.query.as_deref().unwrap_or_default()).ok().and_then(|form| Front::read(&form).ok());
+        let Some(front) = front else { return self.unreadable(&request) };
+        let (Ok(id), Ok(secret), Ok(nonce)) = (self.env.bytes::<16>(), self.env.bytes::<32>(), self.env.bytes::<12>()) else {
+            return self.away(request.id);
+        };
+        let secret = PlainToken::<BrowserSecret>::mint(&secret);
+        let ticket = Ticket { id, browser: *secret.hashed().as_bytes(), begun: self.env.now(), front };
+        let Ok(sealed) = self.reception.keys.seal(&ticket, nonce) else { return self.away(request.id) };
+        let mut response = self.show(&request, &ticket, &sealed, Browser::Same).await;
+        browser::begin(&mut response, &request.headers, &ticket, &secret);
+        response
+    }
+
+    /// The page of a request that is under way, after a sign-in or a reload.
+    pub(crate) async fn resume(&self, request: &OfficeRequest) -> Response<Body> {
+        let sealed = Form::parse(request.query.as_deref().unwrap_or_default()).ok().and_then(|form| form.get("txn").map(str::to_owned));
+        let ticket = sealed.as_deref().and_then(|sealed| self.reception.keys.open(sealed, self.env.now()).ok());
+        let (Some(sealed), Some(ticket)) = (sealed, ticket) else { return self.too_old(request) };
+        let whose = if browser::began(&request.headers, &ticket) { Browser::Same } else { Browser::Other };
+        self.show(request, &ticket, &sealed, whose).await
+    }
+
+    async fn show(&self, request: &OfficeRequest, ticket: &Ticket, sealed: &str, whose: Browser) -> Response<Body> {
+        let person = match self.person(&request.headers).await {
+            Ok(person) => person,
+            Err(_) => return self.away(request.id),
+        };
+        let underway = match self.underway(request, ticket, person.as_ref(), whose).await {
+            Ok(underway) => underway,
+            Err(Stop::SignIn) => return self.sign_in_page(request, Some(sealed), None),
+            Err(Stop::Page(page)) => return *page,
+            Err(Stop::Answer(answer)) => return self.redirected(request, ticket, &answer).await,
+        };
+        match (next(&underway.request, &underway.facts, ticket.begun), &person) {
+            (Next::Consent, Some(person)) => self.ask(request, ticket, sealed, &underway.request, person, Shown::First).await,
+            (Next::Consent | Next::SignIn, _) => self.sign_in_page(request, Some(sealed), None),
+            (Next::Refuse(Refusal::OtherBrowser), _) => self.other_browser(request).await,
+            (Next::Refuse(Refusal::Client(answer)), _) => self.redirected(request, ticket, &answer).await,
+        }
+    }
+
+    /// Reads who asks and checks what is asked.
+    pub(super) async fn underway(
+        &self,
+        request: &OfficeRequest,
+        ticket: &Ticket,
+        person: Option<&Person>,
+        whose: Browser,
+    ) -> Result<Underway, Stop> {
+        let client = self.asking(request, &ticket.front.client_id, person.is_some()).await?;
+        let checked = AuthRequest::check(&ticket.front, client, &self.root).map_err(|refused| match refused {
+            Refused::Page(why) => Stop::Page(Box::new(self.bad_redirect(request, why))),
+            Refused::Redirect(answer) => Stop::Answer(answer),
+        })?;
+        let visible = person.is_some_and(|person| self.is_offered(&checked, person));
+        let signed_in = person.map(|person| SignedIn { user: person.user.clone(), since: person.since, disabled: person.disabled });
+        Ok(Underway { request: checked, facts: Facts { browser: whose, signed_in, visible } })
+    }
+
+    /// The client of a request. Its document is fetched only for somebody who is signed in.
+    async fn asking(&self, request: &OfficeRequest, id: &str, signed_in: bool) -> Result<Client, Stop> {
+        use crate::oauth::clients::Unresolved;
+        match self.resolve(id, signed_in, self.env.now()).await {
+            Ok(client) => Ok(client),
+            Err(Unresolved::NeedsFetch) => Err(Stop::SignIn),
+            Err(unresolved) => Err(Stop::Page(Box::new(self.unknown_client(request, id, &unresolved)))),
+        }
+    }
+
+    /// Whether the server that is asked for is there for this person and client.
+    fn is_offered(&self, request: &AuthRequest, person: &Person) -> bool {
+        self.upstreams.find(request.server()).is_some_and(|upstream| {
+            let selectors = &upstream.config.visible_to;
+            upstream.config.enabled && (selectors.is_empty() || selectors.iter().any(|selector| names(selector, person, request.client().id())))
+        })
+    }
+
+    /// Sends the browser back to the client with an error. Its address was checked.
+    pub(super) async fn redirected(&self, request: &OfficeRequest, ticket: &Ticket, answer: &Answer) -> Response<Body> {
+        let client = ClientId::new(&ticket.front.client_id).ok();
+        let cause = answer.code().map(doorward_core::oauth::request::ErrorCode::as_str);
+        let notice = Notice { reason: "authorization_refused", id: Some(request.id), client: client.as_ref(), cause, ..Notice::default() };
+        self.note(&notice).await;
+        see_other(&answer.url(&self.root))
+    }
+
+    fn bad_redirect(&self, request: &OfficeRequest, why: BadRedirect) -> Response<Body> {
+        // One text for an unknown client and for a bad address: whoever tries learns nothing (product R6).
+        tracing::info!(id = %request.id, %why, "an authorization request was refused");
+        self.not_this_client(request)
+    }
+
+    fn unknown_client(&self, request: &OfficeRequest, id: &str, why: &crate::oauth::clients::Unresolved) -> Response<Body> {
+        use crate::oauth::clients::Unresolved;
+        tracing::info!(id = %request.id, ?why, "an authorization request was refused");
+        match why {
+            Unresolved::CouldNotBeChecked(cause) => self.problem(
+                400,
+                Problem {
+                    side: Side::Network,
+                    title: "The application could not be checked",
+                    text: &format!("It says who it is with a document at the address below, and that document could not be read: {cause}. There is nothing to allow."),
+                    about: Some(id),
+                    next: "Start again from the application in a while. If this stays so, ask the administrator of this gateway.",
+                    link: None,
+                },
+                request.id,
+            ),
+            Unresolved::Blocked | Unresolved::NotAllowed => self.problem(
+                403,
+                Problem {
+                    side: Side::Application,
+                    title: "This application may not ask here",
+                    text: "The administrator of this gateway decides which applications may ask for access, and this one may not.",
+                    about: Some(id),
+                    next: "Ask the administrator, and show them the address or id above.",
+                    link: None,
+                },
+                request.id,
+            ),
+            _ => self.not_this_client(request),
+        }
+    }
+
+    fn not_this_client(&self, request: &OfficeRequest) -> Response<Body> {
+        let problem = Problem {
+            side: Side::Application,
+            title: "The application's request cannot be answered",
+            text: "The application is not known here, or it wants its answer at an address that is not one of its own. Nobody is sent anywhere.",
+            about: None,
+            next: "Start again from the application. If this stays so, remove this server from the application and add it anew.",
+            link: None,
+        };
+        self.problem(400, problem, request.id)
+    }
+
+    fn unreadable(&self, request: &OfficeRequest) -> Response<Body> {
+        let problem = Problem {
+            side: Side::Application,
+            title: "The application's request cannot be read",
+            text: "A parameter is missing, repeated, or too long, so that nobody can tell who asks.",
+            about: None,
+            next: "Start again from the application.",
+            link: None,
+        };
+        self.problem(400, problem, request.id)
+    }
+
+    /// The ticket is altered, of another installation, or older than ten minutes.
+    pub(super) fn too_old(&self, request: &OfficeRequest) -> Response<Body> {
+        let problem = Problem {
+            side: Side::You,
+            title: "This request is too old",
+            text: "A request for access can be decided for ten minutes. Nothing was allowed.",
+            about: None,
+            next: "Start again from the application.",
+            link: None,
+        };
+        self.problem(400, problem, request.id)
+    }
+
+    /// Somebody was given the address of another person's request (AZ-02).
+    pub(super) async fn other_browser(&self, request: &OfficeRequest) -> Response<Body> {
+        self.note(&Notice { reason: "other_browser", id: Some(request.id), ..Notice::default() }).await;
+        let problem = Problem {
+            side: Side::You,
+            title: "This request began in another browser",
+            text: "A request for access is decided where it began. If somebody sent you this address, they may have tried to get at your tools.",
+            about: None,
+            next: "If you began it yourself, start again from the application, and let it open this browser.",
+            link: None,
+        };
+        self.problem(400, problem, request.id)
+    }
+}
+
+/// Why a request goes no further here.
+pub(super) enum Stop {
+    /// Somebody signs in first.
+    SignIn,
+    /// A page of ours.
+    Page(Box<Response<Body>>),
+    /// The client is told.
+    Answer(Box<Answer>),
+}
+
+/// Whether a selector means this person, through this client.
+fn names(selector: &Selector, person: &Person, client: &ClientId) -> bool {
+    match selector {
+        Selector::User(user) => *user == person.user,
+        Selector::Group(group) => person.groups.contains(group),
+        Selector::Client(known) => known == client,
+        Selector::Agent(_) => false,
+    }
+}

@@ -1,0 +1,419 @@
+//! The consent page and its decision: filled from the store, checked again when it comes back (product 5.2; house 11.3).
+//!
+//! A yes is a row that this file writes, together with its code, in one transaction that uses the request up. What the form
+//! says besides which rows were ticked and for how long counts for nothing.
+
+use super::authorize::Stop;
+use crate::Gateway;
+use crate::listen::OfficeRequest;
+use crate::listen::body::Body;
+use crate::listen::page::not_allowed;
+use crate::signin::browser;
+use crate::signin::{BadPost, Person, Problem, posted};
+use crate::ui::consent::{ActsAs, Answer as Leaves, Application, Class, ClassRow, ConsentPage, Destination, Details, Duration as Choice, Identity as Badge, Notice as Why, Server, Tool};
+use crate::ui::handoff::{HandOffPage, Outcome, PastePage};
+use crate::ui::headers;
+use crate::ui::problem::Side;
+use crate::ui::text::{Claimed, Hidden, Target};
+use crate::when::{ago, day, until};
+use doorward_core::audit::outcome::Notice;
+use doorward_core::config::CredentialConfig;
+use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::oauth::client::{DocumentSource, Identity};
+use doorward_core::oauth::flow::{Approved, Browser, Decision, Lasting, Next, NotApproved, Refusal, approve};
+use doorward_core::oauth::form::Form;
+use doorward_core::oauth::keys::Ticket;
+use doorward_core::oauth::redirect::Place;
+use doorward_core::oauth::request::{AuthRequest, ErrorCode};
+use doorward_core::oauth::scope::{Scope, resource};
+use doorward_core::policy::facts::RiskClass;
+use doorward_core::secret::{AuthorizationCode, PlainToken};
+use doorward_store::{NewGrant, StoreError};
+use http::{Method, Response};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Why the page is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// For the first time, or again by the browser.
+    First,
+    /// The decision came faster than anybody reads (product C11).
+    TooQuick,
+    /// The answer goes to another site, and that was not ticked (product R3).
+    SiteNotConfirmed,
+    /// What was offered is not what is offered now.
+    Changed,
+}
+
+/// A decision that comes sooner than this after the page was shown is no decision (product C11).
+const READING: Duration = Duration::from_millis(700);
+/// A code lives this long (ASVS 10.4.3; product 3.5 `[tokens]`).
+const CODE_LIFE: Duration = Duration::from_secs(60);
+/// How long a consent may last; the first is for applications that nobody vouches for (product C9).
+const LASTING: [(&str, &str, Lasting); 3] = [
+    ("8h", "8 hours", Lasting::For(Duration::from_secs(8 * 3600))),
+    ("30d", "30 days", Lasting::For(Duration::from_secs(30 * 24 * 3600))),
+    ("until-removed", "until I remove it", Lasting::UntilRemoved),
+];
+
+/// What a server offers, by class: its approved tools.
+type Offer = BTreeMap<RiskClass, BTreeSet<String>>;
+
+impl Gateway {
+    /// `/oauth/consent`: the page of a request, or its decision.
+    pub(crate) async fn consent(&self, mut request: OfficeRequest) -> Response<Body> {
+        if request.method == Method::GET {
+            return self.resume(&request).await;
+        }
+        if request.method != Method::POST {
+            return not_allowed("GET, POST");
+        }
+        let form = match posted(&mut request, &["grant"]).await {
+            Ok(form) => form,
+            Err(bad) => return self.bad_post(bad, request.id),
+        };
+        let Some(sealed) = form.get("txn").map(str::to_owned) else { return self.too_old(&request) };
+        let Ok(ticket) = self.reception.keys.open(&sealed, self.env.now()) else { return self.too_old(&request) };
+        if !browser::began(&request.headers, &ticket) {
+            return self.other_browser(&request).await;
+        }
+        let person = match self.person(&request.headers).await {
+            Ok(Some(person)) => person,
+            Ok(None) => return self.sign_in_page(&request, Some(&sealed), Some("You are not signed in any more. Nothing was decided.")),
+            Err(_) => return self.away(request.id),
+        };
+        self.decided(&request, (&ticket, &sealed), &form, &person).await
+    }
+
+    async fn decided(&self, request: &OfficeRequest, (ticket, sealed): (&Ticket, &str), form: &Form, person: &Person) -> Response<Body> {
+        let underway = match self.underway(request, ticket, Some(person), Browser::Same).await {
+            Ok(underway) => underway,
+            Err(Stop::SignIn) => return self.sign_in_page(request, Some(sealed), None),
+            Err(Stop::Page(page)) => return *page,
+            Err(Stop::Answer(answer)) => return self.leave(request, ticket, &answer.url(&self.root), "", Outcome::Failed),
+        };
+        let asked = underway.request;
+        // The page that this form was on: of this request, of this client as it is now.
+        let Some(age) = self.shown(form, &page_of(ticket, &asked), Some(person)) else {
+            return self.bad_post(BadPost::Elsewhere, request.id);
+        };
+        let now = self.env.now();
+        match form.get("decision") {
+            Some("other-user") => {
+                let _signed_out = self.sign_out(person, request.id).await;
+                let mut response = self.sign_in_page(request, Some(sealed), Some("You are signed out. The request waits for whoever signs in next."));
+                browser::sign_out(&mut response);
+                return response;
+            }
+            Some(no @ ("cancel" | "report")) => return self.declined(request, ticket, &asked, person, no == "report").await,
+            Some("allow" | "remote") => {}
+            _ => return self.bad_post(BadPost::Unreadable, request.id),
+        }
+        if age < READING {
+            return self.ask(request, ticket, sealed, &asked, person, Shown::TooQuick).await;
+        }
+        if destination(&asked) == Destination::DifferentSite && form.get("site") != Some("understood") {
+            return self.ask(request, ticket, sealed, &asked, person, Shown::SiteNotConfirmed).await;
+        }
+        let lasting = LASTING.iter().find(|(value, ..)| form.get("duration") == Some(value)).map(|(.., lasting)| *lasting);
+        let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
+        let (Some(lasting), Some(ticked)) = (lasting, ticked) else { return self.bad_post(BadPost::Unreadable, request.id) };
+        let offered = match self.offer(asked.server()).await {
+            Ok(offer) => offer.into_keys().map(|class| Scope::new(asked.server().clone(), class)).collect(),
+            Err(_) => return self.away(request.id),
+        };
+        let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
+        match approve(asked, &underway.facts, decision, &offered, ticket.begun, now) {
+            Ok(approved) => self.allowed(request, ticket, &approved, &name, form.get("decision") == Some("remote")).await,
+            Err(NotApproved::Nothing(answer)) => match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
+                Ok(true) => self.leave(request, ticket, &answer.url(&self.root), &name, Outcome::Denied),
+                Ok(false) => self.decided_before(request),
+                Err(_) => self.away(request.id),
+            },
+            Err(NotApproved::NotOffered) => {
+                let again = self.underway(request, ticket, Some(person), Browser::Same).await;
+                match again {
+                    Ok(again) => self.ask(request, ticket, sealed, &again.request, person, Shown::Changed).await,
+                    Err(_) => self.too_old(request),
+                }
+            }
+            Err(NotApproved::Stale(Next::Refuse(Refusal::Client(answer)))) => self.leave(request, ticket, &answer.url(&self.root), &name, Outcome::Failed),
+            Err(NotApproved::Stale(Next::Refuse(Refusal::OtherBrowser))) => self.other_browser(request).await,
+            Err(NotApproved::Stale(Next::SignIn | Next::Consent)) => self.sign_in_page(request, Some(sealed), None),
+        }
+    }
+
+    /// A yes: on the record, then in the store with its code, then to the client.
+    async fn allowed(&self, request: &OfficeRequest, ticket: &Ticket, approved: &Approved, name: &str, by_hand: bool) -> Response<Body> {
+        let (Ok(code), Ok(id)) = (self.env.bytes::<32>(), self.env.bytes::<12>()) else { return self.away(request.id) };
+        let code = PlainToken::<AuthorizationCode>::mint(&code);
+        let id = format!("grant_{}", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let Ok(id) = CredentialId::new(&id) else { return self.away(request.id) };
+        let (asked, now) = (approved.request(), self.env.now());
+        let granted: BTreeSet<String> = approved.granted().iter().map(Scope::to_string).collect();
+        let words = granted.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let cause = format!("{id}: {words}, answer to {}", asked.target().as_str());
+        let (user, client, server) = (Some(approved.user()), Some(asked.client().id()), Some(asked.server()));
+        let notice = Notice { reason: "consent_given", id: Some(request.id), user, client, server, cause: Some(&cause) };
+        if self.audit.event(&notice, now).await.is_err() {
+            return self.away(request.id);
+        }
+        let named = name.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+        let new = NewGrant {
+            id: &id,
+            user: approved.user(),
+            client: asked.client().id(),
+            fingerprint: asked.client().fingerprint(),
+            name: if named.trim().is_empty() { "(no name)" } else { &named },
+            identity: identity_word(asked.client().identity()),
+            target: &place_of(asked),
+            server: asked.server(),
+            granted: &granted,
+            expires: approved.ends(),
+            code: &code.hashed(),
+            redirect_uri: asked.target().as_str(),
+            named: asked.names_target(),
+            challenge: asked.challenge().as_str(),
+            code_expires: now.after(CODE_LIFE),
+            once: (&ticket.once(), ticket.ends().after(Duration::from_secs(1))),
+        };
+        match self.store.record_grant(&new, now).await {
+            Ok(true) => {}
+            Ok(false) => return self.decided_before(request),
+            Err(StoreError::Refused(_)) => return self.too_many(request),
+            Err(_) => return self.away(request.id),
+        }
+        let url = approved.answer(&code).url(&self.root);
+        if by_hand && asked.target().is_loopback() {
+            let Some(target) = Target::new(&url) else { return self.away(request.id) };
+            let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires: "in 1 minute".to_owned() };
+            let mut response = self.html(200, headers::Class::Page, page.render());
+            browser::end(&mut response, ticket);
+            return response;
+        }
+        self.leave(request, ticket, &url, name, Outcome::Allowed)
+    }
+
+    async fn declined(&self, request: &OfficeRequest, ticket: &Ticket, asked: &AuthRequest, person: &Person, is_report: bool) -> Response<Body> {
+        let now = self.env.now();
+        match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
+            Ok(true) => {}
+            Ok(false) => return self.decided_before(request),
+            Err(_) => return self.away(request.id),
+        }
+        let reason = if is_report { "consent_reported" } else { "consent_declined" };
+        let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
+        self.note(&Notice { reason, id: Some(request.id), user, client, server, cause: None }).await;
+        let outcome = if is_report { Outcome::Reported } else { Outcome::Denied };
+        let answer = asked.refuse(ErrorCode::AccessDenied);
+        self.leave(request, ticket, &answer.url(&self.root), asked.client().name(), outcome)
+    }
+
+    /// The page that sends the browser to the client: 200, since a redirect after a form would be stopped (product 5.3).
+    fn leave(&self, request: &OfficeRequest, ticket: &Ticket, url: &str, name: &str, outcome: Outcome) -> Response<Body> {
+        let Some(target) = Target::new(url) else { return self.away(request.id) };
+        let page = HandOffPage { frame: self.frame(None), target, application: Claimed::new(name), outcome };
+        let mut response = self.html(200, headers::Class::Page, page.render());
+        browser::end(&mut response, ticket);
+        response
+    }
+
+    /// Shows the question.
+    pub(super) async fn ask(
+        &self,
+        request: &OfficeRequest,
+        ticket: &Ticket,
+        sealed: &str,
+        asked: &AuthRequest,
+        person: &Person,
+        shown: Shown,
+    ) -> Response<Body> {
+        let now = self.env.now();
+        let (offer, seen, held) = match self.known_of(asked, person).await {
+            Ok(known) => known,
+            Err(_) => return self.away(request.id),
+        };
+        if shown == Shown::First {
+            let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
+            self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
+        }
+        let client = asked.client();
+        let trusted = !matches!(client.identity(), Identity::SelfClaimed);
+        let title = self.upstreams.find(asked.server()).map_or_else(|| asked.server().to_string(), |upstream| upstream.config.title.clone());
+        let wants = |class: RiskClass| {
+            let scope = Scope::new(asked.server().clone(), class);
+            asked.scopes().contains(&scope) || (class == RiskClass::Read && asked.scopes().is_empty())
+        };
+        let classes = offer
+            .iter()
+            .map(|(class, tools)| ClassRow {
+                class: class_of(*class),
+                summary: String::new(),
+                tools: tools.iter().map(|name| Tool { name: Claimed::new(name), title: None }).collect(),
+                ticked: wants(*class) || (*class == RiskClass::Read && held.contains(&format!("{}:read", asked.server()))),
+                held: held.contains(&Scope::new(asked.server().clone(), *class).to_string()),
+            })
+            .collect();
+        let refused = asked.scopes().of(asked.server()).filter(|scope| !offer.contains_key(&scope.class()));
+        let page = ConsentPage {
+            frame: self.frame(Some(person)),
+            txn: Hidden::new(sealed.to_owned()),
+            csrf: Hidden::new(self.form_token(&page_of(ticket, asked), Some(person))),
+            offers_other_user: true,
+            notice: match shown {
+                Shown::First => None,
+                Shown::TooQuick => Some(Why::TooQuick),
+                Shown::SiteNotConfirmed => Some(Why::SiteNotConfirmed),
+                Shown::Changed => Some(Why::OfferChanged),
+            },
+            changes: None,
+            earlier: seen.0.map(day),
+            application: Application {
+                name: Claimed::new(client.name()),
+                identity: match client.identity() {
+                    Identity::Published { host, source, checked } => Badge::Published {
+                        host: Claimed::technical(host),
+                        checked: ago(now, *checked),
+                        is_copy: *source != DocumentSource::Live,
+                    },
+                    Identity::Approved => Badge::Approved,
+                    Identity::SelfClaimed => Badge::SelfClaimed { registered: "by itself".to_owned() },
+                },
+                answer: Leaves { origin: Claimed::technical(&place_of(asked)), destination: destination(asked) },
+                first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
+                others: match seen.1 {
+                    0 => None,
+                    1..5 => Some("fewer than 5 people here use it".to_owned()),
+                    many => Some(format!("used by {many} people here")),
+                },
+            },
+            servers: vec![Server { id: asked.server().to_string(), title, acts_as: self.acts_as(asked.server()), classes }],
+            refused_scopes: refused.map(|scope| Claimed::technical(&scope.to_string())).collect(),
+            durations: LASTING
+                .iter()
+                .map(|(value, label, _)| Choice {
+                    value: (*value).to_owned(),
+                    label: (*label).to_owned(),
+                    chosen: *value == if trusted { "30d" } else { "8h" },
+                })
+                .collect(),
+            details: Details {
+                client_id: Claimed::technical(client.id().as_str()),
+                redirect_uri: Claimed::technical(asked.target().as_str()),
+                resource: Claimed::technical(&resource(&self.root, asked.server())),
+                scopes: asked.scopes().of(asked.server()).map(|scope| Claimed::technical(&scope.to_string())).collect(),
+                source: source_of(client.identity()).to_owned(),
+                request: ticket.short(),
+                expires: until(now, ticket.ends()),
+            },
+        };
+        self.html(200, headers::Class::Page, page.render())
+    }
+
+    /// What the page says: what can be offered, who allowed this client before, and what this person granted it for this server.
+    async fn known_of(&self, asked: &AuthRequest, person: &Person) -> Result<Known, StoreError> {
+        let offer = self.offer(asked.server()).await?;
+        let seen = self.store.seen_client(asked.client().id(), &person.user).await?;
+        let grants = self.store.list_grants(Some(&person.user), self.env.now()).await?;
+        let held = grants.into_iter().filter(|grant| grant.client == *asked.client().id() && grant.server == *asked.server());
+        Ok((offer, seen, held.flat_map(|grant| grant.granted).collect()))
+    }
+
+    /// The classes that may be granted for a server, with the tools that were approved. Resources and prompts are read.
+    async fn offer(&self, server: &ServerName) -> Result<Offer, StoreError> {
+        let mut offer = Offer::from([(RiskClass::Read, BTreeSet::new())]);
+        let Some(upstream) = self.upstreams.find(server) else { return Ok(offer) };
+        for pin in self.store.pins(server).await? {
+            let name = pin.tool.as_str();
+            if upstream.config.tools.allowed(name) {
+                offer.entry(upstream.config.tools.class(name).unwrap_or(pin.class)).or_default().insert(name.to_owned());
+            }
+        }
+        Ok(offer)
+    }
+
+    fn acts_as(&self, server: &ServerName) -> ActsAs {
+        match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
+            Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
+            Some(CredentialConfig::None) | None => ActsAs::Nobody,
+        }
+    }
+
+    fn decided_before(&self, request: &OfficeRequest) -> Response<Body> {
+        let problem = Problem {
+            side: Side::You,
+            title: "This request was decided before",
+            text: "Each request is decided once. What was decided then counts.",
+            about: None,
+            next: "If the application still waits, start again from it.",
+            link: Some(("/me", "Apps you allowed")),
+        };
+        self.problem(409, problem, request.id)
+    }
+
+    fn too_many(&self, request: &OfficeRequest) -> Response<Body> {
+        let problem = Problem {
+            side: Side::You,
+            title: "You allowed too many applications",
+            text: "There is room for a thousand permissions of one person. Nothing was allowed.",
+            about: None,
+            next: "Remove some that you do not need, then start again from the application.",
+            link: Some(("/me", "Apps you allowed")),
+        };
+        self.problem(409, problem, request.id)
+    }
+}
+
+/// Offer, own first time and number of others, scopes held.
+type Known = (Offer, (Option<doorward_core::time::Timestamp>, u64), BTreeSet<String>);
+
+/// What a form belongs to: this request, and the client as it was when the page was shown.
+fn page_of(ticket: &Ticket, asked: &AuthRequest) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("consent:{}:{}", hex(&ticket.id), hex(asked.client().fingerprint()))
+}
+
+/// Scheme, host and port of where the answer goes, for people.
+fn place_of(asked: &AuthRequest) -> String {
+    let uri = asked.target().as_str();
+    match uri.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.split(['/', '?']).next().unwrap_or_default()),
+        None => uri.split_once(':').map_or_else(String::new, |(scheme, _)| format!("{scheme}:")),
+    }
+}
+
+fn destination(asked: &AuthRequest) -> Destination {
+    match asked.target().place(asked.client()) {
+        Place::ThisComputer if asked.target().is_loopback() => Destination::ThisComputer,
+        Place::ThisComputer => Destination::Program,
+        Place::SamePublisher => Destination::SameSite,
+        Place::Elsewhere => Destination::DifferentSite,
+    }
+}
+
+const fn class_of(class: RiskClass) -> Class {
+    match class {
+        RiskClass::Read => Class::Read,
+        RiskClass::Write => Class::Write,
+        RiskClass::Destructive => Class::Destructive,
+    }
+}
+
+const fn identity_word(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Published { .. } => "published",
+        Identity::Approved => "approved",
+        Identity::SelfClaimed => "self-claimed",
+    }
+}
+
+const fn source_of(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Published { source: DocumentSource::Live, .. } => "its document, read just now",
+        Identity::Published { source: DocumentSource::LastGood, .. } => "the last good copy of its document",
+        Identity::Published { source: DocumentSource::Catalogue, .. } => "the copy of its document that came with this program",
+        Identity::Approved => "the configuration of this gateway",
+        Identity::SelfClaimed => "its own registration",
+    }
+}

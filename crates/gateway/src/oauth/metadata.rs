@@ -1,0 +1,38 @@
+//! RFC 8414 and RFC 9728 documents.
+
+use crate::Gateway;
+use crate::listen::OfficeRequest;
+use crate::listen::body::Body;
+use crate::listen::http::plain;
+use crate::listen::page::{document, not_allowed};
+use crate::ui::headers::{Class, Transport, headers};
+use doorward_core::id::ServerName;
+use doorward_core::oauth::metadata::{protected_resource, server};
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::{Method, Response, StatusCode};
+use serde_json::Value;
+
+impl Gateway {
+    /// The authorization server (product AS2).
+    pub(crate) fn metadata(&self, request: &OfficeRequest) -> Response<Body> {
+        public(request, &server(&self.root, self.offers()))
+    }
+
+    /// One MCP server (product AS1). One that is not configured or switched off has no document.
+    pub(crate) fn resource_metadata(&self, request: &OfficeRequest, name: &ServerName) -> Response<Body> {
+        match self.upstreams.find(name).filter(|upstream| upstream.config.enabled) {
+            Some(upstream) => public(request, &protected_resource(&self.root, name, &upstream.config.title)),
+            None => plain(StatusCode::NOT_FOUND, "There is nothing here."),
+        }
+    }
+}
+
+/// Clients read it again at each start; for five minutes a cache may answer.
+fn public(request: &OfficeRequest, content: &Value) -> Response<Body> {
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return not_allowed("GET");
+    }
+    let mut response = document(200, content, &headers(Class::Metadata, Transport::Http));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}

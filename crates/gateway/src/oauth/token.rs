@@ -1,0 +1,197 @@
+//! `/oauth/token`: phases that every grant goes through, in one function (house 11.5): read, client, redeem, record, answer.
+
+use super::{credential, token_error};
+use crate::Gateway;
+use crate::listen::OfficeRequest;
+use crate::listen::body::Body;
+use crate::listen::page::not_allowed;
+use crate::signin::is_form;
+use doorward_core::audit::outcome::Notice;
+use doorward_core::oauth::form::Form;
+use doorward_core::oauth::scope::server_of;
+use doorward_core::oauth::token::{AuthenticatedClient, Grant, Shown, TokenError, authenticate, grant, shown};
+use doorward_core::id::ServerName;
+use doorward_core::secret::{AccessToken, PlainToken, RefreshToken};
+use doorward_core::time::Timestamp;
+use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, StoreError, Successors};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Response};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Lives of tokens, and the window of a replay (product 3.5 `[tokens]`).
+const ACCESS_LIFE: Duration = Duration::from_secs(3600);
+const REFRESH_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+const REPLAY_WINDOW: Duration = Duration::from_secs(30);
+
+/// Tokens that are about to leave.
+struct Pair {
+    access: PlainToken<AccessToken>,
+    refresh: PlainToken<RefreshToken>,
+}
+
+impl Gateway {
+    /// `/oauth/token`.
+    pub(crate) async fn token(&self, mut request: OfficeRequest) -> Response<Body> {
+        if request.method != Method::POST {
+            return not_allowed("POST");
+        }
+        let arrived = self.env.now();
+        let form = match posted_by_client(&mut request).await {
+            Ok(form) => form,
+            Err(error) => return token_error(error, false),
+        };
+        let shown = match shown_by(&request.headers, &form) {
+            Ok(shown) => shown,
+            Err(error) => return self.token_refused(&request, error, None, false).await,
+        };
+        let basic = shown.is_basic();
+        match self.exchange(&request, &form, &shown, arrived).await {
+            Ok(response) => response,
+            Err(error) => self.token_refused(&request, error, Some(&shown), basic).await,
+        }
+    }
+
+    async fn exchange(&self, request: &OfficeRequest, form: &Form, shown: &Shown, arrived: Timestamp) -> Result<Response<Body>, TokenError> {
+        let client = self.authenticated(shown).await?;
+        let presented = grant(form)?;
+        // What cannot be recorded has no effect (I2): asked before anything is used up.
+        if !self.audit.is_healthy() {
+            return Err(TokenError::unavailable());
+        }
+        let now = self.env.now();
+        let (redeemed, pair) = match &presented {
+            Grant::Code { code, redirect_uri, challenge, resource } => {
+                let server = self.meant(resource.as_deref())?;
+                let pair = self.new_pair()?;
+                let code = PresentedCode {
+                    hash: code,
+                    client: client.id(),
+                    redirect_uri: redirect_uri.as_deref(),
+                    challenge: challenge.as_str(),
+                    server: server.as_ref(),
+                };
+                let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
+                (self.store.redeem_code(&code, &successors(&access, &refresh), arrived, now).await, pair)
+            }
+            Grant::Refresh { token, hash, scopes, resource } => {
+                let server = self.meant(resource.as_deref())?;
+                let pair = Pair { access: self.reception.keys.successor(token.expose()), refresh: self.reception.keys.successor(token.expose()) };
+                let narrowed: Option<BTreeSet<String>> =
+                    scopes.as_ref().map(|scopes| scopes.to_string().split_ascii_whitespace().map(str::to_owned).collect());
+                // A scope of nothing but foreign words asks for no less (AS4).
+                let narrowed = narrowed.filter(|narrowed| !narrowed.is_empty());
+                let token = PresentedRefresh { hash, client: client.id(), server: server.as_ref(), narrowed: narrowed.as_ref() };
+                let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
+                (self.store.refresh(&token, &successors(&access, &refresh), REPLAY_WINDOW, now).await, pair)
+            }
+        };
+        let redeemed = match redeemed.map_err(|error| unavailable(&error))? {
+            Ok(redeemed) => redeemed,
+            Err(why) => return Err(refused(&why)),
+        };
+        self.issued(request, &client, &presented, &redeemed).await?;
+        let expires_in = redeemed.access_expires.since(now).as_secs();
+        let content = json!({
+            "access_token": pair.access.reveal(),
+            "token_type": "Bearer",
+            "expires_in": expires_in,
+            "refresh_token": pair.refresh.reveal(),
+            "scope": redeemed.granted.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
+        });
+        Ok(credential(200, &content))
+    }
+
+    /// The client, as it is registered, having shown exactly that. Its document is not fetched here: who calls is nobody yet.
+    pub(super) async fn authenticated(&self, shown: &Shown) -> Result<AuthenticatedClient, TokenError> {
+        use crate::oauth::clients::Unresolved;
+        let client = self.resolve(shown.id(), false, self.env.now()).await.map_err(|why| match why {
+            Unresolved::Store => TokenError::unavailable(),
+            _ => TokenError::client("unknown_client"),
+        })?;
+        authenticate(&client, shown)
+    }
+
+    /// The server that a `resource` means; another address than one of ours is nobody's.
+    fn meant(&self, resource: Option<&str>) -> Result<Option<ServerName>, TokenError> {
+        resource.map(|resource| server_of(&self.root, resource).ok_or_else(TokenError::target)).transpose()
+    }
+
+    fn new_pair(&self) -> Result<Pair, TokenError> {
+        let (Ok(access), Ok(refresh)) = (self.env.bytes(), self.env.bytes()) else { return Err(TokenError::unavailable()) };
+        Ok(Pair { access: PlainToken::mint(&access), refresh: PlainToken::mint(&refresh) })
+    }
+
+    /// On the record before the tokens leave. What is recorded in the store only is of no use to anybody: nobody knows it.
+    async fn issued(&self, request: &OfficeRequest, client: &AuthenticatedClient, by: &Grant, redeemed: &Redeemed) -> Result<(), TokenError> {
+        let reason = match (by, redeemed.again) {
+            (Grant::Code { .. }, _) => "tokens_issued",
+            (Grant::Refresh { .. }, false) => "tokens_refreshed",
+            (Grant::Refresh { .. }, true) => "tokens_repeated",
+        };
+        let (user, server) = (Some(&redeemed.user), Some(&redeemed.server));
+        let notice = Notice { reason, id: Some(request.id), user, client: Some(client.id()), server, cause: Some(redeemed.id.as_str()) };
+        self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
+    }
+
+    /// Refusals are on the record, too, within the limits of strangers: the listener counts each request against its address.
+    pub(super) async fn token_refused(&self, request: &OfficeRequest, error: TokenError, shown: Option<&Shown>, basic: bool) -> Response<Body> {
+        let client = shown.and_then(|shown| doorward_core::id::ClientId::new(shown.id()).ok());
+        let notice = Notice { reason: error.reason, id: Some(request.id), client: client.as_ref(), cause: Some("token endpoint"), ..Notice::default() };
+        self.note(&notice).await;
+        token_error(error, basic)
+    }
+}
+
+/// Reads the body of a client: a form, nothing in the query (TK-12).
+pub(super) async fn posted_by_client(request: &mut OfficeRequest) -> Result<Form, TokenError> {
+    let media = TokenError { status: 415, ..TokenError::request("send application/x-www-form-urlencoded") };
+    if !is_form(&request.headers) {
+        return Err(media);
+    }
+    if request.query.as_deref().is_some_and(|query| !query.is_empty()) {
+        return Err(TokenError::request("parameters belong into the body"));
+    }
+    let body = request.read().await.map_err(|bad| match bad {
+        crate::listen::BadBody::TooLarge => TokenError { status: 413, ..TokenError::request("the body is too large") },
+        _ => TokenError::request("the body did not arrive whole"),
+    })?;
+    let text = std::str::from_utf8(&body).map_err(|_| TokenError::request("the body is not UTF-8"))?;
+    Form::parse(text).map_err(|_| TokenError::request("the body is malformed, or repeats a parameter"))
+}
+
+/// How a client shows itself.
+pub(super) fn shown_by(headers: &HeaderMap, form: &Form) -> Result<Shown, TokenError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => shown(None, form),
+        (Some(one), None) => shown(Some(one.to_str().map_err(|_| TokenError::client("malformed_basic"))?), form),
+        _ => Err(TokenError::request("send one Authorization header")),
+    }
+}
+
+const fn successors<'a>(
+    access: &'a doorward_core::secret::TokenHash<AccessToken>,
+    refresh: &'a doorward_core::secret::TokenHash<RefreshToken>,
+) -> Successors<'a> {
+    Successors { access, access_life: ACCESS_LIFE, refresh, refresh_life: REFRESH_LIFE }
+}
+
+const fn unavailable(_: &StoreError) -> TokenError {
+    TokenError::unavailable()
+}
+
+/// To the client dead is dead; the record has the reason.
+const fn refused(why: &NotRedeemed) -> TokenError {
+    match why {
+        NotRedeemed::Unknown => TokenError::grant("unknown_grant"),
+        NotRedeemed::Expired => TokenError::grant("expired_grant"),
+        NotRedeemed::Concurrent => TokenError::grant("concurrent_use"),
+        NotRedeemed::Replayed(_) => TokenError::grant("replayed_grant"),
+        NotRedeemed::Mismatch => TokenError::grant("foreign_grant"),
+        NotRedeemed::Ended => TokenError::grant("ended_grant"),
+        NotRedeemed::OtherResource => TokenError::target(),
+        NotRedeemed::WiderScope => TokenError::scope(),
+    }
+}
