@@ -26,6 +26,10 @@ pub enum ApiKey {}
 #[derive(Debug)]
 pub enum AccessToken {}
 
+/// `dwcs_`: the secret of a client that registered itself, for the token endpoint.
+#[derive(Debug)]
+pub enum ClientSecret {}
+
 /// A token that was just minted: shown once, never stored.
 pub struct PlainToken<K: TokenKind>(Secret<String>, PhantomData<K>);
 
@@ -77,6 +81,10 @@ impl TokenKind for ApiKey {
 
 impl TokenKind for AccessToken {
     const PREFIX: &'static str = "dwat_";
+}
+
+impl TokenKind for ClientSecret {
+    const PREFIX: &'static str = "dwcs_";
 }
 
 // === impl PlainToken ===

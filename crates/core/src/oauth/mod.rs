@@ -2,5 +2,9 @@
 //!
 //! Must not know HTTP handlers, pages, the store or how a document is fetched.
 
+pub mod catalogue;
+pub mod claims;
 pub mod client;
+pub mod document;
 pub mod redirect;
+pub mod registration;
