@@ -2,6 +2,7 @@
 //!
 //! Must not know HTTP handlers, pages, the store or how a document is fetched.
 
+pub mod admission;
 pub mod catalogue;
 pub mod claims;
 pub mod client;

@@ -293,6 +293,11 @@ impl Schemes {
         if schemes.iter().all(|scheme| is_of_an_application(scheme)) { Ok(Self(schemes)) } else { Err(BadScheme) }
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     fn has(&self, scheme: &str) -> bool {
         self.0.iter().any(|known| known == scheme)
     }
