@@ -38,6 +38,10 @@ pub enum LinkSecret {}
 #[derive(Debug)]
 pub enum BrowserSecret {}
 
+/// `dwcs_`: the secret of a client that registered itself, for the token endpoint.
+#[derive(Debug)]
+pub enum ClientSecret {}
+
 /// A token that was just minted: shown once, never stored.
 pub struct PlainToken<K: TokenKind>(Secret<String>, PhantomData<K>);
 
@@ -105,6 +109,10 @@ impl TokenKind for LinkSecret {
 
 impl TokenKind for BrowserSecret {
     const PREFIX: &'static str = "dww_";
+}
+
+impl TokenKind for ClientSecret {
+    const PREFIX: &'static str = "dwcs_";
 }
 
 // === impl PlainToken ===

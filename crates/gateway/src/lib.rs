@@ -1,5 +1,6 @@
 //! The corridor of Doorward: from the listener to the answer. See `ARCHITECTURE.md`.
 
+mod account;
 pub mod answer;
 pub mod audit;
 mod batch;
@@ -13,15 +14,19 @@ pub mod identify;
 pub mod limits;
 pub mod listen;
 pub mod live;
+mod oauth;
+mod office;
 pub mod path;
 mod policy;
 pub mod session;
 pub mod setup;
+mod signin;
 pub mod skew;
 pub mod sources;
 pub mod tasks;
 pub mod ui;
 pub mod upstream;
+mod when;
 
 use arc_swap::ArcSwap;
 use audit::recorder::Recorder;
@@ -35,6 +40,7 @@ use doorward_store::Store;
 use env::Env;
 use epoch::Epoch;
 use identify::Records;
+pub use signin::LINK_LIFE;
 use limits::{Rates, Streams, Turnings};
 use listen::metrics::Metrics;
 use listen::rate::AddressLimit;
@@ -72,6 +78,7 @@ pub struct Gateway {
     pub(crate) strangers: Arc<AddressLimit>,
     pub(crate) untold: AddressLimit,
     pub(crate) turned: Turnings,
+    pub(crate) reception: signin::Reception,
     pub(crate) root: String,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,

@@ -27,6 +27,7 @@ use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::session::LIFETIMES;
+use crate::signin::Reception;
 use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
 use crate::tasks::Tasks;
@@ -42,6 +43,8 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
 use doorward_core::launch::Problem;
+use doorward_core::oauth::keys::OfficeKeys;
+use doorward_core::oauth::registration::RegistrationKeys;
 use doorward_core::policy::rules::Rules;
 use doorward_core::screen::Screen;
 use doorward_core::secret::Secret;
@@ -203,6 +206,8 @@ impl Gateway {
             servers.push(Arc::new(upstream));
         }
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        let registrations = RegistrationKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
@@ -225,6 +230,7 @@ impl Gateway {
             secrets,
             upstreams: Upstreams::new(servers),
             desk,
+            reception: Reception::new(office, registrations, config.name.clone()),
             root: root(&config),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),

@@ -2,6 +2,10 @@
 //!
 //! Knows shapes only; every key is optional here and gets its meaning and default in `check`.
 
+mod clients;
+
+pub use clients::{ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile};
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +28,8 @@ pub struct ConfigFile {
     pub listen: Option<ListenFile>,
     /// The database.
     pub store: Option<StoreFile>,
+    /// Which applications may ask for access.
+    pub clients: Option<ClientsFile>,
     /// The servers behind the gateway, by name: a-z, 0-9 and -, at most 31 characters, no - first.
     pub server: Option<BTreeMap<String, ServerFile>>,
     /// Where the rules are.

@@ -5,6 +5,7 @@
 //! (house 9, 15; product 3).
 
 pub mod check;
+pub mod clients;
 pub mod file;
 pub mod glob;
 pub mod layers;
@@ -26,6 +27,7 @@ use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
 use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
 use crate::screen::Modes;
+use clients::Clients;
 use glob::Glob;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -50,6 +52,8 @@ pub struct Config {
     pub listen: Listen,
     /// The database.
     pub store: StoreConfig,
+    /// The applications that may ask for access.
+    pub clients: Clients,
     /// The servers behind the gateway, switched-off ones included.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
     /// Where the rules are.

@@ -1,11 +1,14 @@
 //! The effective values of a configuration as pairs of key and text, for `config show`. Secrets appear as their references only.
 
+use super::clients::{Clients, StaticAuth};
 use super::{
     Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
 use crate::contract::Measure;
 use crate::launch::{PackageRunners, runner};
+use crate::oauth::admission::{Documents, Registrations};
+use crate::oauth::redirect::Registered;
 use crate::screen::Modes;
 use std::fmt::Display;
 
@@ -34,6 +37,7 @@ impl Config {
         }
         self.listen_entries(&mut sheet);
         self.store_entries(&mut sheet);
+        client_entries(&self.clients, &mut sheet);
         for server in self.servers.values() {
             server_entries(server, &self.screening, &mut sheet);
         }
@@ -125,6 +129,45 @@ impl Config {
         sheet.text(&["audit", "arguments"], if self.audit.arguments == KeptArguments::Hash { "hash" } else { "none" });
         sheet.text(&["audit", "durability"], if self.audit.durability == AuditDurability::Fsync { "fsync" } else { "write" });
         sheet.text(&["audit", "retention"], units::written(self.audit.retention));
+    }
+}
+
+fn client_entries(clients: &Clients, sheet: &mut Sheet) {
+    let admission = &clients.admission;
+    let documents = match admission.documents {
+        Documents::Off => "off",
+        Documents::List => "list",
+        Documents::Known => "known",
+        Documents::Any => "any",
+    };
+    sheet.text(&["clients", "metadata_documents"], documents);
+    let registrations = match admission.registrations {
+        Registrations::Off => "off",
+        Registrations::LoopbackOnly => "loopback-only",
+        Registrations::Any => "any",
+    };
+    sheet.text(&["clients", "dynamic_registration"], registrations);
+    sheet.list(&["clients", "allow"], &admission.allow.iter().collect::<Vec<_>>());
+    sheet.list(&["clients", "block"], &admission.block.iter().collect::<Vec<_>>());
+    sheet.list(&["clients", "custom_schemes"], &admission.schemes.iter().collect::<Vec<_>>());
+    sheet.text(&["clients", "registration_rate"], clients.registration_rate);
+    for (at, client) in clients.fixed.iter().enumerate() {
+        let at = at.to_string();
+        let below = |key: &'static str| ["clients", "static", &at, key];
+        sheet.text(&below("id"), &client.id);
+        sheet.text(&below("name"), &client.name);
+        let (kind, sent) = match &client.auth {
+            StaticAuth::None => ("none", None),
+            StaticAuth::Basic(secret) => ("secret", Some((secret, "basic"))),
+            StaticAuth::Post(secret) => ("secret", Some((secret, "post"))),
+        };
+        sheet.text(&["clients", "static", &at, "auth", "kind"], kind);
+        if let Some((secret, method)) = sent {
+            sheet.text(&["clients", "static", &at, "auth", "secret"], secret);
+            sheet.text(&["clients", "static", &at, "auth", "method"], method);
+        }
+        let uris: Vec<&str> = client.redirects.iter().map(Registered::as_str).collect();
+        sheet.list(&below("redirect_uris"), &uris);
     }
 }
 

@@ -1,9 +1,11 @@
 //! FLT-13: mutated configurations, each refused for its own reason, in TOML and in JSON; and what good ones mean.
 
+use super::clients::StaticAuth;
 use super::load::{Form, Given, Inputs, Loaded, Text, load};
 use super::problem::Problem;
 use super::source::Kind;
 use super::{Asking, CredentialConfig, KeptArguments, Measure, StoreTarget, Target, Tls, schema};
+use crate::id::ClientId;
 use crate::policy::facts::RiskClass;
 use crate::screen::{Binary, Mode, Modes};
 use std::path::PathBuf;
@@ -49,6 +51,24 @@ url = "postgres://doorward@db.internal/doorward"
 password = "cred:db-password"
 encryption_key = "env:KEK"
 pool = 8
+
+[clients]
+metadata_documents = "any"
+dynamic_registration = "off"
+allow = ["https://app.acme.example/client.json"]
+block = ["dwc_bad", "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+custom_schemes = ["cursor"]
+registration_rate = "5/m"
+
+[[clients.static]]
+id = "portal"
+name = "Portal"
+auth = { kind = "secret", secret = "file:portal-secret", method = "post" }
+redirect_uris = ["https://portal.acme.example/callback", "cursor://acme/cb"]
+
+[[clients.static]]
+id = "tool"
+redirect_uris = ["http://127.0.0.1/cb"]
 
 [server.github]
 url = "https://api.githubcopilot.com/mcp/"
@@ -112,6 +132,10 @@ fn a_whole_configuration_means_what_it_says() {
     assert_eq!(warehouse.screening, Modes { secrets: Mode::Flag, binary: Binary::Block, ..of_all });
     assert_eq!(config.audit.arguments, KeptArguments::None);
     assert_eq!(config.limits.per_tool.len(), 2);
+    let clients = &config.clients;
+    assert!(matches!(&clients.fixed[0].auth, StaticAuth::Post(_)) && matches!(&clients.fixed[1].auth, StaticAuth::None));
+    assert_eq!(clients.fixed[1].name, "tool");
+    assert!(clients.admission.blocks(&ClientId::new("abc").expect("id")), "by its digest");
     insta::assert_snapshot!(sheet(&loaded));
 }
 
@@ -154,6 +178,45 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.unknown_key", "[polices]\nfiles = []"),
     ("config.not_available", "banner = \"hello\""),
     ("config.not_available", "[idp.okta]\nissuer = \"\"\naudience = []"),
+    ("config.unknown_key", "[clients]\ndynamic_registrations = \"any\""),
+    ("config.not_available", "[clients]\nskip_consent = []"),
+    ("config.not_available", "[clients]\nconsent = \"always\""),
+    ("config.not_available", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\ngrants = []"),
+    (
+        "config.not_available",
+        "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"mtls\", subject = \"x\" }",
+    ),
+    ("config.unknown_value", "[clients]\nmetadata_documents = \"all\""),
+    ("config.unknown_value", "[clients]\ndynamic_registration = \"on\""),
+    ("config.custom_scheme", "[clients]\ncustom_schemes = [\"javascript\"]"),
+    ("config.custom_scheme", "[clients]\ncustom_schemes = [\"https\"]"),
+    ("config.custom_scheme", "[clients]\ncustom_schemes = [\"cursor://\"]"),
+    ("config.client_id", "[clients]\nallow = [\"https://app.example\"]"),
+    ("config.client_id", "[clients]\nallow = [\"https://*.example/c.json\"]"),
+    ("config.client_id", "[clients]\nallow = [\"\"]"),
+    ("config.client_id", "[clients]\nblock = [\"sha256:abc\"]"),
+    ("config.form", "[clients]\nregistration_rate = \"20\""),
+    ("config.missing_key", "[[clients.static]]\nid = \"a\""),
+    ("config.missing_key", "[[clients.static]]\nredirect_uris = [\"https://a.example/\"]"),
+    ("config.empty", "[[clients.static]]\nid = \"a\"\nredirect_uris = []"),
+    ("config.redirect_uri", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"http://a.example/\"]"),
+    ("config.redirect_uri", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"cursor://a/\"]"),
+    ("config.client_id", "[[clients.static]]\nid = \"dwc_a\"\nredirect_uris = [\"https://a.example/\"]"),
+    ("config.client_id", "[[clients.static]]\nid = \"key:a\"\nredirect_uris = [\"https://a.example/\"]"),
+    ("config.client_id", "[[clients.static]]\nid = \"https://a.example/c\"\nredirect_uris = [\"https://a.example/\"]"),
+    (
+        "config.client_id",
+        "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\n[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://b.example/\"]",
+    ),
+    (
+        "config.literal_secret",
+        "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"secret\", secret = \"hunter2\" }",
+    ),
+    ("config.missing_key", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"secret\" }"),
+    (
+        "config.wrong_place",
+        "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"none\", method = \"post\" }",
+    ),
     ("config.not_available", "[listen]\nadmin = \"127.0.0.1:1\""),
     ("config.not_available", "[screening]\nmodel_armor = { template = \"a\" }"),
     ("config.not_available", "[screening]\nwebhook = { url = \"https://a.example\" }"),

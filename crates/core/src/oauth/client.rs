@@ -5,7 +5,7 @@
 
 use crate::id::ClientId;
 use crate::oauth::redirect::Registered;
-use crate::secret::{Secret, sha256};
+use crate::secret::{ClientSecret, PlainToken, Secret, sha256};
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -217,7 +217,11 @@ impl ClientAuth {
 // === impl SecretDigest ===
 
 impl SecretDigest {
-    /// Of a secret.
+    pub(super) fn of_token(secret: &PlainToken<ClientSecret>) -> Self {
+        Self(*secret.hashed().as_bytes())
+    }
+
+    /// Of a secret of the configuration.
     #[must_use]
     pub fn of(secret: &Secret<String>) -> Self {
         Self(sha256(secret.expose().as_bytes()))

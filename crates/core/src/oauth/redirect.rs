@@ -68,9 +68,12 @@ pub enum BadUri {
     /// Spaces, control characters, backslashes, anything beyond ASCII, a wildcard, or a bad percent escape.
     #[error("a redirect URI must not hold spaces, control or non-ASCII characters, backslashes or wildcards")]
     Characters,
-    /// No scheme, one in capital letters, or one that is not allowed.
+    /// No scheme, one in capital letters, or one that browsers run or read themselves.
     #[error("a redirect URI must begin with https://, or with http:// for 127.0.0.1, [::1] or localhost")]
     Scheme,
+    /// The scheme of an application that the administrator has not listed.
+    #[error("redirect URIs with schemes of applications are not allowed here; use http on 127.0.0.1 or https")]
+    OtherScheme,
     /// `http` to another host than this computer.
     #[error("http is for 127.0.0.1, [::1] and localhost only; use https")]
     NotLoopback,
@@ -210,12 +213,6 @@ impl Registered {
     pub const fn is_loopback(&self) -> bool {
         self.form.is_loopback
     }
-
-    /// The scheme.
-    #[must_use]
-    pub const fn scheme(&self) -> &Scheme {
-        &self.form.scheme
-    }
 }
 
 impl fmt::Debug for Registered {
@@ -293,13 +290,21 @@ impl Schemes {
     /// # Errors
     /// [`BadScheme`] for the first that browsers know themselves, or that is no scheme (RFC 3986 section 3.1, lower case).
     pub fn new(schemes: Vec<String>) -> Result<Self, BadScheme> {
-        let usable = |scheme: &String| is_scheme(scheme) && !NEVER.contains(&scheme.as_str());
-        if schemes.iter().all(usable) { Ok(Self(schemes)) } else { Err(BadScheme) }
+        if schemes.iter().all(|scheme| is_of_an_application(scheme)) { Ok(Self(schemes)) } else { Err(BadScheme) }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     fn has(&self, scheme: &str) -> bool {
         self.0.iter().any(|known| known == scheme)
     }
+}
+
+fn is_of_an_application(scheme: &str) -> bool {
+    is_scheme(scheme) && !NEVER.contains(&scheme)
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -319,6 +324,7 @@ impl Form {
             "https" => Scheme::Https,
             "http" => Scheme::Http,
             other if schemes.has(other) => Scheme::Custom(other.to_owned()),
+            other if is_of_an_application(other) => return Err(BadUri::OtherScheme),
             _ => return Err(BadUri::Scheme),
         };
         if uri.contains('#') {

@@ -99,7 +99,7 @@ impl Gateway {
     /// The client of a request. Its document is fetched only for somebody who is signed in.
     async fn asking(&self, request: &OfficeRequest, id: &str, signed_in: bool) -> Result<Client, Stop> {
         use crate::oauth::clients::Unresolved;
-        match self.resolve(id, signed_in, self.env.now()).await {
+        match self.named_client(id, signed_in, self.env.now()).await {
             Ok(client) => Ok(client),
             Err(Unresolved::NeedsFetch) => Err(Stop::SignIn),
             Err(unresolved) => Err(Stop::Page(Box::new(self.unknown_client(request, id, &unresolved)))),

@@ -23,7 +23,7 @@ use doorward_core::oauth::client::{DocumentSource, Identity};
 use doorward_core::oauth::flow::{Approved, Browser, Decision, Lasting, Next, NotApproved, Refusal, approve};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
-use doorward_core::oauth::redirect::Place;
+use doorward_core::oauth::redirect::{Place, place};
 use doorward_core::oauth::request::{AuthRequest, ErrorCode};
 use doorward_core::oauth::scope::{Scope, resource};
 use doorward_core::policy::facts::RiskClass;
@@ -384,7 +384,7 @@ fn place_of(asked: &AuthRequest) -> String {
 }
 
 fn destination(asked: &AuthRequest) -> Destination {
-    match asked.target().place(asked.client()) {
+    match place(asked.client(), asked.target()) {
         Place::ThisComputer if asked.target().is_loopback() => Destination::ThisComputer,
         Place::ThisComputer => Destination::Program,
         Place::SamePublisher => Destination::SameSite,

@@ -7,7 +7,7 @@ use crate::listen::http::plain;
 use crate::listen::page::{document, not_allowed};
 use crate::ui::headers::{Class, Transport, headers};
 use doorward_core::id::ServerName;
-use doorward_core::oauth::metadata::{protected_resource, server};
+use doorward_core::oauth::metadata::{Offers, protected_resource, server};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
@@ -16,6 +16,11 @@ impl Gateway {
     /// The authorization server (product AS2).
     pub(crate) fn metadata(&self, request: &OfficeRequest) -> Response<Body> {
         public(request, &server(&self.root, self.offers()))
+    }
+
+    /// What the configuration lets work.
+    fn offers(&self) -> Offers {
+        Offers { registration: true, documents: true }
     }
 
     /// One MCP server (product AS1). One that is not configured or switched off has no document.

@@ -4,8 +4,10 @@
 //! what is granted here reaches it as a record that the corridor verifies.
 
 mod authorize;
+pub(crate) mod clients;
 mod consent;
 mod metadata;
+mod register;
 mod revoke;
 mod token;
 

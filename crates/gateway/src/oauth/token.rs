@@ -106,7 +106,7 @@ impl Gateway {
     /// The client, as it is registered, having shown exactly that. Its document is not fetched here: who calls is nobody yet.
     pub(super) async fn authenticated(&self, shown: &Shown) -> Result<AuthenticatedClient, TokenError> {
         use crate::oauth::clients::Unresolved;
-        let client = self.resolve(shown.id(), false, self.env.now()).await.map_err(|why| match why {
+        let client = self.named_client(shown.id(), false, self.env.now()).await.map_err(|why| match why {
             Unresolved::Store => TokenError::unavailable(),
             _ => TokenError::client("unknown_client"),
         })?;

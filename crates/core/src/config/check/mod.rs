@@ -2,6 +2,7 @@
 //!
 //! Goes on after a problem with a harmless filler, so that all problems are found; the result counts only if there is none.
 
+mod clients;
 mod screening;
 mod server;
 mod values;
@@ -59,6 +60,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         public_url,
         listen,
         store,
+        clients: checker.clients(file.clients.unwrap_or_default()),
         servers,
         policy: checker.policy(file.policy.unwrap_or_default()),
         screening,

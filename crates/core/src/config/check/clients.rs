@@ -1,0 +1,161 @@
+//! `[clients]`: who may ask for access.
+
+use super::{Checker, count, path_of};
+use crate::config::clients::{Clients, StaticAuth, StaticClient};
+use crate::config::file::{
+    ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile,
+};
+use crate::config::schema::{escaped, written};
+use crate::config::units::Rate;
+use crate::id::ClientId;
+use crate::oauth::admission::{Admission, Blocked, Documents, Registrations};
+use crate::oauth::document::DocumentUrl;
+use crate::oauth::redirect::{Registered, Schemes};
+use crate::oauth::registration;
+use std::time::Duration;
+
+/// Beginnings of ids that Doorward gives itself.
+const OWN: [&str; 2] = [registration::PREFIX, "key:"];
+
+impl Checker<'_> {
+    pub(super) fn clients(&mut self, file: ClientsFile) -> Clients {
+        let per_minute = Rate { count: count(20), per: Duration::from_secs(60) };
+        let schemes = self.schemes(&file.custom_schemes.unwrap_or_default());
+        let admission = Admission {
+            documents: match file.metadata_documents {
+                Some(DocumentsWord::Off) => Documents::Off,
+                Some(DocumentsWord::List) => Documents::List,
+                None | Some(DocumentsWord::Known) => Documents::Known,
+                Some(DocumentsWord::Any) => Documents::Any,
+            },
+            registrations: match file.dynamic_registration {
+                Some(RegistrationWord::Off) => Registrations::Off,
+                None | Some(RegistrationWord::LoopbackOnly) => Registrations::LoopbackOnly,
+                Some(RegistrationWord::Any) => Registrations::Any,
+            },
+            allow: self.each(&["clients", "allow"], &file.allow.unwrap_or_default(), Checker::allowed_client).into_iter().collect(),
+            block: self.each(&["clients", "block"], &file.block.unwrap_or_default(), Checker::blocked_client).into_iter().collect(),
+            schemes,
+        };
+        let registration_rate = self.rate(&["clients", "registration_rate"], file.registration_rate).unwrap_or(per_minute);
+        let mut fixed: Vec<StaticClient> = Vec::new();
+        for (at, client) in file.fixed.unwrap_or_default().into_iter().enumerate() {
+            let at = at.to_string();
+            let Some(client) = self.static_client(&at, client, &admission.schemes) else { continue };
+            if fixed.iter().any(|other| other.id == client.id) {
+                let message = format!("there are two static clients \"{}\"", escaped(client.id.as_str()));
+                let help = "give each client an id of its own".to_owned();
+                self.bad(&["clients", "static", &at, "id"], ("config.client_id", message, "again", help));
+            }
+            fixed.push(client);
+        }
+        Clients { admission, registration_rate, fixed }
+    }
+
+    fn schemes(&mut self, items: &[String]) -> Schemes {
+        let passed = self.each(&["clients", "custom_schemes"], items, |checker, path, text| {
+            if Schemes::new(vec![text.to_owned()]).is_ok() {
+                return Some(text.to_owned());
+            }
+            let message = format!("\"{}\" cannot be the scheme of an application", escaped(text));
+            let help = "write it as it stands before ://, in lower case: \"cursor\"; schemes that browsers run or read, such as \
+                        javascript, data, file and http, cannot be listed";
+            checker.bad(path, ("config.custom_scheme", message, "not such a scheme", help.to_owned()));
+            None
+        });
+        Schemes::new(passed).unwrap_or_default()
+    }
+
+    /// A URL that could be no client id would be a rule that never matches.
+    fn allowed_client(&mut self, path: &[&str], text: &str) -> Option<ClientId> {
+        let id = ClientId::new(text).ok().filter(|_| !DocumentUrl::is_meant(text) || DocumentUrl::new(text).is_ok());
+        if id.is_none() {
+            let message = format!("\"{}\" is not a client id", escaped(text));
+            let help =
+                "write the whole id as the client sends it: https://app.example/client.json, or dwc_... of a registration".to_owned();
+            self.bad(path, ("config.client_id", message, "not a client id", help));
+        }
+        id
+    }
+
+    fn blocked_client(&mut self, path: &[&str], text: &str) -> Option<Blocked> {
+        let blocked = Blocked::parse(text).ok();
+        if blocked.is_none() {
+            let message = format!("\"{}\" is not a client id", escaped(text));
+            let help = "write the whole id, or sha256: and the 64 digits of its digest in lower case".to_owned();
+            self.bad(path, ("config.client_id", message, "not a client id", help));
+        }
+        blocked
+    }
+
+    fn static_client(&mut self, at: &str, file: StaticClientFile, schemes: &Schemes) -> Option<StaticClient> {
+        let table = ["clients", "static", at];
+        let below = |key: &'static str| ["clients", "static", at, key];
+        let id = self.required(&table, "id", file.id, "the client_id that it sends").and_then(|text| self.static_id(&below("id"), &text));
+        let uris = self.required(&table, "redirect_uris", file.redirect_uris, "where its answers go: [\"https://app.example/callback\"]");
+        let redirects = uris.and_then(|uris| {
+            if uris.is_empty() {
+                let message = format!("{} is empty", written(&path_of(&below("redirect_uris"))));
+                let help = "list where its answers may go: a client without one can never be answered".to_owned();
+                self.bad(&below("redirect_uris"), ("config.empty", message, "empty", help));
+            }
+            let found = self.each(&below("redirect_uris"), &uris, |checker, path, text| checker.redirect(path, text, schemes));
+            (found.len() == uris.len() && !found.is_empty()).then_some(found)
+        });
+        let name = self.words(&below("name"), file.name);
+        let auth = self.static_auth(at, file.auth);
+        let (id, redirects, auth) = (id?, redirects?, auth?);
+        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects })
+    }
+
+    fn static_id(&mut self, path: &[&str], text: &str) -> Option<ClientId> {
+        let is_plain = !DocumentUrl::is_meant(text) && !OWN.iter().any(|own| text.starts_with(own));
+        let id = ClientId::new(text).ok().filter(|_| is_plain);
+        if id.is_none() {
+            let message = format!("\"{}\" cannot be the id of a static client", escaped(text));
+            let help = "a short name without spaces around it; ids that are URLs go to clients.allow, and dwc_ and key: are Doorward's own";
+            self.bad(path, ("config.client_id", message, "not such an id", help.to_owned()));
+        }
+        id
+    }
+
+    fn redirect(&mut self, path: &[&str], text: &str, schemes: &Schemes) -> Option<Registered> {
+        match Registered::new(text, schemes) {
+            Ok(redirect) => Some(redirect),
+            Err(error) => {
+                let message = format!("\"{}\" cannot be a redirect URI", escaped(text));
+                self.bad(path, ("config.redirect_uri", message, "not usable", error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn static_auth(&mut self, at: &str, file: Option<ClientAuthFile>) -> Option<StaticAuth> {
+        let table = ["clients", "static", at, "auth"];
+        let Some(file) = file else { return (!self.misfit(&table)).then_some(StaticAuth::None) };
+        if self.misfit(&table) {
+            return None;
+        }
+        match self.required(&table, "kind", file.kind, "\"none\" or \"secret\"")? {
+            ClientAuthWord::None => {
+                for key in ["secret", "method"] {
+                    let path = ["clients", "static", at, "auth", key];
+                    if self.has(&path) {
+                        let message = format!("{key} is for kind = \"secret\"");
+                        let help = "remove it, or change the kind: a secret that is not used should not be here".to_owned();
+                        self.bad_key(&path, ("config.wrong_place", message, "not used here", help));
+                    }
+                }
+                Some(StaticAuth::None)
+            }
+            ClientAuthWord::Secret => {
+                let text = self.required(&table, "secret", file.secret, "a reference to it, such as file:/etc/doorward/client")?;
+                let secret = self.secret(&["clients", "static", at, "auth", "secret"], &text)?;
+                Some(match file.method {
+                    None | Some(SecretMethodWord::Basic) => StaticAuth::Basic(secret),
+                    Some(SecretMethodWord::Post) => StaticAuth::Post(secret),
+                })
+            }
+        }
+    }
+}

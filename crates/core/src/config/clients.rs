@@ -1,0 +1,45 @@
+//! What `[clients]` means.
+
+use super::reference::SecretRef;
+use super::units::Rate;
+use crate::id::ClientId;
+use crate::oauth::admission::Admission;
+use crate::oauth::redirect::Registered;
+
+/// `[clients]`.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Who may ask.
+    pub admission: Admission,
+    /// Registrations from one address; of everybody together [`REGISTRATIONS_OF_ALL`] times as many.
+    pub registration_rate: Rate,
+    /// `[[clients.static]]`, in their order.
+    pub fixed: Vec<StaticClient>,
+}
+
+/// An entry of `[[clients.static]]`.
+#[derive(Debug, Clone)]
+pub struct StaticClient {
+    /// Its client id.
+    pub id: ClientId,
+    /// Its name, for people.
+    pub name: String,
+    /// How it proves itself.
+    pub auth: StaticAuth,
+    /// Where its answers may go; at least one.
+    pub redirects: Vec<Registered>,
+}
+
+/// How such a client proves itself.
+#[derive(Debug, Clone)]
+pub enum StaticAuth {
+    /// Not at all.
+    None,
+    /// By a secret in an `Authorization: Basic` header.
+    Basic(SecretRef),
+    /// By a secret in the body of the form.
+    Post(SecretRef),
+}
+
+/// Registrations of everybody together, for each that one address may make.
+pub const REGISTRATIONS_OF_ALL: u32 = 10;

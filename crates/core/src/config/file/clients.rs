@@ -1,0 +1,97 @@
+//! The form of `[clients]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Which applications may ask for access.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientsFile {
+    /// Whose client id metadata documents are read: nobody's, those of `allow`, those of the catalogue and of `allow`, or any public one. Default: `known`.
+    pub metadata_documents: Option<DocumentsWord>,
+    /// Which clients may register themselves (RFC 7591): none, those whose answers go to the person's own computer, or any. Default: `loopback-only`.
+    pub dynamic_registration: Option<RegistrationWord>,
+    /// Client ids that may ask, exact; people see them as approved. Default: none.
+    pub allow: Option<Vec<String>>,
+    /// Client ids that may never ask: exact, or `sha256:` and the digest of one. Default: none.
+    pub block: Option<Vec<String>>,
+    /// Schemes of applications that redirect URIs may have, such as `cursor`. Default: none.
+    pub custom_schemes: Option<Vec<String>>,
+    /// Registrations from one address; everybody together may make ten times as many. Default: `20/m`.
+    pub registration_rate: Option<String>,
+    /// Clients that the administrator describes here.
+    #[serde(rename = "static")]
+    pub fixed: Option<Vec<StaticClientFile>>,
+}
+
+/// A client that the administrator describes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaticClientFile {
+    /// Its client id. Required; no URL, and not beginning with `dwc_` or `key:`.
+    pub id: Option<String>,
+    /// Its name, for people. Default: its id.
+    pub name: Option<String>,
+    /// How it proves itself. Default: not at all.
+    pub auth: Option<ClientAuthFile>,
+    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required.
+    pub redirect_uris: Option<Vec<String>>,
+}
+
+/// How a client proves itself at the token endpoint.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientAuthFile {
+    /// Required.
+    pub kind: Option<ClientAuthWord>,
+    /// `secret`: reference to it.
+    pub secret: Option<String>,
+    /// `secret`: how it is sent, in an `Authorization: Basic` header or in the body. Default: `basic`.
+    pub method: Option<SecretMethodWord>,
+}
+
+/// Whose documents are read.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentsWord {
+    /// Nobody's.
+    Off,
+    /// Those of `allow`.
+    List,
+    /// Those of the catalogue and of `allow`.
+    Known,
+    /// Any public one.
+    Any,
+}
+
+/// Which clients may register themselves.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistrationWord {
+    /// None.
+    Off,
+    /// Those whose answers go to the person's own computer.
+    LoopbackOnly,
+    /// Any.
+    Any,
+}
+
+/// How a client proves itself.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuthWord {
+    /// Not at all.
+    None,
+    /// By a secret.
+    Secret,
+}
+
+/// How a secret is sent.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretMethodWord {
+    /// In an `Authorization: Basic` header.
+    Basic,
+    /// In the body of the form.
+    Post,
+}
