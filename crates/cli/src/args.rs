@@ -1,6 +1,6 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{apikey, audit, bridge, completions, config, demo, doctor, keys, policy, scan, serve, server, status, user, version};
+use crate::command::{admin_link, apikey, audit, bridge, completions, config, demo, doctor, grant, keys, policy, scan, serve, server, status, user, version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,6 +72,11 @@ pub enum Command {
     /// Static keys: create, list, revoke
     #[command(subcommand)]
     Apikey(apikey::Command),
+    /// What people allowed to applications: list, revoke
+    #[command(subcommand)]
+    Grant(grant::Command),
+    /// Print a link with which the administrator signs in, once
+    AdminLink(admin_link::Arguments),
     /// People: list, disable, enable, groups
     #[command(subcommand)]
     User(user::Command),

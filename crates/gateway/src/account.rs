@@ -167,7 +167,7 @@ impl Gateway {
                 let class = upstream.config.tools.class(pin.tool.as_str()).unwrap_or(pin.class);
                 tools.entry(class).or_default().insert(pin.tool.as_str());
             }
-            let url = resource(&self.root, name);
+            let url = resource(self.root(), name);
             let counts: Vec<String> = tools.iter().map(|(class, tools)| format!("{} {}", tools.len(), class.as_str())).collect();
             servers.push(Server {
                 id: name.to_string(),

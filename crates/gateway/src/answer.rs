@@ -465,7 +465,7 @@ impl Gateway {
         let mut parts = Vec::new();
         if walk.route.door == Door::OAuth {
             let path = walk.route.server.as_ref().map_or_else(|| "/mcp".to_owned(), |server| format!("/s/{server}/mcp"));
-            parts.push(format!("resource_metadata=\"{}/.well-known/oauth-protected-resource{path}\"", self.root));
+            parts.push(format!("resource_metadata=\"{}/.well-known/oauth-protected-resource{path}\"", self.root()));
         } else {
             parts.push("realm=\"doorward\"".to_owned());
         }

@@ -47,7 +47,7 @@ use listen::rate::AddressLimit;
 use live::Live;
 use skew::Skew;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tasks::Tasks;
 use upstream::fault::Fault;
 use upstream::relay::Desk;
@@ -79,7 +79,8 @@ pub struct Gateway {
     pub(crate) untold: AddressLimit,
     pub(crate) turned: Turnings,
     pub(crate) reception: signin::Reception,
-    pub(crate) root: String,
+    /// The one derived root; known once the listener is bound, since a laptop may ask for a free port.
+    pub(crate) root: OnceLock<String>,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     /// Turns to say goodbye to servers.
@@ -89,6 +90,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Scheme, host and port that clients reach this installation at, without a slash. Empty before it listens.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        self.root.get().map(String::as_str).unwrap_or_default()
+    }
+
     /// Records something that is not a call. A failure shows in the health of the record and in the next call.
     pub(crate) async fn note(&self, notice: &Notice<'_>) {
         if self.audit.event(notice, self.env.now()).await.is_err() {

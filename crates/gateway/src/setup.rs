@@ -57,7 +57,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -231,7 +231,7 @@ impl Gateway {
             upstreams: Upstreams::new(servers),
             desk,
             reception: Reception::new(office, registrations, config.name.clone()),
-            root: root(&config),
+            root: OnceLock::new(),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             skew: Skew::default(),
@@ -257,6 +257,7 @@ impl Gateway {
         let wanted = config.listen.address;
         let listener = TcpListener::bind(wanted).await.map_err(|cause| SetupError::Listen { address: wanted, cause })?;
         let address = listener.local_addr().map_err(|cause| SetupError::Listen { address: wanted, cause })?;
+        let _again = self.root.set(root(config, address));
         let tls = match &config.listen.tls {
             config::Tls::Here { cert, key, min_version } => {
                 let only_13 = if *min_version == config::TlsVersion::V1_3 { tls::Oldest::V1_3 } else { tls::Oldest::V1_2 };
@@ -544,6 +545,6 @@ fn create_key(path: &Path, key: &[u8; 32]) -> io::Result<()> {
 }
 
 /// The one derived root: links and metadata never come from a request.
-fn root(config: &Config) -> String {
-    config.public_url.as_ref().map_or_else(|| format!("http://{}", config.listen.address), |url| url.as_str().to_owned())
+fn root(config: &Config, bound: SocketAddr) -> String {
+    config.public_url.as_ref().map_or_else(|| format!("http://{bound}"), |url| url.as_str().to_owned())
 }

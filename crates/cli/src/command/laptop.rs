@@ -1,10 +1,11 @@
 //! `doorward` without a command: laptop mode. A gateway for this computer alone with nothing to configure, or, where one is
 //! running, what it is doing (product 1.3, 1.4).
 //!
-//! Until the sign-in pages exist the first API key stands in for the first sign-in: printed once, to a terminal only.
+//! The link with which its administrator signs in is printed to a terminal only (L4); while it runs, a sign-in page of this computer
+//! makes it print another one (L7).
 
-use super::apikey::{CreateArguments, make, unavailable};
-use super::{serve, server, status};
+use super::apikey::unavailable;
+use super::{admin_link, serve, server, status};
 use crate::args::Global;
 use crate::calls::Calls;
 use crate::console::{Console, Form, Paint, inert};
@@ -12,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, DEMO, House};
 use crate::running;
-use crate::settings::{self, CLIENT_KEY};
+use crate::settings;
 use crate::state;
 use crate::stop::Stop;
 use doorward_core::config::load::Given;
@@ -30,8 +31,6 @@ use std::time::Duration;
 
 /// In whose name the built-in definitions are approved.
 const BUILT_IN: &str = "built in";
-/// How long the first key lives, and the reach of the key.
-const FIRST_LIFE: &str = "90d";
 /// How often the record is looked at for new calls.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -88,7 +87,7 @@ async fn start(mut house: House, global: &Global, console: &mut Console) -> Resu
         Err(failure) => Err(failure),
     };
     let ended = match shown {
-        Ok(calls) => until_stopped(calls, &mut stop, console).await,
+        Ok(calls) => until_stopped(&gateway, calls, &mut stop, global, console).await,
         Err(failure) => Err(failure),
     };
     let clean = gateway.stop().await;
@@ -107,11 +106,15 @@ async fn approve_built_in(house: &House, store: &Store, is_new: bool) -> Result<
 }
 
 /// Passes on what is recorded until the terminal or the system says stop.
-async fn until_stopped(mut calls: Calls, stop: &mut Stop, console: &mut Console) -> Result<(), Failure> {
+async fn until_stopped(gateway: &Gateway, mut calls: Calls, stop: &mut Stop, global: &Global, console: &mut Console) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             () = stop.said() => break,
+            () = gateway.link_wanted(), if shows_secrets(global) => {
+                console.say("  Somebody at this computer wants to sign in. If that is you, open this (valid 10 min, works one time):");
+                link(gateway, console).await?;
+            }
             _ = tick.tick() => match calls.news(console) {
                 Ok(lines) => lines.iter().for_each(|line| console.say(line)),
                 Err(error) => {
@@ -155,16 +158,7 @@ impl Screen<'_> {
         let kept = if self.config.audit.arguments == KeptArguments::None { "" } else { ", arguments as digests" };
         console.say(format_args!("  Record     every call and refusal{kept}: doorward audit tail"));
         console.say("");
-        let first = self.config.servers.values().find(|server| server.enabled).map(|server| server.name.clone());
-        let keys = gateway.store().list_api_keys(None).await.map_err(|error| unavailable(&error))?;
-        match first {
-            Some(name) if keys.is_empty() => self.first_key(name.as_str(), gateway, env, console).await?,
-            Some(name) => {
-                console.say("  Keys       made with doorward apikey create, listed with doorward apikey list");
-                console.say(format_args!("  Address    http://{}/k/{name}/mcp   with the header Authorization: Bearer KEY", self.address));
-            }
-            None => console.say("  There is no server yet: add [server.NAME] to the configuration"),
-        }
+        self.way_in(gateway, env, console).await?;
         console.say("");
         console.say("  ready - Ctrl-C stops - doorward --help");
         Ok(())
@@ -196,40 +190,42 @@ impl Screen<'_> {
         Ok(())
     }
 
-    async fn first_key(&self, server: &str, gateway: &Gateway, env: &Env, console: &mut Console) -> Result<(), Failure> {
+    /// How somebody gets in: once by the link, then every client by itself.
+    async fn way_in(&self, gateway: &Gateway, env: &Env, console: &mut Console) -> Result<(), Failure> {
+        let browsers = gateway.store().list_browsers(None, env.now()).await.map_err(|error| unavailable(&error))?;
         // Never into a file or a pipe: a log would keep what is meant to be seen once (L4).
-        if !io::stderr().is_terminal() || self.global.quiet {
-            console.say("  Keys       none yet: doorward apikey create prints one");
-            return Ok(());
+        if !shows_secrets(self.global) {
+            console.say("  Sign in    doorward admin-link, in a terminal, prints a link that works once");
+        } else if browsers.is_empty() {
+            console.say(console.paint(Paint::Strong, "  Open this once to become its administrator (valid 10 min, works one time)"));
+            link(gateway, console).await?;
+        } else {
+            console.say("  Sign in    you are signed in already; doorward admin-link prints another link");
         }
-        let arguments = CreateArguments {
-            label: "first key".to_owned(),
-            user: "admin".to_owned(),
-            groups: Vec::new(),
-            agent: None,
-            servers: Vec::new(),
-            grant: vec!["read".to_owned()],
-            ttl: FIRST_LIFE.to_owned(),
+        let Some(server) = self.config.servers.values().find(|server| server.enabled) else {
+            console.say("  There is no server yet: add [server.NAME] to the configuration");
+            return Ok(());
         };
-        let (token, id) = make(self.config, env, gateway.store(), &arguments).await?;
-        let url = format!("http://{}/k/{server}/mcp", self.address);
-        console.say(console.paint(Paint::Strong, "  First key: shown this once, kept here as a digest only"));
+        let (name, address) = (&server.name, self.address);
         console.say("");
-        console.say(format_args!("export {CLIENT_KEY}={}", token.reveal()));
+        console.say("  Then give a client the address. It asks, you decide in the browser:");
         console.say("");
-        console.say(format_args!("  It reads, and lives {FIRST_LIFE} (doorward apikey revoke {id} ends it). Then, in the same shell:"));
+        console.say(format_args!("claude mcp add --transport http {name} http://{address}/s/{name}/mcp"));
+        console.say(format_args!("codex mcp add {name} --url http://{address}/s/{name}/mcp"));
         console.say("");
-        console.say(format_args!("claude mcp add --transport http doorward {url} \\"));
-        console.say(format_args!("  --header \"Authorization: Bearer ${CLIENT_KEY}\""));
-        console.say("");
-        console.say(format_args!("codex mcp add doorward --url {url} \\"));
-        console.say(format_args!("  --bearer-token-env-var {CLIENT_KEY}"));
-        console.say("");
-        console.say("  VS Code, .vscode/mcp.json:");
-        console.say(format_args!("{{\"servers\": {{\"doorward\": {{\"type\": \"http\", \"url\": \"{url}\","));
-        console.say("  \"headers\": {\"Authorization\": \"Bearer ${input:doorward}\"}}},");
-        console.say(" \"inputs\": [{\"id\": \"doorward\", \"type\": \"promptString\", \"password\": true,");
-        console.say("  \"description\": \"Key for Doorward\"}]}");
+        console.say("  For VS Code, Cursor and others: the page behind the link. For scripts: doorward apikey create");
         Ok(())
     }
+}
+
+/// Whether what is shown goes to somebody who sits there.
+fn shows_secrets(global: &Global) -> bool {
+    io::stderr().is_terminal() && !global.quiet
+}
+
+/// Makes a link for the administrator and shows it.
+async fn link(gateway: &Gateway, console: &mut Console) -> Result<(), Failure> {
+    let link = gateway.new_link(&admin_link::administrator()?).await.map_err(|error| unavailable(&error))?;
+    console.say(format_args!("  -> {}", gateway.setup_address(&link)));
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each. A command takes its options and the console, and gives its exit.
 
+pub mod admin_link;
 pub mod apikey;
 pub mod audit;
 pub mod bridge;
@@ -7,6 +8,7 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod grant;
 pub mod keys;
 pub mod laptop;
 pub mod man;
@@ -40,6 +42,8 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Serve(arguments) => serve::run(&arguments, global, console),
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),
+        Command::Grant(command) => grant::run(&command, global, console),
+        Command::AdminLink(arguments) => admin_link::run(&arguments, global, console),
         Command::User(command) => user::run(&command, global, console),
         Command::Bridge(arguments) => bridge::run(&arguments, console),
         Command::Policy(command) => policy::run(&command, global, console),

@@ -87,7 +87,7 @@ impl Gateway {
         whose: Browser,
     ) -> Result<Underway, Stop> {
         let client = self.asking(request, &ticket.front.client_id, person.is_some()).await?;
-        let checked = AuthRequest::check(&ticket.front, client, &self.root).map_err(|refused| match refused {
+        let checked = AuthRequest::check(&ticket.front, client, self.root()).map_err(|refused| match refused {
             Refused::Page(why) => Stop::Page(Box::new(self.bad_redirect(request, why))),
             Refused::Redirect(answer) => Stop::Answer(answer),
         })?;
@@ -120,7 +120,7 @@ impl Gateway {
         let cause = answer.code().map(doorward_core::oauth::request::ErrorCode::as_str);
         let notice = Notice { reason: "authorization_refused", id: Some(request.id), client: client.as_ref(), cause, ..Notice::default() };
         self.note(&notice).await;
-        see_other(&answer.url(&self.root))
+        see_other(&answer.url(self.root()))
     }
 
     fn bad_redirect(&self, request: &OfficeRequest, why: BadRedirect) -> Response<Body> {

@@ -91,7 +91,7 @@ impl Gateway {
             Ok(underway) => underway,
             Err(Stop::SignIn) => return self.sign_in_page(request, Some(sealed), None),
             Err(Stop::Page(page)) => return *page,
-            Err(Stop::Answer(answer)) => return self.leave(request, ticket, &answer.url(&self.root), "", Outcome::Failed),
+            Err(Stop::Answer(answer)) => return self.leave(request, ticket, &answer.url(self.root()), "", Outcome::Failed),
         };
         let asked = underway.request;
         // The page that this form was on: of this request, of this client as it is now.
@@ -127,7 +127,7 @@ impl Gateway {
         match approve(asked, &underway.facts, decision, &offered, ticket.begun, now) {
             Ok(approved) => self.allowed(request, ticket, &approved, &name, form.get("decision") == Some("remote")).await,
             Err(NotApproved::Nothing(answer)) => match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
-                Ok(true) => self.leave(request, ticket, &answer.url(&self.root), &name, Outcome::Denied),
+                Ok(true) => self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Denied),
                 Ok(false) => self.decided_before(request),
                 Err(_) => self.away(request.id),
             },
@@ -138,7 +138,7 @@ impl Gateway {
                     Err(_) => self.too_old(request),
                 }
             }
-            Err(NotApproved::Stale(Next::Refuse(Refusal::Client(answer)))) => self.leave(request, ticket, &answer.url(&self.root), &name, Outcome::Failed),
+            Err(NotApproved::Stale(Next::Refuse(Refusal::Client(answer)))) => self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Failed),
             Err(NotApproved::Stale(Next::Refuse(Refusal::OtherBrowser))) => self.other_browser(request).await,
             Err(NotApproved::Stale(Next::SignIn | Next::Consent)) => self.sign_in_page(request, Some(sealed), None),
         }
@@ -184,7 +184,7 @@ impl Gateway {
             Err(StoreError::Refused(_)) => return self.too_many(request),
             Err(_) => return self.away(request.id),
         }
-        let url = approved.answer(&code).url(&self.root);
+        let url = approved.answer(&code).url(self.root());
         if by_hand && asked.target().is_loopback() {
             let Some(target) = Target::new(&url) else { return self.away(request.id) };
             let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires: "in 1 minute".to_owned() };
@@ -207,7 +207,7 @@ impl Gateway {
         self.note(&Notice { reason, id: Some(request.id), user, client, server, cause: None }).await;
         let outcome = if is_report { Outcome::Reported } else { Outcome::Denied };
         let answer = asked.refuse(ErrorCode::AccessDenied);
-        self.leave(request, ticket, &answer.url(&self.root), asked.client().name(), outcome)
+        self.leave(request, ticket, &answer.url(self.root()), asked.client().name(), outcome)
     }
 
     /// The page that sends the browser to the client: 200, since a redirect after a form would be stopped (product 5.3).
@@ -301,7 +301,7 @@ impl Gateway {
             details: Details {
                 client_id: Claimed::technical(client.id().as_str()),
                 redirect_uri: Claimed::technical(asked.target().as_str()),
-                resource: Claimed::technical(&resource(&self.root, asked.server())),
+                resource: Claimed::technical(&resource(self.root(), asked.server())),
                 scopes: asked.scopes().of(asked.server()).map(|scope| Claimed::technical(&scope.to_string())).collect(),
                 source: source_of(client.identity()).to_owned(),
                 request: ticket.short(),

@@ -15,7 +15,7 @@ use serde_json::Value;
 impl Gateway {
     /// The authorization server (product AS2).
     pub(crate) fn metadata(&self, request: &OfficeRequest) -> Response<Body> {
-        public(request, &server(&self.root, self.offers()))
+        public(request, &server(self.root(), self.offers()))
     }
 
     /// What the configuration lets work.
@@ -26,7 +26,7 @@ impl Gateway {
     /// One MCP server (product AS1). One that is not configured or switched off has no document.
     pub(crate) fn resource_metadata(&self, request: &OfficeRequest, name: &ServerName) -> Response<Body> {
         match self.upstreams.find(name).filter(|upstream| upstream.config.enabled) {
-            Some(upstream) => public(request, &protected_resource(&self.root, name, &upstream.config.title)),
+            Some(upstream) => public(request, &protected_resource(self.root(), name, &upstream.config.title)),
             None => plain(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }

@@ -115,7 +115,7 @@ impl Gateway {
 
     /// The server that a `resource` means; another address than one of ours is nobody's.
     fn meant(&self, resource: Option<&str>) -> Result<Option<ServerName>, TokenError> {
-        resource.map(|resource| server_of(&self.root, resource).ok_or_else(TokenError::target)).transpose()
+        resource.map(|resource| server_of(self.root(), resource).ok_or_else(TokenError::target)).transpose()
     }
 
     fn new_pair(&self) -> Result<Pair, TokenError> {

@@ -115,6 +115,12 @@ impl Gateway {
         Ok(link)
     }
 
+    /// The address to open with a link. The secret is in the fragment: browsers send that nowhere.
+    #[must_use]
+    pub fn setup_address(&self, link: &PlainToken<LinkSecret>) -> String {
+        format!("{}/setup#{}", self.root(), link.reveal())
+    }
+
     /// Waits until somebody at a sign-in page of this computer looks for a link.
     pub async fn link_wanted(&self) {
         self.reception.wanted.notified().await;

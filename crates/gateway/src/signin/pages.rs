@@ -25,13 +25,13 @@ const ACCOUNT: &str = "account";
 impl Gateway {
     /// A page of a class.
     pub(crate) fn html(&self, status: u16, class: Class, html: String) -> Response<Body> {
-        let transport = if self.root.starts_with("https://") { Transport::Https } else { Transport::Http };
+        let transport = if self.root().starts_with("https://") { Transport::Https } else { Transport::Http };
         text(status, HTML, html, &headers(class, transport))
     }
 
     /// What stands around a page.
     pub(crate) fn frame(&self, person: Option<&Person>) -> Frame {
-        let host = self.root.split_once("://").map_or(self.root.as_str(), |(_, host)| host).to_owned();
+        let host = self.root().split_once("://").map_or(self.root(), |(_, host)| host).to_owned();
         Frame { instance: self.reception.name.clone(), host, person: person.map(|person| Claimed::new(person.user.subject())) }
     }
 
