@@ -62,6 +62,9 @@ pub enum Wire {
     Rpc { status: u16, code: i32, data: Option<serde_json::Value> },
     /// A tool result with `isError: true`: the model should see it.
     ToolResult,
+    /// A tool result with `isError: true` under 403, whose `WWW-Authenticate` names the scope that was not granted: a client that can
+    /// ask for more does so (RFC 6750 section 3.1; MCP 2026-07-28 authorization, scope challenges).
+    InsufficientScope { scope: String },
     /// 401 with `WWW-Authenticate`. `presented` decides whether an `error` attribute is sent (RFC 6750 section 3.1).
     Challenge { presented: Presence },
     /// 405 with `Allow`.

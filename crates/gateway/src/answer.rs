@@ -433,13 +433,15 @@ impl Gateway {
             Wire::Rpc { status, code, data } => {
                 json(*status, &error::body(id, *code, &refusal.public, data.as_ref().map(RawJson::of).as_ref()))
             }
-            Wire::ToolResult => {
-                let result = error::tool_refusal(&format!("{} (audit {})", refusal.public, walk.id));
-                let result = match era {
-                    Some(Era::Modern) => result.edited(|_, _| Edit::Keep, &[("resultType", RawJson::string("complete"))]),
-                    _ => result,
-                };
-                json(200, &error::result(id.unwrap_or("null"), &result))
+            Wire::ToolResult => self.tool_refusal(200, refusal, walk, era),
+            Wire::InsufficientScope { scope } => {
+                let mut response = self.tool_refusal(403, refusal, walk, era);
+                // The grammar of scopes has neither quotes nor backslashes.
+                let value = format!("{}, error=\"insufficient_scope\", scope=\"{scope}\"", self.challenge(walk, Presence::Absent));
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, value);
+                }
+                response
             }
             Wire::Challenge { presented } => {
                 let mut response = text(401, &refusal.public);
@@ -458,6 +460,16 @@ impl Gateway {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         response
+    }
+
+    /// What the model should see of a refusal.
+    fn tool_refusal(&self, status: u16, refusal: &Refusal, walk: &Walk, era: Option<Era>) -> Response<Body> {
+        let result = error::tool_refusal(&format!("{} (audit {})", refusal.public, walk.id));
+        let result = match era {
+            Some(Era::Modern) => result.edited(|_, _| Edit::Keep, &[("resultType", RawJson::string("complete"))]),
+            _ => result,
+        };
+        json(status, &error::result(refusal.known.rpc_id.as_deref().unwrap_or("null"), &result))
     }
 
     /// RFC 6750 section 3, RFC 9728 section 5.1: OAuth routes name their metadata, `/k` never does.

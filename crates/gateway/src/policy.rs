@@ -11,7 +11,7 @@ use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use doorward_core::contract::{Measure, Promise};
 use doorward_core::id::{ServerName, ToolName};
-use doorward_core::identity::caller::Caller;
+use doorward_core::identity::caller::{Caller, Door};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::Edit;
 use doorward_core::mcp::call::{Call, Method};
@@ -57,7 +57,7 @@ impl Gateway {
         }
         let facts = self.facts(&bound, walk, tool, approved.promise.as_ref());
         self.narrow_listen(&bound, &call, &facts, &mut opened);
-        let permit = decide(&self.rules.load(), &facts, bound, call).map_err(Denied::refusal)?;
+        let permit = decide(&self.rules.load(), &facts, bound, call).map_err(|denied| at_door(denied, walk.route.door))?;
         if permit.call().method() == Method::ToolsCall {
             // Of what they may not call not even the names of its headers are told (I9; RPC-09).
             if permit.call().era() == Era::Modern {
@@ -226,6 +226,17 @@ impl Gateway {
         let result = result.edited(|key, _| if key == list { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
         let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
         Final { body: screen::own(body), ..end }
+    }
+}
+
+/// At a door where a client can ask for more, a call that only lacks a scope says which one: all that this call needs, no more
+/// (DISC-03). Keys cannot be widened by asking.
+fn at_door(denied: Denied, door: Door) -> Refusal {
+    let scope = denied.missing().map(str::to_owned);
+    let refusal = denied.refusal();
+    match (scope, door, &refusal.wire) {
+        (Some(scope), Door::OAuth, Wire::ToolResult) => Refusal { wire: Wire::InsufficientScope { scope }, ..refusal },
+        _ => refusal,
     }
 }
 

@@ -187,7 +187,7 @@ impl Gateway {
             way: Way::Terminal { just_printed },
             note: note.map(str::to_owned),
         };
-        let mut response = self.html(if waiting.is_some() { 200 } else { 401 }, Class::Page, page.render());
+        let mut response = self.html(200, Class::Page, page.render());
         if let Some(sealed) = waiting {
             browser::keep_waiting(&mut response, sealed);
         }

@@ -7,6 +7,8 @@
 //! belongs.
 
 mod backwards;
+mod consent;
+mod desk;
 mod eras;
 mod faults;
 mod house;
@@ -27,6 +29,7 @@ mod sessions;
 mod speak;
 mod states;
 mod tasks;
+mod tokens;
 mod upkeep;
 mod waiting;
 mod wire;

@@ -7,6 +7,7 @@
 mod bench;
 mod budgets;
 mod credentials;
+mod grants;
 mod opening;
 mod races;
 mod sealed;
@@ -51,6 +52,16 @@ on_every_backend! {
     credentials::users_whose_printed_forms_are_equal_stay_apart,
     credentials::impossible_rows_are_errors_that_name_them,
     credentials::times_beyond_the_column_are_refused,
+    grants::tk_06_one_of_fifty_redeems_a_code_and_stays_signed_in,
+    grants::tk_06_fifty_refreshes_give_one_successor,
+    grants::tk_05_a_refresh_token_that_comes_late_ends_its_line,
+    grants::tk_01_a_code_that_comes_again_ends_what_it_gave,
+    grants::a_request_is_decided_once_whatever_is_decided,
+    grants::tk_08_no_token_outlives_the_consent,
+    grants::tk_07_nothing_is_given_for_somebody_who_may_not_act,
+    grants::az_12_a_consent_is_taken_back_by_its_owner_alone,
+    grants::ui_04_a_link_is_taken_by_one_of_fifty,
+    grants::ui_01_a_browser_is_signed_in_until_it_is_not,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,
     sessions::a_use_moves_forward_only,
