@@ -14,6 +14,7 @@ pub mod limits;
 pub mod listen;
 pub mod live;
 pub mod path;
+pub mod oauth;
 mod policy;
 pub mod session;
 pub mod setup;
@@ -38,6 +39,8 @@ use limits::{Rates, Streams, Turnings};
 use listen::metrics::Metrics;
 use listen::rate::AddressLimit;
 use live::Live;
+use oauth::clients::Clients;
+use oauth::register::RegistrationRates;
 use skew::Skew;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,6 +74,8 @@ pub struct Gateway {
     pub(crate) strangers: Arc<AddressLimit>,
     pub(crate) untold: AddressLimit,
     pub(crate) turned: Turnings,
+    pub(crate) clients: Clients,
+    pub(crate) registrations: RegistrationRates,
     pub(crate) root: String,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,

@@ -1,5 +1,6 @@
 //! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
 
+mod clients;
 mod servers;
 
 pub use servers::{Configured, servers};
@@ -26,6 +27,7 @@ use crate::listen::room::Room;
 use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, tls};
 use crate::live::Live;
+use crate::oauth::register::RegistrationRates;
 use crate::session::LIFETIMES;
 use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
@@ -202,6 +204,7 @@ impl Gateway {
             secrets.insert(upstream.config.name.clone(), secret);
             servers.push(Arc::new(upstream));
         }
+        let clients = clients::clients(&config, &keys.master, &store, &sources, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
@@ -225,6 +228,8 @@ impl Gateway {
             secrets,
             upstreams: Upstreams::new(servers),
             desk,
+            clients,
+            registrations: RegistrationRates::new(config.clients.registration_rate),
             root: root(&config),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),

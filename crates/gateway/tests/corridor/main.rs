@@ -18,6 +18,7 @@ mod passthrough;
 mod policy;
 mod property;
 mod reasons;
+mod registration;
 mod record;
 mod schemas;
 mod screening;
