@@ -9,9 +9,9 @@ use doorward_core::config::clients::REGISTRATIONS_OF_ALL;
 use doorward_core::config::units::Rate;
 use doorward_core::oauth::admission::Registrations;
 use doorward_core::oauth::registration::{RANDOM, Request};
+use governor::RateLimiter;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::{InMemoryState, NotKeyed};
-use governor::RateLimiter;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, PRAGMA, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -95,7 +95,8 @@ impl Turned {
     fn answer(&self) -> Response<Body> {
         match self {
             Self::TooOften(wait) => {
-                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too many registrations; try again later");
+                let mut response =
+                    error(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too many registrations; try again later");
                 let seconds = wait.as_secs().saturating_add(1);
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 response

@@ -183,7 +183,9 @@ async fn ssrf_01_documents_are_on_the_public_internet_only() {
         assert_eq!(why, Why::Unreachable(EgressError::Forbidden(closed)), "{ip}");
     }
     let bench = Bench::public("127.0.0.1".parse().expect("ip")).await;
-    for (at_second, literal) in ["127.0.0.1:8443", "10.0.0.1", "169.254.169.254", "localhost", "printer.local", "app.test:22"].iter().enumerate() {
+    for (at_second, literal) in
+        ["127.0.0.1:8443", "10.0.0.1", "169.254.169.254", "localhost", "printer.local", "app.test:22"].iter().enumerate()
+    {
         let id = format!("https://{literal}/c.json");
         let answer = bench.clients.resolve(&id, true, at(at_second as u64)).await;
         assert!(matches!(answer, Err(Unresolved::Unchecked(Why::Unreachable(_)))), "{literal}: {answer:?}");
@@ -252,7 +254,10 @@ async fn a_fresh_copy_is_not_read_again_and_an_older_one_is() {
         let body = json(id, "https://app.test/cb").replace("\"App\"", &format!("\"{name}\""));
         reply(&body).replace("\r\n\r\n", &format!("\r\nCache-Control: {control}\r\n\r\n"))
     };
-    let site = Site::answering("app.test", |id| vec![with(id, "max-age=90", "one"), with(id, "no-store", "two"), with(id, "max-age=999999", "three")]).await;
+    let site = Site::answering("app.test", |id| {
+        vec![with(id, "max-age=90", "one"), with(id, "no-store", "two"), with(id, "max-age=999999", "three")]
+    })
+    .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
     let mut names = Vec::new();
@@ -267,7 +272,10 @@ async fn a_fresh_copy_is_not_read_again_and_an_older_one_is() {
 
 #[tokio::test]
 async fn the_last_good_copy_stands_in_while_a_host_fails_and_not_for_ever() {
-    let site = Site::answering("app.test", |id| vec![reply(&json(id, "https://app.test/cb")), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned()]).await;
+    let site = Site::answering("app.test", |id| {
+        vec![reply(&json(id, "https://app.test/cb")), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned()]
+    })
+    .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
     let first = bench.clients.resolve(&id, true, at(0)).await.expect("live");
@@ -286,7 +294,10 @@ async fn what_a_publisher_takes_away_is_gone() {
         ("gone", "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_owned()),
         ("invalid", reply("{\"client_id\":\"https://evil.test/c\"}")),
     ] {
-        let site = Site::answering("app.test", |id| vec![reply(&json(id, "https://app.test/cb")), last.clone(), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned()]).await;
+        let site = Site::answering("app.test", |id| {
+            vec![reply(&json(id, "https://app.test/cb")), last.clone(), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned()]
+        })
+        .await;
         let bench = Bench::new(Documents::Any, &[&site]).await;
         let id = site.id("/c.json");
         assert!(bench.clients.resolve(&id, true, at(0)).await.is_ok());
