@@ -1,7 +1,8 @@
 //! From a client id to the client: one of the configuration, one that registered itself, or one with a document.
 //!
 //! A document is read from its own URL first, only once somebody is signed in; when that fails, the last good copy stands in, then
-//! the catalogue (product 4.4). A copy never says more than the publisher says now: what it took away, or made invalid, is gone.
+//! the catalogue (product 4.4). Nothing stands in for what the publisher itself says: a document of its own that cannot be accepted lets
+//! nobody in, and one that it took away ends the client. Grants that were given go on while a document is merely not acceptable.
 
 use crate::oauth::fetch::{Fetcher, Why};
 use bytes::Bytes;
@@ -129,8 +130,10 @@ impl Clients {
             Ok(client) => Ok(client),
             Err(why) => {
                 tracing::info!(client = url.as_str(), %why, "the document of a client was not read");
-                if why.is_final() {
+                if why == Why::Withdrawn {
                     self.take_away(url, copy.is_some(), now).await?;
+                }
+                if why.is_final() {
                     return Err(Unresolved::Unchecked(why));
                 }
                 self.stand_in(url, copy.as_ref(), now).ok_or(Unresolved::Unchecked(why))

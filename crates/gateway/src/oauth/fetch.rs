@@ -283,9 +283,13 @@ impl Why {
         }
     }
 
-    /// True when the publisher itself said so: no copy stands in for what it no longer says.
+    /// True when this is the publisher's own word: nothing stands in for it.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::Withdrawn)
+        match self {
+            Self::Invalid(document) => document.is_its_own(),
+            Self::Withdrawn => true,
+            Self::Unreachable(_) | Self::Status(_) | Self::MediaType | Self::TimedOut | Self::TooOften => false,
+        }
     }
 }

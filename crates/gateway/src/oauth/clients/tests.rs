@@ -290,21 +290,36 @@ async fn the_last_good_copy_stands_in_while_a_host_fails_and_not_for_ever() {
 
 #[tokio::test]
 async fn what_a_publisher_takes_away_is_gone() {
-    for (what, last) in [
-        ("gone", "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_owned()),
-        ("invalid", reply("{\"client_id\":\"https://evil.test/c\"}")),
-    ] {
-        let site = Site::answering("app.test", |id| {
-            vec![reply(&json(id, "https://app.test/cb")), last.clone(), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned()]
-        })
-        .await;
-        let bench = Bench::new(Documents::Any, &[&site]).await;
-        let id = site.id("/c.json");
-        assert!(bench.clients.resolve(&id, true, at(0)).await.is_ok());
-        assert!(why(bench.clients.resolve(&id, true, at(400)).await).is_final(), "{what}");
-        assert_eq!(why(bench.clients.resolve(&id, false, at(401)).await), Why::Withdrawn, "{what}");
-        assert_eq!(why(bench.clients.resolve(&id, true, at(500)).await), Why::Status(503), "{what}: no copy stands in");
+    let last = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_owned();
+    let site = Site::answering("app.test", |id| {
+        vec![reply(&json(id, "https://app.test/cb")), last.clone(), "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned()]
+    })
+    .await;
+    let bench = Bench::new(Documents::Any, &[&site]).await;
+    let id = site.id("/c.json");
+    assert!(bench.clients.resolve(&id, true, at(0)).await.is_ok());
+    assert_eq!(why(bench.clients.resolve(&id, true, at(400)).await), Why::Withdrawn);
+    assert_eq!(why(bench.clients.resolve(&id, false, at(401)).await), Why::Withdrawn);
+    assert_eq!(why(bench.clients.resolve(&id, true, at(500)).await), Why::Status(503), "no copy stands in");
+}
+
+#[tokio::test]
+async fn a_document_of_its_own_that_cannot_be_accepted_lets_nobody_in_and_an_error_page_is_none() {
+    let site = Site::answering("app.test", |id| {
+        let good = json(id, "https://app.test/cb");
+        let secret = good.replace("\"App\"", "\"App\",\"client_secret\":\"x\"");
+        vec![reply(&good), reply(&secret), reply("{\"error\":\"busy\"}"), reply("<html>")]
+    })
+    .await;
+    let bench = Bench::new(Documents::Any, &[&site]).await;
+    let id = site.id("/c.json");
+    assert!(bench.clients.resolve(&id, true, at(0)).await.is_ok());
+    assert_eq!(why(bench.clients.resolve(&id, true, at(400)).await), Why::Invalid(BadDocument::Secret), "no copy stands in");
+    assert_eq!(source(&bench.clients.resolve(&id, false, at(401)).await.expect("what was given goes on")), DocumentSource::LastGood);
+    for second in [500, 600] {
+        assert_eq!(source(&bench.clients.resolve(&id, true, at(second)).await.expect("a copy")), DocumentSource::LastGood);
     }
+    assert_eq!(site.requests(), 4);
 }
 
 #[tokio::test]
