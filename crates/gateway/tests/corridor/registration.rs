@@ -68,7 +68,7 @@ async fn reg_01_dangerous_redirect_uris_are_refused_by_the_handler() {
     let (status, value) = register(&house, with("http://[::1]/cb")).await;
     assert_eq!(status, StatusCode::CREATED, "{value}");
     assert!(value["client_id"].as_str().is_some_and(|id| id.starts_with("dwc_")));
-    house.close().await;
+    house.close(&[]).await;
 }
 
 #[tokio::test]
@@ -77,11 +77,11 @@ async fn reg_01_by_default_only_clients_of_this_computer_register() {
     assert_eq!(register(&house, with("http://127.0.0.1:7777/cb")).await.0, StatusCode::CREATED);
     let (status, value) = register(&house, with("https://good.test/cb")).await;
     assert_eq!((status, &value["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_redirect_uri")));
-    house.close().await;
+    house.close(&[]).await;
     let house = House::open("[clients]\ndynamic_registration = \"off\"\n").await;
     let (status, value) = register(&house, with("http://127.0.0.1:7777/cb")).await;
     assert_eq!((status, &value["error"]), (StatusCode::FORBIDDEN, &json!("access_denied")));
-    house.close().await;
+    house.close(&[]).await;
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn reg_02_only_json_registers_and_what_could_run_does_not() {
     for bad in ["", "{", "[]", "null", "{\"redirect_uris\":[\"http://127.0.0.1/\"],\"redirect_uris\":[\"https://evil.test/\"]}"] {
         assert_eq!(register(&house, bad).await.1["error"], "invalid_client_metadata", "{bad}");
     }
-    house.close().await;
+    house.close(&[]).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn reg_03_a_flood_from_one_address_is_turned_away_and_others_still_registe
     }
     let all = created + 1 + all;
     assert!((200..=220).contains(&all), "everybody together: {all}");
-    house.close().await;
+    house.close(&[]).await;
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn reg_03_registrations_leave_nothing_behind_and_differ() {
         ids.insert(value["client_id"].as_str().expect("an id").to_owned());
     }
     assert_eq!((ids.len(), folder()), (500, before), "neither the store nor the record has grown");
-    house.close().await;
+    house.close(&[]).await;
 }
 
 #[tokio::test]
@@ -171,5 +171,6 @@ async fn reg_04_a_client_with_a_secret_is_told_it_once() {
     assert!(one["client_secret"].as_str().is_some_and(|secret| secret.starts_with("dwcs_")));
     assert_ne!(one["client_secret"], two["client_secret"]);
     assert!(register(&house, with("http://127.0.0.1/cb")).await.1.get("client_secret").is_none());
-    house.close().await;
+    let secrets = [&one, &two].map(|made| made["client_secret"].as_str().expect("a secret"));
+    house.close(&secrets).await;
 }
