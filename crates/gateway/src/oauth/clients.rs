@@ -52,6 +52,15 @@ pub enum Unresolved {
     Store(#[from] StoreError),
 }
 
+/// Whether a document may be read for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Yes: a person is signed in, and waits for it.
+    Allowed,
+    /// No: nobody else makes this gateway ask other hosts (REG-08).
+    Withheld,
+}
+
 /// One request for each document at a time. Holds what is waited for, nothing else.
 #[derive(Debug, Clone, Default)]
 struct Flights(Arc<Mutex<HashMap<ClientId, Arc<tokio::sync::Mutex<()>>>>>);
@@ -76,11 +85,11 @@ impl Clients {
         Self { admission, fixed, keys, fetcher, store, flights: Flights::default() }
     }
 
-    /// Finds a client. `may_fetch` only where a person is signed in: nobody else makes this gateway ask other hosts (REG-08).
+    /// Finds a client, and reads its document where that is [`Reading::Allowed`] and it is not fresh.
     ///
     /// # Errors
     /// [`Unresolved`].
-    pub async fn resolve(&self, id: &str, may_fetch: bool, now: Timestamp) -> Result<Client, Unresolved> {
+    pub async fn resolve(&self, id: &str, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
         let known = ClientId::new(id).map_err(|_| Unresolved::Unknown)?;
         if self.admission.blocks(&known) {
             return Err(Unresolved::Blocked);
@@ -96,7 +105,7 @@ impl Clients {
         if !self.admission.reads(&url) {
             return Err(Unresolved::NotAllowed);
         }
-        let client = self.published(&url, may_fetch, now).await?;
+        let client = self.published(&url, reading, now).await?;
         self.admission.admit(client).ok_or(Unresolved::NotAllowed)
     }
 
@@ -108,12 +117,12 @@ impl Clients {
         &self.keys
     }
 
-    async fn published(&self, url: &DocumentUrl, may_fetch: bool, now: Timestamp) -> Result<Client, Unresolved> {
+    async fn published(&self, url: &DocumentUrl, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
         let copy = self.store.client_document(url.id()).await?;
         if let Some(client) = copy.as_ref().and_then(|copy| self.still_fresh(url, copy, now)) {
             return Ok(client);
         }
-        if !may_fetch {
+        if reading == Reading::Withheld {
             return self.stand_in(url, copy.as_ref(), now).ok_or(match copy {
                 Some(ClientDocument { document: None, .. }) => Unresolved::Unchecked(Why::Withdrawn),
                 _ => Unresolved::NeedsFetch,

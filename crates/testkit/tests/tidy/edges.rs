@@ -47,7 +47,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -70,6 +70,8 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("catalogue", &["env", "egress", "errand", "tasks", "path", "upstream"]),
     ("live", &["env", "tasks"]),
     ("screen", &["env"]),
+    // Of egress the door to documents of clients, of limits the form of a rate.
+    ("oauth", &["egress", "env", "limits", "listen"]),
     (
         "setup",
         &[
@@ -84,6 +86,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "limits",
             "listen",
             "live",
+            "oauth",
             "path",
             "policy",
             "screen",

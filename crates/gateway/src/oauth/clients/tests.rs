@@ -33,10 +33,10 @@ async fn reg_05_a_document_of_another_client_is_refused_and_not_kept() {
     .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
-    assert_eq!(why(bench.clients.resolve(&id, true, at(0)).await), Why::Invalid(BadDocument::OtherClient));
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Allowed, at(0)).await), Why::Invalid(BadDocument::OtherClient));
     assert_eq!(bench.copy(&id).await, None, "nothing was kept");
-    assert_eq!(why(bench.clients.resolve(&id, true, at(1)).await), Why::TooOften, "and nobody is asked again at once");
-    let client = bench.clients.resolve(&id, true, at(20)).await.expect("the right one");
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Allowed, at(1)).await), Why::TooOften, "and nobody is asked again at once");
+    let client = bench.clients.resolve(&id, Reading::Allowed, at(20)).await.expect("the right one");
     assert_eq!((source(&client), client.document().expect("read").checked), (DocumentSource::Live, at(20)));
     assert!(bench.copy(&id).await.is_some());
     assert_eq!(site.requests(), 2);
@@ -63,7 +63,7 @@ async fn reg_06_what_is_no_client_id_is_refused_before_anything_is_fetched() {
         String::new(),
         nine,
     ] {
-        let answer = bench.clients.resolve(&bad, true, at(0)).await;
+        let answer = bench.clients.resolve(&bad, Reading::Allowed, at(0)).await;
         assert!(matches!(answer, Err(Unresolved::Unknown)), "{bad}: {answer:?}");
     }
     assert_eq!(site.connections(), 0);
@@ -75,7 +75,7 @@ async fn reg_06_only_whom_the_administrator_lets_in_is_read() {
     let site = Site::answering("app.test", |id| vec![reply(&json(id, "https://app.test/cb"))]).await;
     for documents in [Documents::Off, Documents::List, Documents::Known] {
         let bench = Bench::new(documents, &[&site]).await;
-        let answer = bench.clients.resolve(&site.id("/c.json"), true, at(0)).await;
+        let answer = bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await;
         assert!(matches!(answer, Err(Unresolved::NotAllowed)), "{documents:?}: {answer:?}");
     }
     assert_eq!(site.connections(), 0);
@@ -83,11 +83,11 @@ async fn reg_06_only_whom_the_administrator_lets_in_is_read() {
     let mut admission = bench::admission(Documents::List);
     admission.allow.insert(id.clone());
     let bench = Bench::admitting(admission.clone(), &[&site]).await;
-    let client = bench.clients.resolve(id.as_str(), true, at(0)).await.expect("named");
+    let client = bench.clients.resolve(id.as_str(), Reading::Allowed, at(0)).await.expect("named");
     assert_eq!((client.identity(), client.publisher()), (&Identity::Approved, Some("app.test")));
     admission.block.insert(Blocked::Id(id.clone()));
     let bench = Bench::admitting(admission, &[&site]).await;
-    assert!(matches!(bench.clients.resolve(id.as_str(), true, at(0)).await, Err(Unresolved::Blocked)));
+    assert!(matches!(bench.clients.resolve(id.as_str(), Reading::Allowed, at(0)).await, Err(Unresolved::Blocked)));
     assert_eq!(site.requests(), 1);
 }
 
@@ -125,7 +125,7 @@ async fn reg_07_misbehaving_hosts_give_nothing() {
         let site = Site::answering("app.test", |_| vec![text.clone()]).await;
         let bench = Bench::new(Documents::Any, &[&site, &honeypot]).await;
         let id = site.id("/c.json");
-        let why = why(bench.clients.resolve(&id, true, at(0)).await);
+        let why = why(bench.clients.resolve(&id, Reading::Allowed, at(0)).await);
         assert!(!why.to_string().contains("honeypot") && !why.to_string().contains("169.254"), "{what}: {why}");
         assert_eq!(bench.copy(&id).await, None, "{what}: {why}");
         assert_eq!((site.requests(), honeypot.connections()), (1, 0), "{what}: {why}");
@@ -142,7 +142,7 @@ async fn reg_07_slow_hosts_are_left() {
         let site = Site::dripping("app.test", head).await;
         let bench = Bench::new(Documents::Any, &[&site]).await;
         let begun = tokio::time::Instant::now();
-        let why = why(bench.clients.resolve(&site.id("/c.json"), true, at(0)).await);
+        let why = why(bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await);
         assert!(matches!(why, Why::TimedOut | Why::Unreachable(EgressError::Timeout { .. })), "{what}: {why}");
         assert!(begun.elapsed() < Duration::from_secs(5), "{what}");
     }
@@ -156,7 +156,7 @@ async fn reg_07_only_a_valid_certificate_of_the_host_counts() {
     let wrong = Site::certified("app.test", "other.test", bench::Certificate::Good, good).await;
     for site in [own, old, wrong] {
         let bench = Bench::new(Documents::Any, &[&site]).await;
-        let why = why(bench.clients.resolve(&site.id("/c.json"), true, at(0)).await);
+        let why = why(bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await);
         assert!(matches!(why, Why::Unreachable(EgressError::Tls(_))), "{why}");
         assert_eq!(site.requests(), 0);
     }
@@ -179,7 +179,7 @@ async fn ssrf_01_documents_are_on_the_public_internet_only() {
     ] {
         // The door of production, with a resolver that answers so; nothing that is opened for servers is open for documents.
         let bench = Bench::public(ip.parse().expect("ip")).await;
-        let why = why(bench.clients.resolve(&site.id("/c.json"), true, at(0)).await);
+        let why = why(bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await);
         assert_eq!(why, Why::Unreachable(EgressError::Forbidden(closed)), "{ip}");
     }
     let bench = Bench::public("127.0.0.1".parse().expect("ip")).await;
@@ -187,7 +187,7 @@ async fn ssrf_01_documents_are_on_the_public_internet_only() {
         ["127.0.0.1:8443", "10.0.0.1", "169.254.169.254", "localhost", "printer.local", "app.test:22"].iter().enumerate()
     {
         let id = format!("https://{literal}/c.json");
-        let answer = bench.clients.resolve(&id, true, at(at_second as u64)).await;
+        let answer = bench.clients.resolve(&id, Reading::Allowed, at(at_second as u64)).await;
         assert!(matches!(answer, Err(Unresolved::Unchecked(Why::Unreachable(_)))), "{literal}: {answer:?}");
     }
     assert_eq!(site.connections(), 0);
@@ -198,7 +198,7 @@ async fn reg_08_nobody_makes_us_ask_before_somebody_is_signed_in() {
     let victim = Site::answering("victim.test", |id| vec![reply(&json(id, "https://victim.test/cb"))]).await;
     let bench = Bench::new(Documents::Any, &[&victim]).await;
     for n in 0..2_000 {
-        let answer = bench.clients.resolve(&victim.id(&format!("/{n}")), false, at(0)).await;
+        let answer = bench.clients.resolve(&victim.id(&format!("/{n}")), Reading::Withheld, at(0)).await;
         assert!(matches!(answer, Err(Unresolved::NeedsFetch)), "{answer:?}");
     }
     assert_eq!((victim.connections(), bench.names.asked()), (0, 0));
@@ -210,25 +210,25 @@ async fn reg_08_a_host_is_asked_ten_times_a_minute_whatever_the_ids() {
     let victim = Site::answering("victim.test", |_| vec!["HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned()]).await;
     let bench = Bench::new(Documents::Any, &[&victim]).await;
     for n in 0..1_000 {
-        let answer = bench.clients.resolve(&victim.id(&format!("/{n}")), true, at(n / 20)).await;
+        let answer = bench.clients.resolve(&victim.id(&format!("/{n}")), Reading::Allowed, at(n / 20)).await;
         assert!(matches!(answer, Err(Unresolved::Unchecked(Why::Status(404) | Why::TooOften))), "{answer:?}");
     }
     assert_eq!(victim.requests(), 10);
-    let again = bench.clients.resolve(&victim.id("/again"), true, at(61)).await;
+    let again = bench.clients.resolve(&victim.id("/again"), Reading::Allowed, at(61)).await;
     assert_eq!(why(again), Why::Status(404), "the next minute");
 }
 
 #[tokio::test]
 async fn reg_08_a_dead_host_is_asked_once_and_the_tables_stay_small() {
     let dead = Bench::new(Documents::Any, &[]).await;
-    let first = dead.clients.resolve("https://dead.test/1", true, at(0)).await;
+    let first = dead.clients.resolve("https://dead.test/1", Reading::Allowed, at(0)).await;
     assert_eq!(why(first), Why::Unreachable(EgressError::Resolve));
     for n in 2..500 {
-        assert_eq!(why(dead.clients.resolve(&format!("https://dead.test/{n}"), true, at(1)).await), Why::TooOften);
+        assert_eq!(why(dead.clients.resolve(&format!("https://dead.test/{n}"), Reading::Allowed, at(1)).await), Why::TooOften);
     }
     assert_eq!(dead.names.asked(), 1);
     for n in 0..2_000 {
-        let _answer = dead.clients.resolve(&format!("https://h{n}.test/c"), true, at(2)).await;
+        let _answer = dead.clients.resolve(&format!("https://h{n}.test/c"), Reading::Allowed, at(2)).await;
     }
     assert!(dead.names.asked() <= 121, "all hosts together: {}", dead.names.asked());
     assert!(dead.clients.fetcher.remembered() <= 3_000);
@@ -240,7 +240,7 @@ async fn reg_08_fifty_at_once_are_one_request() {
     let site = Site::answering("app.test", |id| vec![reply(&json(id, "https://app.test/cb"))]).await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
-    let all = (0..50).map(|_| bench.clients.resolve(&id, true, at(0)));
+    let all = (0..50).map(|_| bench.clients.resolve(&id, Reading::Allowed, at(0)));
     for answer in bench::together(all).await {
         assert_eq!(source(&answer.expect("the one document")), DocumentSource::Live);
     }
@@ -262,11 +262,11 @@ async fn a_fresh_copy_is_not_read_again_and_an_older_one_is() {
     let id = site.id("/c.json");
     let mut names = Vec::new();
     for second in [0, 89, 91, 150, 152, 3_700, 3_753] {
-        names.push(bench.clients.resolve(&id, true, at(second)).await.expect("read").name().to_owned());
+        names.push(bench.clients.resolve(&id, Reading::Allowed, at(second)).await.expect("read").name().to_owned());
     }
     assert_eq!(names, ["one", "one", "two", "two", "three", "three", "three"]);
     assert_eq!(site.requests(), 4, "within a minute at least, and an hour at most");
-    let unsigned = bench.clients.resolve(&id, false, at(3_754)).await.expect("fresh for everybody");
+    let unsigned = bench.clients.resolve(&id, Reading::Withheld, at(3_754)).await.expect("fresh for everybody");
     assert_eq!(source(&unsigned), DocumentSource::Live);
 }
 
@@ -278,14 +278,14 @@ async fn the_last_good_copy_stands_in_while_a_host_fails_and_not_for_ever() {
     .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
-    let first = bench.clients.resolve(&id, true, at(0)).await.expect("live");
-    let later = bench.clients.resolve(&id, true, at(400)).await.expect("a copy");
+    let first = bench.clients.resolve(&id, Reading::Allowed, at(0)).await.expect("live");
+    let later = bench.clients.resolve(&id, Reading::Allowed, at(400)).await.expect("a copy");
     assert_eq!((source(&later), later.document().expect("read").checked), (DocumentSource::LastGood, at(0)));
     assert_eq!(first.fingerprint(), later.fingerprint(), "the consent still holds");
-    assert!(bench.clients.resolve(&id, false, at(500)).await.is_ok(), "at the token endpoint too");
+    assert!(bench.clients.resolve(&id, Reading::Withheld, at(500)).await.is_ok(), "at the token endpoint too");
     let month = 30 * 24 * 3_600;
-    assert_eq!(why(bench.clients.resolve(&id, true, at(month)).await), Why::Status(503));
-    assert!(matches!(bench.clients.resolve(&id, false, at(month)).await, Err(Unresolved::NeedsFetch)));
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Allowed, at(month)).await), Why::Status(503));
+    assert!(matches!(bench.clients.resolve(&id, Reading::Withheld, at(month)).await, Err(Unresolved::NeedsFetch)));
 }
 
 #[tokio::test]
@@ -297,10 +297,10 @@ async fn what_a_publisher_takes_away_is_gone() {
     .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
-    assert!(bench.clients.resolve(&id, true, at(0)).await.is_ok());
-    assert_eq!(why(bench.clients.resolve(&id, true, at(400)).await), Why::Withdrawn);
-    assert_eq!(why(bench.clients.resolve(&id, false, at(401)).await), Why::Withdrawn);
-    assert_eq!(why(bench.clients.resolve(&id, true, at(500)).await), Why::Status(503), "no copy stands in");
+    assert!(bench.clients.resolve(&id, Reading::Allowed, at(0)).await.is_ok());
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Allowed, at(400)).await), Why::Withdrawn);
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Withheld, at(401)).await), Why::Withdrawn);
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Allowed, at(500)).await), Why::Status(503), "no copy stands in");
 }
 
 #[tokio::test]
@@ -313,11 +313,14 @@ async fn a_document_of_its_own_that_cannot_be_accepted_lets_nobody_in_and_an_err
     .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
     let id = site.id("/c.json");
-    assert!(bench.clients.resolve(&id, true, at(0)).await.is_ok());
-    assert_eq!(why(bench.clients.resolve(&id, true, at(400)).await), Why::Invalid(BadDocument::Secret), "no copy stands in");
-    assert_eq!(source(&bench.clients.resolve(&id, false, at(401)).await.expect("what was given goes on")), DocumentSource::LastGood);
+    assert!(bench.clients.resolve(&id, Reading::Allowed, at(0)).await.is_ok());
+    assert_eq!(why(bench.clients.resolve(&id, Reading::Allowed, at(400)).await), Why::Invalid(BadDocument::Secret), "no copy stands in");
+    assert_eq!(
+        source(&bench.clients.resolve(&id, Reading::Withheld, at(401)).await.expect("what was given goes on")),
+        DocumentSource::LastGood
+    );
     for second in [500, 600] {
-        assert_eq!(source(&bench.clients.resolve(&id, true, at(second)).await.expect("a copy")), DocumentSource::LastGood);
+        assert_eq!(source(&bench.clients.resolve(&id, Reading::Allowed, at(second)).await.expect("a copy")), DocumentSource::LastGood);
     }
     assert_eq!(site.requests(), 4);
 }
@@ -325,21 +328,21 @@ async fn a_document_of_its_own_that_cannot_be_accepted_lets_nobody_in_and_an_err
 #[tokio::test]
 async fn the_catalogue_stands_in_where_nothing_else_does_and_widens_nothing() {
     let bench = Bench::new(Documents::Known, &[]).await;
-    let client = bench.clients.resolve(CLAUDE_CODE, true, at(0)).await.expect("known by heart");
+    let client = bench.clients.resolve(CLAUDE_CODE, Reading::Allowed, at(0)).await.expect("known by heart");
     assert_eq!(source(&client), DocumentSource::Catalogue);
     assert!(check(&client, Some("http://localhost:3118/callback")).is_ok());
-    assert_eq!(source(&bench.clients.resolve(CLAUDE_CODE, false, at(0)).await.expect("known")), DocumentSource::Catalogue);
+    assert_eq!(source(&bench.clients.resolve(CLAUDE_CODE, Reading::Withheld, at(0)).await.expect("known")), DocumentSource::Catalogue);
     // The publisher has said less since: that is what holds, however long ago.
     bench.keep(CLAUDE_CODE, Some(&json(CLAUDE_CODE, "https://claude.ai/new")), at(10)).await;
-    let client = bench.clients.resolve(CLAUDE_CODE, true, at(90 * 24 * 3_600)).await.expect("a copy");
+    let client = bench.clients.resolve(CLAUDE_CODE, Reading::Allowed, at(90 * 24 * 3_600)).await.expect("a copy");
     assert_eq!(source(&client), DocumentSource::LastGood);
     assert!(check(&client, Some("http://localhost:3118/callback")).is_err());
     bench.keep(CLAUDE_CODE, None, at(20)).await;
-    assert_eq!(why(bench.clients.resolve(CLAUDE_CODE, false, at(30)).await), Why::Withdrawn);
+    assert_eq!(why(bench.clients.resolve(CLAUDE_CODE, Reading::Withheld, at(30)).await), Why::Withdrawn);
     // A copy from before the catalogue was written is the older word.
     let bench = Bench::new(Documents::Known, &[]).await;
     bench.keep(CLAUDE_CODE, Some(&json(CLAUDE_CODE, "https://claude.ai/old")), Timestamp::from_millis(1_700_000_000_000)).await;
-    assert_eq!(source(&bench.clients.resolve(CLAUDE_CODE, true, at(0)).await.expect("known")), DocumentSource::Catalogue);
+    assert_eq!(source(&bench.clients.resolve(CLAUDE_CODE, Reading::Allowed, at(0)).await.expect("known")), DocumentSource::Catalogue);
 }
 
 #[tokio::test]
@@ -356,15 +359,15 @@ async fn reg_01_registered_and_configured_clients_are_found_without_a_look_up() 
     let mut admission = bench::admission(Documents::Off);
     admission.registrations = Registrations::LoopbackOnly;
     let bench = Bench::admitting(admission.clone(), &[]).await;
-    assert_eq!(*bench.clients.resolve(&local, false, at(0)).await.expect("registered").identity(), Identity::SelfClaimed);
-    assert!(matches!(bench.clients.resolve(&web, false, at(0)).await, Err(Unresolved::NotAllowed)));
+    assert_eq!(*bench.clients.resolve(&local, Reading::Withheld, at(0)).await.expect("registered").identity(), Identity::SelfClaimed);
+    assert!(matches!(bench.clients.resolve(&web, Reading::Withheld, at(0)).await, Err(Unresolved::NotAllowed)));
     admission.registrations = Registrations::Off;
     admission.allow.insert(ClientId::new(&web).expect("id"));
     let digest = doorward_core::secret::sha256(local.as_bytes());
     admission.block.insert(Blocked::Digest(digest));
     let bench = Bench::admitting(admission, &[]).await;
-    assert_eq!(*bench.clients.resolve(&web, false, at(0)).await.expect("named").identity(), Identity::Approved);
-    assert!(matches!(bench.clients.resolve(&local, false, at(0)).await, Err(Unresolved::Blocked)));
+    assert_eq!(*bench.clients.resolve(&web, Reading::Withheld, at(0)).await.expect("named").identity(), Identity::Approved);
+    assert!(matches!(bench.clients.resolve(&local, Reading::Withheld, at(0)).await, Err(Unresolved::Blocked)));
     let redirects = vec![Registered::new("https://portal.test/cb", &Schemes::default()).expect("uri")];
-    assert!(bench.clients.resolve("portal", false, at(0)).await.is_ok(), "{redirects:?}");
+    assert!(bench.clients.resolve("portal", Reading::Withheld, at(0)).await.is_ok(), "{redirects:?}");
 }
