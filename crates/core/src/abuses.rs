@@ -395,3 +395,22 @@
 //!     let _two = other.release(another);
 //! }
 //! ```
+//!
+//! # Redirect to an address that the client did not register (AZ-06)
+//!
+//! ```compile_fail
+//! use doorward_core::oauth::redirect::{RedirectTarget, Registered};
+//! fn forge(other: Registered) -> RedirectTarget {
+//!     RedirectTarget { text: other.as_str().to_owned() }
+//! }
+//! ```
+//!
+//! A target is one of this client's own, found by `check`:
+//!
+//! ```
+//! use doorward_core::oauth::client::Client;
+//! use doorward_core::oauth::redirect::{BadRedirect, RedirectTarget, check};
+//! fn prove(client: &Client, asked: Option<&str>) -> Result<RedirectTarget, BadRedirect> {
+//!     check(client, asked)
+//! }
+//! ```

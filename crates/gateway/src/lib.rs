@@ -14,7 +14,7 @@ pub mod identify;
 pub mod limits;
 pub mod listen;
 pub mod live;
-mod oauth;
+pub mod oauth;
 mod office;
 pub mod path;
 mod policy;
@@ -45,6 +45,8 @@ use limits::{Rates, Streams, Turnings};
 use listen::metrics::Metrics;
 use listen::rate::AddressLimit;
 use live::Live;
+use oauth::clients::Clients;
+use oauth::register::RegistrationRates;
 use skew::Skew;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -81,6 +83,8 @@ pub struct Gateway {
     pub(crate) reception: signin::Reception,
     /// The one derived root; known once the listener is bound, since a laptop may ask for a free port.
     pub(crate) root: OnceLock<String>,
+    pub(crate) clients: Clients,
+    pub(crate) registrations: RegistrationRates,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     /// Turns to say goodbye to servers.

@@ -133,7 +133,8 @@ fn of_user(kind: &str, user: &UserId, of: &str) -> [u8; 32] {
     id(&[kind, user.issuer(), user.subject(), of])
 }
 
-fn quota(rate: Rate) -> Quota {
+/// So many at once, and again in each period.
+pub(crate) fn quota(rate: Rate) -> Quota {
     let each = rate.per.checked_div(rate.count.get()).filter(|each| !each.is_zero()).unwrap_or(Duration::from_nanos(1));
     Quota::with_period(each).unwrap_or_else(|| Quota::per_second(rate.count)).allow_burst(rate.count)
 }

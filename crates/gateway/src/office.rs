@@ -1,7 +1,7 @@
 //! The front office: which desk a request goes to. The routes are complete; what a desk does, it does alone.
 
 use crate::Gateway;
-use crate::listen::OfficeRequest;
+use crate::listen::{BadBody, OfficeRequest};
 use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, text};
 use crate::listen::route::Office;
@@ -25,7 +25,7 @@ impl Gateway {
             Office::Authorize => self.authorize(request).await,
             Office::Consent => self.consent(request).await,
             Office::Token => self.token(request).await,
-            Office::Register => self.register(request).await,
+            Office::Register => self.registration(request).await,
             Office::Revoke => self.revoke(request).await,
             Office::Setup => self.setup(request).await,
             Office::Login => self.login(request).await,
@@ -34,6 +34,20 @@ impl Gateway {
             Office::Home => self.home(request).await,
             Office::Style => asset(&request, "text/css; charset=utf-8", STYLE),
             Office::SetupScript => asset(&request, "text/javascript; charset=utf-8", SETUP_SCRIPT),
+        }
+    }
+}
+
+impl Gateway {
+    /// `/oauth/register`.
+    async fn registration(&self, mut request: OfficeRequest) -> Response<Body> {
+        if request.method != Method::POST {
+            return not_allowed("POST");
+        }
+        match request.read().await {
+            Ok(body) => self.register(&request.headers, &body, request.peer),
+            Err(BadBody::TooLarge) => crate::listen::http::plain(http::StatusCode::PAYLOAD_TOO_LARGE, "The registration is too large."),
+            Err(_) => crate::listen::http::plain(http::StatusCode::BAD_REQUEST, "The registration did not arrive whole."),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
 
+mod clients;
 mod servers;
 
 pub use servers::{Configured, servers};
@@ -26,6 +27,7 @@ use crate::listen::room::Room;
 use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
+use crate::oauth::register::RegistrationRates;
 use crate::session::LIFETIMES;
 use crate::signin::Reception;
 use crate::skew::Skew;
@@ -44,7 +46,6 @@ use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
 use doorward_core::launch::Problem;
 use doorward_core::oauth::keys::OfficeKeys;
-use doorward_core::oauth::registration::RegistrationKeys;
 use doorward_core::policy::rules::Rules;
 use doorward_core::screen::Screen;
 use doorward_core::secret::Secret;
@@ -205,9 +206,9 @@ impl Gateway {
             secrets.insert(upstream.config.name.clone(), secret);
             servers.push(Arc::new(upstream));
         }
+        let clients = clients::clients(&config, &keys.master, &store, &sources, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
-        let registrations = RegistrationKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
@@ -230,8 +231,10 @@ impl Gateway {
             secrets,
             upstreams: Upstreams::new(servers),
             desk,
-            reception: Reception::new(office, registrations, config.name.clone()),
+            reception: Reception::new(office, config.name.clone()),
             root: OnceLock::new(),
+            clients,
+            registrations: RegistrationRates::new(config.clients.registration_rate),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             skew: Skew::default(),

@@ -4,7 +4,7 @@
 //! [`Tip`] it noted before, and the witness that came with the line must be dropped unseen.
 
 use super::checkpoint::{PublicKey, SealError, Signer};
-use super::event::{Head, Kind, Line, Owes, Record, User, cap, hex};
+use super::event::{Head, Kind, Line, Owes, Record, User, cap, hex, whole_or_digest};
 use super::intent::{Intent, Ongoing, OpenIntent, Receipt};
 use super::outcome::{Class, Notice, Outcome};
 use crate::blame::{Refusal, Station};
@@ -183,7 +183,7 @@ impl Chain {
         let mut record = Record::new(Kind::Refused).ruled(known.rule.as_deref().into_iter().collect::<Vec<_>>().into_iter());
         record.id = Some(Cow::Owned(id.to_string()));
         record.user = known.user.as_ref().map(user);
-        record.client = known.client.as_ref().map(|client| cap(client.as_str()));
+        record.client = known.client.as_ref().map(|client| whole_or_digest(client.as_str()));
         record.server = known.server.as_ref().map(|server| cap(server.as_str()));
         record.method = known.method.as_deref().map(cap);
         record.name = known.name.as_deref().map(cap);
@@ -205,7 +205,7 @@ impl Chain {
         let mut record = Record::new(Kind::Event);
         record.id = notice.id.map(|id| Cow::Owned(id.to_string()));
         record.user = notice.user.map(user);
-        record.client = notice.client.map(|client| cap(client.as_str()));
+        record.client = notice.client.map(|client| whole_or_digest(client.as_str()));
         record.server = notice.server.map(|server| cap(server.as_str()));
         record.reason = Some(Cow::Borrowed(notice.reason));
         record.cause = notice.cause.map(cap);
@@ -332,7 +332,7 @@ fn permitted(permit: &Permit) -> Record<'_> {
     let caller = bound.caller();
     let mut record = Record::new(Kind::Intent).ruled(permit.rules().iter().map(crate::id::RuleId::as_str));
     record.user = Some(user(caller.user()));
-    record.client = Some(cap(caller.client().as_str()));
+    record.client = Some(whole_or_digest(caller.client().as_str()));
     record.agent = caller.agent().map(|agent| cap(agent.as_str()));
     record.level = Some(Cow::Borrowed(caller.level().as_str()));
     record.credential = Some(cap(caller.credential().as_str()));

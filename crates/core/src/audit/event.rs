@@ -418,6 +418,15 @@ pub(super) fn cap(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}[+{} bytes]", text.len() - kept.len()))
 }
 
+/// A client id, whole or with its digest instead of its end: `sha256:` and this digest is what `clients.block` takes.
+pub(super) fn whole_or_digest(id: &str) -> Cow<'_, str> {
+    if id.len() <= MAX_TEXT {
+        return Cow::Borrowed(id);
+    }
+    let kept = id.get(..id.floor_char_boundary(MAX_TEXT / 2)).unwrap_or_default();
+    Cow::Owned(format!("{kept}[sha256:{}]", hex(&sha256(id.as_bytes()))))
+}
+
 fn hash_of(prev: &[u8; 32], body: &[u8]) -> [u8; 32] {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(prev);

@@ -2,7 +2,7 @@
 
 use super::chain::{Chain, DigestKey, Digests, WriterId};
 use super::checkpoint::Signer;
-use super::event::{Head, Kind, Line, MAX_LINE, MAX_TEXT, Record};
+use super::event::{Head, Kind, Line, MAX_LINE, MAX_TEXT, Record, hex};
 use super::intent::Intent;
 use super::outcome::{Class, Notice, Outcome};
 use super::recovery::Found;
@@ -134,6 +134,22 @@ fn denied(method: &str, name: &str, private: &str) -> Refusal {
         rule: Some("no-merge".into()),
         rpc_id: None,
     })
+}
+
+#[test]
+fn a_client_id_that_is_too_long_is_told_by_the_digest_that_blocks_it() {
+    let (short, long) = ("https://app.test/c.json".to_owned(), format!("dwc_{}", "A".repeat(1_000)));
+    for (id, kept) in [
+        (&short, short.clone()),
+        (&long, format!("{}[sha256:{}]", long.get(..MAX_TEXT / 2).expect("ASCII"), hex(&sha256(long.as_bytes())))),
+    ] {
+        let client = ClientId::new(id).expect("id");
+        let mut writer = Writer::new(Digests::None);
+        let line = writer.chain.event(&Notice { reason: "note", client: Some(&client), ..Notice::default() }, NOW);
+        assert_eq!(writer.put(&line)["client"], Value::from(kept.as_str()));
+        assert!(kept.len() <= MAX_TEXT);
+        assert!(crate::oauth::admission::Blocked::parse(kept.split(['[', ']']).nth(1).unwrap_or(&kept)).is_ok());
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::units::Rate;
 use crate::id::ClientId;
 use crate::oauth::admission::Admission;
 use crate::oauth::redirect::Registered;
+use std::num::NonZeroU32;
 
 /// `[clients]`.
 #[derive(Debug, Clone)]
@@ -42,4 +43,4 @@ pub enum StaticAuth {
 }
 
 /// Registrations of everybody together, for each that one address may make.
-pub const REGISTRATIONS_OF_ALL: u32 = 10;
+pub const REGISTRATIONS_OF_ALL: NonZeroU32 = NonZeroU32::new(10).unwrap();

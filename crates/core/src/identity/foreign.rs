@@ -111,7 +111,7 @@ fn within(text: &str) -> Option<ForeignKind> {
 /// True for anything that carries one of our own prefixes, well-formed or not.
 #[must_use]
 pub fn is_ours(text: &str) -> bool {
-    ["dwk_", "dwat_", "dwrt_"].iter().any(|prefix| text.starts_with(prefix))
+    ["dwk_", "dwat_", "dwrt_", "dwcs_"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Three dot-separated base64url parts (five for JWE) whose first is a JSON object (`eyJ`).
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn our_own_and_plain_words_are_not_foreign() {
-        for text in ["dwk_abc", "dwat_eyJ.a.b", "hello", "sk-1", "eyJ.x"] {
+        for text in ["dwk_abc", "dwat_eyJ.a.b", "dwcs_eyJ.a.b", "hello", "sk-1", "eyJ.x"] {
             assert_eq!(recognise(text), None, "{text}");
         }
     }

@@ -14,8 +14,8 @@ pub enum BadClaims {
     /// A redirect URI that cannot be registered.
     #[error("{0}")]
     Redirect(#[from] BadUri),
-    /// `redirect_uris` is no list of texts, is empty or too long.
-    #[error("redirect_uris must be a list of 1 to 20 texts")]
+    /// `redirect_uris` is no list of texts, is too long, or has none that is allowed here.
+    #[error("redirect_uris must be a list of 1 to 20 texts, and one of them allowed here")]
     Redirects,
     /// A web application cannot be on the person's computer.
     #[error("application_type is web, but a redirect URI leads to the computer of the person")]
@@ -40,12 +40,12 @@ pub enum BadClaims {
     AuthMethod,
 }
 
-/// What a redirect URI with a scheme that is not allowed here means.
+/// What a redirect URI that cannot be registered here means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OtherSchemes {
+pub(super) enum Unusable {
     /// An error: whoever registers can ask for something else.
     Refused,
-    /// The URI counts as not listed: a document is written for all servers.
+    /// The URI counts as not listed, and nothing is ever sent there: a document is written for all servers.
     LeftOut,
 }
 
@@ -88,7 +88,7 @@ impl Claims {
     }
 
     /// The redirect URIs, each once and in their order.
-    pub(super) fn redirects(&self, schemes: &crate::oauth::redirect::Schemes, others: OtherSchemes) -> Result<Vec<Registered>, BadClaims> {
+    pub(super) fn redirects(&self, schemes: &crate::oauth::redirect::Schemes, unusable: Unusable) -> Result<Vec<Registered>, BadClaims> {
         let uris = self.texts("redirect_uris").map_err(|_| BadClaims::Redirects)?.unwrap_or_default();
         if uris.is_empty() || uris.len() > MAX_REDIRECTS {
             return Err(BadClaims::Redirects);
@@ -98,7 +98,7 @@ impl Claims {
             match Registered::new(&uri, schemes) {
                 Ok(redirect) if found.contains(&redirect) => {}
                 Ok(redirect) => found.push(redirect),
-                Err(BadUri::OtherScheme) if others == OtherSchemes::LeftOut => {}
+                Err(_) if unusable == Unusable::LeftOut => {}
                 Err(error) => return Err(error.into()),
             }
         }

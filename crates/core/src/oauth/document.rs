@@ -4,7 +4,7 @@
 
 use crate::id::ClientId;
 use crate::json::RawJson;
-use crate::oauth::claims::{BadClaims, Claims, OtherSchemes};
+use crate::oauth::claims::{BadClaims, Claims, Unusable};
 use crate::oauth::client::{Client, ClientAuth, DocumentSource, Identity, Keys, Parts};
 use crate::oauth::redirect::{Schemes, has_dot_segment, has_only_uri_characters, host_and_port};
 use crate::time::Timestamp;
@@ -51,6 +51,17 @@ pub const MAX_DOCUMENT: usize = 5 * 1024;
 const MAX_DEPTH: usize = 16;
 /// Methods that the token endpoint can check for a client without a secret, strongest first.
 const CHECKED: [&str; 1] = ["none"];
+
+// === impl BadDocument ===
+
+impl BadDocument {
+    /// True when the document is the one of this client, and what it says is what cannot be accepted. Anything else may be an error
+    /// page of its host.
+    #[must_use]
+    pub const fn is_its_own(&self) -> bool {
+        matches!(self, Self::Secret | Self::Keys | Self::Claims(_))
+    }
+}
 
 // === impl DocumentUrl ===
 
@@ -120,7 +131,7 @@ pub fn parse(
         return Err(BadDocument::Secret);
     }
     let name = claims.name()?.filter(|name| !name.trim().is_empty()).ok_or(BadClaims::Name)?;
-    let redirects = claims.redirects(schemes, OtherSchemes::LeftOut)?;
+    let redirects = claims.redirects(schemes, Unusable::LeftOut)?;
     claims.check_links()?;
     claims.check_grants()?;
     let auth = auth(&claims)?;

@@ -6,7 +6,7 @@
 
 use crate::id::ClientId;
 use crate::json::RawJson;
-use crate::oauth::claims::{BadClaims, Claims, OtherSchemes};
+use crate::oauth::claims::{BadClaims, Claims, Unusable};
 use crate::oauth::client::{Client, ClientAuth, Identity, Parts, SecretDigest};
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::secret::{ClientSecret, PlainToken, Secret};
@@ -114,7 +114,7 @@ impl Request {
         }
         let json = RawJson::parse(body, MAX_DEPTH).map_err(|_| Refused::NotJson)?;
         let claims = Claims::of(&json).ok_or(Refused::NotJson)?;
-        let redirects = claims.redirects(schemes, OtherSchemes::Refused)?;
+        let redirects = claims.redirects(schemes, Unusable::Refused)?;
         claims.check_links()?;
         claims.check_grants()?;
         let auth = Method::strongest(&claims.auth_methods()?).ok_or(BadClaims::AuthMethod)?;

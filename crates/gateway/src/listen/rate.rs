@@ -30,7 +30,16 @@ impl AddressLimit {
     /// As [`AddressLimit::new`], with another number of addresses remembered at a time.
     #[must_use]
     pub fn with_capacity(per_minute: NonZeroU32, burst: NonZeroU32, capacity: usize) -> Self {
-        let quota = Quota::per_minute(per_minute).allow_burst(burst);
+        Self::sized(Quota::per_minute(per_minute).allow_burst(burst), capacity)
+    }
+
+    /// As many of one address as the quota says.
+    #[must_use]
+    pub(crate) fn of(quota: Quota) -> Self {
+        Self::sized(quota, CAPACITY)
+    }
+
+    fn sized(quota: Quota, capacity: usize) -> Self {
         Self { each: RateLimiter::hashmap(quota), rest: RateLimiter::direct(quota), capacity, clock: DefaultClock::default() }
     }
 

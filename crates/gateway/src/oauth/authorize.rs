@@ -3,6 +3,7 @@
 //! Nothing is stored before somebody signed in, and no document is fetched: whoever is nobody leaves no trace (REG-08). GET has no
 //! effect (protocol B18).
 
+use super::clients::{Reading, Unresolved};
 use super::consent::Shown;
 use crate::Gateway;
 use crate::listen::OfficeRequest;
@@ -98,10 +99,11 @@ impl Gateway {
 
     /// The client of a request. Its document is fetched only for somebody who is signed in.
     async fn asking(&self, request: &OfficeRequest, id: &str, signed_in: bool) -> Result<Client, Stop> {
-        use crate::oauth::clients::Unresolved;
-        match self.named_client(id, signed_in, self.env.now()).await {
+        let reading = if signed_in { Reading::Allowed } else { Reading::Withheld };
+        match self.clients.resolve(id, reading, self.env.now()).await {
             Ok(client) => Ok(client),
             Err(Unresolved::NeedsFetch) => Err(Stop::SignIn),
+            Err(Unresolved::Store(_)) => Err(Stop::Page(Box::new(self.away(request.id)))),
             Err(unresolved) => Err(Stop::Page(Box::new(self.unknown_client(request, id, &unresolved)))),
         }
     }
@@ -129,11 +131,10 @@ impl Gateway {
         self.not_this_client(request)
     }
 
-    fn unknown_client(&self, request: &OfficeRequest, id: &str, why: &crate::oauth::clients::Unresolved) -> Response<Body> {
-        use crate::oauth::clients::Unresolved;
-        tracing::info!(id = %request.id, ?why, "an authorization request was refused");
+    fn unknown_client(&self, request: &OfficeRequest, id: &str, why: &Unresolved) -> Response<Body> {
+        tracing::info!(id = %request.id, %why, "an authorization request was refused");
         match why {
-            Unresolved::CouldNotBeChecked(cause) => self.problem(
+            Unresolved::Unchecked(cause) => self.problem(
                 400,
                 Problem {
                     side: Side::Network,

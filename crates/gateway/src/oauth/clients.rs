@@ -1,26 +1,245 @@
-//! Who a client id names.
+//! From a client id to the client: one of the configuration, one that registered itself, or one with a document.
+//!
+//! A document is read from its own URL first, only once somebody is signed in; when that fails, the last good copy stands in, then
+//! the catalogue (product 4.4). Nothing stands in for what the publisher itself says: a document of its own that cannot be accepted lets
+//! nobody in, and one that it took away ends the client. Grants that were given go on while a document is merely not acceptable.
 
-use crate::Gateway;
-use doorward_core::oauth::client::Client;
+use crate::oauth::fetch::{Fetcher, Why};
+use bytes::Bytes;
+use doorward_core::id::ClientId;
+use doorward_core::oauth::admission::Admission;
+use doorward_core::oauth::catalogue;
+use doorward_core::oauth::client::{Client, DocumentSource};
+use doorward_core::oauth::document::{self, DocumentUrl};
+use doorward_core::oauth::registration::{PREFIX, RegistrationKeys};
 use doorward_core::time::Timestamp;
+use doorward_store::{ClientDocument, Store, StoreError};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// Why nobody is named.
-#[derive(Debug)]
-pub(crate) enum Unresolved {
-    Unknown,
-    Blocked,
-    NotAllowed,
-    NeedsFetch,
-    CouldNotBeChecked(String),
-    Store,
+/// Every client that may ask.
+pub struct Clients {
+    admission: Admission,
+    fixed: BTreeMap<ClientId, Client>,
+    keys: RegistrationKeys,
+    fetcher: Fetcher,
+    store: Store,
+    flights: Flights,
 }
 
-impl Gateway {
-    pub(crate) async fn named_client(&self, id: &str, _may_fetch: bool, _now: Timestamp) -> Result<Client, Unresolved> {
-        let schemes = doorward_core::oauth::redirect::Schemes::default();
-        if let Some(entry) = doorward_core::oauth::catalogue::find(id) {
-            return entry.client(&schemes).map_err(|_| Unresolved::Unknown);
+/// Why a client id is no client now. To the caller unknown, blocked and not allowed look the same (product R6).
+#[derive(Debug, thiserror::Error)]
+pub enum Unresolved {
+    /// Nobody's: not registered here, and not the URL of a document.
+    #[error("no such client")]
+    Unknown,
+    /// The administrator blocked it.
+    #[error("the client is blocked")]
+    Blocked,
+    /// Neither `clients.metadata_documents` nor `clients.dynamic_registration` lets it in.
+    #[error("clients of this kind are not allowed here")]
+    NotAllowed,
+    /// Its document has to be read, and may not be: nobody is signed in yet.
+    #[error("the document of the client has not been read yet")]
+    NeedsFetch,
+    /// Its document could not be read, and there is no copy.
+    #[error("the client could not be checked: {0}")]
+    Unchecked(Why),
+    /// Copies cannot be looked up.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Whether a document may be read for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Yes: a person is signed in, and waits for it.
+    Allowed,
+    /// No: nobody else makes this gateway ask other hosts (REG-08).
+    Withheld,
+}
+
+/// One request for each document at a time. Holds what is waited for, nothing else.
+#[derive(Debug, Clone, Default)]
+struct Flights(Arc<Mutex<HashMap<ClientId, Arc<tokio::sync::Mutex<()>>>>>);
+
+/// One that waits, or reads.
+struct Flight {
+    flights: Flights,
+    id: ClientId,
+    lock: Option<Arc<tokio::sync::Mutex<()>>>,
+}
+
+/// How old a copy may be that stands in, where the catalogue does not know the client.
+const LAST_GOOD: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+// === impl Clients ===
+
+impl Clients {
+    /// Of these parts.
+    #[must_use]
+    pub fn new(admission: Admission, fixed: Vec<Client>, keys: RegistrationKeys, fetcher: Fetcher, store: Store) -> Self {
+        let fixed = fixed.into_iter().map(|client| (client.id().clone(), client)).collect();
+        Self { admission, fixed, keys, fetcher, store, flights: Flights::default() }
+    }
+
+    /// Finds a client, and reads its document where that is [`Reading::Allowed`] and it is not fresh.
+    ///
+    /// # Errors
+    /// [`Unresolved`].
+    pub async fn resolve(&self, id: &str, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
+        let known = ClientId::new(id).map_err(|_| Unresolved::Unknown)?;
+        if self.admission.blocks(&known) {
+            return Err(Unresolved::Blocked);
         }
-        self.reception.registrations.open(id, &schemes).map_err(|_| Unresolved::Unknown)
+        if let Some(client) = self.fixed.get(&known) {
+            return Ok(client.clone());
+        }
+        if id.starts_with(PREFIX) {
+            let client = self.keys.open(id, &self.admission.schemes).map_err(|_| Unresolved::Unknown)?;
+            return self.admission.admit(client).ok_or(Unresolved::NotAllowed);
+        }
+        let url = DocumentUrl::new(id).map_err(|_| Unresolved::Unknown)?;
+        if !self.admission.reads(&url) {
+            return Err(Unresolved::NotAllowed);
+        }
+        let client = self.published(&url, reading, now).await?;
+        self.admission.admit(client).ok_or(Unresolved::NotAllowed)
+    }
+
+    pub(super) const fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    pub(super) const fn keys(&self) -> &RegistrationKeys {
+        &self.keys
+    }
+
+    async fn published(&self, url: &DocumentUrl, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
+        let copy = self.store.client_document(url.id()).await?;
+        if let Some(client) = copy.as_ref().and_then(|copy| self.still_fresh(url, copy, now)) {
+            return Ok(client);
+        }
+        if reading == Reading::Withheld {
+            return self.stand_in(url, copy.as_ref(), now).ok_or(match copy {
+                Some(ClientDocument { document: None, .. }) => Unresolved::Unchecked(Why::Withdrawn),
+                _ => Unresolved::NeedsFetch,
+            });
+        }
+        let flight = self.flights.join(url.id());
+        let _alone = flight.turn().await;
+        // Whoever went before may have read it.
+        let copy = self.store.client_document(url.id()).await?;
+        if let Some(client) = copy.as_ref().and_then(|copy| self.still_fresh(url, copy, now)) {
+            return Ok(client);
+        }
+        match self.live(url, now).await? {
+            Ok(client) => Ok(client),
+            Err(why) => {
+                tracing::info!(client = url.as_str(), %why, "the document of a client was not read");
+                if why == Why::Withdrawn {
+                    self.take_away(url, copy.is_some(), now).await?;
+                }
+                if why.is_final() {
+                    return Err(Unresolved::Unchecked(why));
+                }
+                self.stand_in(url, copy.as_ref(), now).ok_or(Unresolved::Unchecked(why))
+            }
+        }
+    }
+
+    /// The document from its own URL, which is kept if it is good and never if it is not.
+    async fn live(&self, url: &DocumentUrl, now: Timestamp) -> Result<Result<Client, Why>, Unresolved> {
+        let fetched = match self.fetcher.fetch(url, now).await {
+            Ok(fetched) => fetched,
+            Err(why) => return Ok(Err(why)),
+        };
+        match document::parse(url, &fetched.body, DocumentSource::Live, now, &self.admission.schemes) {
+            Ok(client) => {
+                let copy = ClientDocument { document: Some(fetched.body.to_vec()), checked: now, fresh: now.after(fetched.fresh) };
+                self.store.keep_client_document(url.id(), &copy).await?;
+                Ok(Ok(client))
+            }
+            Err(error) => {
+                let why = Why::Invalid(error);
+                self.fetcher.failed(url, &why, now);
+                Ok(Err(why))
+            }
+        }
+    }
+
+    /// Read so recently that it counts as read now.
+    fn still_fresh(&self, url: &DocumentUrl, copy: &ClientDocument, now: Timestamp) -> Option<Client> {
+        if copy.fresh <= now || copy.checked > now {
+            return None;
+        }
+        self.parse(url, copy, DocumentSource::Live)
+    }
+
+    /// The last good copy, else the catalogue; neither where the publisher has taken its document away.
+    fn stand_in(&self, url: &DocumentUrl, copy: Option<&ClientDocument>, now: Timestamp) -> Option<Client> {
+        let entry = catalogue::find(url.as_str());
+        match (copy, entry) {
+            (Some(ClientDocument { document: None, .. }), _) => None,
+            // The later word of the publisher counts. Where the catalogue would stand in for ever, so does what came after it.
+            (Some(copy), Some(entry)) if entry.day() <= copy.checked => self.parse(url, copy, DocumentSource::LastGood),
+            (_, Some(entry)) => entry.client(&self.admission.schemes).ok(),
+            (Some(copy), None) if now.since(copy.checked) < LAST_GOOD => self.parse(url, copy, DocumentSource::LastGood),
+            (Some(_) | None, None) => None,
+        }
+    }
+
+    /// A copy by the rules of today.
+    fn parse(&self, url: &DocumentUrl, copy: &ClientDocument, source: DocumentSource) -> Option<Client> {
+        let body = Bytes::copy_from_slice(copy.document.as_deref()?);
+        document::parse(url, &body, source, copy.checked, &self.admission.schemes).ok()
+    }
+
+    /// Notes that the publisher's word has gone, where a copy or the catalogue would still stand in for it.
+    async fn take_away(&self, url: &DocumentUrl, has_copy: bool, now: Timestamp) -> Result<(), StoreError> {
+        if !has_copy && catalogue::find(url.as_str()).is_none() {
+            return Ok(());
+        }
+        self.store.keep_client_document(url.id(), &ClientDocument { document: None, checked: now, fresh: now }).await
     }
 }
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("fixed", &self.fixed.len()).field("fetcher", &self.fetcher).finish_non_exhaustive()
+    }
+}
+
+// === impl Flights ===
+
+impl Flights {
+    fn join(&self, id: &ClientId) -> Flight {
+        let lock = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default());
+        Flight { flights: self.clone(), id: id.clone(), lock: Some(lock) }
+    }
+}
+
+impl Flight {
+    /// Waits until nobody else reads this document.
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match &self.lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.lock.take());
+        if flights.get(&self.id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            flights.remove(&self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

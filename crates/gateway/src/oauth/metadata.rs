@@ -7,6 +7,7 @@ use crate::listen::http::plain;
 use crate::listen::page::{document, not_allowed};
 use crate::ui::headers::{Class, Transport, headers};
 use doorward_core::id::ServerName;
+use doorward_core::oauth::admission::{Documents, Registrations};
 use doorward_core::oauth::metadata::{Offers, protected_resource, server};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -20,7 +21,8 @@ impl Gateway {
 
     /// What the configuration lets work.
     fn offers(&self) -> Offers {
-        Offers { registration: true, documents: true }
+        let admission = self.clients.admission();
+        Offers { registration: admission.registrations != Registrations::Off, documents: admission.documents != Documents::Off }
     }
 
     /// One MCP server (product AS1). One that is not configured or switched off has no document.

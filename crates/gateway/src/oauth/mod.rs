@@ -4,10 +4,11 @@
 //! what is granted here reaches it as a record that the corridor verifies.
 
 mod authorize;
-pub(crate) mod clients;
+pub mod clients;
 mod consent;
+pub mod fetch;
 mod metadata;
-mod register;
+pub mod register;
 mod revoke;
 mod token;
 

@@ -1,5 +1,6 @@
 //! `/oauth/token`: phases that every grant goes through, in one function (house 11.5): read, client, redeem, record, answer.
 
+use super::clients::{Reading, Unresolved};
 use super::{credential, token_error};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
@@ -105,9 +106,8 @@ impl Gateway {
 
     /// The client, as it is registered, having shown exactly that. Its document is not fetched here: who calls is nobody yet.
     pub(super) async fn authenticated(&self, shown: &Shown) -> Result<AuthenticatedClient, TokenError> {
-        use crate::oauth::clients::Unresolved;
-        let client = self.named_client(shown.id(), false, self.env.now()).await.map_err(|why| match why {
-            Unresolved::Store => TokenError::unavailable(),
+        let client = self.clients.resolve(shown.id(), Reading::Withheld, self.env.now()).await.map_err(|why| match why {
+            Unresolved::Store(_) => TokenError::unavailable(),
             _ => TokenError::client("unknown_client"),
         })?;
         authenticate(&client, shown)

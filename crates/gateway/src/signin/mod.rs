@@ -14,7 +14,6 @@ use browser::{SESSION, cookie};
 use doorward_core::id::{GroupName, UserId};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::OfficeKeys;
-use doorward_core::oauth::registration::RegistrationKeys;
 use doorward_core::secret::{BrowserSecret, LinkSecret, PlainToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
@@ -29,8 +28,6 @@ use tokio::sync::Notify;
 pub(crate) struct Reception {
     /// Its keys.
     pub(crate) keys: OfficeKeys,
-    /// Those of registrations.
-    pub(crate) registrations: RegistrationKeys,
     /// Name of the installation, for pages.
     pub(crate) name: String,
     /// Somebody looks for a link to sign in with (product L7).
@@ -80,8 +77,8 @@ const BETWEEN_LINKS: Duration = Duration::from_secs(60);
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl Reception {
-    pub(crate) fn new(keys: OfficeKeys, registrations: RegistrationKeys, name: String) -> Self {
-        Self { keys, registrations, name, wanted: Notify::new(), asked: Mutex::new(None) }
+    pub(crate) fn new(keys: OfficeKeys, name: String) -> Self {
+        Self { keys, name, wanted: Notify::new(), asked: Mutex::new(None) }
     }
 }
 

@@ -21,6 +21,7 @@ mod policy;
 mod property;
 mod reasons;
 mod record;
+mod registration;
 mod schemas;
 mod screening;
 mod scripted;

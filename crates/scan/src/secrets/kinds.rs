@@ -54,6 +54,7 @@ pub(crate) const PREFIXES: &[Kind] = &[
     kind("Doorward key", "dwk_", 24, "doorward apikey revoke"),
     kind("Doorward refresh token", "dwrt_", 24, "doorward revoke"),
     kind("Doorward access token", "dwat_", 24, "doorward revoke"),
+    kind("Doorward client secret", "dwcs_", 24, "clients.block of Doorward"),
     kind("Hugging Face token", "hf_", 30, "huggingface.co/settings/tokens"),
     kind("PyPI token", "pypi-", 40, "pypi.org/manage/account"),
     kind("Sentry token", "sntrys_", 30, "sentry.io/settings/auth-tokens"),

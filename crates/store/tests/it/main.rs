@@ -7,6 +7,7 @@
 mod bench;
 mod budgets;
 mod credentials;
+mod documents;
 mod grants;
 mod opening;
 mod races;
@@ -92,6 +93,8 @@ on_every_backend! {
     races::the_cap_of_tasks_holds_against_fifty_at_once,
     races::fifty_raises_are_fifty_epochs,
     races::a_call_dropped_anywhere_is_done_whole_or_not_at_all,
+    documents::reg_07_a_copy_is_replaced_by_a_later_one_only,
+    documents::reg_08_copies_do_not_grow_beyond_their_number,
     sealed::a_value_comes_back_with_its_version,
     sealed::versions_are_never_repeated,
     sealed::an_owner_sees_their_own_values_alone,

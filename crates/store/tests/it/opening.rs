@@ -42,6 +42,7 @@ pub(crate) async fn two_programs_may_open_a_new_store_at_once(bench: &Bench) {
         "marker",
         "vault",
         "counters",
+        "client_documents",
         "launches",
         "pins",
         "consumed",

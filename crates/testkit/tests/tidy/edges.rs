@@ -47,7 +47,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 28] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -70,6 +70,12 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("catalogue", &["env", "egress", "errand", "tasks", "path", "upstream"]),
     ("live", &["env", "tasks"]),
     ("screen", &["env"]),
+    // The front office. Of egress the door to documents of clients, of limits the form of a rate.
+    ("oauth", &["egress", "env", "limits", "listen", "signin", "ui", "when"]),
+    ("signin", &["env", "listen", "ui"]),
+    ("account", &["listen", "signin", "ui", "when"]),
+    ("office", &["account", "listen", "oauth", "signin", "tasks", "ui"]),
+    ("when", &[]),
     // Pages are filled by others and know nobody.
     ("ui", &[]),
     (
@@ -86,6 +92,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "limits",
             "listen",
             "live",
+            "oauth",
             "path",
             "policy",
             "screen",

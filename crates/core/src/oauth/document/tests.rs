@@ -132,7 +132,7 @@ fn reg_05_a_document_that_lacks_what_it_must_have_is_none() {
         r#","client_name":"App","redirect_uris":[]"#,
         r#","client_name":"App","redirect_uris":"https://app.test/cb""#,
         r#","client_name":"App","redirect_uris":["javascript:alert(1)"]"#,
-        r#","client_name":"App","redirect_uris":["https://app.test/cb","http://evil.test/"]"#,
+        r#","client_name":"App","redirect_uris":["http://evil.test/","https://*.app.test/cb"]"#,
         r#","client_name":"App","redirect_uris":["cursor://x/"]"#,
         r#","client_name":"App","application_type":"web","redirect_uris":["http://127.0.0.1/cb"]"#,
         r#","client_name":"App","redirect_uris":["https://app.test/cb"],"logo_uri":"data:image/svg+xml,x""#,
@@ -200,10 +200,15 @@ fn reg_04_the_way_to_prove_itself_is_one_that_both_sides_know() {
 }
 
 #[test]
-fn a_document_for_all_servers_may_list_schemes_that_are_not_allowed_here() {
-    let body = format!(r#"{{"client_id":"{URL}","client_name":"App","redirect_uris":["cursor://x/cb","http://localhost/cb"]}}"#);
+fn a_document_for_all_servers_may_list_what_is_not_allowed_here_and_gains_nothing_by_it() {
+    let others = ["cursor://x/cb", "http://evil.test/cb", "javascript:alert(1)", "https://*.app.test/cb", "http://127.0.0.1:*/cb"];
+    let listed = others.map(|uri| format!("\"{uri}\"")).join(",");
+    let body = format!(r#"{{"client_id":"{URL}","client_name":"App","redirect_uris":[{listed},"http://localhost/cb"]}}"#);
     let client = read(&body).expect("one is left");
-    assert!(check(&client, Some("cursor://x/cb")).is_err());
+    assert_eq!(client.redirects().len(), 1);
+    for uri in others {
+        assert!(check(&client, Some(uri)).is_err(), "{uri}");
+    }
     assert!(check(&client, Some("http://localhost:4/cb")).is_ok());
     let odd = with(r#","grant_types":["authorization_code","urn:ietf:params:oauth:grant-type:jwt-bearer"],"x":{"y":1},"policy_uri":null"#);
     assert!(odd.is_ok());

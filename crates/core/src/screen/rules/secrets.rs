@@ -27,7 +27,7 @@ pub(super) const RULES: &[Rule] = &[
             is_jwt,
         )
     },
-    credential("doorward-token", &["dwk_", "dwat_", "dwrt_"], r"dw(?:k|at|rt)_[A-Za-z0-9_-]{49}", is_ours),
+    credential("doorward-token", &["dwk_", "dwat_", "dwrt_", "dwcs_"], r"dw(?:k|at|rt|cs)_[A-Za-z0-9_-]{49}", is_ours),
     // RFC 3986 section 3.2.1. `user:password@` in front of a host.
     credential(
         "url-password",
@@ -92,7 +92,7 @@ fn is_jwt(found: &[u8]) -> bool {
 /// By its checksum: never by chance.
 fn is_ours(found: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(found) else { return false };
-    ["dwk_", "dwat_", "dwrt_"].iter().any(|prefix| is_whole(text, prefix))
+    ["dwk_", "dwat_", "dwrt_", "dwcs_"].iter().any(|prefix| is_whole(text, prefix))
 }
 
 /// Not one of those that stand in every guide.

@@ -1,0 +1,59 @@
+//! The OAuth clients of a configuration.
+
+use super::{SetupError, secret};
+use crate::egress::{Egress, EgressSettings};
+use crate::oauth::clients::Clients;
+use crate::oauth::fetch::{Fetcher, PATIENCE};
+use crate::sources::Sources;
+use crate::tasks::Tasks;
+use doorward_core::config::Config;
+use doorward_core::config::clients::{StaticAuth, StaticClient};
+use doorward_core::oauth::client::{Client, ClientAuth, SecretDigest};
+use doorward_core::oauth::registration::RegistrationKeys;
+use doorward_core::secret::Secret;
+use doorward_store::Store;
+use std::fs;
+use std::time::Duration;
+
+/// Connections that documents are read over at a time: few, for they are for people who wait at a page.
+const CONNECTIONS: usize = 32;
+/// How long one is kept for the next document of its host.
+const IDLE: Duration = Duration::from_secs(5);
+
+pub(super) fn clients(
+    config: &Config,
+    master: &Secret<[u8; 32]>,
+    store: &Store,
+    sources: &Sources,
+    tasks: &Tasks,
+) -> Result<Clients, SetupError> {
+    let keys = RegistrationKeys::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
+    let fixed = config.clients.fixed.iter().map(|client| fixed(client, sources)).collect::<Result<_, _>>()?;
+    let fetcher = Fetcher::new(door_to_documents(config, tasks)?);
+    Ok(Clients::new(config.clients.admission.clone(), fixed, keys, fetcher, store.clone()))
+}
+
+fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError> {
+    let digest = |reference| secret(reference, sources).map(|secret| SecretDigest::of(&secret));
+    let auth = match &client.auth {
+        StaticAuth::None => ClientAuth::None,
+        StaticAuth::Basic(reference) => ClientAuth::SecretBasic(digest(reference)?),
+        StaticAuth::Post(reference) => ClientAuth::SecretPost(digest(reference)?),
+    };
+    Ok(Client::configured(client.id.clone(), client.name.clone(), client.redirects.clone(), auth))
+}
+
+/// A door of its own: what somebody else's client id makes it hold takes no connection of a server, and no private network that is
+/// opened for servers is open here.
+fn door_to_documents(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
+    let mut settings = EgressSettings::new(tasks.clone());
+    settings.connect_time = PATIENCE;
+    settings.idle_time = IDLE;
+    settings.idle_per_key = 1;
+    settings.keys = CONNECTIONS;
+    settings.connections = CONNECTIONS;
+    if let Some(path) = &config.egress.ca {
+        settings.extra_ca = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+    }
+    Ok(Egress::new(settings)?)
+}
