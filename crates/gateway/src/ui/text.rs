@@ -68,8 +68,11 @@ impl Claimed {
     /// In quotes, for a sentence. Quotation marks within become `'`, so the text cannot end its own quotation.
     #[must_use]
     pub fn quoted(&self) -> String {
-        let inner: String =
-            self.0.chars().map(|letter| if matches!(letter, '"' | '“' | '”' | '„' | '‟' | '«' | '»' | '＂') { '\'' } else { letter }).collect();
+        let inner: String = self
+            .0
+            .chars()
+            .map(|letter| if matches!(letter, '"' | '“' | '”' | '„' | '‟' | '«' | '»' | '＂') { '\'' } else { letter })
+            .collect();
         format!("“{inner}”")
     }
 
