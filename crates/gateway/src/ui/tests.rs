@@ -12,11 +12,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Elements that a page may have.
-const ELEMENTS: [&str; 59] = [
-    "html", "head", "meta", "title", "link", "script", "body", "a", "header", "main", "section", "svg", "path", "circle", "p", "strong",
-    "code", "span", "bdi", "h1", "h2", "h3", "form", "input", "button", "label", "fieldset", "legend", "div", "ul", "li", "dl", "dt", "dd",
-    "details", "summary", "select", "option", "textarea", "pre", "table", "thead", "tbody", "tr", "th", "td", "!doctype", "br", "em", "ol",
-    "small", "nav", "footer", "article", "aside", "h4", "hr", "abbr", "time",
+const ELEMENTS: [&str; 47] = [
+    "!doctype", "html", "head", "meta", "title", "link", "script", "body", "a", "header", "main", "section", "svg", "path", "circle", "p",
+    "strong", "code", "span", "bdi", "h1", "h2", "h3", "form", "input", "button", "label", "fieldset", "legend", "div", "ul", "li", "dl",
+    "dt", "dd", "details", "summary", "select", "option", "textarea", "pre", "table", "thead", "tbody", "tr", "th", "td",
 ];
 
 /// The tags of a page, their attributes with values emptied, in order: what a browser builds a tree from. Text is left out.
@@ -55,7 +54,9 @@ fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
 #[test]
 fn every_sample_is_what_it_was() {
     for sample in samples(&plainly) {
-        insta::assert_snapshot!(sample.name, sample.html);
+        // Not a change of every page with every change of the stylesheet.
+        let html = sample.html.replace(style_href(), "/style.css?v=HASH").replace(script_href(), "/setup.js?v=HASH");
+        insta::assert_snapshot!(sample.name, html);
     }
 }
 
