@@ -124,9 +124,16 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// A place on this gateway that a link may lead to: path and query, beginning with one `/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A place on this gateway that a link may lead to: path and query, beginning with one `/`. The query may hold the ticket of a request,
+/// so [`Debug`](fmt::Debug) shows the path alone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Place(String);
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({})", self.0.split(['?', '#']).next().unwrap_or_default())
+    }
+}
 
 impl Place {
     /// The path, or `None` if a browser could read `path` as another site (`//host`, `/\host`), or it holds anything but printable ASCII.
