@@ -321,6 +321,10 @@ impl Application {
         matches!(self.identity, Identity::SelfClaimed { .. })
     }
 
+    fn is_approved(&self) -> bool {
+        matches!(self.identity, Identity::Approved)
+    }
+
     fn is_local(&self) -> bool {
         matches!(self.answer.destination, Destination::ThisComputer | Destination::Program)
     }

@@ -12,9 +12,13 @@ pub mod handoff;
 pub mod headers;
 pub mod home;
 pub mod me;
+#[cfg(test)]
+mod payloads;
 pub mod problem;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 use askama::Template;
@@ -39,7 +43,8 @@ impl Frame {
 }
 
 /// Shown when a template cannot be printed. Printing into a `String` does not fail; a page must not be empty if it ever does.
-const UNPRINTED: &str = "<!doctype html><html lang=\"en\"><title>Error</title><p>This page could not be shown. Go back and try again.</p></html>";
+const UNPRINTED: &str =
+    "<!doctype html><html lang=\"en\"><title>Error</title><p>This page could not be shown. Go back and try again.</p></html>";
 
 /// The page as HTML.
 fn print(view: &impl Template) -> String {

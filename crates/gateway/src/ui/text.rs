@@ -68,8 +68,11 @@ impl Claimed {
     /// In quotes, for a sentence. Quotation marks within become `'`, so the text cannot end its own quotation.
     #[must_use]
     pub fn quoted(&self) -> String {
-        let inner: String =
-            self.0.chars().map(|letter| if matches!(letter, '"' | '“' | '”' | '„' | '‟' | '«' | '»' | '＂') { '\'' } else { letter }).collect();
+        let inner: String = self
+            .0
+            .chars()
+            .map(|letter| if matches!(letter, '"' | '“' | '”' | '„' | '‟' | '«' | '»' | '＂') { '\'' } else { letter })
+            .collect();
         format!("“{inner}”")
     }
 
@@ -121,13 +124,19 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// A place on this gateway that a link may lead to: path and query, beginning with one `/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A place on this gateway that a link may lead to: path and query, beginning with one `/`. The query may hold the ticket of a request,
+/// so [`Debug`](fmt::Debug) shows the path alone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Place(String);
 
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({})", self.0.split(['?', '#']).next().unwrap_or_default())
+    }
+}
+
 impl Place {
-    /// # Errors
-    /// `None` if a browser could read `path` as another site (`//host`, `/\host`), or it holds anything but printable ASCII.
+    /// The path, or `None` if a browser could read `path` as another site (`//host`, `/\host`), or it holds anything but printable ASCII.
     #[must_use]
     pub fn new(path: &str) -> Option<Self> {
         let rest = path.strip_prefix('/')?;
@@ -146,14 +155,12 @@ impl Place {
 pub struct Target(String);
 
 /// Schemes that run something or read something instead of reaching an application (product R2).
-const ACTIVE: [&str; 10] = ["javascript", "data", "file", "vbscript", "blob", "about", "filesystem", "view-source", "chrome", "ws"];
+const ACTIVE: [&str; 9] = ["javascript", "data", "file", "vbscript", "blob", "about", "filesystem", "view-source", "chrome"];
 
 impl Target {
-    /// The address with every character percent-encoded that RFC 3986 does not let stand in one.
-    ///
-    /// # Errors
-    /// `None` for what is no absolute address, or one whose scheme runs or reads something in the browser. The redirect URI was
-    /// checked long before; this is the last look.
+    /// The address with every character percent-encoded that RFC 3986 does not let stand in one, and `'`, which would end a quoted
+    /// address in a refresh. `None` for what is no absolute address, or one whose scheme runs or reads something in the browser: the
+    /// redirect URI was checked long before, this is the last look.
     #[must_use]
     pub fn new(address: &str) -> Option<Self> {
         let url = Url::parse(address).ok()?;
