@@ -1,6 +1,8 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
-use crate::command::{admin_link, apikey, audit, bridge, completions, config, demo, doctor, grant, keys, policy, scan, serve, server, status, user, version};
+use crate::command::{
+    admin_link, apikey, audit, bridge, completions, config, demo, doctor, grant, keys, policy, scan, serve, server, status, user, version,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

@@ -55,12 +55,15 @@ impl Gateway {
         let done = match form.get("action") {
             Some("remove-grant") => self.removed(request, person, id).await,
             Some("revoke-key") => self.key_revoked(request, person, id).await,
-            Some("end-session") => self.store.end_browsers(&person.user, Some(id)).await.map(|ended| (ended > 0).then_some("The browser was signed out.")),
+            Some("end-session") => {
+                self.store.end_browsers(&person.user, Some(id)).await.map(|ended| (ended > 0).then_some("The browser was signed out."))
+            }
             Some("sign-out-everywhere") => {
                 if self.store.end_browsers(&person.user, None).await.is_err() {
                     return self.away(request.id);
                 }
-                let notice = Notice { reason: "signed_out_everywhere", id: Some(request.id), user: Some(&person.user), ..Notice::default() };
+                let notice =
+                    Notice { reason: "signed_out_everywhere", id: Some(request.id), user: Some(&person.user), ..Notice::default() };
                 self.note(&notice).await;
                 let mut response = see_other("/login");
                 browser::sign_out(&mut response);
@@ -159,7 +162,8 @@ impl Gateway {
             Err(_) => return self.away(request.id),
         };
         let mut servers = Vec::new();
-        for upstream in self.upstreams.iter().filter(|upstream| upstream.config.enabled && is_theirs(&upstream.config.visible_to, &person)) {
+        for upstream in self.upstreams.iter().filter(|upstream| upstream.config.enabled && is_theirs(&upstream.config.visible_to, &person))
+        {
             let name = &upstream.config.name;
             let Ok(pins) = self.store.pins(name).await else { return self.away(request.id) };
             let mut tools: BTreeMap<RiskClass, std::collections::BTreeSet<&str>> = BTreeMap::new();
@@ -178,8 +182,12 @@ impl Gateway {
                 tools: if counts.is_empty() { format!("nothing approved yet: doorward server approve {name}") } else { counts.join(", ") },
             });
         }
-        let page =
-            HomePage { frame: self.frame(Some(&person)), csrf: Hidden::new(self.form_token(ACCOUNT, Some(&person))), servers, status: Vec::new() };
+        let page = HomePage {
+            frame: self.frame(Some(&person)),
+            csrf: Hidden::new(self.form_token(ACCOUNT, Some(&person))),
+            servers,
+            status: Vec::new(),
+        };
         self.html(200, Class::Page, page.render())
     }
 

@@ -1,10 +1,10 @@
 //! The front office: which desk a request goes to. The routes are complete; what a desk does, it does alone.
 
 use crate::Gateway;
-use crate::listen::{BadBody, OfficeRequest};
 use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, text};
 use crate::listen::route::Office;
+use crate::listen::{BadBody, OfficeRequest};
 use crate::ui::assets::{SETUP_SCRIPT, STYLE};
 use crate::ui::headers::{Class, Transport, headers};
 use http::{Method, Response};

@@ -43,7 +43,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Refused::TooMany`] at a hundred unused ones.
-    pub async fn put_link(&self, hash: &TokenHash<LinkSecret>, user: &UserId, expires: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn put_link(
+        &self,
+        hash: &TokenHash<LinkSecret>,
+        user: &UserId,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         tx.execute("DELETE FROM links WHERE expires <= $1", &[Value::int(millis(now)?)]).await?;
         let count = tx.row("SELECT COUNT(*) AS n FROM links", &[]).await?;
@@ -51,8 +57,7 @@ impl Store {
             return Err(Refused::TooMany.into());
         }
         let sql = "INSERT INTO links (hash, issuer, subject, expires) VALUES ($1, $2, $3, $4)";
-        let values =
-            [Value::bytes(hash.as_bytes()), Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(expires)?)];
+        let values = [Value::bytes(hash.as_bytes()), Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(expires)?)];
         tx.execute(sql, &values).await?;
         tx.commit().await
     }
@@ -97,7 +102,8 @@ impl Store {
             tx.execute(sql, &owner).await?;
         }
         let [issuer, subject] = owner;
-        let sql = "INSERT INTO browsers (digest, id, issuer, subject, label, created, used, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let sql =
+            "INSERT INTO browsers (digest, id, issuer, subject, label, created, used, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let values = [
             Value::bytes(hash.as_bytes()),
             Value::text(&new.id),
@@ -116,7 +122,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn browser(&self, hash: &TokenHash<BrowserSecret>, idle: Duration, now: Timestamp) -> Result<Option<BrowserInfo>, StoreError> {
+    pub async fn browser(
+        &self,
+        hash: &TokenHash<BrowserSecret>,
+        idle: Duration,
+        now: Timestamp,
+    ) -> Result<Option<BrowserInfo>, StoreError> {
         let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
                    JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject WHERE b.digest = $1";
         let Some(row) = self.db().row(sql, &[Value::bytes(hash.as_bytes())]).await? else { return Ok(None) };

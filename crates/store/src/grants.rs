@@ -391,7 +391,8 @@ impl Store {
                 self.db().rows(sql, &values).await?
             }
             None => {
-                let sql = "SELECT * FROM grants WHERE revoked IS NULL AND (expires IS NULL OR expires > $1) ORDER BY created DESC, id LIMIT 1000";
+                let sql =
+                    "SELECT * FROM grants WHERE revoked IS NULL AND (expires IS NULL OR expires > $1) ORDER BY created DESC, id LIMIT 1000";
                 self.db().rows(sql, &[Value::int(millis(now)?)]).await?
             }
         };

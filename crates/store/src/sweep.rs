@@ -71,7 +71,8 @@ impl Store {
         let links = "DELETE FROM links WHERE expires <= $1 AND hash IN (SELECT hash FROM links WHERE expires <= $1 LIMIT 1000)";
         let refresh_tokens = "DELETE FROM refresh_tokens WHERE expires <= $1 \
                               AND hash IN (SELECT hash FROM refresh_tokens WHERE expires <= $1 LIMIT 1000)";
-        let browsers = "DELETE FROM browsers WHERE expires <= $1 AND digest IN (SELECT digest FROM browsers WHERE expires <= $1 LIMIT 1000)";
+        let browsers =
+            "DELETE FROM browsers WHERE expires <= $1 AND digest IN (SELECT digest FROM browsers WHERE expires <= $1 LIMIT 1000)";
         // What counted is over before its consent goes: no token is left without one.
         let grants = "DELETE FROM grants WHERE (expires <= $1 OR revoked <= $1) \
                       AND id IN (SELECT id FROM grants WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";

@@ -106,7 +106,13 @@ async fn approve_built_in(house: &House, store: &Store, is_new: bool) -> Result<
 }
 
 /// Passes on what is recorded until the terminal or the system says stop.
-async fn until_stopped(gateway: &Gateway, mut calls: Calls, stop: &mut Stop, global: &Global, console: &mut Console) -> Result<(), Failure> {
+async fn until_stopped(
+    gateway: &Gateway,
+    mut calls: Calls,
+    stop: &mut Stop,
+    global: &Global,
+    console: &mut Console,
+) -> Result<(), Failure> {
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tokio::select! {

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn az_11_scopes_of_others_are_left_out() {
-        let asked = Scopes::parse(Some("alpha:read alpha:write openid offline_access * alpha:* alpha alpha:admin ALPHA:read  beta:destructive"));
+        let asked =
+            Scopes::parse(Some("alpha:read alpha:write openid offline_access * alpha:* alpha alpha:admin ALPHA:read  beta:destructive"));
         assert_eq!(asked.to_string(), "alpha:read alpha:write beta:destructive");
         assert!(Scopes::parse(None).is_empty());
         assert!(Scopes::parse(Some("")).is_empty());

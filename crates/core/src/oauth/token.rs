@@ -102,7 +102,12 @@ impl TokenError {
     /// 401 `invalid_client`.
     #[must_use]
     pub const fn client(reason: &'static str) -> Self {
-        Self { status: 401, code: "invalid_client", description: "the client is not known here, or did not show what it is registered with", reason }
+        Self {
+            status: 401,
+            code: "invalid_client",
+            description: "the client is not known here, or did not show what it is registered with",
+            reason,
+        }
     }
 
     /// 503, ours.
@@ -195,7 +200,9 @@ pub fn authenticate(client: &Client, shown: &Shown) -> Result<AuthenticatedClien
     }
     let fits = match (client.auth(), &shown.how) {
         (ClientAuth::None, How::Nothing) => true,
-        (ClientAuth::SecretBasic(digest), How::Basic(secret)) | (ClientAuth::SecretPost(digest), How::Post(secret)) => digest.is_of(secret.expose()),
+        (ClientAuth::SecretBasic(digest), How::Basic(secret)) | (ClientAuth::SecretPost(digest), How::Post(secret)) => {
+            digest.is_of(secret.expose())
+        }
         _ => false,
     };
     if fits { Ok(AuthenticatedClient { id: client.id().clone() }) } else { Err(TokenError::client("other_authentication")) }

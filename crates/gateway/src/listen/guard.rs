@@ -174,7 +174,10 @@ mod tests {
             assert_eq!(guard().check(None, &headers(&[("host", bad)]), Origins::Listed), Err(Turned::Host), "{bad}");
         }
         assert_eq!(guard().check(None, &headers(&[]), Origins::Listed), Err(Turned::Host));
-        assert_eq!(guard().check(None, &headers(&[("host", "localhost:8417"), ("host", "localhost:8417")]), Origins::Listed), Err(Turned::Host));
+        assert_eq!(
+            guard().check(None, &headers(&[("host", "localhost:8417"), ("host", "localhost:8417")]), Origins::Listed),
+            Err(Turned::Host)
+        );
         assert_eq!(guard().check(Some("evil.test"), &headers(&[("host", "localhost:8417")]), Origins::Listed), Err(Turned::Host));
     }
 

@@ -157,7 +157,9 @@ impl Route {
 
 impl Office {
     fn of(path: &str) -> Option<Self> {
-        let server = |middle: &str| middle.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/mcp")).and_then(|name| ServerName::new(name).ok());
+        let server = |middle: &str| {
+            middle.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/mcp")).and_then(|name| ServerName::new(name).ok())
+        };
         Some(match path {
             "/" => Self::Home,
             "/oauth/authorize" | "/authorize" => Self::Authorize,
@@ -176,7 +178,10 @@ impl Office {
                     return server(resource).map(Self::Resource);
                 }
                 let metadata = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
-                let rest = metadata.iter().find_map(|name| path.strip_prefix(name)).or_else(|| path.strip_suffix("/.well-known/openid-configuration"))?;
+                let rest = metadata
+                    .iter()
+                    .find_map(|name| path.strip_prefix(name))
+                    .or_else(|| path.strip_suffix("/.well-known/openid-configuration"))?;
                 return (rest.is_empty() || server(rest).is_some()).then_some(Self::Metadata);
             }
         })

@@ -61,10 +61,7 @@ impl Gateway {
     }
 
     async fn show(&self, request: &OfficeRequest, ticket: &Ticket, sealed: &str, whose: Browser) -> Response<Body> {
-        let person = match self.person(&request.headers).await {
-            Ok(person) => person,
-            Err(_) => return self.away(request.id),
-        };
+        let Ok(person) = self.person(&request.headers).await else { return self.away(request.id) };
         let underway = match self.underway(request, ticket, person.as_ref(), whose).await {
             Ok(underway) => underway,
             Err(Stop::SignIn) => return self.sign_in_page(request, Some(sealed), None),
@@ -72,7 +69,7 @@ impl Gateway {
             Err(Stop::Answer(answer)) => return self.redirected(request, ticket, &answer).await,
         };
         match (next(&underway.request, &underway.facts, ticket.begun), &person) {
-            (Next::Consent, Some(person)) => self.ask(request, ticket, sealed, &underway.request, person, Shown::First).await,
+            (Next::Consent, Some(person)) => self.ask(request, (ticket, sealed), &underway.request, person, Shown::First).await,
             (Next::Consent | Next::SignIn, _) => self.sign_in_page(request, Some(sealed), None),
             (Next::Refuse(Refusal::OtherBrowser), _) => self.other_browser(request).await,
             (Next::Refuse(Refusal::Client(answer)), _) => self.redirected(request, ticket, &answer).await,
@@ -112,7 +109,8 @@ impl Gateway {
     fn is_offered(&self, request: &AuthRequest, person: &Person) -> bool {
         self.upstreams.find(request.server()).is_some_and(|upstream| {
             let selectors = &upstream.config.visible_to;
-            upstream.config.enabled && (selectors.is_empty() || selectors.iter().any(|selector| names(selector, person, request.client().id())))
+            upstream.config.enabled
+                && (selectors.is_empty() || selectors.iter().any(|selector| names(selector, person, request.client().id())))
         })
     }
 

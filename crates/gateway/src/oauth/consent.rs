@@ -10,7 +10,10 @@ use crate::listen::body::Body;
 use crate::listen::page::not_allowed;
 use crate::signin::browser;
 use crate::signin::{BadPost, Person, Problem, posted};
-use crate::ui::consent::{ActsAs, Answer as Leaves, Application, Class, ClassRow, ConsentPage, Destination, Details, Duration as Choice, Identity as Badge, Notice as Why, Server, Tool};
+use crate::ui::consent::{
+    ActsAs, Answer as Leaves, Application, Class, ClassRow, ConsentPage, Destination, Details, Duration as Choice, Identity as Badge,
+    Notice as Why, Server, Tool,
+};
 use crate::ui::handoff::{HandOffPage, Outcome, PastePage};
 use crate::ui::headers;
 use crate::ui::problem::Side;
@@ -102,7 +105,8 @@ impl Gateway {
         match form.get("decision") {
             Some("other-user") => {
                 let _signed_out = self.sign_out(person, request.id).await;
-                let mut response = self.sign_in_page(request, Some(sealed), Some("You are signed out. The request waits for whoever signs in next."));
+                let mut response =
+                    self.sign_in_page(request, Some(sealed), Some("You are signed out. The request waits for whoever signs in next."));
                 browser::sign_out(&mut response);
                 return response;
             }
@@ -111,10 +115,10 @@ impl Gateway {
             _ => return self.bad_post(BadPost::Unreadable, request.id),
         }
         if age < READING {
-            return self.ask(request, ticket, sealed, &asked, person, Shown::TooQuick).await;
+            return self.ask(request, (ticket, sealed), &asked, person, Shown::TooQuick).await;
         }
         if destination(&asked) == Destination::DifferentSite && form.get("site") != Some("understood") {
-            return self.ask(request, ticket, sealed, &asked, person, Shown::SiteNotConfirmed).await;
+            return self.ask(request, (ticket, sealed), &asked, person, Shown::SiteNotConfirmed).await;
         }
         let lasting = LASTING.iter().find(|(value, ..)| form.get("duration") == Some(value)).map(|(.., lasting)| *lasting);
         let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
@@ -126,19 +130,23 @@ impl Gateway {
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
         match approve(asked, &underway.facts, decision, &offered, ticket.begun, now) {
             Ok(approved) => self.allowed(request, ticket, &approved, &name, form.get("decision") == Some("remote")).await,
-            Err(NotApproved::Nothing(answer)) => match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
-                Ok(true) => self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Denied),
-                Ok(false) => self.decided_before(request),
-                Err(_) => self.away(request.id),
-            },
+            Err(NotApproved::Nothing(answer)) => {
+                match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
+                    Ok(true) => self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Denied),
+                    Ok(false) => self.decided_before(request),
+                    Err(_) => self.away(request.id),
+                }
+            }
             Err(NotApproved::NotOffered) => {
                 let again = self.underway(request, ticket, Some(person), Browser::Same).await;
                 match again {
-                    Ok(again) => self.ask(request, ticket, sealed, &again.request, person, Shown::Changed).await,
+                    Ok(again) => self.ask(request, (ticket, sealed), &again.request, person, Shown::Changed).await,
                     Err(_) => self.too_old(request),
                 }
             }
-            Err(NotApproved::Stale(Next::Refuse(Refusal::Client(answer)))) => self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Failed),
+            Err(NotApproved::Stale(Next::Refuse(Refusal::Client(answer)))) => {
+                self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Failed)
+            }
             Err(NotApproved::Stale(Next::Refuse(Refusal::OtherBrowser))) => self.other_browser(request).await,
             Err(NotApproved::Stale(Next::SignIn | Next::Consent)) => self.sign_in_page(request, Some(sealed), None),
         }
@@ -167,7 +175,7 @@ impl Gateway {
             fingerprint: asked.client().fingerprint(),
             name: if named.trim().is_empty() { "(no name)" } else { &named },
             identity: identity_word(asked.client().identity()),
-            target: &place_of(asked),
+            target: &asked.target().origin(),
             server: asked.server(),
             granted: &granted,
             expires: approved.ends(),
@@ -195,7 +203,14 @@ impl Gateway {
         self.leave(request, ticket, &url, name, Outcome::Allowed)
     }
 
-    async fn declined(&self, request: &OfficeRequest, ticket: &Ticket, asked: &AuthRequest, person: &Person, is_report: bool) -> Response<Body> {
+    async fn declined(
+        &self,
+        request: &OfficeRequest,
+        ticket: &Ticket,
+        asked: &AuthRequest,
+        person: &Person,
+        is_report: bool,
+    ) -> Response<Body> {
         let now = self.env.now();
         match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
             Ok(true) => {}
@@ -223,24 +238,21 @@ impl Gateway {
     pub(super) async fn ask(
         &self,
         request: &OfficeRequest,
-        ticket: &Ticket,
-        sealed: &str,
+        (ticket, sealed): (&Ticket, &str),
         asked: &AuthRequest,
         person: &Person,
         shown: Shown,
     ) -> Response<Body> {
         let now = self.env.now();
-        let (offer, seen, held) = match self.known_of(asked, person).await {
-            Ok(known) => known,
-            Err(_) => return self.away(request.id),
-        };
+        let Ok((offer, seen, held)) = self.known_of(asked, person).await else { return self.away(request.id) };
         if shown == Shown::First {
             let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
             self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
         }
         let client = asked.client();
         let trusted = !matches!(client.identity(), Identity::SelfClaimed);
-        let title = self.upstreams.find(asked.server()).map_or_else(|| asked.server().to_string(), |upstream| upstream.config.title.clone());
+        let title =
+            self.upstreams.find(asked.server()).map_or_else(|| asked.server().to_string(), |upstream| upstream.config.title.clone());
         let wants = |class: RiskClass| {
             let scope = Scope::new(asked.server().clone(), class);
             asked.scopes().contains(&scope) || (class == RiskClass::Read && asked.scopes().is_empty())
@@ -280,7 +292,7 @@ impl Gateway {
                     Identity::Approved => Badge::Approved,
                     Identity::SelfClaimed => Badge::SelfClaimed { registered: "by itself".to_owned() },
                 },
-                answer: Leaves { origin: Claimed::technical(&place_of(asked)), destination: destination(asked) },
+                answer: Leaves { origin: Claimed::technical(&asked.target().origin()), destination: destination(asked) },
                 first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
                 others: match seen.1 {
                     0 => None,
@@ -372,15 +384,6 @@ type Known = (Offer, (Option<doorward_core::time::Timestamp>, u64), BTreeSet<Str
 fn page_of(ticket: &Ticket, asked: &AuthRequest) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     format!("consent:{}:{}", hex(&ticket.id), hex(asked.client().fingerprint()))
-}
-
-/// Scheme, host and port of where the answer goes, for people.
-fn place_of(asked: &AuthRequest) -> String {
-    let uri = asked.target().as_str();
-    match uri.split_once("://") {
-        Some((scheme, rest)) => format!("{scheme}://{}", rest.split(['/', '?']).next().unwrap_or_default()),
-        None => uri.split_once(':').map_or_else(String::new, |(scheme, _)| format!("{scheme}:")),
-    }
 }
 
 fn destination(asked: &AuthRequest) -> Destination {

@@ -8,10 +8,10 @@ use crate::listen::body::Body;
 use crate::listen::page::not_allowed;
 use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
+use doorward_core::id::ServerName;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{AuthenticatedClient, Grant, Shown, TokenError, authenticate, grant, shown};
-use doorward_core::id::ServerName;
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken};
 use doorward_core::time::Timestamp;
 use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, StoreError, Successors};
@@ -54,7 +54,13 @@ impl Gateway {
         }
     }
 
-    async fn exchange(&self, request: &OfficeRequest, form: &Form, shown: &Shown, arrived: Timestamp) -> Result<Response<Body>, TokenError> {
+    async fn exchange(
+        &self,
+        request: &OfficeRequest,
+        form: &Form,
+        shown: &Shown,
+        arrived: Timestamp,
+    ) -> Result<Response<Body>, TokenError> {
         let client = self.authenticated(shown).await?;
         let presented = grant(form)?;
         // What cannot be recorded has no effect (I2): asked before anything is used up.
@@ -78,7 +84,8 @@ impl Gateway {
             }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
-                let pair = Pair { access: self.reception.keys.successor(token.expose()), refresh: self.reception.keys.successor(token.expose()) };
+                let pair =
+                    Pair { access: self.reception.keys.successor(token.expose()), refresh: self.reception.keys.successor(token.expose()) };
                 let narrowed: Option<BTreeSet<String>> =
                     scopes.as_ref().map(|scopes| scopes.to_string().split_ascii_whitespace().map(str::to_owned).collect());
                 // A scope of nothing but foreign words asks for no less (AS4).
@@ -124,7 +131,13 @@ impl Gateway {
     }
 
     /// On the record before the tokens leave. What is recorded in the store only is of no use to anybody: nobody knows it.
-    async fn issued(&self, request: &OfficeRequest, client: &AuthenticatedClient, by: &Grant, redeemed: &Redeemed) -> Result<(), TokenError> {
+    async fn issued(
+        &self,
+        request: &OfficeRequest,
+        client: &AuthenticatedClient,
+        by: &Grant,
+        redeemed: &Redeemed,
+    ) -> Result<(), TokenError> {
         let reason = match (by, redeemed.again) {
             (Grant::Code { .. }, _) => "tokens_issued",
             (Grant::Refresh { .. }, false) => "tokens_refreshed",
@@ -136,9 +149,21 @@ impl Gateway {
     }
 
     /// Refusals are on the record, too, within the limits of strangers: the listener counts each request against its address.
-    pub(super) async fn token_refused(&self, request: &OfficeRequest, error: TokenError, shown: Option<&Shown>, basic: bool) -> Response<Body> {
+    pub(super) async fn token_refused(
+        &self,
+        request: &OfficeRequest,
+        error: TokenError,
+        shown: Option<&Shown>,
+        basic: bool,
+    ) -> Response<Body> {
         let client = shown.and_then(|shown| doorward_core::id::ClientId::new(shown.id()).ok());
-        let notice = Notice { reason: error.reason, id: Some(request.id), client: client.as_ref(), cause: Some("token endpoint"), ..Notice::default() };
+        let notice = Notice {
+            reason: error.reason,
+            id: Some(request.id),
+            client: client.as_ref(),
+            cause: Some("token endpoint"),
+            ..Notice::default()
+        };
         self.note(&notice).await;
         token_error(error, basic)
     }

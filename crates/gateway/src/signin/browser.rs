@@ -3,8 +3,8 @@
 use crate::listen::body::Body;
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::secret::{BrowserSecret, PlainToken, TokenHash};
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use http::Response;
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use std::time::Duration;
 
 /// Who is signed in.
@@ -31,7 +31,9 @@ pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
 pub(crate) fn began(headers: &HeaderMap, ticket: &Ticket) -> bool {
     let name = format!("{FLOW}{}", ticket.short());
     // A digest of 256 random bits: how long the comparison takes tells nothing.
-    cookie(headers, &name).and_then(|value| TokenHash::<BrowserSecret>::of(value).ok()).is_some_and(|hash| *hash.as_bytes() == ticket.browser)
+    cookie(headers, &name)
+        .and_then(|value| TokenHash::<BrowserSecret>::of(value).ok())
+        .is_some_and(|hash| *hash.as_bytes() == ticket.browser)
 }
 
 /// Binds a new request to this browser.

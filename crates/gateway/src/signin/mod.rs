@@ -225,7 +225,9 @@ mod tests {
     fn az_04_only_forms_are_forms() {
         assert!(is_form(&with(&[("content-type", "application/x-www-form-urlencoded")])));
         assert!(is_form(&with(&[("content-type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")])));
-        for bad in ["text/plain", "application/json", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=utf-7", ""] {
+        for bad in
+            ["text/plain", "application/json", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=utf-7", ""]
+        {
             assert!(!is_form(&with(&[("content-type", bad)])), "{bad}");
         }
         let two = with(&[("content-type", "application/x-www-form-urlencoded"), ("content-type", "application/json")]);

@@ -5,11 +5,11 @@ use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, see_other, text};
+use crate::ui::Frame;
 use crate::ui::entry::{Purpose, SetupPage, SignInPage, Way};
 use crate::ui::headers::{Class, Transport, headers};
 use crate::ui::problem::{Link, ProblemPage, Side};
 use crate::ui::text::{Claimed, Hidden, Place};
-use crate::ui::Frame;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::secret::{BrowserSecret, LinkSecret, PlainToken, TokenHash};
@@ -71,7 +71,10 @@ impl Gateway {
         let (status, text) = match bad {
             BadPost::Media => (415, "The form was sent in a form that is not taken here."),
             BadPost::Unreadable => (400, "The form could not be read."),
-            BadPost::Elsewhere => (403, "The form was not sent from a page of this gateway, as far as your browser tells. Another site may have tried to decide for you. Nothing was changed."),
+            BadPost::Elsewhere => (
+                403,
+                "The form was not sent from a page of this gateway, as far as your browser tells. Another site may have tried to decide for you. Nothing was changed.",
+            ),
         };
         let problem = Problem {
             side: Side::You,
@@ -262,7 +265,14 @@ fn label(headers: &HeaderMap) -> String {
     let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let of = |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     let browser = of(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
-    let system = of(&[("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")]);
+    let system = of(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]);
     match (browser, system) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),

@@ -55,7 +55,8 @@ async fn a_client_goes_from_nothing_to_a_call_and_back() {
     let id = remove.split("name=\"id\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let done = browser.submit(&house, &form.without("id").with("id", &id).with("action", "remove-grant")).await;
     assert_eq!(done.status, 200, "{}", done.text());
-    let dead = within(Duration::from_secs(5), async || house.ask(modern(&next.key(), "alpha", 1, "tools/list", json!({}))).await.status == 401);
+    let dead =
+        within(Duration::from_secs(5), async || house.ask(modern(&next.key(), "alpha", 1, "tools/list", json!({}))).await.status == 401);
     assert!(dead.await, "AZ-12: a removed application still calls");
     assert_eq!(error_of(&house.refresh(&client, &next.refresh).await), (400, "invalid_grant".to_owned()));
     drop(alpha);
@@ -107,7 +108,9 @@ async fn disc_02_the_issuer_is_the_same_bytes_everywhere_and_only_what_works_is_
     assert_eq!(found["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(found["authorization_response_iss_parameter_supported"], true);
     assert!(found.get("scopes_supported").is_none() && found.get("introspection_endpoint").is_none());
-    for grant in ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"] {
+    for grant in
+        ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"]
+    {
         assert!(!found["grant_types_supported"].to_string().contains(grant));
         let client = house.register("c", &[CALLBACK]).await;
         let reply = house.token_request(&[("grant_type", grant), ("client_id", &client)]).await;
@@ -200,7 +203,8 @@ async fn az_04_only_a_page_of_ours_in_the_same_session_decides_and_once() {
     }
     let foreign = browser.send(&house, from("same-origin").field("Origin", "https://evil.test")).await;
     assert_eq!(foreign.status, 403);
-    let query: Vec<String> = form.fields.iter().map(|(name, value)| format!("{name}={}", doorward_core::oauth::form::encoded(value))).collect();
+    let query: Vec<String> =
+        form.fields.iter().map(|(name, value)| format!("{name}={}", doorward_core::oauth::form::encoded(value))).collect();
     let by_get = browser.open(&house, &format!("/oauth/consent?{}", query.join("&"))).await;
     assert!(!by_get.contains("dwac_"), "a GET decides nothing");
     assert_eq!(house.store.list_grants(None, house.env.now()).await.unwrap(), []);
@@ -246,7 +250,10 @@ async fn az_05_pages_cannot_be_framed_scripted_or_kept() {
     let error = browser.open(&house, "/oauth/authorize").await;
     for page in [sign_in, consent, me, home, error] {
         let policy = page.field("content-security-policy").unwrap_or_default().to_owned();
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("script"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("script"),
+            "{policy}"
+        );
         assert!(policy.contains("form-action 'self'"), "{policy}");
         assert_eq!(page.field("x-frame-options"), Some("DENY"));
         assert_eq!(page.field("cross-origin-opener-policy"), Some("same-origin"));
@@ -467,7 +474,11 @@ async fn ui_04_one_of_many_claims_a_link_once_and_in_time() {
     }
     let replies = tries.join_all().await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 303).count(), 1, "one winner");
-    assert!(replies.iter().all(|reply| matches!(reply.status, 303 | 403 | 404)), "{:?}", replies.iter().map(|reply| reply.status).collect::<Vec<_>>());
+    assert!(
+        replies.iter().all(|reply| matches!(reply.status, 303 | 403 | 404)),
+        "{:?}",
+        replies.iter().map(|reply| reply.status).collect::<Vec<_>>()
+    );
     assert_eq!(house.store.list_browsers(None, house.env.now()).await.unwrap().len(), 1);
     let late = house.gateway.new_link(&administrator()).await.unwrap();
     let page = Browser::default().open(&house, "/setup").await;

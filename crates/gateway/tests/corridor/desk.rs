@@ -97,7 +97,8 @@ impl Form {
 
     pub(crate) fn ask(&self) -> Ask {
         let pairs: Vec<String> = self.fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        Ask { body: pairs.join("&").into_bytes(), ..Ask::new("POST", &self.action) }.field("Content-Type", "application/x-www-form-urlencoded")
+        Ask { body: pairs.join("&").into_bytes(), ..Ask::new("POST", &self.action) }
+            .field("Content-Type", "application/x-www-form-urlencoded")
     }
 
     pub(crate) fn value(&self, name: &str) -> &str {
@@ -109,7 +110,15 @@ impl Form {
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let (_, rest) = tag.split_once(&format!("{name}=\""))?;
     let value = rest.split('"').next()?;
-    Some(value.replace("&#38;", "&").replace("&amp;", "&").replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">"))
+    Some(
+        value
+            .replace("&#38;", "&")
+            .replace("&amp;", "&")
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">"),
+    )
 }
 
 /// Where a hand-off page sends the browser.
@@ -220,7 +229,8 @@ impl House {
 
 pub(crate) fn token_ask(fields: &[(&str, &str)]) -> Ask {
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-    Ask { body: pairs.join("&").into_bytes(), ..Ask::new("POST", "/oauth/token") }.field("Content-Type", "application/x-www-form-urlencoded")
+    Ask { body: pairs.join("&").into_bytes(), ..Ask::new("POST", "/oauth/token") }
+        .field("Content-Type", "application/x-www-form-urlencoded")
 }
 
 impl Tokens {

@@ -50,7 +50,13 @@ async fn tk_02_tk_03_a_code_is_of_its_client_verifier_and_address_and_others_do_
     let (_alpha, house, mut browser, client) = office().await;
     let other = house.register("Other", &[CALLBACK]).await;
     let code = house.code(&mut browser, &client, "alpha", &["alpha:read"]).await;
-    let base = [("grant_type", "authorization_code"), ("client_id", client.as_str()), ("code", code.as_str()), ("code_verifier", VERIFIER), ("redirect_uri", CALLBACK)];
+    let base = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client.as_str()),
+        ("code", code.as_str()),
+        ("code_verifier", VERIFIER),
+        ("redirect_uri", CALLBACK),
+    ];
     let with = |name: &'static str, value: &'static str| {
         let mut fields = base;
         for field in fields.iter_mut().filter(|field| field.0 == name) {
@@ -58,7 +64,8 @@ async fn tk_02_tk_03_a_code_is_of_its_client_verifier_and_address_and_others_do_
         }
         fields.into_iter().filter(|field| !field.1.is_empty()).collect::<Vec<_>>()
     };
-    let long: &'static str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let long: &'static str =
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     for (attack, fields) in [
         ("no verifier", with("code_verifier", "")),
         ("short verifier", with("code_verifier", "short")),
@@ -75,7 +82,8 @@ async fn tk_02_tk_03_a_code_is_of_its_client_verifier_and_address_and_others_do_
         assert!(matches!(reply.status, 400 | 401), "{attack}: {}", reply.text());
         assert!(!reply.contains("access_token"), "{attack}");
     }
-    let fields: Vec<(&str, &str)> = base.iter().map(|(name, value)| if *name == "client_id" { (*name, other.as_str()) } else { (*name, *value) }).collect();
+    let fields: Vec<(&str, &str)> =
+        base.iter().map(|(name, value)| if *name == "client_id" { (*name, other.as_str()) } else { (*name, *value) }).collect();
     assert_eq!(error_of(&house.token_request(&fields).await), invalid_grant(), "a code of another client");
     let mut fields = base.to_vec();
     fields.push(("resource", "https://evil.test/s/alpha/mcp"));
@@ -127,14 +135,22 @@ async fn tk_06_fifty_at_once_get_one_successor_and_nobody_is_signed_out() {
     {
         let round = 0;
         let code = house.code(&mut browser, &client, "alpha", &["alpha:read"]).await;
-        let fields = [("grant_type", "authorization_code"), ("client_id", client.as_str()), ("code", code.as_str()), ("code_verifier", VERIFIER), ("redirect_uri", CALLBACK)];
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client.as_str()),
+            ("code", code.as_str()),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", CALLBACK),
+        ];
         let replies = at_once(&house, &token_ask(&fields)).await;
         let won: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
         assert_eq!(won.len(), 1, "round {round}: one redemption");
         assert!(replies.iter().all(|reply| reply.status == 200 || error_of(reply) == invalid_grant()), "round {round}");
         let tokens = Tokens::of(won[0]);
         assert_eq!(calls(&house, &tokens).await, 200, "round {round}: an honest client that asked twice stays signed in");
-        let replies = at_once(&house, &token_ask(&[("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", &tokens.refresh)])).await;
+        let replies =
+            at_once(&house, &token_ask(&[("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", &tokens.refresh)]))
+                .await;
         let mut all: Vec<String> = replies.iter().map(|reply| Tokens::of(reply).refresh).collect();
         all.sort_unstable();
         all.dedup();
@@ -167,10 +183,18 @@ async fn tk_07_tk_08_a_refresh_gives_no_more_than_was_granted_and_to_its_client_
         (("resource", beta.as_str()), "invalid_target"),
         (("resource", "https://evil.test/"), "invalid_target"),
     ] {
-        let reply = house.token_request(&[("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", &tokens.refresh), more]).await;
+        let reply =
+            house.token_request(&[("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", &tokens.refresh), more]).await;
         assert_eq!(error_of(&reply), (400, error.to_owned()), "{more:?}");
     }
-    let narrow = house.token_request(&[("grant_type", "refresh_token"), ("client_id", &client), ("refresh_token", &tokens.refresh), ("scope", "alpha:read")]).await;
+    let narrow = house
+        .token_request(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", &client),
+            ("refresh_token", &tokens.refresh),
+            ("scope", "alpha:read"),
+        ])
+        .await;
     let narrow = Tokens::of(&narrow);
     assert_eq!(narrow.scope, "alpha:read");
     let wide = Tokens::of(&house.refresh(&client, &narrow.refresh).await);

@@ -90,6 +90,10 @@ impl Serve for Corridor {
         }
     }
 
+    async fn office(self: Arc<Self>, _request: OfficeRequest) -> Response<Body> {
+        plain(http::StatusCode::OK, "office")
+    }
+
     fn is_ready(&self) -> bool {
         true
     }

@@ -58,8 +58,13 @@ async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool
 
 async fn redeem(store: &Store, of: u8, gives: u8, arrived: Timestamp, now: Timestamp) -> Result<Redeemed, NotRedeemed> {
     let (hash, next) = (code(of), (access(gives), refresh(gives)));
-    let presented =
-        PresentedCode { hash: &hash, client: &client("c"), redirect_uri: Some("http://127.0.0.1:1/cb"), challenge: "challenge", server: None };
+    let presented = PresentedCode {
+        hash: &hash,
+        client: &client("c"),
+        redirect_uri: Some("http://127.0.0.1:1/cb"),
+        challenge: "challenge",
+        server: None,
+    };
     let next = Successors { access: &next.0, access_life: HOUR, refresh: &next.1, refresh_life: 24 * HOUR };
     store.redeem_code(&presented, &next, arrived, now).await.expect("an answer")
 }
@@ -78,12 +83,17 @@ async fn counts(store: &Store, of: u8) -> bool {
 pub(crate) async fn tk_06_one_of_fifty_redeems_a_code_and_stays_signed_in(bench: &Bench) {
     for round in 0..20 {
         assert!(allow(&bench.a, round, None).await.expect("recorded"));
-        let answers = bench.race(|store, n| async move { redeem(&store, round, 100 + u8::try_from(n).expect("few"), NOW, NOW).await }).await;
+        let answers =
+            bench.race(|store, n| async move { redeem(&store, round, 100 + u8::try_from(n).expect("few"), NOW, NOW).await }).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "round {round}");
         assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(NotRedeemed::Concurrent))), "round {round}: {answers:?}");
         let won = answers.iter().position(Result::is_ok).expect("one won");
         assert!(counts(&bench.b, 100 + u8::try_from(won).expect("few")).await, "round {round}: what was won counts");
-        bench.a.revoke_grant(&CredentialId::new(&format!("grant-{round}")).expect("id"), Owner::User(&user("alice")), NOW).await.expect("ended");
+        bench
+            .a
+            .revoke_grant(&CredentialId::new(&format!("grant-{round}")).expect("id"), Owner::User(&user("alice")), NOW)
+            .await
+            .expect("ended");
         bench.a.sweep(later(100 * 24 * 3600), doorward_core::session::Lifetimes { idle: HOUR, absolute: HOUR }).await.expect("swept");
     }
 }
@@ -95,7 +105,11 @@ pub(crate) async fn tk_06_fifty_refreshes_give_one_successor(bench: &Bench) {
     for generation in 1..40_u8 {
         let answers = bench.race(|store, _| async move { renew(&store, generation, generation + 1, NOW).await }).await;
         assert!(answers.iter().all(Result::is_ok), "generation {generation}: {answers:?}");
-        assert_eq!(answers.iter().filter(|answer| answer.as_ref().is_ok_and(|redeemed| !redeemed.again)).count(), 1, "generation {generation}");
+        assert_eq!(
+            answers.iter().filter(|answer| answer.as_ref().is_ok_and(|redeemed| !redeemed.again)).count(),
+            1,
+            "generation {generation}"
+        );
         assert!(counts(&bench.b, generation + 1).await);
     }
 }
@@ -124,7 +138,9 @@ pub(crate) async fn tk_01_a_code_that_comes_again_ends_what_it_gave(bench: &Benc
 
 pub(crate) async fn a_request_is_decided_once_whatever_is_decided(bench: &Bench) {
     let answers = bench
-        .race(|store, n| async move { if n % 2 == 0 { allow(&store, 7, None).await } else { store.decide_once((&[7; 32], later(600)), NOW).await } })
+        .race(|store, n| async move {
+            if n % 2 == 0 { allow(&store, 7, None).await } else { store.decide_once((&[7; 32], later(600)), NOW).await }
+        })
         .await;
     assert_eq!(answers.into_iter().filter(|answer| *answer.as_ref().expect("an answer")).count(), 1);
     assert!(bench.a.list_grants(None, NOW).await.expect("listed").len() <= 1);
