@@ -12,7 +12,7 @@ use doorward_gateway::listen::metrics::Metrics;
 use doorward_gateway::listen::rate::AddressLimit;
 use doorward_gateway::listen::room::Room;
 use doorward_gateway::listen::tls::{Oldest, Tls};
-use doorward_gateway::listen::{BadBody, Inbound};
+use doorward_gateway::listen::{BadBody, Inbound, OfficeRequest};
 use doorward_gateway::tasks::Tasks;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Response, StatusCode};
@@ -91,7 +91,7 @@ impl Serve for Corridor {
     }
 
     async fn office(self: Arc<Self>, _request: OfficeRequest) -> Response<Body> {
-        plain(http::StatusCode::OK, "office")
+        status(StatusCode::OK)
     }
 
     fn is_ready(&self) -> bool {
