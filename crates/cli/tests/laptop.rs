@@ -66,8 +66,9 @@ impl Laptop {
         }
     }
 
-    fn key(&self) -> Option<String> {
-        let (_, rest) = self.seen.split_once("export DOORWARD_KEY=")?;
+    /// The secret of the last link on the screen.
+    fn link(&self) -> Option<String> {
+        let (_, rest) = self.seen.rsplit_once("/setup#")?;
         rest.split_whitespace().next().map(str::to_owned)
     }
 
@@ -88,6 +89,27 @@ impl Drop for Laptop {
 
 fn json_of(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+/// One request, without a body or with a form as a page of the gateway sends it; the whole answer.
+fn page(address: &str, path: &str, form: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    let verb = if form.is_some() { "POST" } else { "GET" };
+    let form = form.unwrap_or_default();
+    let head = format!(
+        "{verb} {path} HTTP/1.1\r\nHost: {address}\r\nSec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answer");
+    answer
+}
+
+/// The first hidden value of a page.
+fn hidden(page: &str) -> &str {
+    page.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split('"').next()).expect("a form")
 }
 
 /// A call in 2026-07-28; the status and the message.
@@ -119,7 +141,8 @@ fn call(address: &str, key: &str, tool: &str, arguments: &Value) -> (u16, Value)
 fn a_client_calls_a_tool_with_nothing_configured() {
     let home = Home::new("first");
     let mut laptop = home.start();
-    let key = laptop.key().expect("a first key");
+    let made = home.run(&["apikey", "create", "--server", "demo"]);
+    let key = String::from_utf8_lossy(&made.stdout).trim().to_owned();
     let status = json_of(&home.run(&["--json"]));
     assert_eq!((&status["ok"], &status["state"]), (&true.into(), &"ready".into()), "a second start tells of the first: {status}");
     let address = status["url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("address").to_owned();
@@ -139,15 +162,37 @@ fn a_client_calls_a_tool_with_nothing_configured() {
 }
 
 #[test]
-fn l4_the_first_key_is_shown_once_and_kept_nowhere() {
+fn l4_ui_04_the_link_is_shown_once_works_once_and_is_kept_nowhere() {
     let home = Home::new("once");
-    let laptop = home.start();
-    let key = laptop.key().expect("a first key");
+    let mut laptop = home.start();
+    let link = laptop.link().expect("a link");
+    let status = json_of(&home.run(&["--json"]));
+    let address = status["url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("address").to_owned();
+    let form = format!("csrf={}&code={link}", hidden(&page(&address, "/setup", None)));
+    let claimed = page(&address, "/setup", Some(&form));
+    assert!(claimed.starts_with("HTTP/1.1 303 ") && claimed.contains("__Host-dw_session=dww_"), "{claimed}");
+    assert!(page(&address, "/setup", Some(&form)).starts_with("HTTP/1.1 404 "), "it works once");
+    // L7: whoever looks for a way in on this computer makes the terminal print another one.
+    laptop.until(&format!("setup#{link}"));
+    assert!(page(&address, "/login", None).contains("has just printed a fresh link"));
+    laptop.until("wants to sign in");
+    laptop.until("/setup#dwl_");
+    while laptop.link().is_none_or(|fresh| fresh == link || fresh.len() < link.len()) {
+        let before = laptop.seen.len();
+        let mut buffer = [0; 4096];
+        let read = laptop.screen.read(&mut buffer).expect("the screen");
+        laptop.seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        assert!(laptop.seen.len() > before, "closed");
+    }
+    // And the command line does.
+    let made = home.run(&["admin-link"]);
+    let other = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    assert!(other.starts_with(&format!("http://{address}/setup#dwl_")), "{other}");
     assert_eq!(laptop.stop().0, 0);
     let again = home.start();
-    assert_eq!(again.key(), None, "{}", again.seen);
-    assert!(!again.seen.contains("dwk_"));
+    assert_eq!(again.link(), None, "somebody is signed in: {}", again.seen);
     again.stop();
+    let key = link;
     let mut files = vec![home.0.clone()];
     let mut read = 0;
     while let Some(path) = files.pop() {
@@ -155,7 +200,7 @@ fn l4_the_first_key_is_shown_once_and_kept_nowhere() {
             files.extend(std::fs::read_dir(&path).expect("listing").map(|entry| entry.expect("entry").path()));
         } else {
             let bytes = std::fs::read(&path).expect("file");
-            assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()), "the key stands in {}", path.display());
+            assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()), "the link stands in {}", path.display());
             read += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! The account page (product 5.5): the applications that this person let in, their keys, browsers and calls.
 //!
-//! Forms post to `/me`: `csrf`, `action`, and for all but the last `id`. Actions: `change-grant`, `remove-grant`, `revoke-key`,
+//! Forms post to `/me`: `csrf`, `action`, and for all but the last `id`. Actions: `remove-grant`, `revoke-key`,
 //! `end-session`, `connect`, `disconnect`, `sign-out-everywhere`. Signing out of this browser posts `csrf` to `/logout`.
 
 use super::text::{Claimed, Hidden};
