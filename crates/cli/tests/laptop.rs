@@ -162,7 +162,7 @@ fn a_client_calls_a_tool_with_nothing_configured() {
 }
 
 #[test]
-fn l4_ui_04_the_link_is_shown_once_works_once_and_is_kept_nowhere() {
+fn ui_04_the_link_is_shown_once_works_once_and_is_kept_nowhere() {
     let home = Home::new("once");
     let mut laptop = home.start();
     let link = laptop.link().expect("a link");

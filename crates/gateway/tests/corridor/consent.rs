@@ -304,7 +304,7 @@ async fn az_06_nobody_is_sent_to_an_address_that_is_not_the_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn az_08_az_09_az_14_what_is_not_served_is_told_to_the_client_with_its_state() {
+async fn az_08_and_az_09_and_az_14_what_is_not_served_is_told_to_the_client_with_its_state() {
     let (_alpha, house) = office().await;
     let client = house.register("Client", &[CALLBACK]).await;
     let mut browser = Browser::default();
@@ -489,7 +489,7 @@ async fn ui_04_one_of_many_claims_a_link_once_and_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn disc_03_rs_06_a_call_that_lacks_a_scope_says_which_and_asking_again_gives_it() {
+async fn disc_03_and_rs_06_a_call_that_lacks_a_scope_says_which_and_asking_again_gives_it() {
     let (alpha, house) = office().await;
     let client = house.register("Client", &[CALLBACK]).await;
     let mut browser = Browser::default();

@@ -46,7 +46,7 @@ async fn tk_01_a_code_that_comes_again_ends_what_it_gave() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tk_02_tk_03_a_code_is_of_its_client_verifier_and_address_and_others_do_not_use_it_up() {
+async fn tk_02_and_tk_03_a_code_is_of_its_client_verifier_and_address_and_others_do_not_use_it_up() {
     let (_alpha, house, mut browser, client) = office().await;
     let other = house.register("Other", &[CALLBACK]).await;
     let code = house.code(&mut browser, &client, "alpha", &["alpha:read"]).await;
@@ -171,7 +171,7 @@ async fn at_once(house: &House, ask: &Ask) -> Vec<super::wire::Reply> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tk_07_tk_08_a_refresh_gives_no_more_than_was_granted_and_to_its_client_only() {
+async fn tk_07_and_tk_08_a_refresh_gives_no_more_than_was_granted_and_to_its_client_only() {
     let (_alpha, house, mut browser, client) = office().await;
     let other = house.register("Other", &[CALLBACK]).await;
     let tokens = house.connected(&mut browser, &client, "alpha", &["alpha:read", "alpha:destructive"]).await;

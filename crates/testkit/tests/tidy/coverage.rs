@@ -143,7 +143,7 @@ pub(crate) fn tests(tree: &Tree, areas: &[Area]) -> Tests {
     for (path, source) in tree.rust.iter().filter(|(path, _)| !path.starts_with("crates/testkit/src/") && !path.contains("/tidy/")) {
         for function in source.functions() {
             let name = function.head.split("fn ").nth(1).unwrap_or_default().split(['(', '<']).next().unwrap_or_default();
-            if let Some(id) = id_of(name, &ids).filter(|_| source.is_test(function.line)) {
+            for id in ids_of(name, &ids).into_iter().filter(|_| source.is_test(function.line)) {
                 see(id, path, name);
             }
         }
@@ -152,7 +152,7 @@ pub(crate) fn tests(tree: &Tree, areas: &[Area]) -> Tests {
             source.lines.iter().filter(|line| doubted && (line.trim_start().starts_with("//! #") || line.trim_start().starts_with("/// #")))
         {
             let words = heading.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
-            for id in words.filter_map(|word| id_of(&format!("{}_", word.to_ascii_lowercase().replace('-', "_")), &ids)) {
+            for id in words.flat_map(|word| ids_of(&format!("{}_", word.to_ascii_lowercase().replace('-', "_")), &ids)) {
                 see(id, path, "does not compile");
             }
         }
@@ -164,22 +164,30 @@ pub(crate) fn tests(tree: &Tree, areas: &[Area]) -> Tests {
             let name =
                 line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ").or_else(|| line.strip_suffix("() {")).unwrap_or_default();
             let name = name.split('(').next().unwrap_or_default();
-            if let Some(id) = id_of(name.trim_start_matches("test_"), &ids) {
+            for id in ids_of(name.trim_start_matches("test_"), &ids) {
                 see(id, path, name);
             }
         }
         let file = path.rsplit('/').next().unwrap_or_default().replace('-', "_");
-        if let Some(id) = id_of(file.trim_start_matches("test_"), &ids) {
+        for id in ids_of(file.trim_start_matches("test_"), &ids) {
             see(id, path, "the whole script");
         }
     }
     found
 }
 
-fn id_of(name: &str, areas: &[&str]) -> Option<String> {
-    let mut parts = name.split('_');
-    let (area, number) = (parts.next()?.to_ascii_uppercase(), parts.next()?);
-    parts.next()?;
-    let fits = areas.contains(&area.as_str()) && number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit());
-    fits.then(|| format!("{area}-{number}"))
+/// The cases that a name begins with: one, or several with `_and_` between them.
+fn ids_of(name: &str, areas: &[&str]) -> Vec<String> {
+    let (mut found, mut parts) = (Vec::new(), name.split('_'));
+    while let (Some(area), Some(number), Some(next)) = (parts.next(), parts.next(), parts.next()) {
+        let area = area.to_ascii_uppercase();
+        if !areas.contains(&area.as_str()) || number.len() != 2 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            break;
+        }
+        found.push(format!("{area}-{number}"));
+        if next != "and" {
+            break;
+        }
+    }
+    found
 }

@@ -97,6 +97,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "policy",
             "screen",
             "session",
+            "signin",
             "skew",
             "sources",
             "tasks",

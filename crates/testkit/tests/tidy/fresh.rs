@@ -52,8 +52,9 @@ pub(crate) struct Generated {
     pub mark: String,
 }
 
-/// More than this many public routes were never promised. Lower it when a route goes; raising it needs an ADR.
-const PUBLIC_ROUTES: usize = 2;
+/// More than this many public routes were never promised. Lower it when a route goes; raising it needs an ADR
+/// (the front office: ADR 12).
+const PUBLIC_ROUTES: usize = 23;
 
 /// The promises of this text.
 pub(crate) fn promises(text: &str) -> Promises {
