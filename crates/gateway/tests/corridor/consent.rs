@@ -512,8 +512,8 @@ async fn disc_03_and_rs_06_a_call_that_lacks_a_scope_says_which_and_asking_again
     let ticks: Vec<&str> = both.iter().map(String::as_str).collect();
     let address = sent_to(&house.allow(&mut browser, &page, &ticks).await);
     let more = Tokens::of(&house.redeem(&client, &parameter(&address, "code").unwrap()).await);
-    let reply = house.ask(modern_call(&more.key(), "alpha", 1, &tool, json!({}))).await;
-    assert_eq!(reply.status, 200, "{}", reply.text());
+    house.ask(modern_call(&more.key(), "alpha", 1, &tool, json!({}))).await;
+    assert_eq!(alpha.seen_method("tools/call").len(), 1, "what it was granted goes through");
     // A key cannot ask for more: it is told as before.
     let key = house.key("alice", &["alpha"], &["alpha:read"]).await;
     assert_eq!(house.ask(modern_call(&key, "alpha", 1, &tool, json!({}))).await.status, 200);
