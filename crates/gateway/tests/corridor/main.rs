@@ -8,6 +8,7 @@
 
 mod backwards;
 mod eras;
+mod evasions;
 mod faults;
 mod house;
 mod identity;
