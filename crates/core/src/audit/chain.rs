@@ -5,8 +5,8 @@
 
 use super::checkpoint::{PublicKey, SealError, Signer};
 use super::event::{Head, Kind, Line, Owes, Record, User, cap, hex};
-use super::named::named;
 use super::intent::{Intent, Ongoing, OpenIntent, Receipt};
+use super::named::named;
 use super::outcome::{Class, Notice, Outcome};
 use crate::blame::{Refusal, Station};
 use crate::credential::Principal;

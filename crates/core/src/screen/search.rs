@@ -102,12 +102,15 @@ impl Searcher {
         let view = self.readings(text, asked, &mut found);
         let bytes = view.as_ref().map_or(text.as_bytes(), |view| &view.bytes);
         views::decoded(bytes, |decoded| {
-            let mut first = None;
-            self.in_bytes(&decoded.bytes, asked, |rule, _| first = first.or(Some(rule)));
-            if let Some(rule) = first {
-                let span = view.as_ref().map_or(decoded.span.clone(), |view| view.source(&decoded.span));
-                found.push(Found { rule, span, layer: Layer::Decoded, is_rest: false });
-            }
+            // One of each subject: what is done about another one says nothing about this.
+            let mut firsts: Vec<&'static Rule> = Vec::new();
+            self.in_bytes(&decoded.bytes, asked, |rule, _| {
+                if !firsts.iter().any(|first| first.subject == rule.subject) {
+                    firsts.push(rule);
+                }
+            });
+            let span = view.as_ref().map_or(decoded.span.clone(), |view| view.source(&decoded.span));
+            found.extend(firsts.into_iter().map(|rule| Found { rule, span: span.clone(), layer: Layer::Decoded, is_rest: false }));
         });
         apart(found)
     }
