@@ -116,7 +116,8 @@ async fn pt_03_the_credential_in_an_event_is_on_the_record_and_in_parts_it_is_on
             let params = json!({ "name": "give", "arguments": { "how": how }, "_meta": { "io.modelcontextprotocol/logLevel": "debug" } });
             let reply = house.ask(modern_as(&alice, "alpha", 1, "tools/call", params, json!({}))).await;
             let (first, second) = secret.split_at(secret.len() / 2);
-            assert!(!reply.contains(&secret) && !(reply.contains(first) && reply.contains(second)), "{how}: {}", reply.text());
+            assert!(!reply.contains(&secret), "{how}: {}", reply.text());
+            assert!(!reply.contains(first) || !reply.contains(second), "{how}: {}", reply.text());
             assert_eq!(reply.contains("Result blocked"), how == "blocks", "{how}: {}", reply.text());
             assert_eq!(reply.contains("done"), how == "parts", "what comes later passes: {}", reply.text());
             let (flags, cause) = ended(&house);
