@@ -88,6 +88,9 @@ fn key(text: &[u8], begin: Range<usize>) -> Range<usize> {
     const LONGEST: usize = 16 << 10;
     const LONGEST_LABEL: usize = 64;
     let body = text.get(begin.end..text.len().min(begin.end + LONGEST)).unwrap_or_default();
+    // Where another one begins this one is over: who writes nothing but beginnings has each looked at once.
+    let next = memchr::memmem::find(body, b"-----BEGIN ").unwrap_or(body.len());
+    let body = body.get(..next).unwrap_or_default();
     let length = match memchr::memmem::find(body, b"-----END ") {
         Some(end) => {
             let label = body.get(end + 9..body.len().min(end + 9 + LONGEST_LABEL)).unwrap_or_default();
