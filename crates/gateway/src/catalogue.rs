@@ -212,7 +212,7 @@ impl View {
                 // What a rule finds now, and nobody was shown who approved, waits for somebody who is (POL-03).
                 let judgement = judged(tool);
                 let was_seen = |rule: &&str| pin.is_some_and(|pin| pin.reviewed.iter().any(|seen| seen == rule));
-                let is_fit = !judgement.is_high() || judgement.rules().iter().all(was_seen);
+                let is_fit = !judgement.is_high() || (!judgement.findings().is_empty() && judgement.rules().iter().all(was_seen));
                 ToolFacts {
                     name: tool.name.clone(),
                     class,
@@ -370,13 +370,12 @@ impl Gateway {
         let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Incomplete)?;
         // Definitions of tools were judged before they were approved: whoever sees them sees what was approved, to the byte.
         let approved = means.screen.for_approved();
-        let screen = if call.method() == Method::ToolsList { &approved } else { means.screen };
-        let means = Means { screen, limit: usize::MAX, ..means };
-        let rendered = |body, end| Final::screened(&id, body, end, &means);
+        let means = Means { limit: usize::MAX, ..means };
         let refused = |error: &RpcError| {
             let status = if call.era() == Era::Modern && error.code == i64::from(error::METHOD_NOT_FOUND) { 404 } else { 200 };
             let body = error::body(Some(&id), i32::try_from(error.code).unwrap_or(error::INTERNAL), &error.message, error.data.as_ref());
-            Final { status, ..rendered(body, (Class::RpcError, Some("upstream_error"))) }
+            // Nobody approved the words of an error, whatever was asked.
+            Final { status, ..Final::screened(&id, body, (Class::RpcError, Some("upstream_error")), &means) }
         };
         let after = errand.opened().cursor.as_deref();
         let (member, entries) = match call.method() {
@@ -412,13 +411,17 @@ impl Gateway {
         let (page, next) = page(entries, after);
         let mut result = ObjectWriter::with_capacity(256 + page.iter().map(|json| json.as_bytes().len() + 1).sum::<usize>());
         result.raw(member, &RawJson::array(&page));
-        if let Some(next) = next {
-            result.text("nextCursor", &self.sealed_position(outgoing, &next)?);
+        let next = next.map(|next| self.sealed_position(outgoing, &next)).transpose()?;
+        if let Some(next) = &next {
+            result.text("nextCursor", next);
         }
         if call.era() == Era::Modern {
             result.text("resultType", "complete").integer("ttlMs", 0).text("cacheScope", "private");
         }
-        Ok(Reply::Whole(rendered(error::result(&id, &result.finish()), (Class::Completed, None)), None))
+        let ours: Vec<&str> = next.as_deref().into_iter().collect();
+        let screen = if call.method() == Method::ToolsList { &approved } else { means.screen };
+        let means = Means { screen, ours: &ours, ..means };
+        Ok(Reply::Whole(Final::screened(&id, error::result(&id, &result.finish()), (Class::Completed, None), &means), None))
     }
 
     fn sealed_position(&self, outgoing: &Outgoing<'_>, position: &str) -> Result<String, Fault> {

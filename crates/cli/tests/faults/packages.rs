@@ -370,3 +370,117 @@ async fn std_08_a_package_of_python_runs_from_a_checked_copy_too() {
     gateway.stop();
     assert!(!house.path("runner-ran").exists(), "the runner ran");
 }
+
+/// A repository whose `.npmrc` names a program for git, and which needs another repository: npm prepares it with an npm that obeys
+/// that file, scripts or not.
+fn repository(stage: &Stage) -> Option<String> {
+    let git = |folder: &Path, arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@t.example"]).args(arguments).current_dir(folder);
+        command.env("HOME", stage.house.path("home")).output().is_ok_and(|output| output.status.success())
+    };
+    let (own, other) = (stage.house.path("repository"), stage.house.path("other"));
+    let touch = format!("touch {}", stage.house.path("script-ran").display());
+    let needs = format!("git+file://{}", other.display());
+    let described = json!({ "name": "evil", "version": "1.0.0", "scripts": { "prepare": touch }, "devDependencies": { "other": needs } });
+    stage.house.file("other/package.json", &json!({ "name": "other", "version": "1.0.0" }).to_string());
+    stage.house.file("repository/package.json", &described.to_string());
+    stage.house.file("repository/.npmrc", "git=./evil.sh\nignore-scripts=false\nallow-git=all\n");
+    let program = stage.house.file("repository/evil.sh", &format!("#!/bin/sh\n{touch}\nexec git \"$@\"\n"));
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("modes");
+    let made = [&own, &other]
+        .iter()
+        .all(|folder| git(folder, &["init", "-q"]) && git(folder, &["add", "-A"]) && git(folder, &["commit", "-qm", "x"]));
+    made.then(|| format!("git+file://{}", own.display()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn std_08_a_dependency_from_a_repository_or_an_address_runs_nothing_while_it_is_installed() {
+    let Some(stage) = Stage::open() else { return };
+    let Some(repository) = repository(&stage) else {
+        without("git is not installed");
+        return;
+    };
+    stage.publish("helper", &json!({}), "index.js", "exports.word = \"right\";\n");
+    stage.configure(PINNED, &["-y", "files-server@1.0.0"], "");
+    let address = format!("{}helper/-/helper-1.0.0.tgz", stage.registry.url());
+    for (needs, installs) in [(repository.as_str(), false), (address.as_str(), true)] {
+        stage.publish("files-server", &json!({ "bin": "server.js", "dependencies": { "helper": needs } }), "server.js", SERVER);
+        let said = stage.install();
+        stage.nothing_ran();
+        // What has an address has bytes, which have a hash; a repository has none.
+        assert_eq!(said.exit == 0, installs, "{needs}: {said}");
+        assert_eq!(stage.configuration().contains("sha256:"), installs, "{needs}");
+    }
+}
+
+/// Sources that bring what builds them: to ask them what they need runs it. One a file at an address, one a repository.
+const SOURCES: &str = r#"
+import hashlib, io, os, sys, tarfile, zipfile
+out, mark, url = sys.argv[1:]
+evil = f"open({mark!r}, 'w').close()\nraise SystemExit('it ran')\n"
+files = {
+    "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'evil'\nbackend-path = ['.']\n[project]\nname = 'evil'\nversion = '1.0'\n",
+    "evil.py": evil,
+    "setup.py": evil,
+    "PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
+}
+os.makedirs(f"{out}/repository", exist_ok=True)
+with tarfile.open(f"{out}/evil-1.0.tar.gz", "w:gz") as t:
+    for name, text in files.items():
+        entry = tarfile.TarInfo(f"evil-1.0/{name}")
+        entry.size = len(text)
+        t.addfile(entry, io.BytesIO(text.encode()))
+        open(f"{out}/repository/{name}", "w").write(text)
+digest = hashlib.sha256(open(f"{out}/evil-1.0.tar.gz", "rb").read()).hexdigest()
+for name, needs in [("address", f"evil @ {url}files/evil-1.0.tar.gz"), ("hashed", f"evil @ {url}files/evil-1.0.tar.gz#sha256={digest}"),
+                    ("named", "evil"), ("git", f"evil @ git+file://localhost{out}/repository")]:
+    path, info = f"{out}/{name}.whl", "files_server-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("files_server.py", "def main(): pass\n")
+        z.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: files_server\nVersion: 1.0\nRequires-Dist: {needs}\n")
+        z.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr(f"{info}/entry_points.txt", "[console_scripts]\nfiles-server = files_server:main\n")
+        z.writestr(f"{info}/RECORD", f"files_server.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/entry_points.txt,,\n{info}/RECORD,,\n")
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn std_08_only_wheels_are_installed_whatever_a_package_needs() {
+    let python = Path::new("/usr/bin/python3");
+    if !Command::new(python).args(["-I", "-m", "pip", "--version"]).output().is_ok_and(|output| output.status.success()) {
+        without("pip is not installed");
+        return;
+    }
+    let (house, registry) = (House::empty(), Registry::start().expect("a registry"));
+    let (mark, out) = (house.path("source-ran"), house.path("sources"));
+    let runner = house.file("bin/uvx", &format!("#!/bin/sh\ntouch {}\n", mark.display()));
+    fs::set_permissions(&runner, fs::Permissions::from_mode(0o700)).expect("modes");
+    let script = house.file("sources/make.py", SOURCES);
+    let made = Command::new(python).arg(script).arg(&out).arg(&mark).arg(registry.url()).status().expect("python");
+    assert!(made.success());
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@t.example"]).args(arguments).current_dir(out.join("repository"));
+        command.env("HOME", house.path("home")).output().is_ok_and(|output| output.status.success())
+    };
+    let has_git = git(&["init", "-q"]) && git(&["add", "-A"]) && git(&["commit", "-qm", "x"]);
+    let read = |file: &str| fs::read(out.join(file)).expect("a file");
+    registry.put("/files/evil-1.0.tar.gz", read("evil-1.0.tar.gz"));
+    registry.put("/simple/evil/", b"<!DOCTYPE html><a href=\"/files/evil-1.0.tar.gz\">evil-1.0.tar.gz</a>".to_vec());
+    let wheel = "files_server-1.0-py3-none-any.whl";
+    registry.put("/simple/files-server/", format!("<!DOCTYPE html><a href=\"/files/{wheel}\">{wheel}</a>").into_bytes());
+    let command = json!([runner.display().to_string(), "files-server==1.0"]);
+    house.file("doorward.toml", &format!("[listen]\naddress = \"127.0.0.1:0\"\n{PINNED}\n[server.fixture]\ncommand = {command}\n"));
+    for needs in ["address", "hashed", "named", "git"] {
+        if needs == "git" && !has_git {
+            without("git is not installed");
+            continue;
+        }
+        registry.put(&format!("/files/{wheel}"), read(&format!("{needs}.whl")));
+        let said = house.run(&["server", "install", "fixture", "--registry", &format!("{}simple/", registry.url())]);
+        assert!(!mark.exists(), "{needs}: something of the package ran: {said}");
+        assert_eq!(said.exit, 4, "{needs}: {said}");
+        let left: Vec<_> = fs::read_dir(house.path("state/packages")).map(|all| all.flatten().collect()).unwrap_or_default();
+        assert!(left.is_empty(), "{needs}: {left:?}");
+    }
+}

@@ -6,6 +6,7 @@
 use super::checkpoint::{PublicKey, SealError, Signer};
 use super::event::{Head, Kind, Line, Owes, Record, User, cap, hex, whole_or_digest};
 use super::intent::{Intent, Ongoing, OpenIntent, Receipt};
+use super::named::named;
 use super::outcome::{Class, Notice, Outcome};
 use crate::blame::{Refusal, Station};
 use crate::credential::Principal;
@@ -186,7 +187,7 @@ impl Chain {
         record.client = known.client.as_ref().map(|client| whole_or_digest(client.as_str()));
         record.server = known.server.as_ref().map(|server| cap(server.as_str()));
         record.method = known.method.as_deref().map(cap);
-        record.name = known.name.as_deref().map(cap);
+        record.name = known.name.as_deref().map(named);
         record.digest = known.digest.as_ref().and_then(|digest| self.digests.of(digest));
         record.policy = policy.as_deref().map(cap);
         record.decision = Some(Cow::Borrowed(if refusal.station == Station::Policy { "deny" } else { "refuse" }));
@@ -347,7 +348,7 @@ fn permitted(permit: &Permit) -> Record<'_> {
         Era::Modern => Version::V2026_07_28.as_str(),
     }));
     record.method = Some(Cow::Borrowed(call.method().as_str()));
-    record.name = call.target().map(cap);
+    record.name = call.target().map(named);
     record.decision = Some(Cow::Borrowed("permit"));
     record
 }

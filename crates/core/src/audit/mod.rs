@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod event;
 pub mod export;
 pub mod intent;
+mod named;
 pub mod outcome;
 pub mod purge;
 pub mod recovery;

@@ -3,6 +3,7 @@
 use super::version::Era;
 use crate::json::RawJson;
 use crate::mcp::headers::ParamHeader;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What a client asks for, with every part that decides already typed. Only [`super::decode`] makes one.
@@ -395,6 +396,15 @@ impl RpcId {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => String::from_utf8_lossy(RawJson::string(text).as_bytes()).into_owned(),
+        }
+    }
+
+    /// As a reader of the JSON has it: a text without its quotation marks.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Number(number) => Cow::Owned(number.to_string()),
+            Self::Text(text) => Cow::Borrowed(text),
         }
     }
 

@@ -6,7 +6,8 @@
 use super::rules::{HIGH, Rule, Subject};
 use super::search::{Asked, Searcher};
 use crate::json::RawJson;
-use std::collections::BTreeMap;
+use crate::json::leaves::Leaf;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found in a definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,35 +27,70 @@ pub struct Finding {
 
 /// As much as signs in several texts of one definition must say together.
 const HIGH_TOGETHER: u32 = 12;
-/// Places that are named.
-const MOST_FINDINGS: usize = 64;
+/// Places that are named of one rule: each rule has one at least, however much stands in front of it.
+const MOST_PLACES: usize = 8;
 
-/// Judges a definition: name, title, description, annotations and every text of its schemas, keys among them.
+/// Judges a definition: name, title, description, annotations and every text of its schemas, keys among them; and the texts one
+/// behind the other, as a model reads them.
 #[must_use]
 pub fn judge(searcher: &Searcher, definition: &RawJson) -> Judgement {
-    let mut findings = Vec::new();
-    let mut all = BTreeMap::<&'static str, u32>::new();
+    let mut places = BTreeMap::<&'static str, BTreeSet<String>>::new();
+    let mut all = Weights::default();
     let mut is_high = false;
+    let (mut whole, mut ends) = (String::new(), Vec::new());
+    let mut name = |rule: &Rule, place: &str| {
+        let known = places.entry(rule.id).or_default();
+        if known.len() < MOST_PLACES {
+            known.insert(place.to_owned());
+        }
+    };
     let read = definition.leaves(|leaf| {
-        let mut here = BTreeMap::<&'static str, u32>::new();
+        let place = leaf.trail.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/");
+        let mut here = Weights::default();
         for found in searcher.find(&leaf.text, Asked::Signs) {
-            let weight = weight(found.rule);
-            if weight == 0 {
-                continue;
-            }
-            here.insert(found.rule.id, weight);
-            if findings.len() < MOST_FINDINGS {
-                let place = leaf.trail.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/");
-                findings.push(Finding { rule: found.rule.id, place });
+            if weight(found.rule) > 0 {
+                here.add(found.rule);
+                all.add(found.rule);
+                name(found.rule, &place);
             }
         }
-        is_high |= here.values().sum::<u32>() >= u32::from(HIGH);
-        all.extend(here);
+        is_high |= here.sum() >= u32::from(HIGH);
+        if leaf.leaf == Leaf::Text {
+            whole.push_str(&leaf.text);
+            whole.push(' ');
+            ends.push((whole.len(), place));
+        }
     });
-    is_high |= all.values().sum::<u32>() >= HIGH_TOGETHER || read.is_none();
-    findings.sort();
-    findings.dedup();
+    // What no text says alone: by the rules that need no other.
+    for found in searcher.find(&whole, Asked::Alone).into_iter().filter(|found| weight(found.rule) >= u32::from(HIGH)) {
+        if !all.has(found.rule) {
+            is_high = true;
+            let place = ends.iter().find(|(end, _)| *end > found.span.start).map_or("", |(_, place)| place.as_str());
+            name(found.rule, place);
+        }
+    }
+    is_high |= all.sum() >= HIGH_TOGETHER || read.is_none();
+    let findings = places.into_iter().flat_map(|(rule, places)| places.into_iter().map(move |place| Finding { rule, place })).collect();
     Judgement { findings, is_high }
+}
+
+/// What each rule says that was found: the most, where rules have one name.
+#[derive(Default)]
+struct Weights(BTreeMap<&'static str, u32>);
+
+impl Weights {
+    fn add(&mut self, rule: &Rule) {
+        let known = self.0.entry(rule.id).or_default();
+        *known = weight(rule).max(*known);
+    }
+
+    fn has(&self, rule: &Rule) -> bool {
+        self.0.contains_key(rule.id)
+    }
+
+    fn sum(&self) -> u32 {
+        self.0.values().sum()
+    }
 }
 
 fn weight(rule: &Rule) -> u32 {

@@ -6,7 +6,8 @@
 use super::modes::{Binary, Mode};
 use super::rules::{HIGH, Subject};
 use super::search::{Asked, Found, Layer};
-use super::{Action, Blocked, Screen, Screened, Seen, Tail, Why, views};
+use super::{Action, Blocked, Means, Screen, Screened, Seen, Tail, Why, own, views};
+use crate::credential::UpstreamSecret;
 use crate::json::RawJson;
 use crate::json::leaves::{Leaf, Placed};
 use std::borrow::Cow;
@@ -51,24 +52,28 @@ const FLOWING_KEYS: [&[u8]; 5] = [b"\"text\"", b"\"message\"", b"\"data\"", b"\"
 const FIXED: [&str; 12] =
     ["uri", "uriTemplate", "mimeType", "type", "role", "level", "status", "url", "src", "protocolVersion", "elicitationId", "taskId"];
 
-/// Screens a message that is not too large and shows no credential of the gateway.
-pub(super) fn screened(screen: &Screen, shape: Shape<'_>, tail: Option<&mut Tail>, content: RawJson) -> Result<Screened, Blocked> {
+/// Screens a message that is not too large and shows no credential of the gateway as it stands.
+pub(super) fn screened(means: &Means<'_>, shape: Shape<'_>, tail: Option<&mut Tail>, content: RawJson) -> Result<Screened, Blocked> {
+    let Means { screen, secret, .. } = *means;
     let modes = &screen.modes;
-    if *modes == super::Modes::NONE {
-        return Ok(Screened { content, seen: Vec::new() });
-    }
-    if tail.is_none() && is_plain(screen, &content) {
+    let is_alone = tail.is_none() && !is_in_parts(content.as_bytes());
+    let asks_rules = *modes != super::Modes::NONE;
+    if is_alone && (!asks_rules || is_plain(screen, &content)) {
         return Ok(Screened { content, seen: Vec::new() });
     }
     if modes.binary == Binary::Block && is_binary(&content) {
         return Err(Blocked::because(Why::Binary));
     }
     let mut pieces = Vec::new();
-    let read = content.leaves(|leaf| pieces.extend(piece(screen, leaf)));
+    let read = content.leaves(|leaf| {
+        if !is_ours(means, &leaf) {
+            pieces.push(if asks_rules { looked_at(screen, leaf) } else { Piece::of(leaf) });
+        }
+    });
     if read.is_none() {
         return Err(Blocked::because(Why::Failed)); // not what a strict reader has passed
     }
-    join(screen, &mut pieces, tail);
+    join(screen, secret, &mut pieces, tail)?;
     let mut weights = Vec::<(&'static str, u8)>::new();
     for found in pieces.iter().flat_map(|piece| &piece.found).filter(|found| found.rule.subject == Subject::Injection) {
         if !weights.iter().any(|(id, _)| *id == found.rule.id) {
@@ -80,7 +85,7 @@ pub(super) fn screened(screen: &Screen, shape: Shape<'_>, tail: Option<&mut Tail
     for piece in &pieces {
         piece.judge(screen, is_instructed, &mut verdict);
     }
-    let Verdict { edits, mut seen, block, is_structured } = verdict;
+    let Verdict { edits, mut seen, block, covered, is_structured } = verdict;
     let content = if edits.is_empty() { content } else { content.with_texts(&edits) };
     // What was promised binds what words were put into, too: who relies on it would fail on the rest.
     let broken = is_structured
@@ -88,9 +93,7 @@ pub(super) fn screened(screen: &Screen, shape: Shape<'_>, tail: Option<&mut Tail
             Shape::Free => false,
             Shape::Promised(fits) => !fits.is_some_and(|fits| fits(&content)),
         };
-    let block =
-        block.or_else(|| broken.then(|| seen.iter().find(|seen| seen.action == Action::Redacted).map(|seen| (seen.subject, seen.rule)))?);
-    if let Some((subject, rule)) = block {
+    if let Some((subject, rule)) = block.or(covered.filter(|_| broken)) {
         for seen in &mut seen {
             if seen.action == Action::Redacted {
                 seen.action = Action::Blocked;
@@ -103,14 +106,16 @@ pub(super) fn screened(screen: &Screen, shape: Shape<'_>, tail: Option<&mut Tail
 
 /// The rules about credentials that find something in a value, each once.
 pub(super) fn credentials(screen: &Screen, value: &RawJson) -> Vec<&'static str> {
-    if is_plain(screen, value) {
+    if !is_in_parts(value.as_bytes()) && is_plain(screen, value) {
         return Vec::new();
     }
     let mut pieces = Vec::new();
     if value.leaves(|leaf| pieces.push(looked_at(screen, leaf))).is_none() {
-        return vec!["screen-failed"];
+        return vec![Why::Failed.rule()];
     }
-    join(screen, &mut pieces, None);
+    if join(screen, None, &mut pieces, None).is_err() {
+        return vec![Why::Failed.rule()];
+    }
     let found = pieces.iter().flat_map(|piece| &piece.found).filter(|found| found.rule.subject == Subject::Credential);
     let mut rules: Vec<&'static str> = found.map(|found| found.rule.id).collect();
     rules.sort_unstable();
@@ -124,27 +129,27 @@ struct Verdict {
     edits: Vec<(Range<usize>, String)>,
     seen: Vec<Seen>,
     block: Option<(Subject, &'static str)>,
+    /// The first that words stand in the place of.
+    covered: Option<(Subject, &'static str)>,
     is_structured: bool,
 }
 
-/// Whether nothing in these bytes can be anything that a rule finds: one look at each, and no copy.
+/// Whether nothing in these bytes, in one piece, can be anything that a rule finds: one look at each, and no copy.
 fn is_plain(screen: &Screen, content: &RawJson) -> bool {
     let bytes = content.as_bytes();
-    bytes.is_ascii()
-        && screen.modes.binary == Binary::Allow
-        && !is_in_parts(bytes)
-        && !views::may_hide(bytes)
-        && !screen.searcher.has_words(bytes)
+    bytes.is_ascii() && screen.modes.binary == Binary::Allow && !views::may_hide(bytes) && !screen.searcher.has_words(bytes)
 }
 
-/// Whether several texts may be parts of one: of content blocks, or elements of an array. Says yes where it is not sure.
+/// Whether several texts may be parts of one: of content blocks, or elements of arrays. Says yes where it is not sure.
 fn is_in_parts(bytes: &[u8]) -> bool {
-    let word = |at: usize| bytes.get(at..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
-    let mut flowing = 0;
+    let behind = |at: usize| bytes.get(at..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
+    let mut parts = 0;
     for key in FLOWING_KEYS {
-        flowing += memchr::memmem::find_iter(bytes, key).filter(|at| word(at + key.len()) == Some(&b':')).count();
+        parts += memchr::memmem::find_iter(bytes, key).filter(|at| behind(at + key.len()) == Some(&b':')).take(2).count();
     }
-    flowing > 1
+    // The first element of an array. In a text its quotation mark is escaped, and none.
+    parts += memchr::memchr_iter(b'[', bytes).filter(|at| behind(at + 1) == Some(&b'"')).take(2).count();
+    parts > 1
         || memchr::memmem::find_iter(bytes, b"\",").any(|at| {
             let rest = bytes.get(at + 2..).unwrap_or_default();
             let rest = rest.get(rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0)..).unwrap_or_default();
@@ -176,49 +181,43 @@ fn is_structured(leaf: &Placed<'_, '_>) -> bool {
     leaf.trail.iter().skip(1).any(|key| key == "structuredContent")
 }
 
-/// What Doorward wrote into the message itself: ids of the client, sealed values.
-fn is_ours(leaf: &Placed<'_, '_>) -> bool {
+/// What Doorward wrote into the message itself: the frame, and at places that a server could fill too only what is known to be
+/// ours. Ids and sealed values look random, and random text may look like anything.
+fn is_ours(means: &Means<'_>, leaf: &Placed<'_, '_>) -> bool {
     let at = |depth: usize| leaf.trail.get(depth).map_or("", AsRef::as_ref);
-    match leaf.trail.len() {
-        1 => matches!(at(0), "id" | "jsonrpc" | "method"),
+    let is_place = match leaf.trail.len() {
+        1 => return matches!(at(0), "id" | "jsonrpc" | "method"),
         2 => matches!((at(0), at(1)), ("params", "progressToken") | ("result", "nextCursor" | "requestState")),
-        3 => at(1) == "_meta" && at(2) == "io.modelcontextprotocol/subscriptionId",
+        3 => matches!(at(0), "params" | "result") && at(1) == "_meta" && at(2) == "io.modelcontextprotocol/subscriptionId",
         _ => false,
-    }
-}
-
-fn piece<'a>(screen: &Screen, leaf: Placed<'a, '_>) -> Option<Piece<'a>> {
-    (!is_ours(&leaf)).then(|| looked_at(screen, leaf))
+    };
+    is_place && leaf.leaf != Leaf::Key && means.ours.iter().any(|ours| *ours == leaf.text)
 }
 
 fn looked_at<'a>(screen: &Screen, leaf: Placed<'a, '_>) -> Piece<'a> {
-    let key = leaf.trail.last().map_or("", AsRef::as_ref);
-    let place = match leaf.leaf {
-        Leaf::Key | Leaf::Number => Place::Fixed,
-        Leaf::Text if is_structured(&leaf) => Place::Structured,
-        Leaf::Text if FIXED.contains(&key) => Place::Fixed,
-        Leaf::Text if matches!(key, "blob" | "data") => Place::Coded,
-        Leaf::Text => Place::Open,
-    };
     let mut found = screen.searcher.find(&leaf.text, Asked::Alone);
-    // What a member is named says what it is. A text under a name that says so itself needs no second look.
-    if leaf.leaf == Leaf::Text && found.is_empty() && leaf.text.len() >= 20 && names_a_secret(key) {
+    let key = leaf.trail.last().map_or("", AsRef::as_ref);
+    // What a member is named says what it is. A text that is known for a secret without its name needs no second look.
+    let is_known = found.iter().any(|found| found.rule.subject == Subject::Credential);
+    if leaf.leaf == Leaf::Text && !is_known && leaf.text.len() >= 20 && names_a_secret(key) {
         let named = format!("{key}={}", leaf.text);
         let shift = key.len() + 1;
         let inside = screen.searcher.find(&named, Asked::Credentials).into_iter().filter(|found| found.span.start >= shift);
         found.extend(inside.map(|found| Found { span: found.span.start - shift..found.span.end - shift, ..found }));
     }
-    let flows = leaf.leaf == Leaf::Text && (FLOWING.contains(&key) || leaf.array > 0);
-    Piece { text: leaf.text, span: leaf.span, place, flows, found }
+    Piece { found, ..Piece::of(leaf) }
 }
 
 fn names_a_secret(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
-    ["key", "secret", "token", "passw"].iter().any(|word| lower.contains(word))
+    ["key", "secret", "token", "passw", "authorization"].iter().any(|word| lower.contains(word))
 }
 
 /// Finds what begins in one text and ends in another, and in what the stream said before.
-fn join(screen: &Screen, pieces: &mut [Piece<'_>], tail: Option<&mut Tail>) {
+///
+/// # Errors
+/// [`Why::OwnCredential`], where it is together what none of them is alone.
+fn join(screen: &Screen, secret: Option<&UpstreamSecret>, pieces: &mut [Piece<'_>], tail: Option<&mut Tail>) -> Result<(), Blocked> {
     let before = tail.as_ref().map_or("", |tail| tail.text()).to_owned();
     let before = zeroize::Zeroizing::new(before);
     let flowing: Vec<usize> = pieces.iter().enumerate().filter(|(_, piece)| piece.flows).map(|(at, _)| at).collect();
@@ -232,7 +231,13 @@ fn join(screen: &Screen, pieces: &mut [Piece<'_>], tail: Option<&mut Tail>) {
         segments.push((at, whole.len()..whole.len() + piece.text.len()));
         whole.push_str(&piece.text);
     }
-    if segments.len() + usize::from(!before.is_empty()) > 1 {
+    let is_joined = segments.len() + usize::from(!before.is_empty()) > 1;
+    if is_joined && secret.is_some_and(|secret| own::shows(secret, whole.as_bytes())) {
+        // What it began with has left; what comes next begins anew.
+        tail.into_iter().for_each(Tail::clear);
+        return Err(Blocked::because(Why::OwnCredential));
+    }
+    if is_joined && screen.modes != super::Modes::NONE {
         for found in screen.searcher.find(&whole, Asked::Alone) {
             let over = |segment: &Range<usize>| segment.start.max(found.span.start)..segment.end.min(found.span.end);
             let touched: Vec<(usize, Range<usize>)> = segments
@@ -259,6 +264,7 @@ fn join(screen: &Screen, pieces: &mut [Piece<'_>], tail: Option<&mut Tail>) {
             }
         }
     }
+    Ok(())
 }
 
 impl std::fmt::Debug for Shape<'_> {
@@ -271,7 +277,21 @@ impl std::fmt::Debug for Shape<'_> {
     }
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    /// A piece in which nobody has looked yet.
+    fn of(leaf: Placed<'a, '_>) -> Self {
+        let key = leaf.trail.last().map_or("", AsRef::as_ref);
+        let place = match leaf.leaf {
+            Leaf::Key | Leaf::Number => Place::Fixed,
+            Leaf::Text if is_structured(&leaf) => Place::Structured,
+            Leaf::Text if FIXED.contains(&key) => Place::Fixed,
+            Leaf::Text if matches!(key, "blob" | "data") => Place::Coded,
+            Leaf::Text => Place::Open,
+        };
+        let flows = leaf.leaf == Leaf::Text && (FLOWING.contains(&key) || leaf.array > 0);
+        Self { text: leaf.text, span: leaf.span, place, flows, found: Vec::new() }
+    }
+
     fn judge(&self, screen: &Screen, is_instructed: bool, verdict: &mut Verdict) {
         let mut covers: Vec<&Found> = Vec::new();
         for found in &self.found {
@@ -292,7 +312,10 @@ impl Piece<'_> {
             };
             match action {
                 Action::Flagged => {}
-                Action::Redacted => covers.push(found),
+                Action::Redacted => {
+                    verdict.covered = verdict.covered.or(Some((rule.subject, rule.id)));
+                    covers.push(found);
+                }
                 Action::Blocked => verdict.block = verdict.block.or(Some((rule.subject, rule.id))),
             }
             verdict.seen.push(Seen::new(rule, action));

@@ -45,6 +45,8 @@ pub struct Means<'a> {
     pub secret: Option<&'a UpstreamSecret>,
     /// Largest message, in bytes.
     pub limit: usize,
+    /// What Doorward wrote into the message where a server could write, too: its own values pass, others at their places do not.
+    pub ours: &'a [&'a str],
 }
 
 /// Content that passed the screen.
@@ -55,10 +57,9 @@ pub struct Screened {
 }
 
 /// What one rule found in a message, and what was done. Holds nothing of what was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seen {
     rule: &'static str,
-    subject: Subject,
     action: Action,
 }
 
@@ -110,7 +111,7 @@ pub fn apply(means: &Means<'_>, shape: Shape<'_>, tail: Option<&mut Tail>, conte
         if means.secret.is_some_and(|secret| own::shows(secret, content.as_bytes())) {
             return Err(Blocked::because(Why::OwnCredential));
         }
-        message::screened(means.screen, shape, tail, content)
+        message::screened(means, shape, tail, content)
     }));
     screened.unwrap_or_else(|_| Err(Blocked::because(Why::Failed)))
 }
@@ -130,11 +131,13 @@ impl Screen {
         Self { searcher, modes }
     }
 
-    /// Credentials in the arguments of a caller: each rule once, and what is done (POL-04). Pure, and bounded like the screen of
+    /// Credentials in something that a caller sends: each rule once, and what is done (POL-04). Pure, and bounded like the screen of
     /// replies by the size of what it is given, which is that of a request. `of_others` is done about tokens of other providers.
     #[must_use]
     pub fn arguments(&self, arguments: &RawJson, of_others: Measure) -> Vec<(&'static str, Action)> {
         let action = |rule: &str| match (rules::is_of_provider(rule), self.modes.arguments, of_others) {
+            // What was not looked at may be anything.
+            _ if rule == Why::Failed.rule() => Some(Action::Blocked),
             (true, _, Measure::Off) | (false, Mode::Off, _) => None,
             (true, _, Measure::Flag) | (false, Mode::Flag, _) => Some(Action::Flagged),
             (true, _, Measure::Refuse) | (false, Mode::Redact | Mode::Block, _) => Some(Action::Blocked),
@@ -144,7 +147,7 @@ impl Screen {
         }
         // What cannot be read is no reason to let it pass.
         let found = std::panic::catch_unwind(AssertUnwindSafe(|| message::credentials(self, arguments)));
-        found.unwrap_or_else(|_| vec!["screen-failed"]).into_iter().filter_map(|rule| Some((rule, action(rule)?))).collect()
+        found.unwrap_or_else(|_| vec![Why::Failed.rule()]).into_iter().filter_map(|rule| Some((rule, action(rule)?))).collect()
     }
 
     /// The same rules, asked for nothing: of what a person approved, the credential of the gateway alone is still kept back.
@@ -180,7 +183,7 @@ impl Screened {
 
 impl Seen {
     fn new(rule: &Rule, action: Action) -> Self {
-        Self { rule: rule.id, subject: rule.subject, action }
+        Self { rule: rule.id, action }
     }
 
     /// Stable id of the rule.
@@ -213,13 +216,15 @@ impl Action {
 // === impl Blocked ===
 
 impl Blocked {
-    const fn because(why: Why) -> Self {
-        Self { why, seen: Vec::new() }
+    /// For what is no finding of a rule; on the record it is one all the same, also where the message is an event that nobody
+    /// misses.
+    fn because(why: Why) -> Self {
+        Self { why, seen: vec![Seen { rule: why.rule(), action: Action::Blocked }] }
     }
 
     /// Nothing says how messages of this server are screened, so none passes.
     #[must_use]
-    pub const fn unscreened() -> Self {
+    pub fn unscreened() -> Self {
         Self::because(Why::Failed)
     }
 
@@ -252,6 +257,19 @@ impl Blocked {
 
 // === impl Why ===
 
+impl Why {
+    /// The name of the rule in records and metrics.
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::OwnCredential => "own-credential",
+            Self::TooLarge => "too-large",
+            Self::Content(_, rule) => rule,
+            Self::Binary => "binary",
+            Self::Failed => "screen-failed",
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -266,5 +284,7 @@ impl fmt::Display for Why {
     }
 }
 
+#[cfg(test)]
+mod evasions;
 #[cfg(test)]
 mod tests;

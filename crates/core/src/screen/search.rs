@@ -61,6 +61,8 @@ pub(super) enum Asked {
 
 /// Memory of one compiled pattern, and of what it remembers while it runs.
 const PATTERN: usize = 8 << 20;
+/// Layers of escapes that are undone: a program puts JSON into the text of JSON, and another one puts that into a text.
+const LAYERS: usize = 3;
 /// So often a rule may look again inside of what did not prove itself, in one text. Who writes more than that pays for no more time.
 const MOST_RETRIES: usize = 16;
 
@@ -97,31 +99,62 @@ impl Searcher {
             found.extend(characters.into_iter().map(|(rule, span)| Found { rule, span, layer: Layer::Text, is_rest: false }));
         }
         self.in_bytes(text.as_bytes(), asked, |rule, span| found.push(Found { rule, span, layer: Layer::Text, is_rest: false }));
-        let mut view: Option<View> = View::folded(text);
-        if let Some(view) = &view {
-            self.in_view(view, asked, &mut found);
-        }
-        for next in [View::unescaped, View::percent_decoded] {
-            let bytes = view.as_ref().map_or(text.as_bytes(), |view| &view.bytes);
-            if let Some(next) = next(bytes) {
-                let next = match &view {
-                    Some(view) => next.of(view),
-                    None => next,
-                };
-                self.in_view(&next, asked, &mut found);
-                view = Some(next);
-            }
-        }
+        let view = self.readings(text, asked, &mut found);
         let bytes = view.as_ref().map_or(text.as_bytes(), |view| &view.bytes);
         views::decoded(bytes, |decoded| {
-            let mut first = None;
-            self.in_bytes(&decoded.bytes, asked, |rule, _| first = first.or(Some(rule)));
-            if let Some(rule) = first {
-                let span = view.as_ref().map_or(decoded.span.clone(), |view| view.source(&decoded.span));
-                found.push(Found { rule, span, layer: Layer::Decoded, is_rest: false });
-            }
+            // One of each subject: what is done about another one says nothing about this.
+            let mut firsts: Vec<&'static Rule> = Vec::new();
+            self.in_bytes(&decoded.bytes, asked, |rule, _| {
+                if !firsts.iter().any(|first| first.subject == rule.subject) {
+                    firsts.push(rule);
+                }
+            });
+            let span = view.as_ref().map_or(decoded.span.clone(), |view| view.source(&decoded.span));
+            found.extend(firsts.into_iter().map(|rule| Found { rule, span: span.clone(), layer: Layer::Decoded, is_rest: false }));
         });
         apart(found)
+    }
+
+    /// Reads a text without what hides in it, then with its escapes and then its percent signs undone; the last reading, if there
+    /// is another than the text itself.
+    fn readings(&self, text: &str, asked: Asked, found: &mut Vec<Found>) -> Option<View> {
+        let mut view: Option<View> = View::folded(text);
+        if let Some(view) = &view {
+            self.in_view(view, asked, found);
+        }
+        let mut next = |view: &mut Option<View>, next: Option<View>| {
+            let Some(next) = next else { return };
+            let next = match &view {
+                Some(view) => next.of(view),
+                None => next,
+            };
+            self.in_view(&next, asked, found);
+            *view = Some(next);
+        };
+        for _ in 0..LAYERS {
+            let bytes = view.as_ref().map_or(text.as_bytes(), |view| &view.bytes);
+            if !self.may_be_escaped(bytes, asked) {
+                break;
+            }
+            let Some(undone) = View::unescaped(bytes) else { break };
+            // What was escaped may be what hides.
+            let shown = std::str::from_utf8(&undone.bytes).ok().and_then(View::folded);
+            next(&mut view, Some(undone));
+            next(&mut view, shown);
+        }
+        let undone = View::percent_decoded(view.as_ref().map_or(text.as_bytes(), |view| &view.bytes));
+        next(&mut view, undone);
+        view
+    }
+
+    /// Whether undoing escapes can show more: they spell a letter, or stand beside one of what is looked for.
+    fn may_be_escaped(&self, bytes: &[u8], asked: Asked) -> bool {
+        memchr::memchr(b'\\', bytes).is_some()
+            && (views::spells(bytes)
+                || asked == Asked::Signs
+                || self.has_words(bytes)
+                || views::may_be_number(bytes)
+                || views::has_run(bytes))
     }
 
     fn in_view(&self, view: &View, asked: Asked, found: &mut Vec<Found>) {
@@ -146,7 +179,7 @@ impl Searcher {
             let (mut from, mut retries) = (place.start, 0_usize);
             while let Some(fits) = regex.captures_at(front, from) {
                 let Some(whole) = fits.get(0).map(|part| part.range()) else { break };
-                let span = fits.name("s").map_or(whole.clone(), |part| part.range());
+                let span = (rule.whole)(bytes, fits.name("s").map_or(whole.clone(), |part| part.range()));
                 let proven = bytes.get(span.clone()).is_some_and(rule.proof);
                 // Behind what was found, or a little on: what does not prove itself must not hide what begins inside of it.
                 retries += usize::from(!proven);
@@ -171,10 +204,10 @@ impl Searcher {
 
 impl Words {
     fn of(rules: impl Iterator<Item = (usize, &'static Rule)>) -> Result<Self, BadRules> {
-        let (mut words, mut of_word) = (Vec::<&str>::new(), Vec::<Vec<usize>>::new());
+        let (mut words, mut of_word) = (Vec::<String>::new(), Vec::<Vec<usize>>::new());
         for (number, rule) in rules {
-            for word in rule.words {
-                match words.iter().position(|known| known == word) {
+            for word in rule.words.iter().flat_map(|word| spaced(word)) {
+                match words.iter().position(|known| *known == word) {
                     Some(at) => of_word.get_mut(at).into_iter().for_each(|of| of.push(number)),
                     None => {
                         words.push(word);
@@ -212,6 +245,16 @@ impl Words {
             }
         }
     }
+}
+
+/// What may stand between two words of one: as texts are wrapped, also while the escapes of JSON are still in them, once and twice.
+const SPACES: [&str; 8] = [" ", "  ", "\n", "\\n", "\\\\n", "\r\n", "\\r\\n", "\\\\r\\\\n"];
+
+/// A word in the ways in which it is searched for.
+fn spaced(word: &str) -> Vec<String> {
+    let inner = word.trim();
+    let around = |text: &str| word.replacen(inner, text, 1);
+    if inner.contains(' ') { SPACES.iter().map(|space| around(&inner.replace(' ', space))).collect() } else { vec![word.to_owned()] }
 }
 
 /// Whether a rule needs no other.

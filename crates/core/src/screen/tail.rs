@@ -21,6 +21,10 @@ impl Tail {
         &self.0
     }
 
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Adds a text behind the others; the oldest go.
     pub(super) fn push(&mut self, text: &str) {
         let add = text.get(text.ceil_char_boundary(text.len().saturating_sub(LONGEST))..).unwrap_or_default();

@@ -7,27 +7,27 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-static SEARCHER: LazyLock<Arc<Searcher>> = LazyLock::new(|| Arc::new(Searcher::new().expect("rules")));
+pub(super) static SEARCHER: LazyLock<Arc<Searcher>> = LazyLock::new(|| Arc::new(Searcher::new().expect("rules")));
 
-fn modes(mode: Mode) -> Modes {
+pub(super) fn modes(mode: Mode) -> Modes {
     let hard = if mode == Mode::Redact { Mode::Block } else { mode };
     Modes { secrets: mode, personal: mode, injection: hard, arguments: hard, binary: Binary::Allow }
 }
 
-fn given(value: &Value) -> RawJson {
+pub(super) fn given(value: &Value) -> RawJson {
     RawJson::of(&json!({ "jsonrpc": "2.0", "id": 1, "result": value }))
 }
 
-fn through(mode: Mode, content: RawJson) -> Result<Screened, Blocked> {
+pub(super) fn through(mode: Mode, content: RawJson) -> Result<Screened, Blocked> {
     let screen = Screen::new(Arc::clone(&SEARCHER), modes(mode));
-    apply(&Means { screen: &screen, secret: None, limit: 1 << 20 }, Shape::Promised(None), None, content)
+    apply(&Means { screen: &screen, secret: None, limit: 1 << 20, ours: &[] }, Shape::Promised(None), None, content)
 }
 
-fn text(screened: &Screened) -> String {
+pub(super) fn text(screened: &Screened) -> String {
     String::from_utf8(screened.content().as_bytes().to_vec()).expect("UTF-8")
 }
 
-fn strict(screened: &Screened) {
+pub(super) fn strict(screened: &Screened) {
     RawJson::parse(screened.content().bytes(), 64).expect("still strict JSON");
 }
 
@@ -43,7 +43,8 @@ fn canaries() -> Vec<(&'static str, String)> {
 fn what_is_too_large_is_kept_back() {
     let screen = Screen::new(Arc::clone(&SEARCHER), Modes::DEFAULT);
     let content = RawJson::string(&"x".repeat(100));
-    let blocked = apply(&Means { screen: &screen, secret: None, limit: 100 }, Shape::Free, None, content).expect_err("too large");
+    let blocked =
+        apply(&Means { screen: &screen, secret: None, limit: 100, ours: &[] }, Shape::Free, None, content).expect_err("too large");
     assert_eq!((blocked.why(), blocked.reason()), (Why::TooLarge, "reply_too_large"));
 }
 
@@ -128,7 +129,7 @@ fn pol_04_structured_content_keeps_its_promise_or_is_kept_back() {
     let key = credentials().into_iter().find(|(rule, _)| *rule == "github-token").expect("a token").1;
     let content = given(&json!({ "content": [], "structuredContent": { "token": key } }));
     let screen = Screen::new(Arc::clone(&SEARCHER), Modes::DEFAULT);
-    let means = Means { screen: &screen, secret: None, limit: 1 << 20 };
+    let means = Means { screen: &screen, secret: None, limit: 1 << 20, ours: &[] };
     let with = |fits: Option<&dyn Fn(&RawJson) -> bool>| apply(&means, Shape::Promised(fits), None, content.clone());
     let screened = with(Some(&|_| true)).expect("it still fits");
     assert!(text(&screened).contains("[redacted: github-token]"));
@@ -150,7 +151,7 @@ fn pol_04_a_secret_by_the_name_of_its_member() {
 #[test]
 fn pol_04_what_a_stream_says_in_parts_is_found() {
     let screen = Screen::new(Arc::clone(&SEARCHER), modes(Mode::Redact));
-    let means = Means { screen: &screen, secret: None, limit: 1 << 20 };
+    let means = Means { screen: &screen, secret: None, limit: 1 << 20, ours: &["5555555555554444"] };
     for (rule, secret) in canaries().into_iter().filter(|(rule, _)| !rule.starts_with("instruction")) {
         let mut tail = Tail::default();
         let third = secret.len() / 3;
@@ -183,7 +184,7 @@ fn pol_04_what_is_no_text_passes_or_not() {
     use base64::Engine as _;
     let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     let screen = Screen::new(Arc::clone(&SEARCHER), Modes { binary: Binary::Block, ..Modes::DEFAULT });
-    let means = Means { screen: &screen, secret: None, limit: 1 << 20 };
+    let means = Means { screen: &screen, secret: None, limit: 1 << 20, ours: &[] };
     for (content, passes) in [
         (json!({ "content": [{ "type": "image", "data": encode(&[255; 30]), "mimeType": "image/png" }] }), false),
         (json!({ "content": [{ "type": "audio", "data": "", "mimeType": "audio/wav" }] }), false),

@@ -72,7 +72,7 @@ pub(super) fn may_hide(json: &[u8]) -> bool {
     // Of the escapes only these can spell what stands in a word or a token.
     memchr::memchr_iter(b'\\', json).any(|at| matches!(json.get(at + 1), Some(b'u' | b'/')))
         || is_percent_coded(json)
-        || run_of(&IN_RAW_RUN, SHORTEST_RUN, json, 0).is_some()
+        || has_run(json)
         || may_be_number(json)
         || json.contains(&0x7f)
 }
@@ -146,6 +146,9 @@ const fn never_folds(c: char) -> bool {
 
 /// Whether anything in a text is not what it would be in a plain one. A quick no for most.
 fn folds(text: &str) -> bool {
+    if memchr::memchr(ESCAPE, text.as_bytes()).is_some() {
+        return true;
+    }
     if text.is_ascii() {
         return false;
     }
@@ -153,14 +156,72 @@ fn folds(text: &str) -> bool {
     text.chars().any(|c| !c.is_ascii() && may(c))
 }
 
+/// Begins a sequence that a terminal obeys and does not show.
+const ESCAPE: u8 = 0x1b;
+
+/// The length of the control sequence that a text begins with (ECMA-48 section 5.4); of another escape that character alone.
+fn sequence(text: &[u8]) -> usize {
+    if text.get(1) != Some(&b'[') {
+        return 1;
+    }
+    let body = text.get(2..).unwrap_or_default();
+    let parameters = body.iter().take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
+    match body.get(parameters) {
+        Some(0x40..=0x7e) => parameters + 3,
+        _ => 1,
+    }
+}
+
 /// Whether a character that people do not see may be in a text.
 pub(super) fn may_be_hidden(text: &str) -> bool {
     memchr::memchr(0x1b, text.as_bytes()).is_some() || (!text.is_ascii() && text.chars().any(|c| is_hidden(c) || c == '\u{9b}'))
 }
 
+const fn is_escape(kind: u8) -> bool {
+    matches!(kind, b'u' | b'x' | b'/' | b'n' | b'r' | b't' | b'b' | b'f' | b'"' | b'\\')
+}
+
+/// Whether an escape in a text spells a letter or a digit, and so may be in the middle of a word or a token.
+pub(super) fn spells(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'\\', text).any(|at| matches!(text.get(at + 1), Some(b'u' | b'x' | b'/')))
+}
+
+/// The character that an escape at the beginning of a text stands for, and the length of the escape.
+fn escaped(text: &[u8]) -> Option<(char, usize)> {
+    let kind = text.strip_prefix(b"\\")?.first()?;
+    let digits = |from: usize, to: usize| {
+        let digits = text.get(from..to).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    match kind {
+        b'u' => {
+            let unit = digits(2, 6)?;
+            // What is beyond the first plane comes in two.
+            let low = || digits(8, 12).filter(|low| text.get(6..8) == Some(b"\\u") && (0xdc00..0xe000).contains(low));
+            match (0xd800..0xdc00).contains(&unit).then(low).flatten() {
+                Some(low) => char::from_u32(0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00)).map(|c| (c, 12)),
+                None => char::from_u32(unit).map(|c| (c, 6)),
+            }
+        }
+        b'x' => digits(2, 4).and_then(char::from_u32).map(|c| (c, 4)),
+        b'n' => Some(('\n', 2)),
+        b'r' => Some(('\r', 2)),
+        b't' => Some(('\t', 2)),
+        b'b' => Some(('\u{8}', 2)),
+        b'f' => Some(('\u{c}', 2)),
+        b'"' | b'\\' | b'/' => Some((char::from(*kind), 2)),
+        _ => None,
+    }
+}
+
+/// Whether a run of a text is long enough to be decoded, with the escapes in it.
+pub(super) fn has_run(text: &[u8]) -> bool {
+    run_of(&IN_RAW_RUN, SHORTEST_RUN, text, 0).is_some()
+}
+
 impl View {
-    /// The text with compatible characters folded (NFKC of each), lookalikes in words of Latin letters exchanged, hidden ones left
-    /// out and tags as the letters that they stand for; `None` where that is the text itself.
+    /// The text with compatible characters folded (NFKC of each), lookalikes in words of Latin letters exchanged, hidden ones and
+    /// what colours a terminal left out, and tags as the letters that they stand for; `None` where that is the text itself.
     pub(super) fn folded(text: &str) -> Option<Self> {
         if !folds(text) {
             return None;
@@ -168,10 +229,20 @@ impl View {
         let mut view = Self { bytes: Vec::with_capacity(text.len()), from: Vec::with_capacity(text.len() + 1) };
         let mut differs = false;
         let mut before = None;
+        let mut behind = 0;
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
             let near_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
             let after = chars.peek().map(|(_, c)| *c);
+            let mut shown = c;
+            if at < behind {
+                continue; // of a sequence
+            }
+            if c == char::from(ESCAPE) {
+                differs = true;
+                behind = at + sequence(text.as_bytes().get(at..).unwrap_or_default());
+                continue;
+            }
             if c.is_ascii() {
                 view.push(c, at);
             } else if ('\u{e0020}'..='\u{e007e}').contains(&c) {
@@ -182,6 +253,7 @@ impl View {
                 differs = true;
             } else if let Some(letter) = looks_like(c).filter(|_| near_letter(before) || near_letter(after)) {
                 differs = true;
+                shown = letter; // the next one may be a lookalike, too
                 view.push(letter, at);
             } else if never_folds(c) {
                 view.push(c, at);
@@ -192,30 +264,20 @@ impl View {
                     view.push(folded, at);
                 }
             }
-            before = Some(c);
+            before = Some(shown);
         }
         view.close(text.len());
         differs.then_some(view)
     }
 
-    /// The text with the escapes of JSON undone once more, where they can spell anything.
+    /// The text with the escapes of JSON undone once more (RFC 8259 section 7), where there are any.
     pub(super) fn unescaped(text: &[u8]) -> Option<Self> {
-        memchr::memchr_iter(b'\\', text).find(|at| matches!(text.get(at + 1), Some(b'u' | b'x' | b'/')))?;
+        memchr::memchr_iter(b'\\', text).find(|at| text.get(at + 1).is_some_and(|kind| is_escape(*kind)))?;
         let mut view = Self { bytes: Vec::with_capacity(text.len()), from: Vec::with_capacity(text.len() + 1) };
         let mut at = 0;
         while let Some(byte) = text.get(at).copied() {
-            let digits = |from: usize, to: usize| {
-                let digits = text.get(at + from..at + to).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-                u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-            };
-            let (c, length) = match (byte, text.get(at + 1)) {
-                (b'\\', Some(b'u')) => (digits(2, 6).and_then(char::from_u32), 6),
-                (b'\\', Some(b'x')) => (digits(2, 4).and_then(char::from_u32), 4),
-                (b'\\', Some(b'/')) => (Some('/'), 2),
-                _ => (None, 1),
-            };
-            match c {
-                Some(c) => {
+            match escaped(text.get(at..).unwrap_or_default()) {
+                Some((c, length)) => {
                     view.push(c, at);
                     at += length;
                 }
@@ -285,6 +347,9 @@ pub(super) fn decoded(text: &[u8], mut look: impl FnMut(Decoded)) {
     let mut at = 0;
     while let Some(span) = run_of(&IN_RUN, SHORTEST_RUN, text, at) {
         at = span.end;
+        // The letter of an escape is not of the run: covered with it, it would leave the escape without its end.
+        let is_escaped = span.start.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'\\');
+        let span = span.start + usize::from(is_escaped)..span.end;
         let run = text.get(span.clone()).unwrap_or_default();
         let letters = run.iter().filter(|byte| is_in(&IN_BASE64, **byte)).count();
         if letters < SHORTEST_RUN {
@@ -387,9 +452,9 @@ mod tests {
 
         let escaped = br"a\u0041\u004bIA\/\n%41";
         let view = View::unescaped(escaped).expect("a view");
-        assert_eq!(view.bytes, br"aAKIA/\n%41");
+        assert_eq!(view.bytes, b"aAKIA/\n%41");
         let twice = View::percent_decoded(&view.bytes).expect("a view").of(&view);
-        assert_eq!(twice.bytes, br"aAKIA/\nA");
+        assert_eq!(twice.bytes, b"aAKIA/\nA");
         let span = twice.source(&(1..5));
         assert_eq!(&escaped[span], br"\u0041\u004bIA");
         let last = twice.bytes.len() - 1;

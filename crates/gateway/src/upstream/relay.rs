@@ -480,7 +480,7 @@ impl Relay {
     }
 
     /// SES-11 and protocol 12: only declared questions pass, and the state comes back sealed to this request.
-    fn input_required(&self, result: &RawJson) -> Result<Result<RawJson, Refusal>, Fault> {
+    fn input_required(&mut self, result: &RawJson) -> Result<Result<RawJson, Refusal>, Fault> {
         if let Some(requests) = result.member("inputRequests")
             && let Err(refusal) = self.declared(&requests)
         {
@@ -495,7 +495,7 @@ impl Relay {
         }
         let sealed = match state {
             None => None,
-            Some(state) => Some(RawJson::string(&self.seal(Purpose::State, &self.digest, &state, STATE_LIFE)?)),
+            Some(state) => Some(RawJson::string(&self.seal(Purpose::State, &self.digest.clone(), &state, STATE_LIFE)?)),
         };
         Ok(Ok(result.edited(
             |key, value| match key {
@@ -528,7 +528,7 @@ impl Relay {
         self.tasks.values().next().filter(|_| self.tasks.len() == 1).map(|id| RawJson::string(id))
     }
 
-    fn sealed_cursor(&self, result: &RawJson) -> Result<Option<RawJson>, Fault> {
+    fn sealed_cursor(&mut self, result: &RawJson) -> Result<Option<RawJson>, Fault> {
         if !self.method.is_list() {
             return Ok(None);
         }
@@ -538,11 +538,13 @@ impl Relay {
         }
     }
 
-    fn seal(&self, purpose: Purpose, digest: &[u8; 32], inner: &str, life: Duration) -> Result<String, Fault> {
+    fn seal(&mut self, purpose: Purpose, digest: &[u8; 32], inner: &str, life: Duration) -> Result<String, Fault> {
         let random = |_| Fault::Store;
         let fresh = Fresh { nonce: self.desk.env.bytes().map_err(random)?, jti: self.desk.env.bytes().map_err(random)? };
         let binding = self.owner.binding(self.method.as_str(), digest);
-        self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now().after(life)).map_err(|_| Fault::Store)
+        let sealed = self.desk.sealing.seal(purpose, binding, inner, fresh, self.desk.env.now().after(life)).map_err(|_| Fault::Store)?;
+        self.screening.sealed = Some(sealed.clone());
+        Ok(sealed)
     }
 
     fn complete(&self, result: RawJson) -> RawJson {

@@ -10,6 +10,7 @@ mod backwards;
 mod consent;
 mod desk;
 mod eras;
+mod evasions;
 mod faults;
 mod house;
 mod identity;

@@ -401,7 +401,9 @@ async fn pin(
                 }
                 continue;
             }
-            let reviewed = judgement.rules().into_iter().map(str::to_owned).collect();
+            // Nobody was shown what is not enough to keep a tool back.
+            let shown = if judgement.is_high() { judgement.rules() } else { Vec::new() };
+            let reviewed = shown.into_iter().map(str::to_owned).collect();
             definitions::keep(&opened.house.state, name, &tool.digest, &tool.json).map_err(|error| {
                 Failure::new(Exit::Unreachable, "server.definitions", "the definitions cannot be kept", "check the state directory")
                     .because(crate::settings::reason(&error))

@@ -8,8 +8,6 @@ use doorward_gateway::catalogue::Definition;
 
 /// Digits of a digest that name a definition: nobody makes another one that begins so.
 const DIGITS: usize = 32;
-/// Lines of one text that are shown.
-const LINES: usize = 12;
 
 /// The first digits of a digest.
 fn short(digest: &[u8; 32]) -> String {
@@ -21,7 +19,8 @@ pub(super) fn names(written: &str, digest: &[u8; 32]) -> bool {
     written.eq_ignore_ascii_case(&short(digest))
 }
 
-/// Says what was found, where it is enough to keep the tool back: the rules, and the texts in which they found it.
+/// Says what was found, where it is enough to keep the tool back: the rules, and the texts in which they found it. All of each
+/// text: who writes one chooses what stands at its end.
 pub(super) fn tell(judgement: &Judgement, tool: &Definition, console: &mut Console) {
     if !judgement.is_high() || console.form() == Form::Json {
         return;
@@ -36,7 +35,7 @@ pub(super) fn tell(judgement: &Judgement, tool: &Definition, console: &mut Conso
         }
         shown.push(&finding.place);
         console.say(format_args!("      {}", inert(&finding.place)));
-        for line in wrapped(&inert(&text_at(tool, &finding.place)), width).into_iter().take(LINES) {
+        for line in wrapped(&inert(&text_at(tool, &finding.place)), width) {
             console.say(format_args!("        {line}"));
         }
     }

@@ -11,6 +11,8 @@ mod secrets;
 mod services;
 mod sly;
 
+use std::ops::Range;
+
 pub(super) use card::{SHORTEST as SHORTEST_NUMBER, numbers};
 pub(super) use hidden::{hidden, is_hidden};
 pub(super) use sly::decides as decides_alone;
@@ -33,7 +35,8 @@ pub(crate) struct Rule {
     pub(crate) id: &'static str,
     /// What it is about.
     pub(crate) subject: Subject,
-    /// Small letters; one of them stands in everything that the pattern finds, in whatever case.
+    /// Small letters; one of them stands in everything that the pattern finds, in whatever case. For a sign, which is one of several:
+    /// in what it is meant to find. A space in one may be a break of the line.
     pub(super) words: &'static [&'static str],
     /// Of bytes. What it names `s` is what was found, or else all of it.
     pub(super) pattern: &'static str,
@@ -41,6 +44,8 @@ pub(crate) struct Rule {
     pub(super) reach: (usize, usize),
     /// Whether what fits the pattern is really one.
     pub(super) proof: fn(&[u8]) -> bool,
+    /// All of it: where the pattern, or its reach, may end before what was found does.
+    pub(super) whole: fn(&[u8], Range<usize>) -> Range<usize>,
     /// For instructions: how much it says. [`HIGH`] and more decides alone.
     pub(super) weight: u8,
 }
@@ -61,11 +66,24 @@ pub(super) fn is_of_provider(id: &str) -> bool {
 }
 
 const fn credential(id: &'static str, words: &'static [&'static str], pattern: &'static str, proof: fn(&[u8]) -> bool) -> Rule {
-    Rule { id, subject: Subject::Credential, words, pattern, reach: NEAR, proof, weight: 0 }
+    Rule { id, subject: Subject::Credential, words, pattern, reach: NEAR, proof, weight: 0, whole: token }
 }
 
 const fn sign(id: &'static str, weight: u8, words: &'static [&'static str], pattern: &'static str) -> Rule {
-    Rule { id, subject: Subject::Injection, words, pattern, reach: (240, 240), proof: any, weight }
+    Rule { id, subject: Subject::Injection, words, pattern, reach: (240, 240), proof: any, weight, whole: itself }
+}
+
+/// What was found and no more.
+const fn itself(_: &[u8], found: Range<usize>) -> Range<usize> {
+    found
+}
+
+/// A token to its end: half of one is not covered.
+fn token(text: &[u8], found: Range<usize>) -> Range<usize> {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/');
+    let goes_on = found.end.checked_sub(1).and_then(|last| text.get(last)).is_some_and(is_token);
+    let rest = text.get(found.end..).filter(|_| goes_on).unwrap_or_default();
+    found.start..found.end + rest.iter().position(|byte| !is_token(byte)).unwrap_or(rest.len())
 }
 
 /// Whatever fits is one.

@@ -4,17 +4,19 @@ use super::{Rule, Subject, any, credential, random, real, with_digit};
 use crate::secret::is_whole;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::ops::Range;
 
 pub(super) const RULES: &[Rule] = &[
-    // RFC 7468. Line breaks may be escaped once more, as in JSON that stands in a text. Without an end the rest is taken.
+    // RFC 7468: how such a key begins. How far it goes is for `key`.
     Rule {
         id: "private-key",
         subject: Subject::Credential,
         words: &["private key-----", "private key block-----"],
-        pattern: r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s:,.-]|\\+[nrt]){16,}?(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|$|[^A-Za-z0-9+/=\s:,.\\nrt-])",
-        reach: (64, 16 << 10),
+        pattern: r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+        reach: (64, 0),
         proof: key_body,
         weight: 0,
+        whole: key,
     },
     credential("age-key", &["age-secret-key-1"], r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}", any),
     // RFC 7519; a JWE (RFC 7516) has five parts.
@@ -54,8 +56,9 @@ pub(super) const RULES: &[Rule] = &[
             "secret_key",
             "secretkey",
             "secret-key",
-            "secret_access_key",
-            "secretaccesskey",
+            "access_key",
+            "accesskey",
+            "access-key",
             "client_secret",
             "clientsecret",
             "client-secret",
@@ -64,11 +67,13 @@ pub(super) const RULES: &[Rule] = &[
             "access-token",
             "refresh_token",
             "refreshtoken",
+            "refresh-token",
             "auth_token",
             "authtoken",
             "auth-token",
             "private_token",
             "private-token",
+            "privatetoken",
             "password",
             "passwd",
         ],
@@ -77,10 +82,56 @@ pub(super) const RULES: &[Rule] = &[
     ),
 ];
 
+/// A key from its first line on. In front of each line there may be its number, a mark of quotation or the name of its file, and
+/// its breaks may be escaped, as in JSON that stands in a text. Without an end it goes as far as lines with something of a key.
+fn key(text: &[u8], begin: Range<usize>) -> Range<usize> {
+    const LONGEST: usize = 16 << 10;
+    const LONGEST_LABEL: usize = 64;
+    let body = text.get(begin.end..text.len().min(begin.end + LONGEST)).unwrap_or_default();
+    // Where another one begins this one is over: who writes nothing but beginnings has each looked at once.
+    let next = memchr::memmem::find(body, b"-----BEGIN ").unwrap_or(body.len());
+    let body = body.get(..next).unwrap_or_default();
+    let length = match memchr::memmem::find(body, b"-----END ") {
+        Some(end) => {
+            let label = body.get(end + 9..body.len().min(end + 9 + LONGEST_LABEL)).unwrap_or_default();
+            end + 9 + memchr::memmem::find(label, b"-----").map_or(0, |label| label + 5)
+        }
+        None => {
+            let (mut last, mut at, mut without) = (0, 0, 0);
+            for line in body.split(|byte| matches!(byte, b'\n' | b'\\')) {
+                let end = runs(line).filter(|run| run.len() >= SHORTEST_RUN).map(|run| run.end).last();
+                match end {
+                    Some(end) => (last, without) = (at + end, 0),
+                    None => without += 1,
+                }
+                // Headers in the key and the line behind them have none (RFC 1421).
+                if without > 4 {
+                    break;
+                }
+                at += line.len() + 1;
+            }
+            last
+        }
+    };
+    begin.start..begin.end + length
+}
+
+/// As much base64 as is more than a word.
+const SHORTEST_RUN: usize = 16;
+
+/// Runs of base64 in a text.
+fn runs(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    text.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'=')).map(move |run| {
+        let span = at..at + run.len();
+        at += run.len() + 1;
+        span
+    })
+}
+
 /// At least a short key between the lines: a header alone, or one with a remark, is none.
 fn key_body(found: &[u8]) -> bool {
-    let mut runs = found.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'='));
-    runs.any(|run| run.len() >= 16 && real(run))
+    runs(found).filter_map(|run| found.get(run)).any(|run| run.len() >= SHORTEST_RUN && real(run))
 }
 
 /// The first part is a JSON object that names an algorithm (RFC 7515 section 4.1.1).

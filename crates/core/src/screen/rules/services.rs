@@ -12,8 +12,8 @@ pub(super) const RULES: &[Rule] = &[
     credential("aws-access-key", &["akia", "asia"], r"(?:^|[^A-Za-z0-9])(?P<s>(?:AKIA|ASIA)[A-Z2-7]{16})(?:[^A-Za-z0-9]|$)", real),
     credential(
         "aws-secret-key",
-        &["aws_secret_access_key", "secretaccesskey", "aws_secret_key"],
-        r#"(?i)(?:aws_)?secret_?(?:access_?)?key\\?["']?\s*[:=]\s*\\?["']?(?P<s>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,
+        &["aws_secret", "secret_access", "secretaccess"],
+        r#"(?i)(?:aws_secret_?(?:access_?)?key|secret_?access_?key)\\?["']?\s*[:=]\s*\\?["']?(?P<s>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,
         random,
     ),
     Rule {

@@ -77,7 +77,20 @@ pub(super) const RULES: &[Rule] = &[
     sign(
         "sign-named-to-read",
         HIGH,
-        &["content_from", "contents_of", "content_of", "contents_from", "data_from", "reading_"],
+        &[
+            "content_from",
+            "contents_of",
+            "content_of",
+            "contents_from",
+            "data_from",
+            "data_of",
+            "output_from",
+            "output_of",
+            "text_from",
+            "text_of",
+            "value_from",
+            "value_of",
+        ],
         r"(?i)(?:contents?|data|output|text|value)_(?:from|of)_(?:\w{0,20}_?)?(?:reading_)?(?:\w{0,20}_)?(?:ssh|id_rsa|etc|passwd|env|aws|credentials?|secrets?|private|mcp_?json|cursor|keychain|history)",
     ),
     sign(

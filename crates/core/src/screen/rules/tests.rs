@@ -228,6 +228,38 @@ fn pol_04_instructions_are_found_and_talk_about_them_is_not() {
     }
 }
 
+/// A word is what a rule is found by: a pattern that fits without one never is asked.
+#[test]
+fn pol_04_what_a_pattern_finds_has_a_word_of_its_rule() {
+    use proptest::strategy::{Strategy as _, ValueTree as _};
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut without = BTreeSet::new();
+    for rule in all().filter(|rule| rule.subject != super::Subject::Injection || super::decides_alone(rule)) {
+        // Places where nothing stands cannot be drawn.
+        let pattern =
+            rule.pattern.replace(r"\b", "").replace("(?:^|", "(?:|").replace("(?i)^", "(?i)").replace("|$", "|").replace(")$|", ")|");
+        let texts = proptest::string::bytes_regex(&format!("(?-u){pattern}")).unwrap_or_else(|error| panic!("{}: {error}", rule.id));
+        for _ in 0..30 {
+            let text = texts.new_tree(&mut runner).expect("a text").current().to_ascii_lowercase();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            // As texts are written: one space between two words, or an apostrophe in one.
+            let spaced = |apart: &dyn Fn(char) -> bool| {
+                let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && apart(c)).collect();
+                let words: Vec<&str> = words.into_iter().map(|word| word.trim_matches('\'')).filter(|word| !word.is_empty()).collect();
+                format!(" {} ", words.join(" "))
+            };
+            let (spaced, short) = (spaced(&|_| true), spaced(&|c| c != '\''));
+            let has = |word: &&str| text.contains(word) || spaced.contains(word) || short.contains(word);
+            if !rule.words.iter().any(has) {
+                without.insert((rule.id, text));
+                break;
+            }
+        }
+    }
+    assert!(without.is_empty(), "{without:#?}");
+}
+
 #[test]
 fn words_are_small_letters_and_ids_are_names() {
     for rule in all() {

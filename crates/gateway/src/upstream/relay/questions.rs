@@ -86,10 +86,12 @@ impl Relay {
         let Ok(random) = self.desk.env.bytes::<16>() else { return Ok(Said::Nothing) };
         let id: Arc<str> = Arc::from(format!("q-{}", base64(&random)));
         let event = encode::downstream(Some(&RawJson::string(&id)), &method, params.as_ref());
-        let asked = session.ask(id, Question { upstream_id: upstream_id.to_raw(), method });
-        match (asked, self.screened(event, Part::More)) {
-            (Ok(()), Ok(event)) => Ok(Said::Event(event)),
-            _ => {
+        // Screened first: what the client never hears of waits for no answer of it.
+        let event = self.screened(event, Part::More).ok();
+        let question = Question { upstream_id: upstream_id.to_raw(), method };
+        match event.filter(|_| session.ask(id, question).is_ok()) {
+            Some(event) => Ok(Said::Event(event)),
+            None => {
                 let mut refusal = ObjectWriter::with_capacity(64);
                 refusal.integer("code", -32603).text("message", "The question was not passed on.");
                 self.back.answer(&upstream_id.to_raw(), "error", &refusal.finish()).await?;

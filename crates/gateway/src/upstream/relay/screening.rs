@@ -10,9 +10,10 @@ use doorward_core::credential::UpstreamSecret;
 use doorward_core::flag::Flag;
 use doorward_core::id::ServerName;
 use doorward_core::json::RawJson;
-use doorward_core::mcp::call::Method;
+use doorward_core::mcp::call::{Method, RpcId};
 use doorward_core::mcp::error::{self, INTERNAL};
 use doorward_core::screen::{self, Blocked, Means, Screened, Seen, Shape, Tail};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the screen remembers of a stream.
@@ -20,8 +21,10 @@ use std::sync::Arc;
 pub(super) struct Screening {
     /// What was said, where a text may go on in the next message.
     tail: Tail,
-    /// What was found in messages that are not the answer, until it is on the record.
-    seen: Vec<Seen>,
+    /// What was found so far, each once, until it is on the record.
+    seen: BTreeSet<Seen>,
+    /// The last value that was sealed for the message that is screened next.
+    pub(super) sealed: Option<String>,
 }
 
 /// Whether more comes behind a message.
@@ -33,35 +36,33 @@ pub(super) enum Part {
     Last,
 }
 
-/// Findings of one stream that are remembered, each once they are recorded.
-const MOST_FINDINGS: usize = 1000;
-
 /// Findings in the form of the record.
-pub(super) fn flags(seen: &[Seen]) -> Vec<Flag> {
-    seen.iter().map(|seen| Flag::screened(*seen)).collect()
+pub(super) fn flags<'a>(seen: impl IntoIterator<Item = &'a Seen>) -> Vec<Flag> {
+    seen.into_iter().map(|seen| Flag::screened(*seen)).collect()
 }
 
 impl Desk {
     /// How messages of this server are screened. One that is not configured says nothing that would have to be.
     #[must_use]
     pub fn screen_of<'a>(&'a self, server: &ServerName, secret: Option<&'a UpstreamSecret>) -> Option<Means<'a>> {
-        self.screens.get(server).map(|screen| Means { screen, secret, limit: self.result_bytes })
+        self.screens.get(server).map(|screen| Means { screen, secret, limit: self.result_bytes, ours: &[] })
     }
 }
 
 impl Relay {
     /// What the screen found in messages so far, once: each rule and what was done.
     pub fn findings(&mut self) -> Vec<Flag> {
-        let mut seen = std::mem::take(&mut self.screening.seen);
-        seen.sort_by_key(|seen| (seen.rule(), seen.action()));
-        seen.dedup();
-        flags(&seen)
+        flags(&std::mem::take(&mut self.screening.seen))
     }
 
     /// One message of the stream through the screen, with what was said before it.
     pub(super) fn screened(&mut self, content: RawJson, part: Part) -> Result<Screened, Blocked> {
         let desk = Arc::clone(&self.desk);
         let Some(means) = desk.screen_of(&self.owner.server, self.secret.as_deref()) else { return Err(Blocked::unscreened()) };
+        let ids = [&self.progress, &self.client_id].map(|id| id.as_ref().map(RpcId::text));
+        let sealed = self.screening.sealed.take();
+        let ours: Vec<&str> = ids.iter().flatten().map(AsRef::as_ref).chain(sealed.as_deref()).collect();
+        let means = Means { ours: &ours, ..means };
         let tail = Some(&mut self.screening.tail).filter(|tail| part == Part::More || !tail.is_empty());
         let screened = match &self.promise {
             // Only a result has structured content that was promised.
@@ -78,9 +79,7 @@ impl Relay {
             Ok(screened) => screened.seen(),
             Err(blocked) => blocked.seen(),
         };
-        if self.screening.seen.len() < MOST_FINDINGS {
-            self.screening.seen.extend_from_slice(seen);
-        }
+        self.screening.seen.extend(seen);
         screened
     }
 
