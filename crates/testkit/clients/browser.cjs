@@ -1,0 +1,46 @@
+// A person at a browser: Chromium with a profile of its own, driven one step at a time.
+//
+//   node browser.cjs PROFILE sign-in LINK     opens the link of the terminal and claims
+//   node browser.cjs PROFILE allow URL        reads the consent page of an application, allows, and stays until the application has its answer
+//
+// NODE_PACKAGES names the folder with playwright-core, CHROMIUM the program.
+"use strict";
+const path = require("node:path");
+const { chromium } = require(path.join(process.env.NODE_PACKAGES, "node_modules", "playwright-core"));
+
+async function main([profile, what, address]) {
+  const root = process.getuid?.() === 0;
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM,
+    args: root ? ["--no-sandbox"] : [],
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  if (what === "sign-in") {
+    await page.goto(address);
+    await page.waitForSelector("html.filled");
+    if (page.url().includes("#")) throw new Error(`the secret is still in the address bar: ${page.url()}`);
+    await page.click("form button.main");
+    await page.waitForURL((url) => !url.pathname.startsWith("/setup"));
+  } else {
+    await page.goto(address);
+    const allow = page.locator('button[name="decision"][value="allow"]');
+    await allow.waitFor();
+    // Longer than the gateway demands, as somebody who reads takes.
+    await page.waitForTimeout(900);
+    const home = new URL(page.url()).host;
+    await allow.click();
+    await page.waitForURL((url) => url.host !== home, { timeout: 15000 });
+    await page.waitForLoadState("load");
+  }
+  const ours = complaints.filter((text) => !text.includes("favicon"));
+  if (ours.length > 0) throw new Error(`the page complains: ${ours.join(" | ")}`);
+  await context.close();
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(String(error.stack ?? error));
+  process.exit(1);
+});
