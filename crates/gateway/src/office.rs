@@ -5,7 +5,7 @@ use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, text};
 use crate::listen::route::Office;
 use crate::listen::{BadBody, OfficeRequest};
-use crate::ui::assets::{SETUP_SCRIPT, STYLE};
+use crate::ui::assets::{ICON, SETUP_SCRIPT, STYLE};
 use crate::ui::headers::{Class, Transport, headers};
 use http::{Method, Response};
 use std::sync::Arc;
@@ -33,6 +33,7 @@ impl Gateway {
             Office::Me => self.me(request).await,
             Office::Home => self.home(request).await,
             Office::Style => asset(&request, "text/css; charset=utf-8", STYLE),
+            Office::Icon => asset(&request, "image/svg+xml", ICON),
             Office::SetupScript => asset(&request, "text/javascript; charset=utf-8", SETUP_SCRIPT),
         }
     }

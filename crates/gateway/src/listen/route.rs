@@ -60,6 +60,8 @@ pub enum Office {
     Style,
     /// The script of `/setup`.
     SetupScript,
+    /// The mark, for the tab of a browser.
+    Icon,
 }
 
 /// Whose pages may call an endpoint from a browser.
@@ -87,7 +89,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 27] = [
+pub const ROUTES: [(&str, bool); 28] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -116,6 +118,7 @@ pub const ROUTES: [(&str, bool); 27] = [
     ("/logout", true),
     ("/me", true),
     ("/", true),
+    ("/favicon.ico", true),
 ];
 
 impl Route {
@@ -170,6 +173,7 @@ impl Office {
             "/setup" => Self::Setup,
             "/setup.js" => Self::SetupScript,
             "/style.css" => Self::Style,
+            "/favicon.ico" => Self::Icon,
             "/login" => Self::Login,
             "/logout" => Self::Logout,
             "/me" => Self::Me,
