@@ -55,9 +55,7 @@ impl Gateway {
         let done = match form.get("action") {
             Some("remove-grant") => self.removed(request, person, id).await,
             Some("revoke-key") => self.key_revoked(request, person, id).await,
-            Some("end-session") => {
-                self.store.end_browsers(&person.user, Some(id)).await.map(|ended| (ended > 0).then_some("The browser was signed out."))
-            }
+            Some("end-session") => self.other_signed_out(request, person, id).await,
             Some("sign-out-everywhere") => {
                 if self.store.end_browsers(&person.user, None).await.is_err() {
                     return self.away(request.id);
@@ -79,13 +77,29 @@ impl Gateway {
 
     /// Takes back a consent: every token of it is dead, and streams end with the new epoch (I8; AZ-12).
     async fn removed(&self, request: &OfficeRequest, person: &Person, id: &str) -> Result<Option<&'static str>, StoreError> {
-        let Ok(id) = CredentialId::new(id) else { return Ok(None) };
-        let ended = self.store.revoke_grant(&id, Owner::User(&person.user), self.env.now()).await?;
-        if ended {
-            let (user, cause) = (Some(&person.user), Some(id.as_str()));
-            self.note(&Notice { reason: "consent_withdrawn", id: Some(request.id), user, cause, ..Notice::default() }).await;
+        let now = self.env.now();
+        let grants = self.store.list_grants(Some(&person.user), now).await?;
+        let Some(meant) = CredentialId::new(id).ok().and_then(|id| grants.iter().find(|grant| grant.id == id)) else { return Ok(None) };
+        let mut ended = false;
+        // Whoever asked again has several: removed is the application, not one of its answers.
+        for grant in grants.iter().filter(|grant| grant.client == meant.client && grant.server == meant.server) {
+            if self.store.revoke_grant(&grant.id, Owner::User(&person.user), now).await? {
+                ended = true;
+                let (user, client, server, cause) = (Some(&person.user), Some(&grant.client), Some(&grant.server), Some(grant.id.as_str()));
+                self.note(&Notice { reason: "consent_withdrawn", id: Some(request.id), user, client, server, cause }).await;
+            }
         }
         Ok(ended.then_some("The application was removed. Its next call is refused."))
+    }
+
+    async fn other_signed_out(&self, request: &OfficeRequest, person: &Person, id: &str) -> Result<Option<&'static str>, StoreError> {
+        // No id would mean all of them.
+        let ended = !id.is_empty() && self.store.end_browsers(&person.user, Some(id)).await? > 0;
+        if ended {
+            let (user, cause) = (Some(&person.user), Some(id));
+            self.note(&Notice { reason: "signed_out", id: Some(request.id), user, cause, ..Notice::default() }).await;
+        }
+        Ok(ended.then_some("The browser was signed out."))
     }
 
     async fn key_revoked(&self, request: &OfficeRequest, person: &Person, id: &str) -> Result<Option<&'static str>, StoreError> {

@@ -107,6 +107,14 @@ impl Gateway {
         }
     }
 
+    /// The same for the front office, whose handlers count by themselves.
+    pub(crate) fn turn_away_office(&self, peer: IpAddr) {
+        self.metrics.turned_away(Turned::Rate);
+        if self.turned.is_noted(Turned::Rate) {
+            tracing::info!(%peer, "too many requests of the front office failed");
+        }
+    }
+
     async fn note_foreign(&self, inbound: &Inbound) {
         // One record for a request, whatever it carries: nobody can fill the disk by repeating a header.
         let mut kinds: Vec<&str> = inbound.presented.foreign().iter().map(|kind| kind.as_str()).collect();
@@ -131,6 +139,10 @@ impl Gateway {
             None => None,
         };
         match verify(&inbound.presented, door, server, record, self.env.now()) {
+            // What the administrator blocked is over, whatever it holds.
+            Verdict::Verified(caller) if door == Door::OAuth && self.clients.admission().blocks(caller.client()) => {
+                Err(Why::Revoked.refusal())
+            }
             Verdict::Verified(caller) => {
                 if let Some(digest) = digest {
                     self.records.digests.insert(caller.credential().clone(), (digest, door));

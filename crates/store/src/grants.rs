@@ -9,8 +9,8 @@ use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
-use crate::users::{hold, insert};
-use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use crate::users::{hold, insert, standing};
+use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
@@ -61,6 +61,8 @@ pub struct GrantInfo {
     pub id: CredentialId,
     /// Who allowed it.
     pub user: UserId,
+    /// Their groups, as last read.
+    pub groups: Vec<GroupName>,
     /// To whom.
     pub client: ClientId,
     /// As the page called it.
@@ -168,7 +170,7 @@ const GRANTS_PER_USER: i64 = 1_000;
 const SKEW: Duration = Duration::from_secs(1);
 
 const GRANT: &str = "SELECT g.id, g.issuer, g.subject, g.client, g.name, g.identity, g.target, g.server, g.granted, g.created, g.expires, \
-                     g.revoked, g.used, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
+                     g.revoked, g.used, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
                      WHERE g.id = $1";
 
 // === impl Store ===
@@ -272,7 +274,7 @@ impl Store {
         };
         let id = CredentialId::new(&row.column::<String>("grant_id")?).map_err(|_| damaged("codes", "grant_id"))?;
         let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
-        let redeemed = grant.issue(&mut tx, next, None, 1, now).await?;
+        let Some(redeemed) = grant.issue(&mut tx, next, None, 1, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
         tx.commit().await?;
         Ok(Ok(redeemed))
     }
@@ -326,7 +328,9 @@ impl Store {
         if !at_most_one(tx.execute(sql, &values).await?, "refresh_tokens")? {
             return Err(damaged("refresh_tokens", "used"));
         }
-        let redeemed = grant.issue(&mut tx, next, token.narrowed, generation + 1, now).await?;
+        let Some(redeemed) = grant.issue(&mut tx, next, token.narrowed, generation + 1, now).await? else {
+            return Ok(Err(NotRedeemed::Ended));
+        };
         tx.commit().await?;
         Ok(Ok(redeemed))
     }
@@ -362,6 +366,15 @@ impl Store {
         row.map(|row| Reading::digested(&row, "refresh_tokens", hash.as_bytes()).parsed("grant_id", CredentialId::new)).transpose()
     }
 
+    /// A consent by its id, whether it still counts or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn grant(&self, id: &CredentialId) -> Result<Option<GrantInfo>, StoreError> {
+        let row = self.db().row(GRANT, &[Value::text(id.as_str())]).await?;
+        row.map(|row| Reading::named(&row, "grants", "id").and_then(|reading| info(&reading))).transpose()
+    }
+
     /// Ends one access token, if it is of this client, and raises the epoch. The grant stays.
     ///
     /// # Errors
@@ -385,14 +398,15 @@ impl Store {
     pub async fn list_grants(&self, user: Option<&UserId>, now: Timestamp) -> Result<Vec<GrantInfo>, StoreError> {
         let rows = match user {
             Some(user) => {
-                let sql = "SELECT * FROM grants WHERE issuer = $1 AND subject = $2 AND revoked IS NULL AND (expires IS NULL OR expires > $3) \
-                           ORDER BY created DESC, id LIMIT 1000";
+                let sql = "SELECT g.*, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
+                           WHERE g.issuer = $1 AND g.subject = $2 AND g.revoked IS NULL AND (g.expires IS NULL OR g.expires > $3) \
+                           ORDER BY g.created DESC, g.id LIMIT 1000";
                 let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)];
                 self.db().rows(sql, &values).await?
             }
             None => {
-                let sql =
-                    "SELECT * FROM grants WHERE revoked IS NULL AND (expires IS NULL OR expires > $1) ORDER BY created DESC, id LIMIT 1000";
+                let sql = "SELECT g.*, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
+                           WHERE g.revoked IS NULL AND (g.expires IS NULL OR g.expires > $1) ORDER BY g.created DESC, g.id LIMIT 1000";
                 self.db().rows(sql, &[Value::int(millis(now)?)]).await?
             }
         };
@@ -492,7 +506,14 @@ impl Live {
         narrowed: Option<&BTreeSet<String>>,
         generation: i64,
         now: Timestamp,
-    ) -> Result<Redeemed, StoreError> {
+    ) -> Result<Option<Redeemed>, StoreError> {
+        // First of all, and held to the end of the transaction: a withdrawal on another replica either sees what is issued here, or
+        // has been before and leaves nothing to issue.
+        let sql = "UPDATE grants SET used = $2 WHERE id = $1 AND revoked IS NULL";
+        if !at_most_one(tx.execute(sql, &[Value::text(self.id.as_str()), Value::int(millis(now)?)]).await?, "grants")? {
+            return Ok(None);
+        }
+        self.make_room(tx, generation).await?;
         let capped = |life: Duration| self.expires.map_or(now.after(life), |end| end.min(now.after(life)));
         let granted = narrowed.unwrap_or(&self.granted).clone();
         let record = Record {
@@ -519,9 +540,18 @@ impl Live {
             Value::int(millis(capped(next.refresh_life))?),
         ];
         tx.execute(sql, &values).await?;
-        let sql = "UPDATE grants SET used = $2 WHERE id = $1";
-        tx.execute(sql, &[Value::text(self.id.as_str()), Value::int(millis(now)?)]).await?;
-        Ok(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires: record.expires, again: false })
+        Ok(Some(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires: record.expires, again: false }))
+    }
+
+    /// One client that refreshes without end takes no room from the others of its person: of one consent the last twenty access
+    /// tokens count, and a thousand used refresh tokens are remembered.
+    async fn make_room(&self, tx: &mut Tx, generation: i64) -> Result<(), StoreError> {
+        let id = Value::text(self.id.as_str());
+        let sql = "DELETE FROM access_tokens WHERE id = $1 AND hash NOT IN \
+                   (SELECT hash FROM access_tokens WHERE id = $1 ORDER BY created DESC, hash LIMIT 19)";
+        tx.execute(sql, std::slice::from_ref(&id)).await?;
+        let sql = "DELETE FROM refresh_tokens WHERE grant_id = $1 AND used IS NOT NULL AND generation < $2";
+        tx.execute(sql, &[id, Value::int(generation.saturating_sub(1_000))]).await.map(|_| ())
     }
 
     /// What was recorded when the same token was presented before.
@@ -555,7 +585,9 @@ async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Times
 }
 
 fn info(reading: &Reading<'_>) -> Result<GrantInfo, StoreError> {
+    let (groups, _) = standing(reading)?;
     Ok(GrantInfo {
+        groups,
         id: reading.parsed("id", CredentialId::new)?,
         user: reading.user()?,
         client: reading.parsed("client", ClientId::new)?,

@@ -74,9 +74,11 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 
 async fn revoke(house: &House, arguments: &RevokeArguments, console: &mut Console) -> Result<Exit, Failure> {
     let (store, now) = (house.store().await?, house.env.now());
-    let grants = store.list_grants(None, now).await.map_err(|error| unavailable(&error))?;
-    let id = CredentialId::new(&arguments.id).ok();
-    let found = grants.into_iter().find(|grant| Some(&grant.id) == id.as_ref());
+    let found = match CredentialId::new(&arguments.id) {
+        Ok(id) => store.grant(&id).await.map_err(|error| unavailable(&error))?,
+        Err(_) => None,
+    };
+    let found = found.filter(|grant| grant.revoked.is_none() && grant.expires.is_none_or(|end| end > now));
     let Some(grant) = found else {
         store.close().await;
         let help = "see doorward grant list; what was taken back or has ended is not listed";

@@ -119,7 +119,9 @@ async fn until_stopped(
             () = stop.said() => break,
             () = gateway.link_wanted(), if shows_secrets(global) => {
                 console.say("  Somebody at this computer wants to sign in. If that is you, open this (valid 10 min, works one time):");
-                link(gateway, console).await?;
+                if link(gateway, console).await.is_err() {
+                    console.say("  no link can be made at the moment: doorward admin-link");
+                }
             }
             _ = tick.tick() => match calls.news(console) {
                 Ok(lines) => lines.iter().for_each(|line| console.say(line)),

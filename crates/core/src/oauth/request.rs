@@ -151,6 +151,12 @@ impl Front {
             object: object.map(str::to_owned),
         })
     }
+
+    /// Whether nobody may be asked anything (`prompt=none`).
+    #[must_use]
+    pub fn asks_nobody(&self) -> bool {
+        self.prompt.as_deref() == Some("none")
+    }
 }
 
 // === impl AuthRequest ===

@@ -110,6 +110,12 @@ impl TokenError {
         }
     }
 
+    /// 429: too many of one address failed.
+    #[must_use]
+    pub const fn too_many() -> Self {
+        Self { status: 429, code: "temporarily_unavailable", description: "too many requests failed; wait", reason: "address_rate" }
+    }
+
     /// 503, ours.
     #[must_use]
     pub const fn unavailable() -> Self {
@@ -215,12 +221,6 @@ impl Shown {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
-    }
-
-    /// Whether it tried HTTP Basic: a refusal then says so (RFC 6749 section 5.2).
-    #[must_use]
-    pub const fn is_basic(&self) -> bool {
-        matches!(self.how, How::Basic(_))
     }
 }
 

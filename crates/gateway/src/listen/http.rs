@@ -273,7 +273,9 @@ async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings:
         Route::Ready => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
         Route::Office(office) => {
             // Everybody here is a stranger until a cookie or a code says otherwise.
-            if let Err(wait) = settings.strangers.check(client) {
+            if office.counts_strangers()
+                && let Err(wait) = settings.strangers.check(client)
+            {
                 let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests.");
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
                 turn_away(settings, serve.as_ref(), Turned::Rate, client);

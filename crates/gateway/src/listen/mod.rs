@@ -67,8 +67,9 @@ pub struct OfficeRequest {
     patience: http::Patience,
 }
 
-/// Bodies that the front office takes, in bytes: forms and registrations.
-const OFFICE_BODY: usize = 64 * 1024;
+/// Bodies that the front office takes, in bytes: forms and registrations. As small as what each connection may hold anyway, since
+/// whoever sends one is nobody yet.
+const OFFICE_BODY: usize = 16 * 1024;
 
 /// Before the minimum rate of a body counts.
 /// A piece of a body below this size is copied to its neighbours, up to this size of them.
@@ -148,7 +149,7 @@ impl Inbound {
 }
 
 impl OfficeRequest {
-    /// Reads the body, at most 64 KiB, within the body patience of the listener.
+    /// Reads the body, at most 16 KiB, within the body patience of the listener.
     ///
     /// # Errors
     /// [`BadBody::TooLarge`] and [`BadBody::Broken`].

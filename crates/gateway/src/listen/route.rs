@@ -200,6 +200,13 @@ impl Office {
         }
     }
 
+    /// Whether each request counts against its address before it is looked at. Assets cost nothing; the token endpoint counts those
+    /// that fail, for a client that has a right to its tokens must not be held up by its neighbours.
+    #[must_use]
+    pub const fn counts_strangers(&self) -> bool {
+        !matches!(self, Self::Style | Self::SetupScript | Self::Icon | Self::Token | Self::Revoke)
+    }
+
     /// Whether browsers of other sites may read it without asking first: public documents.
     #[must_use]
     pub const fn is_document(&self) -> bool {

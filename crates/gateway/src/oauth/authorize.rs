@@ -14,7 +14,7 @@ use crate::signin::{Person, Problem};
 use crate::ui::problem::Side;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Selector;
-use doorward_core::id::ClientId;
+use doorward_core::id::{ClientId, GroupName, ServerName, UserId};
 use doorward_core::oauth::client::Client;
 use doorward_core::oauth::flow::{Browser, Facts, Next, Refusal, SignedIn, next};
 use doorward_core::oauth::form::Form;
@@ -66,6 +66,10 @@ impl Gateway {
             Ok(underway) => underway,
             Err(Stop::SignIn) => return self.sign_in_page(request, Some(sealed), None),
             Err(Stop::Page(page)) => return *page,
+            // Nobody is sent on by this gateway who was not asked, or has not at least signed in (RFC 9700 section 4.11.2).
+            Err(Stop::Answer(_)) if person.is_none() && !ticket.front.asks_nobody() => {
+                return self.sign_in_page(request, Some(sealed), None);
+            }
             Err(Stop::Answer(answer)) => return self.redirected(request, ticket, &answer).await,
         };
         match (next(&underway.request, &underway.facts, ticket.begun), &person) {
@@ -89,7 +93,7 @@ impl Gateway {
             Refused::Page(why) => Stop::Page(Box::new(self.bad_redirect(request, why))),
             Refused::Redirect(answer) => Stop::Answer(answer),
         })?;
-        let visible = person.is_some_and(|person| self.is_offered(&checked, person));
+        let visible = person.is_some_and(|person| self.is_offered(checked.server(), (&person.user, &person.groups), checked.client().id()));
         let signed_in = person.map(|person| SignedIn { user: person.user.clone(), since: person.since, disabled: person.disabled });
         Ok(Underway { request: checked, facts: Facts { browser: whose, signed_in, visible } })
     }
@@ -106,11 +110,10 @@ impl Gateway {
     }
 
     /// Whether the server that is asked for is there for this person and client.
-    fn is_offered(&self, request: &AuthRequest, person: &Person) -> bool {
-        self.upstreams.find(request.server()).is_some_and(|upstream| {
+    pub(super) fn is_offered(&self, server: &ServerName, person: (&UserId, &[GroupName]), client: &ClientId) -> bool {
+        self.upstreams.find(server).is_some_and(|upstream| {
             let selectors = &upstream.config.visible_to;
-            upstream.config.enabled
-                && (selectors.is_empty() || selectors.iter().any(|selector| names(selector, person, request.client().id())))
+            upstream.config.enabled && (selectors.is_empty() || selectors.iter().any(|selector| names(selector, person, client)))
         })
     }
 
@@ -223,10 +226,10 @@ pub(super) enum Stop {
 }
 
 /// Whether a selector means this person, through this client.
-fn names(selector: &Selector, person: &Person, client: &ClientId) -> bool {
+fn names(selector: &Selector, (user, groups): (&UserId, &[GroupName]), client: &ClientId) -> bool {
     match selector {
-        Selector::User(user) => *user == person.user,
-        Selector::Group(group) => person.groups.contains(group),
+        Selector::User(known) => known == user,
+        Selector::Group(group) => groups.contains(group),
         Selector::Client(known) => known == client,
         Selector::Agent(_) => false,
     }

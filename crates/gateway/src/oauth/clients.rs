@@ -109,7 +109,7 @@ impl Clients {
         self.admission.admit(client).ok_or(Unresolved::NotAllowed)
     }
 
-    pub(super) const fn admission(&self) -> &Admission {
+    pub(crate) const fn admission(&self) -> &Admission {
         &self.admission
     }
 

@@ -104,7 +104,11 @@ impl Gateway {
         let now = self.env.now();
         match form.get("decision") {
             Some("other-user") => {
-                let _signed_out = self.sign_out(person, request.id).await;
+                if self.store.end_browser(&person.browser).await.is_err() {
+                    return self.away(request.id);
+                }
+                let (user, cause) = (Some(&person.user), Some(person.id.as_str()));
+                self.note(&Notice { reason: "signed_out", id: Some(request.id), user, cause, ..Notice::default() }).await;
                 let mut response =
                     self.sign_in_page(request, Some(sealed), Some("You are signed out. The request waits for whoever signs in next."));
                 browser::sign_out(&mut response);
@@ -128,11 +132,24 @@ impl Gateway {
             Err(_) => return self.away(request.id),
         };
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
+        let (client, ticket_server) = (asked.client().id().clone(), Some(asked.server().clone()));
         match approve(asked, &underway.facts, decision, &offered, ticket.begun, now) {
             Ok(approved) => self.allowed(request, ticket, &approved, &name, form.get("decision") == Some("remote")).await,
             Err(NotApproved::Nothing(answer)) => {
                 match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
-                    Ok(true) => self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Denied),
+                    Ok(true) => {
+                        let (user, server) = (Some(&person.user), ticket_server.as_ref());
+                        self.note(&Notice {
+                            reason: "consent_declined",
+                            id: Some(request.id),
+                            user,
+                            client: Some(&client),
+                            server,
+                            cause: Some("nothing was ticked"),
+                        })
+                        .await;
+                        self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Denied)
+                    }
                     Ok(false) => self.decided_before(request),
                     Err(_) => self.away(request.id),
                 }
@@ -188,9 +205,15 @@ impl Gateway {
         };
         match self.store.record_grant(&new, now).await {
             Ok(true) => {}
-            Ok(false) => return self.decided_before(request),
-            Err(StoreError::Refused(_)) => return self.too_many(request),
-            Err(_) => return self.away(request.id),
+            failed => {
+                // The record says that it was given: now it says that it does not count.
+                self.note(&Notice { reason: "consent_not_kept", ..notice }).await;
+                return match failed {
+                    Ok(_) => self.decided_before(request),
+                    Err(StoreError::Refused(_)) => self.too_many(request),
+                    Err(_) => self.away(request.id),
+                };
+            }
         }
         let url = approved.answer(&code).url(self.root());
         if by_hand && asked.target().is_loopback() {

@@ -1,7 +1,7 @@
 //! `/oauth/revoke` (RFC 7009): a client gives back what is its own. Whatever else it names is answered alike and stays.
 
+use super::credential;
 use super::token::{posted_by_client, shown_by};
-use super::{credential, token_error};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -23,15 +23,15 @@ impl Gateway {
         }
         let form = match posted_by_client(&mut request).await {
             Ok(form) => form,
-            Err(error) => return token_error(error, false),
+            Err(error) => return self.token_refused(&request, error, None).await,
         };
         let shown = match shown_by(&request.headers, &form) {
             Ok(shown) => shown,
-            Err(error) => return self.token_refused(&request, error, None, false).await,
+            Err(error) => return self.token_refused(&request, error, None).await,
         };
         let client = match self.authenticated(&shown).await {
             Ok(client) => client,
-            Err(error) => return self.token_refused(&request, error, Some(&shown), shown.is_basic()).await,
+            Err(error) => return self.token_refused(&request, error, Some(&shown)).await,
         };
         match self.given_back(&client, &form).await {
             Ok(Some(reason)) => {
@@ -40,7 +40,7 @@ impl Gateway {
                 credential(200, &json!({}))
             }
             Ok(None) => credential(200, &json!({})),
-            Err(error) => self.token_refused(&request, error, Some(&shown), false).await,
+            Err(error) => self.token_refused(&request, error, Some(&shown)).await,
         }
     }
 

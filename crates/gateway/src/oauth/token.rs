@@ -8,14 +8,14 @@ use crate::listen::body::Body;
 use crate::listen::page::not_allowed;
 use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::id::ServerName;
+use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{AuthenticatedClient, Grant, Shown, TokenError, authenticate, grant, shown};
-use doorward_core::secret::{AccessToken, PlainToken, RefreshToken};
+use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, StoreError, Successors};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -41,16 +41,15 @@ impl Gateway {
         let arrived = self.env.now();
         let form = match posted_by_client(&mut request).await {
             Ok(form) => form,
-            Err(error) => return token_error(error, false),
+            Err(error) => return self.token_refused(&request, error, None).await,
         };
         let shown = match shown_by(&request.headers, &form) {
             Ok(shown) => shown,
-            Err(error) => return self.token_refused(&request, error, None, false).await,
+            Err(error) => return self.token_refused(&request, error, None).await,
         };
-        let basic = shown.is_basic();
         match self.exchange(&request, &form, &shown, arrived).await {
             Ok(response) => response,
-            Err(error) => self.token_refused(&request, error, Some(&shown), basic).await,
+            Err(error) => self.token_refused(&request, error, Some(&shown)).await,
         }
     }
 
@@ -84,6 +83,7 @@ impl Gateway {
             }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
+                self.still_theirs(hash).await?;
                 let pair =
                     Pair { access: self.reception.keys.successor(token.expose()), refresh: self.reception.keys.successor(token.expose()) };
                 let narrowed: Option<BTreeSet<String>> =
@@ -97,7 +97,12 @@ impl Gateway {
         };
         let redeemed = match redeemed.map_err(|error| unavailable(&error))? {
             Ok(redeemed) => redeemed,
-            Err(why) => return Err(refused(&why)),
+            Err(why) => {
+                if let NotRedeemed::Replayed(id) = &why {
+                    self.ended_by_replay(request, &client, id).await;
+                }
+                return Err(refused(&why));
+            }
         };
         self.issued(request, &client, &presented, &redeemed).await?;
         let expires_in = redeemed.access_expires.since(now).as_secs();
@@ -120,6 +125,15 @@ impl Gateway {
         authenticate(&client, shown)
     }
 
+    /// A refresh is a decision anew: the server is there, and still for this person and client (TK-07). What is unknown is left to
+    /// the statement that redeems.
+    async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<(), TokenError> {
+        let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
+        let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
+        let offered = self.is_offered(&grant.server, (&grant.user, &grant.groups), &grant.client);
+        if offered { Ok(()) } else { Err(TokenError::grant("server_not_visible")) }
+    }
+
     /// The server that a `resource` means; another address than one of ours is nobody's.
     fn meant(&self, resource: Option<&str>) -> Result<Option<ServerName>, TokenError> {
         resource.map(|resource| server_of(self.root(), resource).ok_or_else(TokenError::target)).transpose()
@@ -128,6 +142,14 @@ impl Gateway {
     fn new_pair(&self) -> Result<Pair, TokenError> {
         let (Ok(access), Ok(refresh)) = (self.env.bytes(), self.env.bytes()) else { return Err(TokenError::unavailable()) };
         Ok(Pair { access: PlainToken::mint(&access), refresh: PlainToken::mint(&refresh) })
+    }
+
+    /// Whose consent ended because something of it came twice.
+    async fn ended_by_replay(&self, request: &OfficeRequest, client: &AuthenticatedClient, id: &CredentialId) {
+        let grant = self.store.grant(id).await.ok().flatten();
+        let (user, server) = (grant.as_ref().map(|grant| &grant.user), grant.as_ref().map(|grant| &grant.server));
+        let (client, cause) = (Some(client.id()), Some(id.as_str()));
+        self.note(&Notice { reason: "consent_ended_by_replay", id: Some(request.id), user, client, server, cause }).await;
     }
 
     /// On the record before the tokens leave. What is recorded in the store only is of no use to anybody: nobody knows it.
@@ -148,14 +170,17 @@ impl Gateway {
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
     }
 
-    /// Refusals are on the record, too, within the limits of strangers: the listener counts each request against its address.
-    pub(super) async fn token_refused(
-        &self,
-        request: &OfficeRequest,
-        error: TokenError,
-        shown: Option<&Shown>,
-        basic: bool,
-    ) -> Response<Body> {
+    /// Refusals count against their address, and are on the record as long as it has room for strangers.
+    pub(super) async fn token_refused(&self, request: &OfficeRequest, error: TokenError, shown: Option<&Shown>) -> Response<Body> {
+        let basic = request.headers.contains_key(AUTHORIZATION);
+        if error.status != 503
+            && let Err(wait) = self.strangers.check(request.peer)
+        {
+            self.turn_away_office(request.peer);
+            let mut response = token_error(TokenError::too_many(), basic);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
+            return response;
+        }
         let client = shown.and_then(|shown| doorward_core::id::ClientId::new(shown.id()).ok());
         let notice = Notice {
             reason: error.reason,
@@ -196,10 +221,7 @@ pub(super) fn shown_by(headers: &HeaderMap, form: &Form) -> Result<Shown, TokenE
     }
 }
 
-const fn successors<'a>(
-    access: &'a doorward_core::secret::TokenHash<AccessToken>,
-    refresh: &'a doorward_core::secret::TokenHash<RefreshToken>,
-) -> Successors<'a> {
+const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHash<RefreshToken>) -> Successors<'a> {
     Successors { access, access_life: ACCESS_LIFE, refresh, refresh_life: REFRESH_LIFE }
 }
 

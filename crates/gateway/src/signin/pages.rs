@@ -182,7 +182,9 @@ impl Gateway {
 
     /// The page that says how to sign in; `waiting` is the sealed ticket of a request that goes on afterwards.
     pub(crate) fn sign_in_page(&self, request: &OfficeRequest, waiting: Option<&str>, note: Option<&str>) -> Response<Body> {
-        let just_printed = request.peer.is_loopback() && self.ask_for_link();
+        // A page that somebody looks at, not a picture in the page of another site.
+        let is_page = request.headers.get("sec-fetch-dest").is_none_or(|dest| dest.as_bytes() == b"document");
+        let just_printed = is_page && request.peer.is_loopback() && self.ask_for_link();
         let page = SignInPage {
             frame: self.frame(None),
             csrf: Hidden::new(self.form_token("login", None)),

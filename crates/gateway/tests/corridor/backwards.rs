@@ -22,7 +22,10 @@ const HOSTILE: &str = "Set-Cookie: evil=1; Path=/\r\nset-cookie: evil=2\r\nStric
     Last-Event-ID: evil\r\nMCP-Protocol-Version: evil\r\nMcp-Method: evil\r\nUpgrade: evil\r\nWarning: 199 evil\r\nX-Evil: evil\r\n";
 
 /// Every field that Doorward itself may put on an answer.
-const OURS: [&str; 9] = [
+const OURS: [&str; 12] = [
+    "referrer-policy",
+    "cross-origin-resource-policy",
+    "content-security-policy",
     "content-type",
     "content-length",
     "transfer-encoding",

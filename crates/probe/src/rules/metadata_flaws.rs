@@ -4,7 +4,7 @@ use super::{LiveRule, Look};
 use crate::door::Stop;
 use crate::metadata::Document;
 use crate::registration::{Challenge, REDIRECT, answered, authorize};
-use crate::visit::Visit;
+use crate::visit::{Access, Visit};
 use doorward_scan::{Confidence, Finding, Rule, Severity};
 use serde_json::Value;
 use url::Url;
@@ -27,9 +27,13 @@ const WEAK: [(Challenge, &str); 2] = [
 ];
 
 async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
-    let metadata = &visit.seen()?.metadata;
+    let known = visit.seen()?;
+    let metadata = &known.metadata;
     if metadata.named.is_none() && metadata.resource.is_none() && metadata.server.is_none() {
         return Err(Stop::Untried("the server offers no OAuth"));
+    }
+    if metadata.named.is_none() && metadata.resource.is_none() && known.access == Access::Keyed {
+        return Err(Stop::Untried("the server lets keys in, and offers no OAuth for this address"));
     }
     let mut found = Vec::new();
     let mut say = |sure, subject: &str, evidence: String| found.push(visit.finding(&RULE.rule, sure, subject, evidence));

@@ -33,6 +33,8 @@ async fn look(visit: &Visit) -> Result<Vec<Finding>, Stop> {
     match (&known.metadata.resource, &known.metadata.server) {
         // Revisions from 2025-11-25 on let clients look at the well-known address as well.
         (Some(_), _) => finding(Confidence::Low, "no resource_metadata in the challenge, but a document at the well-known address"),
+        // Another address of this host is for OAuth; this one lets keys in and names no authorization server of its own.
+        (None, Some(_)) if known.access == Access::Keyed => Ok(Vec::new()),
         (None, Some(_)) => finding(Confidence::High, "no resource_metadata in the challenge, and no document at the well-known address"),
         // Where static keys are let in there is nothing to sign in at.
         (None, None) if known.access == Access::Keyed => Ok(Vec::new()),

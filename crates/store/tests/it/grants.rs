@@ -179,6 +179,38 @@ pub(crate) async fn az_12_a_consent_is_taken_back_by_its_owner_alone(bench: &Ben
     assert!(bench.a.list_grants(Some(&user("alice")), NOW).await.expect("listed").is_empty());
 }
 
+pub(crate) async fn az_12_what_is_issued_while_a_consent_is_withdrawn_is_dead_as_well(bench: &Bench) {
+    for round in 0..20_u8 {
+        assert!(allow(&bench.a, round, None).await.expect("recorded"));
+        redeem(&bench.a, round, round, NOW, NOW).await.expect("redeemed");
+        let id = CredentialId::new(&format!("grant-{round}")).expect("id");
+        let answers = bench
+            .race(move |store, n| {
+                let id = id.clone();
+                async move {
+                    if n % 5 == 4 {
+                        store.revoke_grant(&id, Owner::User(&user("alice")), NOW).await.map(|_| ())
+                    } else {
+                        renew(&store, round, 100 + round, NOW).await.map(|_| ()).or(Ok(()))
+                    }
+                }
+            })
+            .await;
+        assert!(answers.into_iter().all(|answer: Result<(), StoreError>| answer.is_ok()), "round {round}");
+        assert!(!counts(&bench.a, round).await && !counts(&bench.b, 100 + round).await, "round {round}: a token outlived its consent");
+    }
+}
+
+pub(crate) async fn tk_05_one_client_takes_no_room_from_the_others(bench: &Bench) {
+    assert!(allow(&bench.a, 1, None).await.expect("recorded"));
+    redeem(&bench.a, 1, 1, NOW, NOW).await.expect("redeemed");
+    for generation in 1..60_u8 {
+        renew(&bench.a, generation, generation + 1, later(u64::from(generation))).await.expect("renewed");
+    }
+    assert!(counts(&bench.a, 60).await && counts(&bench.a, 45).await, "the last ones count");
+    assert!(!counts(&bench.a, 30).await, "older ones have gone");
+}
+
 pub(crate) async fn ui_04_a_link_is_taken_by_one_of_fifty(bench: &Bench) {
     let link = PlainToken::<LinkSecret>::mint(&[3; 32]).hashed();
     bench.a.put_link(&link, &user("admin"), later(600), NOW).await.expect("put");

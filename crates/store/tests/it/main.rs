@@ -61,6 +61,8 @@ on_every_backend! {
     grants::tk_08_no_token_outlives_the_consent,
     grants::tk_07_nothing_is_given_for_somebody_who_may_not_act,
     grants::az_12_a_consent_is_taken_back_by_its_owner_alone,
+    grants::az_12_what_is_issued_while_a_consent_is_withdrawn_is_dead_as_well,
+    grants::tk_05_one_client_takes_no_room_from_the_others,
     grants::ui_04_a_link_is_taken_by_one_of_fifty,
     grants::ui_01_a_browser_is_signed_in_until_it_is_not,
     sessions::a_session_comes_back_as_it_was_opened,
