@@ -81,7 +81,8 @@ fn stray_comma(text: &str, map: &Map, survivor: Option<usize>, syntax: &Syntax) 
 /// The new members, in the form of the one in whose place they stand.
 fn put(text: &str, anchor: &Member, change: &Change<'_>, syntax: &Syntax) -> String {
     let between = text.get(anchor.key.end..anchor.node.span.start).unwrap_or_default();
-    let between = if between.chars().all(|c| matches!(c, ' ' | '\t' | ':' | '=')) && !between.is_empty() { between } else { syntax.between };
+    let between =
+        if between.chars().all(|c| matches!(c, ' ' | '\t' | ':' | '=')) && !between.is_empty() { between } else { syntax.between };
     let line = line_start(text, anchor.key.start);
     let front = text.get(line..anchor.key.start).unwrap_or_default();
     let alone = front.chars().all(|c| matches!(c, ' ' | '\t'));

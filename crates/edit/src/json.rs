@@ -73,7 +73,8 @@ impl Reader<'_> {
                 Value::Scalar(inner)
             }
             _ => {
-                let word = self.rest().find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'))).unwrap_or(self.rest().len());
+                let word =
+                    self.rest().find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'))).unwrap_or(self.rest().len());
                 if word == 0 {
                     return Err(Fault::Broken);
                 }

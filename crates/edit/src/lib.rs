@@ -146,7 +146,9 @@ pub(crate) fn line_end(text: &str, at: usize) -> &'static str {
 
 /// Where the line of a place begins.
 pub(crate) fn line_start(text: &str, at: usize) -> usize {
-    text.get(..at).and_then(|before| before.rfind('\n')).map_or_else(|| if text.starts_with('\u{feff}') { 3 } else { 0 }, |newline| newline + 1)
+    text.get(..at)
+        .and_then(|before| before.rfind('\n'))
+        .map_or_else(|| if text.starts_with('\u{feff}') { 3 } else { 0 }, |newline| newline + 1)
 }
 
 /// Where the next line begins, or the text ends.

@@ -110,7 +110,12 @@ fn toml_in_tables_dots_and_braces() {
         "[[mcp_servers]]\nname = \"a\"\ncommand = \"c\"\n[[mcp_servers]]\r\nname = \"b\"\r\nurl = \"https://b\"\r\n[mcp_servers.headers]\r\nA = \"b\"",
         "[[mcp_servers]]\nname = \"a\"\ncommand = \"c\"\n[[mcp_servers]]\r\nname = \"b\"\r\ncommand = \"/bin/doorward\"\r\nargs = [\"bridge\", \"x\"]\r\n",
     );
-    becomes(Form::Toml, "m/x", "\u{feff}[m.\"x\"]\ncommand = \"c\"", "\u{feff}[m.\"x\"]\ncommand = \"/bin/doorward\"\nargs = [\"bridge\", \"x\"]");
+    becomes(
+        Form::Toml,
+        "m/x",
+        "\u{feff}[m.\"x\"]\ncommand = \"c\"",
+        "\u{feff}[m.\"x\"]\ncommand = \"/bin/doorward\"\nargs = [\"bridge\", \"x\"]",
+    );
     assert_eq!(edited(Form::Toml, "[m.x]\ncommand = \"a\"\ncommand = \"b\"\n", "m/x"), Err(Fault::Twice));
     assert_eq!(edited(Form::Toml, "[m.x\n", "m/x"), Err(Fault::Broken));
     assert_eq!(edited(Form::Toml, "[m.y]\n", "m/x"), Err(Fault::Missing));
@@ -136,14 +141,23 @@ fn yaml_in_blocks_items_and_braces() {
         "l:\n- type: stdio\n  command: c\n  name: é\n- url: https://b",
         "l:\n- command: \"/bin/doorward\"\n  args: [\"bridge\", \"x\"]\n  name: é\n- url: https://b",
     );
-    becomes(Form::Yaml, "l/1", "l:\n- command: c\n- url: https://b", "l:\n- command: c\n- command: \"/bin/doorward\"\n  args: [\"bridge\", \"x\"]");
+    becomes(
+        Form::Yaml,
+        "l/1",
+        "l:\n- command: c\n- url: https://b",
+        "l:\n- command: c\n- command: \"/bin/doorward\"\n  args: [\"bridge\", \"x\"]",
+    );
     becomes(
         Form::Yaml,
         "m/x",
         "\u{feff}m: {x: {command: c, env: {A: \"b\"}}, y: 1}\n",
         "\u{feff}m: {x: {command: \"/bin/doorward\", args: [\"bridge\", \"x\"]}, y: 1}\n",
     );
-    for text in ["a: &a {command: c}\nm:\n  x: *a\n", "m:\n  x: &a\n    command: c\n  y: *a\n", "a: &a {env: {}}\nm:\n  x:\n    <<: *a\n    command: c\n"] {
+    for text in [
+        "a: &a {command: c}\nm:\n  x: *a\n",
+        "m:\n  x: &a\n    command: c\n  y: *a\n",
+        "a: &a {env: {}}\nm:\n  x:\n    <<: *a\n    command: c\n",
+    ] {
         assert_eq!(edited(Form::Yaml, text, "m/x"), Err(Fault::Shared), "{text}");
     }
     assert_eq!(edited(Form::Yaml, "m:\n  x:\n    command: a\n    command: b\n", "m/x"), Err(Fault::Twice));

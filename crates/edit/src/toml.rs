@@ -110,7 +110,10 @@ fn put(text: &str, anchor: &Line, end: usize, change: &Change<'_>) -> Vec<Piece>
     let is_open = text.get(..below).is_some_and(|before| !before.ends_with('\n'));
     let rest: String =
         lines.map(|line| if is_open { format!("{newline}{indent}{line}") } else { format!("{indent}{line}{newline}") }).collect();
-    [first, Piece { range: below..below, text: rest }].into_iter().filter(|piece| !(piece.range.is_empty() && piece.text.is_empty())).collect()
+    [first, Piece { range: below..below, text: rest }]
+        .into_iter()
+        .filter(|piece| !(piece.range.is_empty() && piece.text.is_empty()))
+        .collect()
 }
 
 fn lines(text: &str) -> Result<Vec<Line>, Fault> {

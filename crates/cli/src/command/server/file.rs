@@ -2,19 +2,20 @@
 
 use crate::args::Global;
 use crate::console::{Console, inert};
+use crate::exchange::{self, Unwritten};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings;
 use similar::{ChangeTag, TextDiff};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table};
 
 /// A change that was not written yet.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(in crate::command) struct Draft {
     path: PathBuf,
     before: Option<String>,
     document: DocumentMut,
@@ -24,7 +25,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The file as it is; empty where there is none.
-    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+    pub(in crate::command) fn open(global: &Global) -> Result<Self, Failure> {
         let named = settings::place(global)?;
         // A link stays a link: what it leads to is changed.
         let path = fs::canonicalize(&named).unwrap_or(named);
@@ -54,12 +55,22 @@ impl Draft {
     }
 
     /// The file.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::command) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The text as it was; `None` where there is no file.
+    pub(in crate::command) fn before(&self) -> Option<&str> {
+        self.before.as_deref()
+    }
+
+    /// The text as it would be.
+    pub(in crate::command) fn after(&self) -> String {
+        self.document.to_string()
+    }
+
     /// Adds `[server.NAME]`.
-    pub(super) fn add(&mut self, name: &str, server: Table) -> Result<(), Failure> {
+    pub(in crate::command) fn add(&mut self, name: &str, server: Table) -> Result<(), Failure> {
         let servers = self.document.entry("server").or_insert_with(|| {
             let mut table = Table::new();
             table.set_implicit(true);
@@ -85,7 +96,7 @@ impl Draft {
     }
 
     /// Takes `[server.NAME]` out. True if it was there.
-    pub(super) fn remove(&mut self, name: &str) -> bool {
+    pub(in crate::command) fn remove(&mut self, name: &str) -> bool {
         let Some(servers) = self.document.get_mut("server").and_then(Item::as_table_like_mut) else { return false };
         let gone = servers.remove(name).is_some();
         if servers.is_empty() {
@@ -110,29 +121,21 @@ impl Draft {
         let failed = |error: io::Error| unwritable(&self.path, &error);
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let now = match fs::read_to_string(&self.path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        if now != self.before {
-            let message = format!("{} was changed meanwhile", self.path.display());
-            return Err(Failure::new(Exit::Configuration, "config.changed", message, "nothing was written; try again"));
-        }
-        let mode = fs::metadata(&self.path).map_or(0o600, |found| found.mode() & 0o777);
-        let draft = self.path.with_extension(format!("toml.{}", std::process::id()));
-        drop(fs::remove_file(&draft));
-        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-            file.write_all(self.document.to_string().as_bytes())?;
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.sync_all()?;
-            fs::rename(&draft, &self.path)?;
-            File::open(directory)?.sync_all()
-        });
-        if let Err(error) = written {
-            drop(fs::remove_file(&draft));
-            return Err(failed(error));
-        }
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let draft = format!(".{name}.{}", std::process::id());
+        exchange::replace(&self.path, self.before.as_deref(), &self.document.to_string(), &draft).map_err(|error| match error {
+            Unwritten::Changed => {
+                let message = format!("{} was changed meanwhile", self.path.display());
+                Failure::new(Exit::Configuration, "config.changed", message, "nothing was written; try again")
+            }
+            other => Failure::new(
+                Exit::Configuration,
+                "config.unwritable",
+                format!("{} cannot be changed", self.path.display()),
+                "name another file: --config FILE",
+            )
+            .because(other),
+        })?;
         Ok(self.path)
     }
 }
@@ -148,7 +151,7 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// The lines that differ, with one line around them.
-pub(super) fn difference(before: &str, after: &str) -> Vec<String> {
+pub(in crate::command) fn difference(before: &str, after: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(before, after);
     let mut lines = Vec::new();
     for (at, group) in diff.grouped_ops(1).iter().enumerate() {
