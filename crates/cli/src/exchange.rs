@@ -107,6 +107,27 @@ pub fn replace_with(path: &Path, before: Option<&str>, after: &str, draft: &str,
     rustix::fs::fsync(directory).map_err(system("directory"))
 }
 
+/// Takes a file away that is `before`. `draft` is the name that it has in between.
+///
+/// # Errors
+/// [`Unwritten`].
+pub fn remove(path: &Path, before: &str, draft: &str) -> Result<(), Unwritten> {
+    let (directory, name) = place(path)?;
+    let directory = directory.as_fd();
+    let Some((text, old)) = look(directory, name)? else { return Err(Unwritten::Changed) };
+    if text != before {
+        return Err(Unwritten::Changed);
+    }
+    rustix::fs::renameat_with(directory, name, directory, draft, RenameFlags::NOREPLACE).map_err(system("rename"))?;
+    if !is_as_read(directory, draft, before, &old) {
+        rustix::fs::renameat_with(directory, draft, directory, name, RenameFlags::NOREPLACE)
+            .map_err(|_| Unwritten::Tangled(draft.to_owned()))?;
+        return Err(Unwritten::Changed);
+    }
+    rustix::fs::unlinkat(directory, draft, AtFlags::empty()).map_err(system("remove"))?;
+    rustix::fs::fsync(directory).map_err(system("directory"))
+}
+
 fn place(path: &Path) -> Result<(OwnedFd, &std::ffi::OsStr), Unwritten> {
     let name = path.file_name().ok_or(Unwritten::NotAFile)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

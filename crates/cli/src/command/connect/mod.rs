@@ -11,6 +11,8 @@ mod plan;
 mod restore;
 mod server;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use crate::args::Global;
 use crate::command::scan::own_layout;
@@ -158,7 +160,7 @@ pub fn connect(arguments: &Arguments, global: &Global, console: &mut Console) ->
     } else {
         unread.iter().for_each(|line| console.say(format_args!("{note} {line}")));
         let backup = |path: &Path| state::tilde(&apply::backup_of(path, &id));
-        show::plan(&plan, config.clone(), &backup, console);
+        show::plan(&plan, config.clone(), &backup, &state::tilde(&state.join(keep::SECRETS)), console);
     }
     let stuck = plan.left.iter().any(|one| matches!(one.why, Why::Cannot(_)));
     if plan.files.is_empty() {

@@ -185,7 +185,7 @@ fn change(found: &Found, number: usize, entry: &Entry, name: &str, wanted: &Want
 }
 
 /// The members of the new entry, in the form of this client.
-fn put(entry: &Entry, words: &[String]) -> Vec<(&'static str, Put)> {
+pub(super) fn put(entry: &Entry, words: &[String]) -> Vec<(&'static str, Put)> {
     let kind = entry.kind.map(|(key, value)| (key, Put::Text(value.to_owned())));
     let program = words.first().cloned().unwrap_or_default();
     let rest = words.get(1..).unwrap_or_default().to_vec();

@@ -64,6 +64,8 @@ pub(super) struct Return {
     pub(super) covers: Vec<std::ops::Range<usize>>,
     places: Vec<(usize, usize, usize)>,
     is_own: bool,
+    /// There was no file before.
+    is_new: bool,
     draft: String,
 }
 
@@ -161,6 +163,7 @@ fn one(steps: &[Step], chosen: &[&str], path: &Path, wanted: Wanted<'_>, plan: &
         covers: Vec::new(),
         places: Vec::new(),
         is_own,
+        is_new: first.before.is_none(),
         draft: first.draft.clone(),
         before,
     };
@@ -287,7 +290,12 @@ pub(super) fn apply(plan: &Plan, steps: &mut [Step], global: &Global, state: &Pa
             // Approvals first, as `server remove` does: whoever comes later under this name is looked at anew.
             names.into_iter().try_for_each(|name| withdraw(&name, global).map(|_| ()))?;
         }
-        exchange::replace(&file.path, Some(&file.before), &file.after, &file.draft).map_err(|error| {
+        let written = if file.is_new && file.after.is_empty() {
+            exchange::remove(&file.path, &file.before, &file.draft)
+        } else {
+            exchange::replace(&file.path, Some(&file.before), &file.after, &file.draft)
+        };
+        written.map_err(|error| {
             let written = if done.is_empty() { "no file was changed".to_owned() } else { format!("taken back: {}", done.join(", ")) };
             let help = format!("{written}; this file and those behind it are as they were. Say it again");
             Failure::new(Exit::Unreachable, "connect.half", format!("{} was not changed", file.shown), help).because(error)
@@ -297,7 +305,26 @@ pub(super) fn apply(plan: &Plan, steps: &mut [Step], global: &Global, state: &Pa
     }
     mark(steps, &plan.gone)?;
     revoke(steps, global, state, desk)?;
+    forget(plan, steps, global);
     Ok(done)
+}
+
+/// Takes away kept values that are back in their files, where neither the configuration nor another entry needs them.
+fn forget(plan: &Plan, steps: &[Step], global: &Global) {
+    let Some(config) = crate::settings::place(global).ok().and_then(|path| exchange::read(&path).ok()) else { return };
+    let config = config.unwrap_or_default();
+    let live = steps.iter().flat_map(|step| &step.files).flat_map(|file| &file.changes).filter(|change| change.state == State::Live);
+    let needed: BTreeSet<PathBuf> = live.flat_map(kept).collect();
+    let back = plan.files.iter().filter(|file| file.stay.is_empty()).flat_map(|file| &file.places);
+    let changes = back.filter_map(|(s, f, c)| steps.get(*s)?.files.get(*f)?.changes.get(*c));
+    for path in changes.flat_map(kept).filter(|path| !needed.contains(path) && !config.contains(&*path.to_string_lossy())) {
+        drop(std::fs::remove_file(path));
+    }
+}
+
+fn kept(change: &ChangeStep) -> Vec<PathBuf> {
+    let parts = change.back.iter().flat_map(|back| &back.parts);
+    parts.filter_map(|part| if let Part::Kept(path) = part { Some(path.clone()) } else { None }).collect()
 }
 
 /// Ends keys of the bridge to which no entry leads any more.

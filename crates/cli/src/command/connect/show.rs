@@ -54,7 +54,13 @@ pub(super) fn difference(before: &str, after: &str) -> Vec<String> {
 }
 
 /// Says what would change.
-pub(super) fn plan(plan: &Plan, config: Option<(&str, Vec<String>)>, backup: &dyn Fn(&Path) -> String, console: &mut Console) {
+pub(super) fn plan(
+    plan: &Plan,
+    config: Option<(&str, Vec<String>)>,
+    backup: &dyn Fn(&Path) -> String,
+    keeping: &str,
+    console: &mut Console,
+) {
     for file in &plan.files {
         console.say(format_args!("{}  {}", inert(&file.found.shown), file.found.client.name));
         for line in lines(&file.found.path, file.found.text.expose(), &file.after, &[]) {
@@ -84,11 +90,8 @@ pub(super) fn plan(plan: &Plan, config: Option<(&str, Vec<String>)>, backup: &dy
         }
     }
     if moved > 0 {
-        console.say(format_args!(
-            "{} into Doorward's keeping, below {}",
-            if moved == 1 { "1 value moves".to_owned() } else { format!("{moved} values move") },
-            super::keep::SECRETS
-        ));
+        let what = if moved == 1 { "1 value moves".to_owned() } else { format!("{moved} values move") };
+        console.say(format_args!("{what} into Doorward's keeping: {}", inert(keeping)));
     }
     if !advice.is_empty() {
         console.say("They have been in a file: revoke them, and put new ones into Doorward's keeping");
