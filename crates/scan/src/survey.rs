@@ -2,6 +2,8 @@
 //! whether a changed file says what it should. Reads like the auditor, and writes as little: nothing. What is changed, and by whom, is
 //! not known here (ADR 11).
 
+mod same;
+
 use crate::clients::{CLIENTS, Client as Known, Scope, When, Words};
 use crate::disk;
 use crate::document::{self, Form, Node};
@@ -11,6 +13,7 @@ use crate::raw::Raw;
 use crate::rules::door;
 use crate::secrets::{self, redact};
 use crate::server::{self, DIRECTORIES, ENVS, HEADERS, Server, State, Step, URLS};
+use same::same;
 use std::path::PathBuf;
 
 /// Members of an entry that say how a server is reached; everything else in it is how the client treats it.
@@ -564,38 +567,5 @@ impl Found {
     pub fn is_readable(&self, text: &str) -> bool {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         document::parse(Form::of(&name), text).is_ok()
-    }
-}
-
-/// Whether two documents say the same, but for how the servers at `changed` are reached.
-fn same(a: &Node, b: &Node, at: &mut Vec<Step>, changed: &[&[Step]]) -> bool {
-    use document::Value::{Bool, List, Map, Null, Number, Text};
-    match (&a.value, &b.value) {
-        (Null, Null) => true,
-        (Bool(a), Bool(b)) => a == b,
-        (Number(a), Number(b)) | (Text(a), Text(b)) => a.peek() == b.peek(),
-        (List(a), List(b)) => {
-            a.len() == b.len()
-                && a.iter().zip(b).enumerate().all(|(number, (a, b))| {
-                    at.push(Step::At(number));
-                    let same = same(a, b, at, changed);
-                    at.pop();
-                    same
-                })
-        }
-        (Map(a), Map(b)) => {
-            let is_entry = changed.contains(&at.as_slice());
-            let stays = |key: &str| !is_entry || !CONNECTION.contains(&key);
-            let (a, b): (Vec<_>, Vec<_>) =
-                (a.iter().filter(|member| stays(&member.key)).collect(), b.iter().filter(|member| stays(&member.key)).collect());
-            a.len() == b.len()
-                && a.iter().zip(&b).all(|(a, b)| {
-                    at.push(Step::Key(a.key.clone()));
-                    let same = a.key == b.key && same(&a.node, &b.node, at, changed);
-                    at.pop();
-                    same
-                })
-        }
-        _ => false,
     }
 }

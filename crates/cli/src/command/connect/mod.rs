@@ -113,11 +113,7 @@ pub fn connect(arguments: &Arguments, global: &Global, console: &mut Console) ->
         let server = arguments.whose.server.as_deref();
         return back(restore::Wanted { client, server, secrets, config: Config::TakeBack }, &state, global, &arguments.steps, console);
     }
-    let earlier = journal::read(&state)?;
-    if let Some(step) = apply::unfinished(&earlier) {
-        let message = format!("the connect of {} was interrupted", step.id.split('-').take(3).collect::<Vec<_>>().join("-"));
-        return Err(Failure::new(Exit::Integrity, "connect.interrupted", message, "take it back first: doorward connect --undo --all"));
-    }
+    whole(&journal::read(&state)?)?;
     let env = Env::system();
     let id = id(&env)?;
     let settings = settings::read(global, Vec::new())?;
@@ -177,6 +173,7 @@ pub fn connect(arguments: &Arguments, global: &Global, console: &mut Console) ->
     }
     state::prepare(&state)?;
     let desk = Desk::open(&state)?;
+    whole(&desk.steps()?)?;
     let order = Order { id: &id, state: &state, global, grant: &arguments.grant, user: &arguments.user };
     let done = apply::apply(&plan, draft.as_ref(), &order, &desk)?;
     if show::is_json(console) {
@@ -187,6 +184,13 @@ pub fn connect(arguments: &Arguments, global: &Global, console: &mut Console) ->
         told(&plan, &done, console);
     }
     Ok(Exit::Fine)
+}
+
+/// No earlier step was interrupted.
+fn whole(steps: &[journal::Step]) -> Result<(), Failure> {
+    let Some(step) = apply::unfinished(steps) else { return Ok(()) };
+    let message = format!("the connect of {} was interrupted", step.id.split('-').take(3).collect::<Vec<_>>().join("-"));
+    Err(Failure::new(Exit::Integrity, "connect.interrupted", message, "take it back first: doorward connect --undo --all"))
 }
 
 /// Puts entries back as they were.

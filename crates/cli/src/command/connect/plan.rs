@@ -2,7 +2,7 @@
 //! what of them moves into Doorward's keeping, and what is left as it is, with the reason. Reads, and writes nothing.
 
 use super::keep;
-use super::server::{self, Given, Known};
+use super::server::{self, Asked, Given, Known, Naming};
 use doorward_core::id::ServerName;
 use doorward_edit::{Change as Edit, Form, Patch, Put, Rewrite, Step, literal, rewrite};
 use doorward_scan::{ANCHORS, CONNECTION, Entry, Found, Keeper, Language, Nature, Reach, Survey, Text, Value, Words};
@@ -174,7 +174,8 @@ fn change(found: &Found, number: usize, entry: &Entry, name: &str, wanted: &Want
         holes.push(hole(found, value, &server, wanted)?);
     }
     holes.extend(besides(found, entry, &server, wanted, &holes)?);
-    known.settle(&server, entry, found, base.as_deref(), &holes, wanted.server.is_some()).map_err(Why::Cannot)?;
+    let naming = if wanted.server.is_some() { Naming::Said } else { Naming::Found };
+    known.settle(&server, &Asked { entry, found, base: base.as_deref(), holes: &holes, naming }).map_err(Why::Cannot)?;
     let words: Vec<String> =
         [wanted.program, "bridge", server.as_str()].into_iter().map(str::to_owned).chain(wanted.options.iter().cloned()).collect();
     let put = put(entry, &words);

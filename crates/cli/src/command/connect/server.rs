@@ -28,6 +28,26 @@ pub(super) struct Given {
     values: BTreeMap<String, [u8; 32]>,
 }
 
+/// An entry, and what else counts for the server that it means.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) found: &'a Found,
+    /// Where relative paths of it begin.
+    pub(super) base: Option<&'a Path>,
+    pub(super) holes: &'a [Hole],
+    pub(super) naming: Naming,
+}
+
+/// Whether a person named the server of the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// On the command line: it is meant, whatever it is.
+    Said,
+    /// Only the entry has its name.
+    Found,
+}
+
 /// What the gateway knows, and what it is given by this plan.
 pub(super) struct Known<'a> {
     config: &'a Config,
@@ -58,17 +78,10 @@ impl<'a> Known<'a> {
     }
 
     /// Finds or makes the server that an entry means.
-    pub(super) fn settle(
-        &mut self,
-        name: &ServerName,
-        entry: &Entry,
-        found: &Found,
-        base: Option<&Path>,
-        holes: &[Hole],
-        named: bool,
-    ) -> Result<(), String> {
+    pub(super) fn settle(&mut self, name: &ServerName, asked: &Asked<'_>) -> Result<(), String> {
+        let Asked { entry, found, base, holes, naming } = *asked;
         if let Some(server) = self.config.servers.get(name) {
-            if named || means(entry, &server.target, base) {
+            if naming == Naming::Said || means(entry, &server.target, base) {
                 return Ok(());
             }
             let what = match &server.target {
