@@ -124,7 +124,10 @@ fn backup(file: &FilePlan, id: &str) -> io::Result<()> {
     let covers = holes.map(|hole| Piece { range: hole.range.clone(), text: PLACEHOLDER.to_owned() }).collect();
     let covered = Patch::new(text, covers).ok_or_else(|| io::Error::other("two values overlap"))?.apply(text);
     let mode = fs::metadata(&file.found.real)?.mode() & 0o777;
-    keep::write_as(&backup_of(&file.found.real, id), covered.as_bytes(), keep::Old::Refuse, mode)
+    let backup = backup_of(&file.found.real, id);
+    // Under the name of the draft until it is whole: what a killed program leaves is known by it.
+    let draft = file.found.real.with_file_name(draft_name(&file.found.real, id));
+    keep::write_as(&backup, &draft, covered.as_bytes(), keep::Old::Refuse, mode)
 }
 
 /// A change of the configuration, written down like one of a client.
@@ -228,7 +231,7 @@ fn keys(plan: &Plan, config: Option<&Draft>, order: &Order<'_>, step: &mut Step,
         let store = house.store().await?;
         for server in missing {
             let arguments = CreateArguments {
-                label: format!("bridge to {server}"),
+                label: label(server),
                 user: order.user.to_owned(),
                 groups: Vec::new(),
                 agent: None,
@@ -244,6 +247,11 @@ fn keys(plan: &Plan, config: Option<&Draft>, order: &Order<'_>, step: &mut Step,
         store.close().await;
         Ok(())
     })
+}
+
+/// How the key of a bridge is called in the list of keys.
+pub(super) fn label(server: &str) -> String {
+    format!("doorward connect: bridge to {server}")
 }
 
 /// How long a key of the bridge lives.

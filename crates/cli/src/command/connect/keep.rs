@@ -25,28 +25,28 @@ pub(super) fn directory(path: &Path) -> io::Result<()> {
 
 /// Writes a file of mode 0600.
 pub(super) fn write(path: &Path, bytes: &[u8], old: Old) -> io::Result<()> {
-    write_as(path, bytes, old, 0o600)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    write_as(path, &draft, bytes, old, 0o600)
 }
 
-/// Writes a file with a mode, on the disk before it has its name.
-pub(super) fn write_as(path: &Path, bytes: &[u8], old: Old, mode: u32) -> io::Result<()> {
+/// Writes a file with a mode, on the disk before it has its name; until then it is called `draft`.
+pub(super) fn write_as(path: &Path, draft: &Path, bytes: &[u8], old: Old, mode: u32) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = parent.join(format!(".{name}.{}", std::process::id()));
-    drop(fs::remove_file(&draft));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
+    drop(fs::remove_file(draft));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft).and_then(|mut file| {
         file.write_all(bytes)?;
         file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
         file.sync_all()?;
         match old {
-            Old::Replace => fs::rename(&draft, path),
+            Old::Replace => fs::rename(draft, path),
             // A second name can only be made where there is none.
-            Old::Refuse => fs::hard_link(&draft, path).and_then(|()| fs::remove_file(&draft)),
+            Old::Refuse => fs::hard_link(draft, path).and_then(|()| fs::remove_file(draft)),
         }?;
         File::open(parent)?.sync_all()
     });
     if written.is_err() {
-        drop(fs::remove_file(&draft));
+        drop(fs::remove_file(draft));
     }
     written
 }

@@ -3,6 +3,7 @@
 
 use super::keep;
 use super::server::{self, Asked, Given, Known, Naming};
+use crate::exchange::{self, Unwritten};
 use doorward_core::id::ServerName;
 use doorward_edit::{Change as Edit, Form, Patch, Put, Rewrite, Step, literal, rewrite};
 use doorward_scan::{ANCHORS, CONNECTION, Entry, Found, Keeper, Language, Nature, Reach, Survey, Text, Value, Words};
@@ -105,6 +106,12 @@ pub(super) fn plan(survey: Survey, wanted: &Wanted<'_>, known: &mut Known<'_>) -
 }
 
 fn file(found: Found, wanted: &Wanted<'_>, known: &mut Known<'_>, plan: &mut Plan) {
+    // What would not be written is said before anything is.
+    let writable = match exchange::read(&found.real) {
+        Ok(Some(text)) if text == found.text.expose() => Ok(()),
+        Ok(_) => Err(Unwritten::Changed.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
     let mut changes = Vec::new();
     let left = |entry: &Entry, why: Why| Left {
         client: found.client.name,
@@ -125,6 +132,9 @@ fn file(found: Found, wanted: &Wanted<'_>, known: &mut Known<'_>, plan: &mut Pla
         let change = match &entry.reach {
             Reach::Doorward(_) => Err(Why::Already),
             _ if !entry.enabled => Err(Why::Off),
+            _ if writable.is_err() && matches!(found.keeper, Keeper::User | Keeper::Project) => {
+                Err(Why::Cannot(writable.clone().err().unwrap_or_default()))
+            }
             _ => change(&found, number, entry, &name, wanted, known),
         };
         match change {

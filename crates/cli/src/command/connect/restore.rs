@@ -2,8 +2,8 @@
 //! somebody changed since is left as it is. Secrets return only when they are asked for.
 
 use super::KEYS;
-use super::apply::PLACEHOLDER;
-use super::journal::{ChangeStep, Desk, FileStep, OWN, Part, State, Step, digest};
+use super::apply::{PLACEHOLDER, label};
+use super::journal::{ChangeStep, Desk, FileStep, OWN, Part, Stage, State, Step, digest};
 use crate::args::Global;
 use crate::command::apikey::unavailable;
 use crate::command::server::add::withdraw;
@@ -11,7 +11,7 @@ use crate::exchange;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
-use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::id::ServerName;
 use doorward_edit::{Patch, Piece};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,15 @@ fn one(steps: &[Step], chosen: &[&str], path: &Path, wanted: Wanted<'_>, plan: &
             return;
         }
         Err(error) => {
-            plan.left.extend(meant.iter().map(|(.., change)| (shown.clone(), change.entry.clone(), error.to_string())));
+            // What would not be written now may never have been.
+            let now = std::fs::read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| digest(&text));
+            for (s, f, c, file, change) in meant {
+                if now.is_some() && file.before == now {
+                    plan.gone.push((s, f, c));
+                } else {
+                    plan.left.push((shown.clone(), change.entry.clone(), error.to_string()));
+                }
+            }
             return;
         }
     };
@@ -304,7 +312,7 @@ pub(super) fn apply(plan: &Plan, steps: &mut [Step], global: &Global, state: &Pa
         done.push(file.shown.clone());
     }
     mark(steps, &plan.gone)?;
-    revoke(steps, global, state, desk)?;
+    revoke(plan, steps, global, state, desk)?;
     forget(plan, steps, global);
     Ok(done)
 }
@@ -327,39 +335,40 @@ fn kept(change: &ChangeStep) -> Vec<PathBuf> {
     parts.filter_map(|part| if let Part::Kept(path) = part { Some(path.clone()) } else { None }).collect()
 }
 
-/// Ends keys of the bridge to which no entry leads any more.
-fn revoke(steps: &mut [Step], global: &Global, state: &Path, desk: &Desk) -> Result<(), Failure> {
-    let live: BTreeSet<String> = steps
-        .iter()
-        .flat_map(|step| &step.files)
-        .filter(|file| file.client != OWN)
-        .flat_map(|file| &file.changes)
-        .filter(|change| change.state == State::Live)
-        .map(|change| change.server.clone())
-        .collect();
-    if steps.iter().flat_map(|step| &step.keys).all(|key| live.contains(&key.server)) {
+/// Ends keys of the bridge to which no entry leads any more: those that steps noted, and one that a killed program made and did not note.
+fn revoke(plan: &Plan, steps: &mut [Step], global: &Global, state: &Path, desk: &Desk) -> Result<(), Failure> {
+    let changes = |live: bool| -> BTreeSet<String> {
+        let files = steps.iter().flat_map(|step| &step.files).filter(|file| file.client != OWN);
+        let wanted = files.flat_map(|file| &file.changes).filter(|change| (change.state == State::Live) == live);
+        wanted.map(|change| change.server.clone()).collect()
+    };
+    let (live, undone) = (changes(true), changes(false));
+    let over: BTreeSet<&String> = undone.iter().filter(|server| !live.contains(*server)).collect();
+    let path = |server: &str| state.join(KEYS).join(format!("{server}.key"));
+    let noted = steps.iter().flat_map(|step| &step.keys).any(|key| over.contains(&key.server));
+    // An interrupted step may have made a key that neither it nor a file knows of.
+    let interrupted = steps.iter().any(|step| step.stage == Stage::Begun && !step.files.is_empty());
+    if plan.is_empty() || !noted && !interrupted && !over.iter().any(|server| path(server).is_file()) {
         return Ok(());
     }
     let house = House::open(global)?;
-    for step in steps.iter_mut() {
-        let ended: Vec<_> = step.keys.iter().filter(|key| !live.contains(&key.server)).cloned().collect();
-        if ended.is_empty() {
-            continue;
-        }
-        house::runtime()?.block_on(async {
-            let store = house.store().await?;
-            for key in &ended {
-                if let Ok(id) = CredentialId::new(&key.id) {
-                    store.revoke_api_key(&id, house.env.now()).await.map_err(|error| unavailable(&error))?;
-                }
+    house::runtime()?.block_on(async {
+        let store = house.store().await?;
+        let now = house.env.now();
+        let ids: BTreeSet<&str> =
+            steps.iter().flat_map(|step| &step.keys).filter(|key| over.contains(&key.server)).map(|key| key.id.as_str()).collect();
+        let labels: Vec<String> = over.iter().map(|server| label(server)).collect();
+        for key in store.list_api_keys(None).await.map_err(|error| unavailable(&error))? {
+            if key.revoked.is_none() && (ids.contains(key.id.as_str()) || labels.contains(&key.label)) {
+                store.revoke_api_key(&key.id, now).await.map_err(|error| unavailable(&error))?;
             }
-            store.close().await;
-            Ok::<_, Failure>(())
-        })?;
-        for key in &ended {
-            drop(std::fs::remove_file(state.join(KEYS).join(format!("{}.key", key.server))));
         }
-        step.keys.retain(|key| live.contains(&key.server));
+        store.close().await;
+        Ok::<_, Failure>(())
+    })?;
+    over.iter().for_each(|server| drop(std::fs::remove_file(path(server))));
+    for step in steps.iter_mut().filter(|step| step.keys.iter().any(|key| over.contains(&key.server))) {
+        step.keys.retain(|key| !over.contains(&key.server));
         desk.put(step)?;
     }
     Ok(())

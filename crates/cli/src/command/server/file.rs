@@ -64,9 +64,10 @@ impl Draft {
         self.before.as_deref()
     }
 
-    /// The text as it would be.
+    /// The text as it would be. Whatever is only added leaves the rest byte for byte: its line ends, a byte order mark.
     pub(in crate::command) fn after(&self) -> String {
-        self.document.to_string()
+        let before = self.before.as_deref().unwrap_or_default();
+        as_before(before, &self.document.to_string())
     }
 
     /// Adds `[server.NAME]`.
@@ -107,7 +108,7 @@ impl Draft {
 
     /// Shows what would change, and checks that the result loads.
     pub(super) fn show(&self, console: &mut Console) -> Result<(), Failure> {
-        let after = self.document.to_string();
+        let after = self.after();
         settings::preview(&self.path, &after)?;
         console.say(format_args!(" {}", self.path.display()));
         for line in difference(self.before.as_deref().unwrap_or_default(), &after) {
@@ -123,7 +124,7 @@ impl Draft {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let draft = format!(".{name}.{}", std::process::id());
-        exchange::replace(&self.path, self.before.as_deref(), &self.document.to_string(), &draft).map_err(|error| match error {
+        exchange::replace(&self.path, self.before.as_deref(), &self.after(), &draft).map_err(|error| match error {
             Unwritten::Changed => {
                 let message = format!("{} was changed meanwhile", self.path.display());
                 Failure::new(Exit::Configuration, "config.changed", message, "nothing was written; try again")
@@ -138,6 +139,14 @@ impl Draft {
         })?;
         Ok(self.path)
     }
+}
+
+/// The library writes every line end as `\n` and no byte order mark: both become again what they were.
+fn as_before(before: &str, after: &str) -> String {
+    let crlf = before.matches("\r\n").count();
+    let only = crlf > 0 && crlf == before.matches('\n').count();
+    let text = if only { after.replace("\r\n", "\n").replace('\n', "\r\n") } else { after.to_owned() };
+    if before.starts_with('\u{feff}') && !text.starts_with('\u{feff}') { format!("\u{feff}{text}") } else { text }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
@@ -173,6 +182,22 @@ pub(in crate::command) fn difference(before: &str, after: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_added_leaves_every_other_byte() {
+        for before in
+            ["", "a = 1", "# c\na = 1  # d\n", "\u{feff}# c\r\na = 'x'\r\n\r\n[server.y]\r\nurl = \"u\" # e\r\n", "[b]\n\n\n# end"]
+        {
+            let document: DocumentMut = before.parse().expect("TOML");
+            let mut draft = Draft { path: PathBuf::from("/x"), before: Some(before.to_owned()), document };
+            let mut table = Table::new();
+            table.insert("url", toml_edit::value("https://x.example/mcp"));
+            draft.add("x", table).expect("added");
+            let after = draft.after();
+            let patch = doorward_edit::Patch::between(before, &after);
+            assert!(patch.pieces().iter().all(|piece| piece.range.is_empty()), "{before:?} became {after:?}");
+        }
+    }
 
     #[test]
     fn only_lines_that_differ_are_shown() {
