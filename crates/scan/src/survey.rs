@@ -473,7 +473,7 @@ fn cover(node: &Node, steps: &mut Vec<Step>, found: &mut Vec<Cover>) {
             }
         }
         document::Value::Text(text) | document::Value::Number(text) => {
-            let key = keys().last().unwrap_or_default().to_owned();
+            let key = keys().next_back().unwrap_or_default().to_owned();
             let around = keys().rev().nth(1).unwrap_or_default().to_owned();
             let is_value = ENVS.contains(&around.as_str()) || HEADERS.contains(&around.as_str());
             let is_secret = !secrets::find(&key, text.peek()).is_empty();

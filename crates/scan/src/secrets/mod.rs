@@ -79,7 +79,7 @@ pub(crate) fn is_harmless(key: &str, text: &str) -> bool {
         return false;
     }
     if text::is_path(text) && !text.contains(['?', '@', '#', '&', '=']) {
-        return !text.split(['/', '\\']).any(|part| looks_random(part));
+        return !text.split(['/', '\\']).any(looks_random);
     }
     // Letters, then perhaps a few digits: eu-central-1, v2, 2026-01-14.
     let plain = |part: &str| {

@@ -177,9 +177,9 @@ pub fn connect(arguments: &Arguments, global: &Global, console: &mut Console) ->
     let order = Order { id: &id, state: &state, global, grant: &arguments.grant, user: &arguments.user };
     let done = apply::apply(&plan, draft.as_ref(), &order, &desk)?;
     if show::is_json(console) {
-        let mut document = show::document(&plan, config.clone());
-        document["written"] = done.written.clone().into();
-        console.document(super::config::object(document));
+        let mut document = super::config::object(show::document(&plan, config.clone()));
+        document.insert("written".to_owned(), done.written.clone().into());
+        console.document(document);
     } else {
         told(&plan, &done, console);
     }

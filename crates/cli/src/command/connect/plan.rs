@@ -185,7 +185,7 @@ fn change(found: &Found, number: usize, entry: &Entry, name: &str, wanted: &Want
     }
     holes.extend(besides(found, entry, &server, wanted, &holes)?);
     let naming = if wanted.server.is_some() { Naming::Said } else { Naming::Found };
-    known.settle(&server, &Asked { entry, found, base: base.as_deref(), holes: &holes, naming }).map_err(Why::Cannot)?;
+    known.resolve(&server, &Asked { entry, found, base: base.as_deref(), holes: &holes, naming }).map_err(Why::Cannot)?;
     let words: Vec<String> =
         [wanted.program, "bridge", server.as_str()].into_iter().map(str::to_owned).chain(wanted.options.iter().cloned()).collect();
     let put = put(entry, &words);

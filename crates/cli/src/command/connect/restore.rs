@@ -189,7 +189,7 @@ fn one(steps: &[Step], chosen: &[&str], path: &Path, wanted: Wanted<'_>, plan: &
             continue;
         };
         match filled(change, at, wanted.secrets) {
-            Ok((own, holds, stay)) => {
+            Ok(Filled { pieces: own, holds, stay }) => {
                 taken.push(at..at + change.text.len());
                 pieces.extend(own);
                 secrets.extend(holds);
@@ -229,8 +229,17 @@ fn place(text: &str, change: &ChangeStep, taken: &[std::ops::Range<usize>]) -> O
     if found.next().is_some() { None } else { Some(first) }
 }
 
+/// A change with its secrets, as it goes back.
+struct Filled {
+    pieces: Vec<Piece>,
+    /// Secrets: their ranges within a piece, whose start stands as the text.
+    holds: Vec<Piece>,
+    /// What stays in Doorward's keeping.
+    stay: Vec<PathBuf>,
+}
+
 /// The pieces that take a change back, those of its secrets among them, and what stays in Doorward's keeping.
-fn filled(change: &ChangeStep, at: usize, secrets: Secrets) -> Result<(Vec<Piece>, Vec<Piece>, Vec<PathBuf>), PathBuf> {
+fn filled(change: &ChangeStep, at: usize, secrets: Secrets) -> Result<Filled, PathBuf> {
     let (mut pieces, mut holds, mut stay) = (Vec::new(), Vec::new(), Vec::new());
     for back in &change.back {
         let range = at + back.start..at + back.end;
@@ -253,7 +262,7 @@ fn filled(change: &ChangeStep, at: usize, secrets: Secrets) -> Result<(Vec<Piece
         }
         pieces.push(Piece { range, text });
     }
-    Ok((pieces, holds, stay))
+    Ok(Filled { pieces, holds, stay })
 }
 
 /// Where secrets that return stand in the text afterwards.

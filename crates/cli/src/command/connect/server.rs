@@ -78,7 +78,7 @@ impl<'a> Known<'a> {
     }
 
     /// Finds or makes the server that an entry means.
-    pub(super) fn settle(&mut self, name: &ServerName, asked: &Asked<'_>) -> Result<(), String> {
+    pub(super) fn resolve(&mut self, name: &ServerName, asked: &Asked<'_>) -> Result<(), String> {
         let Asked { entry, found, base, holes, naming } = *asked;
         if let Some(server) = self.config.servers.get(name) {
             if naming == Naming::Said || means(entry, &server.target, base) {
@@ -183,7 +183,7 @@ fn program(words: &[Value], entry: &Entry, base: Option<&Path>, holes: &[Hole], 
     let mut env = InlineTable::new();
     for variable in &entry.env {
         let reference = match variable.plain() {
-            Some(text) if text.is_empty() => continue,
+            Some("") => continue,
             Some(text) => format!("plain:{text}"),
             None => reference(&variable.key, holes)?,
         };
