@@ -5,7 +5,7 @@
 //! out is then looked at: if it is not what was read before, the two are exchanged back. Everything happens relative to the opened
 //! directory, and no link is followed.
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -130,9 +130,19 @@ pub fn remove(path: &Path, before: &str, draft: &str) -> Result<(), Unwritten> {
 
 fn place(path: &Path) -> Result<(OwnedFd, &std::ffi::OsStr), Unwritten> {
     let name = path.file_name().ok_or(Unwritten::NotAFile)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(path.parent().unwrap_or(Path::new("/")), flags, Mode::empty()).map_err(system("directory"))?;
-    Ok((directory, name))
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    // The path had no links when it was found; one that is there now was put there since.
+    let opened = match rustix::fs::openat2(CWD, parent, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        // A system that has no openat2(2): at least the last step is no link.
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::open(parent, flags, Mode::empty()),
+        other => other,
+    };
+    match opened {
+        Ok(directory) => Ok((directory, name)),
+        Err(Errno::LOOP | Errno::NOTDIR) => Err(Unwritten::NotAFile),
+        Err(error) => Err(system("directory")(error)),
+    }
 }
 
 /// What stands under a name, if it is something that is changed here.

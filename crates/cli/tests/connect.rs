@@ -262,6 +262,31 @@ fn what_a_server_of_the_gateway_is_counts_more_than_its_name() {
 }
 
 #[test]
+fn secrets_of_an_entry_leave_its_file_also_where_the_gateway_has_the_server() {
+    let house = House::empty();
+    house.file(".config/doorward/doorward.toml", "[server.github]\nurl = \"https://api.example.test/mcp\"\n");
+    let cursor = format!(
+        "{{\"mcpServers\": {{\"github\": {{\"command\": \"/bin/true\", \"args\": [\"--token\", \"{TOKEN}\"], \"env\": {{\"K\": \"{KEY}\"}}}}}}}}"
+    );
+    house.file(".cursor/mcp.json", &cursor);
+    // The same name, the same variable, another value, with an escape.
+    let kiro = "{\"mcpServers\": {\"github\": {\"command\": \"/bin/true\", \"env\": {\"K\": \"9Rt2Yu-\\u0041-other\"}}}}";
+    house.file(".kiro/settings/mcp.json", kiro);
+    let said = house.run(&["connect", "--all", "--server", "github", "--yes"]);
+    silent(&said);
+    assert_eq!(said.exit, 0, "{said}");
+    for (path, (.., text)) in tree(&house.path("")) {
+        let text = String::from_utf8_lossy(&text);
+        let holds = [TOKEN, KEY, "9Rt2Yu"].iter().any(|secret| text.contains(secret));
+        assert!(path.contains("/state/secrets/") || !holds, "{path} has a secret");
+    }
+    let said = house.run(&["disconnect", "--all", "--with-secrets", "--yes"]);
+    silent(&said);
+    let text = |name: &str| fs::read_to_string(house.path(name)).expect("there");
+    assert_eq!((text(".cursor/mcp.json").as_str(), text(".kiro/settings/mcp.json").as_str()), (cursor.as_str(), kiro), "{said}");
+}
+
+#[test]
 fn a_project_is_connected_only_when_it_is_asked_for() {
     let house = House::empty();
     let program = house.file("tools/mcp", "#!/bin/sh\n");

@@ -14,7 +14,7 @@ impl Folder {
     fn new(text: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("doorward-exchange-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = Self(std::env::temp_dir().join(name));
+        let folder = Self(fs::canonicalize(std::env::temp_dir()).expect("there").join(name));
         fs::create_dir(&folder.0).expect("new");
         fs::write(folder.file(), text).expect("written");
         folder
@@ -90,6 +90,8 @@ fn what_is_no_file_of_ones_own_is_left_alone() {
     let folder = Folder::new("old");
     symlink("file", folder.0.join("link")).expect("a link");
     assert!(matches!(replace(&folder.0.join("link"), Some("old"), "new", DRAFT), Err(Unwritten::NotAFile)));
+    symlink(".", folder.0.join("way")).expect("a link");
+    assert!(matches!(replace(&folder.0.join("way/file"), Some("old"), "new", DRAFT), Err(Unwritten::NotAFile)));
     fs::create_dir(folder.0.join("directory")).expect("made");
     assert!(matches!(read(&folder.0.join("directory")), Err(Unwritten::NotAFile)));
     fs::hard_link(folder.file(), folder.0.join("other")).expect("a second name");

@@ -56,34 +56,41 @@ pub(super) fn apply(plan: &Plan, config: Option<&Draft>, order: &Order<'_>, desk
     step.files.extend(config.map(|draft| own(draft, plan, order.id)));
     step.files.extend(plan.files.iter().map(|file| of(file, order.id)));
     desk.put(&step)?;
-    let half = |done: &Done, what: &str, why: String| {
+    let half = |done: &Done, what: String, why: String| {
         let written =
             if done.written.is_empty() { "no file was changed".to_owned() } else { format!("changed: {}", done.written.join(", ")) };
         let help = format!("{written}; the other files are as they were. Take it back: doorward connect --undo --all");
-        Failure::new(Exit::Unreachable, "connect.half", format!("{what} was not changed"), help).because(why)
+        Failure::new(Exit::Unreachable, "connect.half", what, help).because(why)
     };
     for file in &plan.files {
-        backup(file, order.id).map_err(|error| half(&done, &file.found.shown, format!("no backup can be written: {}", reason(&error))))?;
+        backup(file, order.id)
+            .map_err(|error| half(&done, unchanged(&file.found.shown), format!("no backup can be written: {}", reason(&error))))?;
     }
     if let (Some(draft), Some(own)) = (config, step.files.first()) {
         let parent = draft.path().parent().unwrap_or(Path::new("/"));
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
-        made.map_err(|error| half(&done, &own.shown, reason(&error)))?;
+        made.map_err(|error| half(&done, unchanged(&own.shown), reason(&error)))?;
         exchange::replace(draft.path(), draft.before(), &draft.after(), &own.draft)
-            .map_err(|error| half(&done, &own.shown, error.to_string()))?;
+            .map_err(|error| half(&done, unchanged(&own.shown), error.to_string()))?;
         done.written.push(own.shown.clone());
     }
-    keys(plan, config, order, &mut step, &mut done)?;
+    if let Err(failure) = keys(plan, config, order, &mut step, &mut done) {
+        return Err(half(&done, "the keys of the bridge were not made".to_owned(), failure.summary()));
+    }
     desk.put(&step)?;
     for file in &plan.files {
         let draft = draft_name(&file.found.real, order.id);
         exchange::replace(&file.found.real, Some(file.found.text.expose()), &file.after, &draft)
-            .map_err(|error| half(&done, &file.found.shown, error.to_string()))?;
+            .map_err(|error| half(&done, unchanged(&file.found.shown), error.to_string()))?;
         done.written.push(file.found.shown.clone());
     }
     step.stage = Stage::Done;
     desk.put(&step)?;
     Ok(done)
+}
+
+fn unchanged(shown: &str) -> String {
+    format!("{shown} was not changed")
 }
 
 fn hold(hole: &Hole, plan: &Plan) -> io::Result<()> {

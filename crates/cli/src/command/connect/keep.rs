@@ -1,6 +1,8 @@
 //! Doorward's keeping, as long as there is no vault: files of mode 0600 in directories of mode 0700 below the state directory, which
 //! `file:` references of the configuration name. Written whole or not at all.
 
+use doorward_core::secret::sha256;
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -51,8 +53,30 @@ pub(super) fn write_as(path: &Path, draft: &Path, bytes: &[u8], old: Old, mode: 
     written
 }
 
-/// Where a value of a server is kept, if nothing else is kept there: the same value twice needs one file.
-pub(super) fn place(state: &Path, server: &str, key: &str, id: &str, value: &str) -> PathBuf {
+/// Where values will be kept, so that no two different ones get one place.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(BTreeMap<PathBuf, [u8; 32]>);
+
+// === impl Shelf ===
+
+impl Shelf {
+    /// A place for a value of a server: the same value twice needs one.
+    pub(super) fn place(&mut self, state: &Path, server: &str, key: &str, id: &str, value: &str) -> PathBuf {
+        let own = sha256(value.as_bytes());
+        let mut path = place(state, server, key, id, value);
+        let first = path.clone();
+        let mut number = 1_u32;
+        while self.0.get(&path).is_some_and(|other| *other != own) {
+            number += 1;
+            path = first.with_file_name(format!("{}-{id}-{number}", first.file_name().unwrap_or_default().to_string_lossy()));
+        }
+        self.0.insert(path.clone(), own);
+        path
+    }
+}
+
+/// Where a value of a server is kept, if nothing else is kept there.
+fn place(state: &Path, server: &str, key: &str, id: &str, value: &str) -> PathBuf {
     let plain: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).take(80).collect();
     let directory = state.join(SECRETS).join(server);
     let first = directory.join(&plain);
@@ -80,6 +104,10 @@ mod tests {
         assert!(write(&path, b"two", Old::Refuse).is_err());
         assert_eq!(place(&root, "github", "X/../Y", "1", "one"), path);
         assert_eq!(place(&root, "github", "X/../Y", "1", "two"), root.join("secrets/github/X____Y-1"));
+        let mut shelf = Shelf::default();
+        assert_eq!(shelf.place(&root, "a", "K", "1", "one"), root.join("secrets/a/K"));
+        assert_eq!(shelf.place(&root, "a", "K", "1", "one"), root.join("secrets/a/K"));
+        assert_eq!(shelf.place(&root, "a", "K", "1", "two"), root.join("secrets/a/K-1-2"));
         assert_eq!(fs::read(&path).expect("there"), b"one");
         assert_eq!(fs::read_dir(path.parent().expect("a parent")).expect("listed").count(), 1, "no draft stays");
         fs::remove_dir_all(&root).expect("removed");

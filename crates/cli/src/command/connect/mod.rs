@@ -25,6 +25,7 @@ use crate::settings;
 use crate::state;
 use apply::Order;
 use clap::Args;
+use doorward_core::policy::facts::RiskClass;
 use doorward_gateway::env::Env;
 use doorward_scan::{Computer, Depth, Keeper, Os, Request, Target, clients, survey};
 use journal::Desk;
@@ -114,6 +115,10 @@ pub fn connect(arguments: &Arguments, global: &Global, console: &mut Console) ->
         return back(restore::Wanted { client, server, secrets, config: Config::TakeBack }, &state, global, &arguments.steps, console);
     }
     whole(&journal::read(&state)?)?;
+    if let Some(class) = arguments.grant.iter().find(|class| RiskClass::parse(class).is_none()) {
+        let message = format!("\"{}\" is no class of tools", inert(class));
+        return Err(Failure::new(Exit::Usage, "connect.grant", message, "read, write, destructive"));
+    }
     let env = Env::system();
     let id = id(&env)?;
     let settings = settings::read(global, Vec::new())?;

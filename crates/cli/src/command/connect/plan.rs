@@ -1,7 +1,7 @@
 //! What a connect would change, worked out before anything is: which entries lead to which servers, what is written into their place,
 //! what of them moves into Doorward's keeping, and what is left as it is, with the reason. Reads, and writes nothing.
 
-use super::keep;
+use super::keep::Shelf;
 use super::server::{self, Asked, Given, Known, Naming};
 use crate::exchange::{self, Unwritten};
 use doorward_core::id::ServerName;
@@ -181,9 +181,9 @@ fn change(found: &Found, number: usize, entry: &Entry, name: &str, wanted: &Want
     let base = if found.keeper == Keeper::Project { wanted.here.map(Path::to_owned) } else { project_of(entry) };
     let mut holes = Vec::new();
     for value in entry.env.iter().chain(&entry.headers).filter(|value| matches!(value.nature, Nature::Secret { .. } | Nature::Unclear)) {
-        holes.push(hole(found, value, &server, wanted)?);
+        holes.push(hole(found, value, &server, wanted, &mut known.shelf)?);
     }
-    holes.extend(besides(found, entry, &server, wanted, &holes)?);
+    holes.extend(besides(found, entry, &server, wanted, &holes, &mut known.shelf)?);
     let naming = if wanted.server.is_some() { Naming::Said } else { Naming::Found };
     known.resolve(&server, &Asked { entry, found, base: base.as_deref(), holes: &holes, naming }).map_err(Why::Cannot)?;
     let words: Vec<String> =
@@ -215,13 +215,13 @@ fn project_of(entry: &Entry) -> Option<PathBuf> {
     }
 }
 
-fn hole(found: &Found, value: &Value, server: &ServerName, wanted: &Wanted<'_>) -> Result<Hole, Why> {
+fn hole(found: &Found, value: &Value, server: &ServerName, wanted: &Wanted<'_>, shelf: &mut Shelf) -> Result<Hole, Why> {
     let text = value.text.expose();
     if text.is_empty() || text.len() > server::MAX_VALUE || text.chars().any(char::is_control) {
         return Err(Why::Cannot(format!("the value of {} has several lines or is too long to be kept", crate::console::inert(&value.key))));
     }
     let range = literal(form(found.language), found.text.expose(), &steps(&value.steps)).map_err(|fault| Why::Cannot(fault.to_string()))?;
-    let kept = keep::place(wanted.state, server.as_str(), &value.key, wanted.id, text);
+    let kept = shelf.place(wanted.state, server.as_str(), &value.key, wanted.id, text);
     let raw = found.text.expose().get(range.clone()).unwrap_or_default();
     let written = (raw != text).then(|| kept.with_extension(format!("written-{}", wanted.id)));
     Ok(Hole { range, key: value.key.clone(), nature: value.nature.clone(), text: value.text.clone(), kept, written })
@@ -229,7 +229,14 @@ fn hole(found: &Found, value: &Value, server: &ServerName, wanted: &Wanted<'_>) 
 
 /// Secrets of an entry that stand elsewhere in it: in arguments, in an address. Where the gateway has the server already they only
 /// leave the file; no reference leads to them.
-fn besides(found: &Found, entry: &Entry, server: &ServerName, wanted: &Wanted<'_>, known: &[Hole]) -> Result<Vec<Hole>, Why> {
+fn besides(
+    found: &Found,
+    entry: &Entry,
+    server: &ServerName,
+    wanted: &Wanted<'_>,
+    known: &[Hole],
+    shelf: &mut Shelf,
+) -> Result<Vec<Hole>, Why> {
     let mut holes = Vec::new();
     for cover in found.covers.iter().filter(|cover| cover.steps.starts_with(&entry.steps)) {
         let way = steps(&cover.steps);
@@ -243,7 +250,7 @@ fn besides(found: &Found, entry: &Entry, server: &ServerName, wanted: &Wanted<'_
         });
         let key = names.collect::<Vec<_>>().join("-");
         let raw = found.text.expose().get(range.clone()).unwrap_or_default();
-        let kept = keep::place(wanted.state, server.as_str(), &key, wanted.id, raw);
+        let kept = shelf.place(wanted.state, server.as_str(), &key, wanted.id, raw);
         holes.push(Hole { range, key, nature: cover.nature.clone(), text: Text::of(raw), kept, written: None });
     }
     Ok(holes)

@@ -1,6 +1,7 @@
 //! Which server of the gateway an entry of a client means: one that the gateway has, or a new table of its configuration. What an
 //! entry says and the gateway could not do is refused with the reason, so that nothing works worse behind the gateway than before.
 
+use super::keep::Shelf;
 use super::plan::Hole;
 use crate::command::server::add::{command, credential};
 use crate::console::inert;
@@ -52,6 +53,8 @@ pub(super) enum Naming {
 pub(super) struct Known<'a> {
     config: &'a Config,
     given: Vec<Given>,
+    /// Where values of this plan will be kept.
+    pub(super) shelf: Shelf,
     /// Whether the configuration would load with a table more; the first thing that is wrong with it, if not.
     loads: &'a dyn Fn(&[Given]) -> Result<(), String>,
 }
@@ -60,7 +63,7 @@ pub(super) struct Known<'a> {
 
 impl<'a> Known<'a> {
     pub(super) fn new(config: &'a Config, loads: &'a dyn Fn(&[Given]) -> Result<(), String>) -> Self {
-        Self { config, given: Vec::new(), loads }
+        Self { config, given: Vec::new(), shelf: Shelf::default(), loads }
     }
 
     /// How many servers are given so far.

@@ -28,7 +28,7 @@ impl Draft {
     pub(in crate::command) fn open(global: &Global) -> Result<Self, Failure> {
         let named = settings::place(global)?;
         // A link stays a link: what it leads to is changed.
-        let path = fs::canonicalize(&named).unwrap_or(named);
+        let path = fs::canonicalize(&named).or_else(|_| beside(&named)).unwrap_or(named);
         if path.extension().is_some_and(|ending| ending == "json") {
             let help = "change it by hand, or name a TOML file: --config FILE";
             return Err(Failure::new(
@@ -139,6 +139,12 @@ impl Draft {
         })?;
         Ok(self.path)
     }
+}
+
+/// Where a file that is not there would really be made.
+fn beside(named: &Path) -> io::Result<PathBuf> {
+    let parent = fs::canonicalize(named.parent().unwrap_or(Path::new("/")))?;
+    Ok(parent.join(named.file_name().unwrap_or_default()))
 }
 
 /// The library writes every line end as `\n` and no byte order mark: both become again what they were.
