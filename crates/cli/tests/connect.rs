@@ -183,6 +183,114 @@ fn what_others_changed_since_stays() {
     assert_eq!((after[1].as_str(), after[2].as_str()), (touched.as_str(), before[2].as_str()));
 }
 
+/// A file of the auditor's corpus.
+#[derive(serde::Deserialize)]
+struct Case {
+    about: String,
+    os: Option<String>,
+    path: String,
+    text: String,
+    mode: Option<String>,
+    #[serde(default)]
+    more: Vec<More>,
+}
+
+#[derive(serde::Deserialize)]
+struct More {
+    path: String,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Group {
+    case: Vec<Case>,
+}
+
+/// A text of the corpus with secrets in: of each kind its known beginning, and a body that is looked for afterwards.
+fn with_secrets(text: &str, house: &House) -> String {
+    let made = |(at, part): (usize, &str)| match (at % 2, part) {
+        (0, _) => part.to_owned(),
+        (_, "github" | "github2" | "githubpat") => TOKEN.to_owned(),
+        (_, "password") => "Zq7Wx3Ke9Rt2Yu".to_owned(),
+        (_, part) => format!("Zq7Wx3Ke9Rt2Yu6Ip4Ls8Dh5Gj1Mn0{:02}", part.len()),
+    };
+    let text: String = text.split("@@").enumerate().map(made).collect();
+    text.replace("%HOME%", &house.path("").display().to_string())
+}
+
+#[test]
+fn the_corpus_is_connected_and_comes_back_to_the_byte() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scan/tests/corpus");
+    let mut groups: Vec<_> = fs::read_dir(folder).expect("corpus").flatten().map(|entry| entry.path()).collect();
+    groups.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    groups.sort();
+    let read = |path: &std::path::PathBuf| toml::from_str::<Group>(&fs::read_to_string(path).expect("text")).expect("cases").case;
+    let mut connected: BTreeMap<String, usize> = BTreeMap::new();
+    for case in groups.iter().flat_map(read).filter(|case| matches!(case.os.as_deref(), None | Some("linux"))) {
+        let house = House::empty();
+        let project = house.path("project");
+        let mut planted = Vec::new();
+        for (path, text) in std::iter::once((&case.path, &case.text)).chain(case.more.iter().map(|more| (&more.path, &more.text))) {
+            if path.starts_with('/') || path.contains("doorward") {
+                continue;
+            }
+            let at = path.strip_prefix("~/").map_or_else(|| format!("project/{path}"), str::to_owned);
+            planted.push(house.file(&at, &with_secrets(text, &house)));
+            // Whatever may be a program is there, and nothing starts it.
+            for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))) {
+                let name = word.trim_start_matches("./");
+                if (1..30).contains(&name.len())
+                    && !name.contains("..")
+                    && !name.starts_with(['/', '.', '-'])
+                    && !name.ends_with(['/', '.'])
+                {
+                    let place = if word.starts_with("./") { format!("project/{name}") } else { format!("bin/{name}") };
+                    let free = !house.path(&place).exists() && house.path(&place).ancestors().skip(1).all(|above| !above.is_file());
+                    if free && (word.starts_with("./") || !name.contains('/')) {
+                        let program = house.file(&place, "#!/bin/sh\ntouch \"$HOME/started\"\n");
+                        fs::set_permissions(program, fs::Permissions::from_mode(0o700)).expect("mode");
+                    }
+                }
+            }
+        }
+        if let (Some(mode), Some(first)) = (&case.mode, planted.first()) {
+            fs::set_permissions(first, fs::Permissions::from_mode(u32::from_str_radix(mode, 8).expect("octal"))).expect("mode");
+        }
+        fs::create_dir_all(&project).expect("made");
+        let facts = |path: &std::path::PathBuf| (fs::read(path).expect("there"), fs::metadata(path).expect("there").mode());
+        let before: Vec<_> = planted.iter().map(facts).collect();
+        let run = |arguments: &[&str]| {
+            let mut command = house.command(arguments);
+            command.env("PATH", house.path("bin")).current_dir(&project);
+            let output = command.stdin(Stdio::null()).output().expect("it runs");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let said = Said { exit: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
+            silent(&said);
+            said
+        };
+        for project in [&[][..], &["--project"]] {
+            let said = run(&[&["connect", "--all", "--yes"], project].concat());
+            assert!(said.exit < 2, "{}: {said}", case.about);
+            if said.err.contains("nothing was changed") {
+                continue;
+            }
+            for line in said.err.lines().filter(|line| line.contains("written: ")) {
+                *connected.entry(line.trim_start_matches(['\u{2713}', 'v', ' ']).to_owned()).or_default() += 1;
+            }
+            assert!(planted.iter().zip(&before).any(|(path, before)| facts(path) != *before), "{}: {said}", case.about);
+            let said = run(&["connect", "--all", "--undo", "--with-secrets", "--yes"]);
+            assert_eq!(said.exit, 0, "{}: {said}", case.about);
+            for (path, before) in planted.iter().zip(&before) {
+                assert_eq!(facts(path), *before, "{}: {}: {said}", case.about, path.display());
+            }
+        }
+        assert!(!house.path("started").exists(), "{}: something was started", case.about);
+    }
+    let files = connected.keys().filter(|shown| !shown.contains("doorward.toml")).count();
+    assert!(files > 25, "{files} different files: {connected:#?}");
+}
+
 #[test]
 fn hostile_files_are_left_as_they_are() {
     let entry = format!("{{\"command\": \"/bin/true\", \"env\": {{\"A_TOKEN\": \"{TOKEN}\"}}}}");
