@@ -294,7 +294,12 @@ fn the_corpus_is_connected_and_comes_back_to_the_byte() {
 #[test]
 fn hostile_files_are_left_as_they_are() {
     let entry = format!("{{\"command\": \"/bin/true\", \"env\": {{\"A_TOKEN\": \"{TOKEN}\"}}}}");
-    let cases: [(&str, String); 9] = [
+    let many = |count: usize| (0..count).map(|number| format!("\"A{number}_TOKEN\": \"{TOKEN}\"")).collect::<Vec<_>>().join(", ");
+    let servers = (0..300).map(|number| format!("\"s{number}\": {entry}")).collect::<Vec<_>>().join(", ");
+    let cases: [(&str, String); 12] = [
+        ("many values", format!("{{\"mcpServers\": {{\"a\": {{\"command\": \"/bin/true\", \"env\": {{{}}}}}}}}}", many(5_000))),
+        ("many members", format!("{{\"mcpServers\": {{\"a\": {{\"command\": \"/bin/true\", {}}}}}}}", many(1_500))),
+        ("many servers", format!("{{\"mcpServers\": {{{servers}}}}}")),
         ("an entry twice", format!("{{\"mcpServers\": {{\"a\": {entry}, \"a\": {entry}}}}}")),
         ("a key twice", "{\"mcpServers\": {\"a\": {\"command\": \"/bin/true\", \"command\": \"/bin/false\"}}}".to_owned()),
         ("servers twice", format!("{{\"mcpServers\": {{\"a\": {entry}}}, \"mcpServers\": {{\"a\": {entry}}}}}")),

@@ -19,8 +19,9 @@ pub(super) fn rewrite(text: &str, path: &[Step], change: &Change<'_>) -> Result<
     Ok(Rewrite { patch, hull: entry.start..entry.node.span.end })
 }
 
-pub(super) fn literal(text: &str, path: &[Step]) -> Result<Range<usize>, Fault> {
-    parse(text)?.literal(path)
+pub(super) fn literals(text: &str, paths: &[&[Step]]) -> Result<Vec<Range<usize>>, Fault> {
+    let root = parse(text)?;
+    paths.iter().map(|path| root.literal(path)).collect()
 }
 
 /// How JSON writes members.

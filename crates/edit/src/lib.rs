@@ -84,6 +84,11 @@ pub enum Fault {
     Form,
 }
 
+/// More are not looked for in one text.
+const MAX_LITERALS: usize = 2_000;
+/// Entries with more members, and TOML with more lines, are not edited: nobody has written them.
+const MAX_MEMBERS: usize = 1_000;
+const MAX_LINES: usize = 20_000;
 /// Deeper is refused.
 const MAX_DEPTH: usize = 64;
 
@@ -104,10 +109,21 @@ pub fn rewrite(form: Form, text: &str, path: &[Step], change: &Change<'_>) -> Re
 /// # Errors
 /// [`Fault`].
 pub fn literal(form: Form, text: &str, path: &[Step]) -> Result<Range<usize>, Fault> {
+    literals(form, text, &[path])?.pop().ok_or(Fault::Missing)
+}
+
+/// The same for several, with one look at the text.
+///
+/// # Errors
+/// [`Fault`], if one of them has none, or there are more than 2,000.
+pub fn literals(form: Form, text: &str, paths: &[&[Step]]) -> Result<Vec<Range<usize>>, Fault> {
+    if paths.len() > MAX_LITERALS {
+        return Err(Fault::Form);
+    }
     match form {
-        Form::Json => json::literal(text, path),
-        Form::Toml => toml::literal(text, path),
-        Form::Yaml => yaml::literal(text, path),
+        Form::Json => json::literals(text, paths),
+        Form::Toml => toml::literals(text, paths),
+        Form::Yaml => yaml::literals(text, paths),
     }
 }
 

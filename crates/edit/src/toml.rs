@@ -4,7 +4,7 @@
 use crate::braces::{self, Comments};
 use crate::patch::Piece;
 use crate::tree::{Map, Member, Node, Style, Value};
-use crate::{Change, Fault, MAX_DEPTH, Patch, Put, Rewrite, Step, line_end, line_start, next_line, written};
+use crate::{Change, Fault, MAX_DEPTH, MAX_LINES, Patch, Put, Rewrite, Step, line_end, line_start, next_line, written};
 use std::ops::Range;
 use toml_parser::parser::{Event, EventKind, RecursionGuard, parse_document};
 use toml_parser::{ParseError, Source};
@@ -63,8 +63,12 @@ pub(super) fn rewrite(text: &str, path: &[Step], change: &Change<'_>) -> Result<
     Ok(Rewrite { patch, hull: start..end.unwrap_or(text.len()) })
 }
 
-pub(super) fn literal(text: &str, path: &[Step]) -> Result<Range<usize>, Fault> {
+pub(super) fn literals(text: &str, paths: &[&[Step]]) -> Result<Vec<Range<usize>>, Fault> {
     let lines = lines(text)?;
+    paths.iter().map(|path| literal(&lines, path)).collect()
+}
+
+fn literal(lines: &[Line], path: &[Step]) -> Result<Range<usize>, Fault> {
     let mut found = None;
     for line in lines.iter().filter(|line| path.starts_with(&line.path)) {
         let (Some(node), Some(rest)) = (&line.value, path.get(line.path.len()..)) else { continue };
@@ -142,6 +146,9 @@ impl Reader<'_> {
         let mut table: Vec<Step> = Vec::new();
         let mut lists: Vec<(Vec<Step>, usize)> = Vec::new();
         while let Some(event) = self.peek() {
+            if found.len() > MAX_LINES {
+                return Err(Fault::Form);
+            }
             let (kind, start) = (event.kind(), event.span().start());
             match kind {
                 EventKind::StdTableOpen | EventKind::ArrayTableOpen => {

@@ -1,6 +1,6 @@
 //! A text as a tree of ranges: what an edit needs to know of any of the three languages.
 
-use crate::{Fault, Step};
+use crate::{Fault, MAX_MEMBERS, Step};
 use std::ops::Range;
 
 #[derive(Debug)]
@@ -104,6 +104,9 @@ impl Map {
 
     /// No key twice.
     pub(crate) fn is_plain(&self) -> Result<(), Fault> {
+        if self.members.len() > MAX_MEMBERS {
+            return Err(Fault::Form);
+        }
         self.members.iter().try_for_each(|member| self.member(&member.name).map(|_| ()))
     }
 

@@ -45,8 +45,9 @@ pub(super) fn rewrite(text: &str, path: &[Step], change: &Change<'_>) -> Result<
     Ok(Rewrite { patch, hull: entry.start.min(first)..entry.node.span.end.max(last) })
 }
 
-pub(super) fn literal(text: &str, path: &[Step]) -> Result<Range<usize>, Fault> {
-    parse(text)?.literal(path)
+pub(super) fn literals(text: &str, paths: &[&[Step]]) -> Result<Vec<Range<usize>>, Fault> {
+    let root = parse(text)?;
+    paths.iter().map(|path| root.literal(path)).collect()
 }
 
 fn block(text: &str, map: &Map, change: &Change<'_>) -> Result<Vec<Piece>, Fault> {

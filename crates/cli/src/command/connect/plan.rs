@@ -91,6 +91,11 @@ pub(super) enum Why {
     Cannot(String),
 }
 
+/// An entry with more values is not changed.
+const MAX_VALUES: usize = 200;
+/// A file with more servers is not changed.
+const MAX_ENTRIES: usize = 200;
+
 /// What is done with the files that were found.
 pub(super) fn plan(survey: Survey, wanted: &Wanted<'_>, known: &mut Known<'_>) -> Plan {
     let mut plan = Plan { files: Vec::new(), servers: Vec::new(), left: Vec::new() };
@@ -132,6 +137,7 @@ fn file(found: Found, wanted: &Wanted<'_>, known: &mut Known<'_>, plan: &mut Pla
         let change = match &entry.reach {
             Reach::Doorward(_) => Err(Why::Already),
             _ if !entry.enabled => Err(Why::Off),
+            _ if found.entries.len() > MAX_ENTRIES => Err(Why::Cannot("the file has more servers than are changed at once".to_owned())),
             _ if writable.is_err() && matches!(found.keeper, Keeper::User | Keeper::Project) => {
                 Err(Why::Cannot(writable.clone().err().unwrap_or_default()))
             }
@@ -179,6 +185,10 @@ fn change(found: &Found, number: usize, entry: &Entry, name: &str, wanted: &Want
     }
     let server = ServerName::new(name).map_err(|_| cannot("its name gives none for the gateway: rename it to letters, digits and -"))?;
     let base = if found.keeper == Keeper::Project { wanted.here.map(Path::to_owned) } else { project_of(entry) };
+    let covers = found.covers.iter().filter(|cover| cover.steps.starts_with(&entry.steps)).count();
+    if entry.env.len() + entry.headers.len() + covers > MAX_VALUES {
+        return Err(cannot("it has more values than are moved at once"));
+    }
     let mut holes = Vec::new();
     for value in entry.env.iter().chain(&entry.headers).filter(|value| matches!(value.nature, Nature::Secret { .. } | Nature::Unclear)) {
         holes.push(hole(found, value, &server, wanted, &mut known.shelf)?);

@@ -4,7 +4,7 @@
 use super::plan::{Left, Plan, Why, form, steps};
 use super::restore;
 use crate::console::{Console, Form, Sign, counted, inert};
-use doorward_edit::{Patch, Piece, literal};
+use doorward_edit::{Patch, Piece, Step, literals};
 use doorward_scan::{Nature, covered_line, covers, language};
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
@@ -20,8 +20,10 @@ pub(super) fn covered(path: &Path, text: &str, more: &[Range<usize>]) -> Option<
         .iter()
         .map(|range| Piece { range: range.clone(), text: format!("...({})", text.get(range.clone()).unwrap_or_default().chars().count()) })
         .collect();
-    for cover in covers(&name, text)? {
-        let range = literal(form, text, &steps(&cover.steps)).ok()?;
+    let covers = covers(&name, text)?;
+    let ways: Vec<Vec<Step>> = covers.iter().map(|cover| steps(&cover.steps)).collect();
+    let ranges = literals(form, text, &ways.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok()?;
+    for (cover, range) in covers.into_iter().zip(ranges) {
         if !pieces.iter().any(|piece| piece.range.start < range.end && range.start < piece.range.end) {
             pieces.push(Piece { range, text: cover.shown });
         }
