@@ -1,7 +1,8 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
 use crate::command::{
-    admin_link, apikey, audit, bridge, completions, config, demo, doctor, grant, keys, policy, scan, serve, server, status, user, version,
+    admin_link, apikey, audit, bridge, completions, config, connect, demo, doctor, grant, keys, policy, scan, serve, server, status, user,
+    version,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -66,6 +67,10 @@ pub enum Command {
     Serve(serve::Arguments),
     /// See in seconds what Doorward is for: invented people, real attacks
     Demo(demo::Arguments),
+    /// Put the servers of MCP clients behind the gateway
+    Connect(connect::Arguments),
+    /// Put the servers of MCP clients back as they were
+    Disconnect(connect::BackArguments),
     /// Connect a client that only speaks stdio to a server behind a gateway
     Bridge(bridge::Arguments),
     /// Servers behind the gateway: add, list, test, approve

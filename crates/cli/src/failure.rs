@@ -63,6 +63,12 @@ impl Failure {
         }
     }
 
+    /// The first thing that is wrong, in one line.
+    #[must_use]
+    pub fn first(&self) -> String {
+        self.problems.first().map_or_else(|| self.summary(), |problem| problem.message.clone())
+    }
+
     /// Says it, and gives the way the program ends.
     pub fn tell(self, console: &mut Console) -> Exit {
         if console.form() == Form::Json {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod command;
 pub mod console;
 pub mod example;
+pub mod exchange;
 pub mod exit;
 pub mod failure;
 pub mod house;

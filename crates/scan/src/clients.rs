@@ -17,6 +17,33 @@ pub(crate) struct Client {
     pub(crate) tokens: &'static [&'static str],
 }
 
+/// How a client writes an entry that starts a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Local {
+    /// The member that says what kind of entry it is, with its value.
+    pub(crate) kind: (&'static str, &'static str),
+    pub(crate) when: When,
+    /// Where program and arguments stand.
+    pub(crate) words: Words,
+}
+
+/// Whether an entry must say of what kind it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    /// Only if it said so before.
+    Kept,
+}
+
+/// Where program and arguments stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// The program under this key, its arguments under `args`.
+    Apart(&'static str),
+    /// Both in one list under this key.
+    Together(&'static str),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Oauth {
     Can,
@@ -343,6 +370,25 @@ pub(crate) const DOORWARD: &[&str] = &[
 /// Files with which programs sign in to a cloud.
 pub(crate) const CREDENTIALS: &[&str] =
     &["~/.config/gcloud/application_default_credentials.json", "~/AppData/Roaming/gcloud/application_default_credentials.json"];
+
+// === impl Client ===
+
+impl Client {
+    /// How it writes an entry that starts a program.
+    pub(crate) fn local(&self) -> Local {
+        let (kind, when, words) = match self.id {
+            "copilot-cli" => (("type", "local"), When::Always, Words::Apart("command")),
+            "opencode" => (("type", "local"), When::Always, Words::Together("command")),
+            "crush" | "factory" => (("type", "stdio"), When::Always, Words::Apart("command")),
+            "goose" => (("type", "stdio"), When::Always, Words::Apart("cmd")),
+            "vibe" => (("transport", "stdio"), When::Always, Words::Apart("command")),
+            "devin" | "kimi" => (("transport", "stdio"), When::Kept, Words::Apart("command")),
+            "zed" => (("source", "custom"), When::Always, Words::Apart("command")),
+            _ => (("type", "stdio"), When::Kept, Words::Apart("command")),
+        };
+        Local { kind, when, words }
+    }
+}
 
 // === impl On ===
 

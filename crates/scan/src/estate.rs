@@ -81,6 +81,17 @@ pub(crate) struct Document {
     pub(crate) servers: Vec<Server>,
     pub(crate) approvals: Vec<Approval>,
     pub(crate) sightings: Vec<Sighting>,
+    /// Links must not lead out of here.
+    pub(crate) top: PathBuf,
+    /// What was read, where it is asked for.
+    pub(crate) text: Option<Raw>,
+}
+
+/// Whether the texts that were read stay in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Texts {
+    Keep,
+    Leave,
 }
 
 #[derive(Clone, Copy)]
@@ -128,6 +139,7 @@ struct Lead {
 
 struct Collector<'a> {
     layout: &'a Layout,
+    texts: Texts,
     documents: Vec<Document>,
     problems: Vec<Problem>,
     seen: BTreeSet<PathBuf>,
@@ -135,9 +147,10 @@ struct Collector<'a> {
 }
 
 /// Reads everything that a request names.
-pub(crate) fn collect(request: &Request) -> Estate {
+pub(crate) fn collect(request: &Request, texts: Texts) -> Estate {
     let mut collector = Collector {
         layout: &request.layout,
+        texts,
         documents: Vec::new(),
         problems: Vec::new(),
         seen: BTreeSet::new(),
@@ -342,6 +355,8 @@ impl Collector<'_> {
             tracked: self.tracked(&lead.path, lead.scope),
             path: lead.path,
             root,
+            top: lead.root,
+            text: (self.texts == Texts::Keep).then(|| Raw::new(content.text.as_str())),
         };
         if document.servers.len() > MAX_SERVERS {
             document.servers.truncate(MAX_SERVERS);
@@ -405,20 +420,22 @@ fn in_server(number: usize, server: &Server, found: &mut Vec<Sighting>) {
     let mut before = String::new();
     for field in server.words() {
         let text = field.text.peek();
-        // `--token=X`, `NAME=X`, `Header: X`, or the value of the option before.
-        let sign = text.find(['=', ':']).filter(|at| {
-            text.get(..*at)
-                .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
-        });
-        let (key, value) = match sign {
-            Some(at) if !text.get(at..).is_some_and(|rest| rest.starts_with("://")) => {
-                (text.get(..at).unwrap_or_default().to_owned(), text.get(at + 1..).unwrap_or_default().trim().to_owned())
-            }
-            _ if before.starts_with('-') => (before.clone(), text.to_owned()),
-            _ => (String::new(), text.to_owned()),
-        };
-        see(Some(number), &field.path, &key, &Raw::new(value), field.at, found);
+        let (key, value) = keyed(text, &before);
+        see(Some(number), &field.path, key, &Raw::new(value), field.at, found);
         text.clone_into(&mut before);
+    }
+}
+
+/// A word of a command as a key with its value: `--token=X`, `NAME=X`, `Header: X`, or the value of the option before.
+pub(crate) fn keyed<'a>(text: &'a str, before: &'a str) -> (&'a str, &'a str) {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let sign = text.find(['=', ':']).filter(|at| text.get(..*at).is_some_and(is_name));
+    match sign {
+        Some(at) if !text.get(at..).is_some_and(|rest| rest.starts_with("://")) => {
+            (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default().trim())
+        }
+        _ if before.starts_with('-') => (before, text),
+        _ => ("", text),
     }
 }
 

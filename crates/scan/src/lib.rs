@@ -20,7 +20,9 @@ mod report;
 mod rules;
 mod secrets;
 mod server;
+mod survey;
 
+pub use clients::Words;
 pub use estate::{Computer, Depth, Request, Target};
 pub use finding::{Confidence, Finding, Severity};
 pub use inert::{inert, strange};
@@ -28,9 +30,14 @@ pub use layout::{Layout, MOVES, Moved, Os};
 pub use manual::{explain, ids};
 pub use report::{Asked, BadBaseline, Color, Grade, Live, NOT_ASKED, NOT_COVERED, Note, Report};
 pub use rules::{RULES, Rule};
+pub use server::Step;
+pub use survey::{
+    ANCHORS, CONNECTION, Client, Cover, Entry, Found, Keeper, Language, Nature, Reach, Survey, Text, Unlike, Unread, Value, clients,
+    covered_line, covers, language, survey,
+};
 
 /// Looks at everything that a request names. Reads files, and does nothing else.
 #[must_use]
 pub fn scan(request: &Request) -> Report {
-    Report::of(&estate::collect(request))
+    Report::of(&estate::collect(request, estate::Texts::Leave))
 }

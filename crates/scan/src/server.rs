@@ -8,6 +8,8 @@ use crate::raw::Raw;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: String,
+    /// The way to it in the document.
+    pub(crate) steps: Vec<Step>,
     pub(crate) at: Position,
     pub(crate) transport: Transport,
     pub(crate) command: Option<Field>,
@@ -20,6 +22,15 @@ pub(crate) struct Server {
     pub(crate) settings: Vec<Field>,
     pub(crate) approvals: Vec<Approval>,
     pub(crate) state: State,
+}
+
+/// A step of the way to a value: a key, or an item of a list from 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The value of a key.
+    Key(String),
+    /// An item of a list, from 0.
+    At(usize),
 }
 
 /// A value of an entry.
@@ -62,10 +73,10 @@ pub(crate) enum State {
     Disabled,
 }
 
-const URLS: [&str; 6] = ["url", "serverUrl", "httpUrl", "uri", "endpoint", "server_url"];
-const ENVS: [&str; 3] = ["env", "environment", "envs"];
-const HEADERS: [&str; 4] = ["headers", "http_headers", "httpHeaders", "requestHeaders"];
-const DIRECTORIES: [&str; 3] = ["cwd", "workingDirectory", "working_directory"];
+pub(crate) const URLS: [&str; 6] = ["url", "serverUrl", "httpUrl", "uri", "endpoint", "server_url"];
+pub(crate) const ENVS: [&str; 3] = ["env", "environment", "envs"];
+pub(crate) const HEADERS: [&str; 4] = ["headers", "http_headers", "httpHeaders", "requestHeaders"];
+pub(crate) const DIRECTORIES: [&str; 3] = ["cwd", "workingDirectory", "working_directory"];
 /// Lists of tools that run without a question.
 const APPROVED_LISTS: [&str; 4] = ["autoApprove", "alwaysAllow", "auto_approve", "always_allow"];
 /// Switches for all tools.
@@ -75,31 +86,43 @@ const APPROVED_ALL: [&str; 4] = ["trust", "autoApproveAll", "auto_approve_all", 
 pub(crate) fn servers(root: &Node, places: &[&[&str]]) -> Vec<Server> {
     let mut found = Vec::new();
     for place in places {
-        let mut containers = vec![root];
+        let mut containers: Vec<(Vec<Step>, &Node)> = vec![(Vec::new(), root)];
         for key in *place {
-            containers = match *key {
-                "*" => containers.iter().flat_map(|node| node.members().iter().map(|member| &member.node)).collect(),
-                key => containers.iter().filter_map(|node| node.child(key)).collect(),
-            };
+            containers = containers.into_iter().flat_map(|(steps, node)| children(&steps, node, key)).collect();
         }
-        for container in containers {
+        for (steps, container) in containers {
             let whole = place.is_empty();
+            let to = |step: Step| steps.iter().cloned().chain([step]).collect::<Vec<Step>>();
             found.extend(
                 container
                     .members()
                     .iter()
                     .filter(|member| !whole || looks_like_one(&member.node))
-                    .filter_map(|member| Server::read(&member.key, member.at, &member.node)),
+                    .filter_map(|member| Server::read(&member.key, to(Step::Key(member.key.clone())), member.at, &member.node)),
             );
-            found.extend(container.items().iter().filter_map(|item| {
+            found.extend(container.items().iter().enumerate().filter_map(|(number, item)| {
                 let name = item.child("name").and_then(Node::text).map_or("(no name)", Raw::peek);
-                Server::read(name, item.at, item)
+                Server::read(name, to(Step::At(number)), item.at, item)
             }));
         }
     }
     found.sort_by_key(|server| server.at);
     found.dedup_by_key(|server| server.at);
     found
+}
+
+/// One entry by itself.
+pub(crate) fn read(name: &str, node: &Node) -> Option<Server> {
+    Server::read(name, Vec::new(), node.at, node)
+}
+
+/// What stands below a node under a key, or under any.
+fn children<'a>(steps: &[Step], node: &'a Node, key: &str) -> Vec<(Vec<Step>, &'a Node)> {
+    let to = |key: &str| steps.iter().cloned().chain([Step::Key(key.to_owned())]).collect();
+    match key {
+        "*" => node.members().iter().map(|member| (to(&member.key), &member.node)).collect(),
+        key => node.child(key).map(|node| (to(key), node)).into_iter().collect(),
+    }
 }
 
 /// Whether a member of a file that may be anything is an entry.
@@ -110,9 +133,10 @@ fn looks_like_one(node: &Node) -> bool {
 // === impl Server ===
 
 impl Server {
-    fn read(name: &str, at: Position, node: &Node) -> Option<Self> {
+    fn read(name: &str, steps: Vec<Step>, at: Position, node: &Node) -> Option<Self> {
         let mut server = Self {
             name: name.to_owned(),
+            steps,
             at,
             transport: Transport::Unknown,
             command: None,

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod bridge;
 pub mod completions;
 pub mod config;
+pub mod connect;
 pub mod demo;
 pub mod doctor;
 pub mod grant;
@@ -45,7 +46,9 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Grant(command) => grant::run(&command, global, console),
         Command::AdminLink(arguments) => admin_link::run(&arguments, global, console),
         Command::User(command) => user::run(&command, global, console),
-        Command::Bridge(arguments) => bridge::run(&arguments, console),
+        Command::Connect(arguments) => connect::connect(&arguments, global, console),
+        Command::Disconnect(arguments) => connect::disconnect(&arguments, global, console),
+        Command::Bridge(arguments) => bridge::run(&arguments, global, console),
         Command::Policy(command) => policy::run(&command, global, console),
         Command::Scan(arguments) => scan::run(&arguments, console),
         Command::Keys(command) => keys::run(&command, global, console),

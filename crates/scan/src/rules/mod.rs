@@ -24,6 +24,12 @@ mod writable_program;
 
 use crate::estate::Estate;
 use crate::finding::{Finding, Severity};
+use crate::server::Server;
+
+/// Whether an entry leads to a Doorward, and to which server of it, if it says so.
+pub(crate) fn door(server: &Server) -> Option<Option<String>> {
+    direct_server::door(server).map(|(_, name)| name)
+}
 
 /// One thing to look for.
 pub struct Rule {

@@ -25,6 +25,9 @@ const LONGEST: usize = 4096;
 /// So often one kind is looked for in one text. Who writes more than that does not want to be read.
 const OFTEN: usize = 256;
 
+/// What is longer is not called harmless.
+const LONGEST_HARMLESS: usize = 120;
+
 /// Parameters of URLs that hold secrets.
 const PARAMETERS: [&str; 18] = [
     "token",
@@ -62,6 +65,28 @@ pub(crate) fn find(key: &str, whole: &str) -> Vec<Secret> {
         found.extend(by_scheme(key, &text).or_else(|| by_name(key, &text)));
     }
     found
+}
+
+/// Whether something in a text stands for a value that is kept elsewhere.
+pub(crate) fn refers(text: &str) -> bool {
+    without_references(text) != text
+}
+
+/// Whether the value of a key is clearly nothing that anybody would want to have: a switch, a number, a name in words, a place. What
+/// is not clear is not called harmless.
+pub(crate) fn is_harmless(key: &str, text: &str) -> bool {
+    if key_means(key) != Meaning::Nothing || text.len() > LONGEST_HARMLESS || !find(key, text).is_empty() {
+        return false;
+    }
+    if text::is_path(text) && !text.contains(['?', '@', '#', '&', '=']) {
+        return !text.split(['/', '\\']).any(looks_random);
+    }
+    // Letters, then perhaps a few digits: eu-central-1, v2, 2026-01-14.
+    let plain = |part: &str| {
+        let digits = part.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        part.len() - digits.len() <= 20 && digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    text.split(['-', '_', '.', ':', ',', ' ', '/']).all(plain)
 }
 
 /// How a secret may be shown: the public beginning of its kind, two characters more, and its length.

@@ -8,14 +8,16 @@ use crate::tree::Tree;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate edges: who may use which of ours, as dependency and in tests.
-const CRATES: [(&str, &[&str], &[&str]); 7] = [
+const CRATES: [(&str, &[&str], &[&str]); 8] = [
     ("core", &[], &[]),
     ("store", &["core"], &["testkit"]),
     ("scan", &["core"], &["testkit"]),
     // ADR 6: scan reads files and must not know who asks servers.
     ("probe", &["core", "scan"], &["testkit"]),
+    // ADR 11: text in, text out, and nothing else.
+    ("edit", &[], &[]),
     ("gateway", &["core", "store"], &["testkit"]),
-    ("cli", &["core", "store", "gateway", "scan", "probe"], &["testkit"]),
+    ("cli", &["core", "store", "gateway", "scan", "probe", "edit"], &["testkit"]),
     ("testkit", &["core"], &[]),
 ];
 

@@ -10,10 +10,14 @@ mod lines;
 mod modern;
 mod relay;
 
+use super::connect;
+use crate::args::Global;
 use crate::console::{Console, inert};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house;
+use crate::running;
+use crate::state;
 use bytes::Bytes;
 use clap::Args;
 use doorward_core::blame::{Refusal, Wire};
@@ -30,7 +34,7 @@ use legacy::Legacy;
 use lines::{Line, Lines, Out};
 use modern::Mirrors;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,12 +47,12 @@ pub struct Arguments {
     /// The server's name behind the gateway
     #[arg(value_name = "SERVER")]
     pub server: String,
-    /// The gateway; http:// only on this machine
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8417")]
-    pub gateway: String,
-    /// Where the key is: env:NAME, file:/PATH or cred:NAME, never the key itself
+    /// The gateway; http:// only on this machine [default: the one that runs on the state directory, else http://127.0.0.1:8417]
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
+    /// Where the key is: env:NAME, file:/PATH or cred:NAME, never the key itself [default: what doorward connect made for this server]
     #[arg(long, value_name = "REFERENCE")]
-    pub key: String,
+    pub key: Option<String>,
     /// Certificate authorities of the gateway besides the system's, PEM
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -83,6 +87,8 @@ enum Spoken {
     Legacy,
 }
 
+/// Where a gateway of laptop mode listens.
+const USUAL: &str = "http://127.0.0.1:8417";
 /// Requests in flight; the gateway takes as many of one session.
 const MOST_CALLS: usize = 128;
 /// Nesting of a client's JSON, as the gateway's.
@@ -94,7 +100,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`Failure`] when it cannot start.
-pub fn run(arguments: &Arguments, console: &mut Console) -> Result<Exit, Failure> {
+pub fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
     let name = ServerName::new(&arguments.server).map_err(|_| {
         Failure::new(
             Exit::Usage,
@@ -103,21 +109,38 @@ pub fn run(arguments: &Arguments, console: &mut Console) -> Result<Exit, Failure
             "see doorward server list",
         )
     })?;
-    let reference = Reference::parse(&arguments.key).map_err(|bad| {
+    let own = || state::directory(global);
+    let reference = match &arguments.key {
+        Some(text) => text.clone(),
+        None => format!("file:{}", own()?.join(connect::KEYS).join(format!("{name}.key")).display()),
+    };
+    let reference = Reference::parse(&reference).map_err(|bad| {
         // The text is not repeated: it may be the key itself.
         Failure::new(Exit::Usage, "bridge.key", "--key is not a reference", "--key env:NAME or --key file:/PATH").because(bad)
     })?;
     let key = Sources::new(Variables::new(std::env::vars_os())).secret(&reference).map_err(|missing| {
-        let help = "make one with doorward apikey create, and keep it in a file that only you can read";
+        let help = "doorward connect makes one; or make it with doorward apikey create, and keep it in a file that only you can read";
         Failure::new(Exit::SignIn, "bridge.key", "the key cannot be read", help).because(missing)
     })?;
     let tasks = Tasks::new();
-    let far = Far::new(&arguments.gateway, &name, &key, arguments.ca.as_deref(), &tasks)?;
+    let gateway = match &arguments.gateway {
+        Some(url) => url.clone(),
+        None => nearest(own().ok().as_deref()),
+    };
+    let far = Far::new(&gateway, &name, &key, arguments.ca.as_deref(), &tasks)?;
     let runtime = house::runtime()?;
     let exit = runtime.block_on(carry(far, tasks, console));
     // A read of stdin cannot be called back; the process ends without waiting for it.
     runtime.shutdown_background();
     exit
+}
+
+/// The gateway that runs on this state directory, else where one would.
+fn nearest(state: Option<&Path>) -> String {
+    match state.and_then(running::other).flatten() {
+        Some(notice) if notice.address.ip().is_loopback() => format!("http://{}", notice.address),
+        _ => USUAL.to_owned(),
+    }
 }
 
 async fn carry(far: Far, tasks: Tasks, console: &mut Console) -> Result<Exit, Failure> {

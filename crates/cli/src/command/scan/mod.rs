@@ -124,7 +124,6 @@ fn page(id: &str, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 fn request(arguments: &Arguments) -> Result<Request, Failure> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     // What was named and is not there is an error: a gate must not pass because of a slip in its path.
     let absolute = |path: &Path| {
         let there = path.symlink_metadata().and_then(|_| std::path::absolute(path));
@@ -143,12 +142,7 @@ fn request(arguments: &Arguments) -> Result<Request, Failure> {
     let layout = match &arguments.home {
         // Somebody else's home: neither the variables nor the root of this computer belong to it.
         Some(home) => Layout { os, home: absolute(home)?, root: None, moved: Vec::new(), here: None },
-        None => {
-            let help = "say where: doorward scan --home DIR, or name files";
-            let home = variable("HOME").ok_or_else(|| Failure::new(Exit::Usage, "scan.home", "there is no home directory", help))?;
-            let moved = MOVES.iter().filter_map(|(name, from)| Some(Moved { from, to: variable(name)? })).collect();
-            Layout { os, home, root: Some(PathBuf::from("/")), moved, here: here.clone() }
-        }
+        None => own_layout(os, here.clone())?,
     };
     let named: Vec<Target> =
         arguments.paths.iter().map(|path| Ok(Target { path: absolute(path)?, depth: Depth::Below })).collect::<Result<_, Failure>>()?;
@@ -158,6 +152,15 @@ fn request(arguments: &Arguments) -> Result<Request, Failure> {
     } else {
         Request { layout, computer: Computer::Leave, paths: named }
     })
+}
+
+/// Where the files of this user lie.
+pub(crate) fn own_layout(os: Os, here: Option<PathBuf>) -> Result<Layout, Failure> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let help = "say where: doorward scan --home DIR, or name files";
+    let home = variable("HOME").ok_or_else(|| Failure::new(Exit::Usage, "scan.home", "there is no home directory", help))?;
+    let moved = MOVES.iter().filter_map(|(name, from)| Some(Moved { from, to: variable(name)? })).collect();
+    Ok(Layout { os, home, root: Some(PathBuf::from("/")), moved, here })
 }
 
 fn baseline(path: &Path) -> Result<std::collections::BTreeSet<String>, Failure> {

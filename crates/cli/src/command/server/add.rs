@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
 }
 
 /// A credential that is one header.
-pub(super) fn credential(name: &str, reference: &str) -> InlineTable {
+pub(in crate::command) fn credential(name: &str, reference: &str) -> InlineTable {
     let mut credential = InlineTable::new();
     credential.insert("kind", Value::from("header"));
     credential.insert("name", Value::from(name));
@@ -108,7 +108,7 @@ pub(super) fn credential(name: &str, reference: &str) -> InlineTable {
 }
 
 /// A command with its program where it is now: the configuration names no program by search path.
-pub(super) fn command(argv: &[String]) -> Result<Array, Failure> {
+pub(in crate::command) fn command(argv: &[String]) -> Result<Array, Failure> {
     let (program, rest) =
         argv.split_first().ok_or_else(|| Failure::new(Exit::Usage, "server.command", "there is no command", "-- COMMAND..."))?;
     let path = if program.contains('/') { std::path::absolute(program).ok() } else { found(program) };
@@ -259,18 +259,23 @@ pub(super) fn remove(arguments: &RemoveArguments, global: &Global, console: &mut
         return Ok(Exit::Findings);
     }
     // Approvals first: a server of the same name that is added later must be looked at anew, whatever happens in between.
-    let house = House::open(global)?;
-    let withdrawn = house::runtime()?.block_on(async {
-        let store = house.store().await?;
-        let now = house.env.now();
-        let gone = store.withdraw(&server, None, now).await.map_err(|error| unavailable(&error))?;
-        let commands = store.withdraw_launches(&server, now).await.map_err(|error| unavailable(&error))?;
-        store.close().await;
-        Ok::<_, Failure>(gone.saturating_add(commands))
-    })?;
+    let withdrawn = withdraw(&server, global)?;
     let path = draft.write()?;
     let good = console.sign(Sign::Good);
     console.line(format_args!("{good} {server} is out of {}, {} taken back", path.display(), counted(withdrawn, "approval")));
     console.say("  a running gateway goes on with it until it is started again");
     Ok(Exit::Fine)
+}
+
+/// Takes back every approval of a server and of its commands.
+pub(in crate::command) fn withdraw(server: &ServerName, global: &Global) -> Result<u64, Failure> {
+    let house = House::open(global)?;
+    house::runtime()?.block_on(async {
+        let store = house.store().await?;
+        let now = house.env.now();
+        let gone = store.withdraw(server, None, now).await.map_err(|error| unavailable(&error))?;
+        let commands = store.withdraw_launches(server, now).await.map_err(|error| unavailable(&error))?;
+        store.close().await;
+        Ok(gone.saturating_add(commands))
+    })
 }

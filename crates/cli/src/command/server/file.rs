@@ -2,19 +2,20 @@
 
 use crate::args::Global;
 use crate::console::{Console, inert};
+use crate::exchange::{self, Unwritten};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings;
 use similar::{ChangeTag, TextDiff};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table};
 
 /// A change that was not written yet.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(in crate::command) struct Draft {
     path: PathBuf,
     before: Option<String>,
     document: DocumentMut,
@@ -24,10 +25,10 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The file as it is; empty where there is none.
-    pub(super) fn open(global: &Global) -> Result<Self, Failure> {
+    pub(in crate::command) fn open(global: &Global) -> Result<Self, Failure> {
         let named = settings::place(global)?;
         // A link stays a link: what it leads to is changed.
-        let path = fs::canonicalize(&named).unwrap_or(named);
+        let path = fs::canonicalize(&named).or_else(|_| beside(&named)).unwrap_or(named);
         if path.extension().is_some_and(|ending| ending == "json") {
             let help = "change it by hand, or name a TOML file: --config FILE";
             return Err(Failure::new(
@@ -54,12 +55,23 @@ impl Draft {
     }
 
     /// The file.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::command) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// The text as it was; `None` where there is no file.
+    pub(in crate::command) fn before(&self) -> Option<&str> {
+        self.before.as_deref()
+    }
+
+    /// The text as it would be. Whatever is only added leaves the rest byte for byte: its line ends, a byte order mark.
+    pub(in crate::command) fn after(&self) -> String {
+        let before = self.before.as_deref().unwrap_or_default();
+        as_before(before, &self.document.to_string())
+    }
+
     /// Adds `[server.NAME]`.
-    pub(super) fn add(&mut self, name: &str, server: Table) -> Result<(), Failure> {
+    pub(in crate::command) fn add(&mut self, name: &str, server: Table) -> Result<(), Failure> {
         let servers = self.document.entry("server").or_insert_with(|| {
             let mut table = Table::new();
             table.set_implicit(true);
@@ -85,7 +97,7 @@ impl Draft {
     }
 
     /// Takes `[server.NAME]` out. True if it was there.
-    pub(super) fn remove(&mut self, name: &str) -> bool {
+    pub(in crate::command) fn remove(&mut self, name: &str) -> bool {
         let Some(servers) = self.document.get_mut("server").and_then(Item::as_table_like_mut) else { return false };
         let gone = servers.remove(name).is_some();
         if servers.is_empty() {
@@ -96,7 +108,7 @@ impl Draft {
 
     /// Shows what would change, and checks that the result loads.
     pub(super) fn show(&self, console: &mut Console) -> Result<(), Failure> {
-        let after = self.document.to_string();
+        let after = self.after();
         settings::preview(&self.path, &after)?;
         console.say(format_args!(" {}", self.path.display()));
         for line in difference(self.before.as_deref().unwrap_or_default(), &after) {
@@ -110,31 +122,37 @@ impl Draft {
         let failed = |error: io::Error| unwritable(&self.path, &error);
         let directory = self.path.parent().unwrap_or(Path::new("/"));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let now = match fs::read_to_string(&self.path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        if now != self.before {
-            let message = format!("{} was changed meanwhile", self.path.display());
-            return Err(Failure::new(Exit::Configuration, "config.changed", message, "nothing was written; try again"));
-        }
-        let mode = fs::metadata(&self.path).map_or(0o600, |found| found.mode() & 0o777);
-        let draft = self.path.with_extension(format!("toml.{}", std::process::id()));
-        drop(fs::remove_file(&draft));
-        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-            file.write_all(self.document.to_string().as_bytes())?;
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.sync_all()?;
-            fs::rename(&draft, &self.path)?;
-            File::open(directory)?.sync_all()
-        });
-        if let Err(error) = written {
-            drop(fs::remove_file(&draft));
-            return Err(failed(error));
-        }
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let draft = format!(".{name}.{}", std::process::id());
+        exchange::replace(&self.path, self.before.as_deref(), &self.after(), &draft).map_err(|error| match error {
+            Unwritten::Changed => {
+                let message = format!("{} was changed meanwhile", self.path.display());
+                Failure::new(Exit::Configuration, "config.changed", message, "nothing was written; try again")
+            }
+            other => Failure::new(
+                Exit::Configuration,
+                "config.unwritable",
+                format!("{} cannot be changed", self.path.display()),
+                "name another file: --config FILE",
+            )
+            .because(other),
+        })?;
         Ok(self.path)
     }
+}
+
+/// Where a file that is not there would really be made.
+fn beside(named: &Path) -> io::Result<PathBuf> {
+    let parent = fs::canonicalize(named.parent().unwrap_or(Path::new("/")))?;
+    Ok(parent.join(named.file_name().unwrap_or_default()))
+}
+
+/// The library writes every line end as `\n` and no byte order mark: both become again what they were.
+fn as_before(before: &str, after: &str) -> String {
+    let crlf = before.matches("\r\n").count();
+    let only = crlf > 0 && crlf == before.matches('\n').count();
+    let text = if only { after.replace("\r\n", "\n").replace('\n', "\r\n") } else { after.to_owned() };
+    if before.starts_with('\u{feff}') && !text.starts_with('\u{feff}') { format!("\u{feff}{text}") } else { text }
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
@@ -148,7 +166,7 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// The lines that differ, with one line around them.
-pub(super) fn difference(before: &str, after: &str) -> Vec<String> {
+pub(in crate::command) fn difference(before: &str, after: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(before, after);
     let mut lines = Vec::new();
     for (at, group) in diff.grouped_ops(1).iter().enumerate() {
@@ -170,6 +188,22 @@ pub(super) fn difference(before: &str, after: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_added_leaves_every_other_byte() {
+        for before in
+            ["", "a = 1", "# c\na = 1  # d\n", "\u{feff}# c\r\na = 'x'\r\n\r\n[server.y]\r\nurl = \"u\" # e\r\n", "[b]\n\n\n# end"]
+        {
+            let document: DocumentMut = before.parse().expect("TOML");
+            let mut draft = Draft { path: PathBuf::from("/x"), before: Some(before.to_owned()), document };
+            let mut table = Table::new();
+            table.insert("url", toml_edit::value("https://x.example/mcp"));
+            draft.add("x", table).expect("added");
+            let after = draft.after();
+            let patch = doorward_edit::Patch::between(before, &after);
+            assert!(patch.pieces().iter().all(|piece| piece.range.is_empty()), "{before:?} became {after:?}");
+        }
+    }
 
     #[test]
     fn only_lines_that_differ_are_shown() {

@@ -161,7 +161,7 @@ fn read(path: &std::path::Path) -> Result<Entry, Failure> {
 }
 
 /// `io.github.someone/Some_Server` becomes `some-server`.
-fn short(name: &str) -> String {
+pub(in crate::command) fn short(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
     let plain: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let cut: String = plain.trim_matches('-').chars().take(31).collect();

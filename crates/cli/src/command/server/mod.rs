@@ -1,10 +1,10 @@
 //! `doorward server`: the servers behind the gateway, their tool definitions and the approvals of both (I9).
 
-mod add;
+pub(in crate::command) mod add;
 mod definitions;
 mod diff;
-mod file;
-mod import;
+pub(in crate::command) mod file;
+pub(in crate::command) mod import;
 mod install;
 mod show;
 mod suspicion;
