@@ -8,9 +8,10 @@ use crate::credentials::Columns;
 use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
+use crate::granted::{GRANT, GrantInfo, info};
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
-use crate::users::{hold, insert, standing};
-use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use crate::users::{hold, insert};
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
@@ -52,37 +53,6 @@ pub struct NewGrant<'a> {
     pub code_expires: Timestamp,
     /// The authorization request, decided once: its name and until when it must be remembered.
     pub once: (&'a [u8; 32], Timestamp),
-}
-
-/// A grant as it may be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantInfo {
-    /// Its id.
-    pub id: CredentialId,
-    /// Who allowed it.
-    pub user: UserId,
-    /// Their groups, as last read.
-    pub groups: Vec<GroupName>,
-    /// To whom.
-    pub client: ClientId,
-    /// As the page called it.
-    pub name: String,
-    /// How it was identified.
-    pub identity: String,
-    /// Where the answer went.
-    pub target: String,
-    /// Of which server.
-    pub server: ServerName,
-    /// What.
-    pub granted: BTreeSet<String>,
-    /// When.
-    pub created: Timestamp,
-    /// Until when.
-    pub expires: Option<Timestamp>,
-    /// When it was taken back.
-    pub revoked: Option<Timestamp>,
-    /// When a token of it was last fetched.
-    pub used: Option<Timestamp>,
 }
 
 /// A code as it is presented.
@@ -168,10 +138,6 @@ pub enum NotRedeemed {
 const GRANTS_PER_USER: i64 = 1_000;
 /// Two uses of a code that overlap are one client in a hurry; by how much clocks of replicas may differ (FLT-07).
 const SKEW: Duration = Duration::from_secs(1);
-
-const GRANT: &str = "SELECT g.id, g.issuer, g.subject, g.client, g.name, g.identity, g.target, g.server, g.granted, g.created, g.expires, \
-                     g.revoked, g.used, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
-                     WHERE g.id = $1";
 
 // === impl Store ===
 
@@ -366,15 +332,6 @@ impl Store {
         row.map(|row| Reading::digested(&row, "refresh_tokens", hash.as_bytes()).parsed("grant_id", CredentialId::new)).transpose()
     }
 
-    /// A consent by its id, whether it still counts or not.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn grant(&self, id: &CredentialId) -> Result<Option<GrantInfo>, StoreError> {
-        let row = self.db().row(GRANT, &[Value::text(id.as_str())]).await?;
-        row.map(|row| Reading::named(&row, "grants", "id").and_then(|reading| info(&reading))).transpose()
-    }
-
     /// Ends one access token, if it is of this client, and raises the epoch. The grant stays.
     ///
     /// # Errors
@@ -389,45 +346,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(ended)
-    }
-
-    /// Grants of one person or of all that count, newest first, at most 1,000.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list_grants(&self, user: Option<&UserId>, now: Timestamp) -> Result<Vec<GrantInfo>, StoreError> {
-        let rows = match user {
-            Some(user) => {
-                let sql = "SELECT g.*, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
-                           WHERE g.issuer = $1 AND g.subject = $2 AND g.revoked IS NULL AND (g.expires IS NULL OR g.expires > $3) \
-                           ORDER BY g.created DESC, g.id LIMIT 1000";
-                let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)];
-                self.db().rows(sql, &values).await?
-            }
-            None => {
-                let sql = "SELECT g.*, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
-                           WHERE g.revoked IS NULL AND (g.expires IS NULL OR g.expires > $1) ORDER BY g.created DESC, g.id LIMIT 1000";
-                self.db().rows(sql, &[Value::int(millis(now)?)]).await?
-            }
-        };
-        rows.iter().map(|row| Reading::named(row, "grants", "id").and_then(|reading| info(&reading))).collect()
-    }
-
-    /// How often this person, and how many others, ever allowed this client (product C18).
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn seen_client(&self, client: &ClientId, user: &UserId) -> Result<(Option<Timestamp>, u64), StoreError> {
-        let values = [Value::text(client.as_str()), Value::text(user.issuer()), Value::text(user.subject())];
-        let sql = "SELECT MAX(created) AS at FROM grants WHERE client = $1 AND issuer = $2 AND subject = $3";
-        let own = match self.db().row(sql, &values).await? {
-            Some(row) => Reading { row: &row, table: "grants", id: String::new() }.optional_instant("at")?,
-            None => None,
-        };
-        let sql = "SELECT COUNT(*) AS n FROM (SELECT DISTINCT issuer, subject FROM grants WHERE client = $1 \
-                   AND NOT (issuer = $2 AND subject = $3)) AS others";
-        let others = self.db().row(sql, &values).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
-        Ok((own, u64::try_from(others).unwrap_or(0)))
     }
 
     async fn why_no_code(
@@ -582,25 +500,6 @@ async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Times
     let sql = "INSERT INTO consumed (kind, id, expires) VALUES ('authorization', $1, $2) \
                ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $3";
     at_most_one(tx.execute(sql, &[Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)]).await?, "consumed")
-}
-
-fn info(reading: &Reading<'_>) -> Result<GrantInfo, StoreError> {
-    let (groups, _) = standing(reading)?;
-    Ok(GrantInfo {
-        groups,
-        id: reading.parsed("id", CredentialId::new)?,
-        user: reading.user()?,
-        client: reading.parsed("client", ClientId::new)?,
-        name: reading.text("name")?,
-        identity: reading.text("identity")?,
-        target: reading.text("target")?,
-        server: reading.parsed("server", ServerName::new)?,
-        granted: reading.list("granted", |text| Ok::<_, std::convert::Infallible>(text.to_owned()))?,
-        created: reading.instant("created")?,
-        expires: reading.optional_instant("expires")?,
-        revoked: reading.optional_instant("revoked")?,
-        used: reading.optional_instant("used")?,
-    })
 }
 
 fn damaged(table: &'static str, column: &'static str) -> StoreError {

@@ -275,3 +275,68 @@ async fn tk_12_odd_requests_are_refused_in_order() {
     }
     house.close(&[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tk_07_a_refresh_asks_again_whether_the_server_is_theirs() {
+    let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let house = House::open(&server("alpha", &alpha.url(), "visible_to = [\"group:eng\"]")).await;
+    house.approve().await;
+    let group = doorward_core::id::GroupName::new("eng").unwrap();
+    let (admin, now) = (super::desk::administrator(), house.env.now());
+    house.store.put_user(&admin, std::slice::from_ref(&group), now).await.unwrap();
+    let mut browser = Browser::default();
+    browser.sign_in(&house).await;
+    let client = house.register("Client", &[CALLBACK]).await;
+    let tokens = house.connected(&mut browser, &client, "alpha", &["alpha:read"]).await;
+    let tokens = Tokens::of(&house.refresh(&client, &tokens.refresh).await);
+    house.store.change_groups(&admin, &[], &[group], house.env.now()).await.unwrap();
+    assert_eq!(error_of(&house.refresh(&client, &tokens.refresh).await), invalid_grant());
+    // And is not offered either: like a server that is not there.
+    let reply = browser.open(&house, &house.authorize(&client, "alpha", &[])).await;
+    let error = super::desk::parameter(reply.field("location").unwrap_or_default(), "error");
+    assert_eq!(error.as_deref(), Some("invalid_target"), "{}", reply.text());
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn az_12_removing_an_application_ends_everything_it_was_given() {
+    let (_alpha, house, mut browser, client) = office().await;
+    let first = house.connected(&mut browser, &client, "alpha", &["alpha:read"]).await;
+    let second = house.connected(&mut browser, &client, "alpha", &["alpha:read", "alpha:destructive"]).await;
+    let grants = house.store.list_grants(None, house.env.now()).await.unwrap();
+    assert_eq!(grants.len(), 2);
+    let me = browser.open(&house, "/me").await;
+    let mut form = super::desk::Form::of(&me).without("id").with("id", grants[1].id.as_str()).with("action", "remove-grant");
+    form.action = "/me".to_owned();
+    assert_eq!(browser.submit(&house, &form).await.status, 200);
+    for tokens in [&first, &second] {
+        assert!(is_dead(&house, tokens).await);
+        assert_eq!(error_of(&house.refresh(&client, &tokens.refresh).await), invalid_grant());
+    }
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn az_06_nobody_is_sent_on_who_has_not_signed_in() {
+    let (_alpha, house, _browser, client) = office().await;
+    let mut nobody = Browser::default();
+    let reply = nobody.open(&house, &house.authorize(&client, "alpha", &[("response_type", "token")])).await;
+    assert_eq!(reply.status, 200, "an open redirect for strangers: {:?}", reply.field("location"));
+    assert!(reply.contains("Sign in"));
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_blocked_is_over_whatever_it_holds() {
+    let (alpha, house, mut browser, client) = office().await;
+    let tokens = house.connected(&mut browser, &client, "alpha", &["alpha:read"]).await;
+    assert_eq!(calls(&house, &tokens).await, 200);
+    let toml = format!("{}\n[clients]\nblock = [\"{client}\"]\n", server("alpha", &alpha.url(), ""));
+    let House { gateway, state, store, .. } = house;
+    store.close().await;
+    assert!(gateway.stop().await);
+    let house = House::over(state.taken_over(), &toml, super::house::LAPTOP).await;
+    assert_eq!(calls(&house, &tokens).await, 401);
+    assert_eq!(error_of(&house.refresh(&client, &tokens.refresh).await).0, 401);
+    house.close(&[]).await;
+}
