@@ -55,7 +55,7 @@ pub fn judge(searcher: &Searcher, definition: &RawJson) -> Judgement {
             }
         }
         is_high |= here.sum() >= u32::from(HIGH);
-        if leaf.leaf == Leaf::Text {
+        if leaf.leaf == Leaf::Text && !is_heading(&place, &leaf.text) {
             whole.push_str(&leaf.text);
             whole.push(' ');
             ends.push((whole.len(), place));
@@ -72,6 +72,12 @@ pub fn judge(searcher: &Searcher, definition: &RawJson) -> Judgement {
     is_high |= all.sum() >= HIGH_TOGETHER || read.is_none();
     let findings = places.into_iter().flat_map(|(rule, places)| places.into_iter().map(move |place| Finding { rule, place })).collect();
     Judgement { findings, is_high }
+}
+
+/// The name or the short title of a tool is no beginning of the sentence behind it: "Print Environment Tool" does not print what its
+/// description goes on to say.
+fn is_heading(place: &str, text: &str) -> bool {
+    matches!(place, "name" | "title" | "annotations/title") && text.split_whitespace().count() <= 5
 }
 
 /// What each rule says that was found: the most, where rules have one name.

@@ -295,4 +295,8 @@ fn pol_03_chaff_hides_no_finding_and_parts_are_read_together() {
         assert!(!judgement.findings()[0].place.is_empty(), "it is shown: {judgement:?}");
     }
     assert!(!judged(&json!({ "name": "t", "description": "Adds two numbers.", "inputSchema": { "type": "object" } })).is_high());
+    // As a public server defines it: its title is no verb of what its description says.
+    let honest = json!({ "name": "get-env", "title": "Print Environment Tool", "inputSchema": { "type": "object", "properties": {} },
+        "description": "Returns all environment variables, helpful for debugging MCP server configuration" });
+    assert!(!judged(&honest).is_high(), "{:?}", judged(&honest));
 }
