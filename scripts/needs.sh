@@ -1,7 +1,7 @@
-# Shared by scripts/first and scripts/test; sourced, never run. Checks that the few programs that a build needs are there. As root on a
+# Shared by the scripts here; sourced, never run. Checks that the few programs that a build needs are there. As root on a
 # Debian-like system it installs them, otherwise it says which are missing. The Rust toolchain is never installed by itself.
 
-# needs PROGRAM... : of cc, python3, venv.
+# needs PROGRAM... : of cc, python3, venv, npm, chromium.
 needs() {
   local program missing=() packages=()
   if ! command -v cargo > /dev/null; then
@@ -12,6 +12,8 @@ needs() {
     case "$program" in
       cc) command -v cc > /dev/null && continue; packages+=(gcc libc6-dev) ;;
       venv) python3 -c 'import ensurepip, venv' 2> /dev/null && continue; packages+=(python3-venv) ;;
+      # Without a font a browser shows nothing to measure.
+      chromium) command -v chromium > /dev/null && continue; packages+=(chromium fonts-dejavu-core) ;;
       *) command -v "$program" > /dev/null && continue; packages+=("$program") ;;
     esac
     missing+=("$program")
