@@ -160,7 +160,7 @@ impl Screen<'_> {
         let policy = if self.config.policy.files.is_some() {
             "the rules of the configuration"
         } else {
-            "reading allowed; writing and deleting only with a key made for it"
+            "reading allowed; writing and deleting where you tick it, or with a key for it"
         };
         console.say(format_args!("  Policy     {policy}"));
         let kept = if self.config.audit.arguments == KeptArguments::None { "" } else { ", arguments as digests" };
