@@ -78,6 +78,11 @@ text_id!(
     RuleId,
     is_identifier
 );
+text_id!(
+    /// What rules call the data that a client was let see, `[a-z0-9][a-z0-9-]{0,30}`: `@seen` of a permit, `context.seen` of a condition.
+    SeenLabel,
+    is_server_name
+);
 
 /// A user: issuer and subject, never an e-mail address (I7; ASVS 10.3.3).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

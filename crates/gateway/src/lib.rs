@@ -18,6 +18,7 @@ pub mod oauth;
 mod office;
 pub mod path;
 mod policy;
+mod seen;
 pub mod session;
 pub mod setup;
 mod signin;
@@ -68,6 +69,7 @@ pub struct Gateway {
     pub(crate) records: Records,
     pub(crate) live: Live,
     pub(crate) rules: ArcSwap<Rules>,
+    pub(crate) remembering: seen::Remembering,
     pub(crate) rates: Rates,
     pub(crate) streams: Streams,
     pub(crate) catalogue: Catalogue,

@@ -6,6 +6,7 @@ use crate::Gateway;
 use crate::catalogue::{Found, View};
 use crate::errand::{Approved, Errand, Judged, Opened};
 use crate::path::Walk;
+use crate::seen::no_memory;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
@@ -57,7 +58,9 @@ impl Gateway {
         }
         let facts = self.facts(&bound, walk, tool, approved.promise.as_ref());
         self.narrow_listen(&bound, &call, &facts, &mut opened);
-        let permit = decide(&self.rules.load(), &facts, bound, call).map_err(|denied| at_door(denied, walk.route.door))?;
+        let rules = self.rules.load_full();
+        let facts = self.having_seen(&rules, facts, &bound, &call).await.map_err(|error| no_memory(&error, known.clone()))?;
+        let permit = decide(&rules, &facts, bound, call).map_err(|denied| at_door(denied, walk.route.door))?;
         if permit.call().method() == Method::ToolsCall {
             // Of what they may not call not even the names of its headers are told (I9; RPC-09).
             if permit.call().era() == Era::Modern {
@@ -69,8 +72,9 @@ impl Gateway {
             // Only of what they may call: that a tool has a limit tells that there is one.
             let name = permit.call().target().unwrap_or_default();
             let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name, self.skew.shared(self.env.now()));
-            taken.await.map_err(|wait| too_many(wait).knowing(known))?;
+            taken.await.map_err(|wait| too_many(wait).knowing(known.clone()))?;
         }
+        self.remember_seen(&permit).await.map_err(|error| no_memory(&error, known))?;
         Ok((permit, Judged::of(opened, approved)))
     }
 
@@ -140,7 +144,10 @@ impl Gateway {
                 Err(_) => {}
             }
         }
-        still(&self.rules.load(), &self.facts(bound, errand, tool, errand.approved().promise.as_ref()), permit)
+        let rules = self.rules.load_full();
+        let facts = self.facts(bound, errand, tool, errand.approved().promise.as_ref());
+        // What cannot be looked up ourselves ends it.
+        self.having_seen(&rules, facts, bound, call).await.is_ok_and(|facts| still(&rules, &facts, permit))
     }
 
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>, promise: Option<&Promise>) -> Facts {
@@ -149,7 +156,8 @@ impl Gateway {
         // Of a server that is not configured nothing is let pass; one is always there for each that is.
         let screen = self.desk.screens.get(bound.server()).cloned();
         let checks = Checks { schemas: promise.cloned(), foreign_tokens, screen };
-        Facts { tool, visible, client_verified: false, peer: walk.peer, able: Vec::new(), now: self.env.now(), checks }
+        let (able, seen) = (Vec::new(), BTreeSet::new());
+        Facts { tool, visible, client_verified: false, peer: walk.peer, able, now: self.env.now(), seen, checks }
     }
 
     /// Counts a request against the budget of its user, before anything of it is read: what is malformed costs as much as

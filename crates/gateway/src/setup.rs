@@ -28,6 +28,7 @@ use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::oauth::register::RegistrationRates;
+use crate::seen::Remembering;
 use crate::session::LIFETIMES;
 use crate::signin::Reception;
 use crate::skew::Skew;
@@ -225,6 +226,7 @@ impl Gateway {
             records: Records::new(RECORDS),
             live: Live::default(),
             rules: ArcSwap::from_pointee(rules),
+            remembering: Remembering { span: config.policy.remember_seen, by: config.policy.seen_by },
             rates: Rates::new(&config.limits, shared),
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),

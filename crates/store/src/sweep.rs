@@ -31,6 +31,8 @@ pub struct Swept {
     pub browsers: u64,
     /// Consents that ended or were taken back 90 days ago or earlier.
     pub grants: u64,
+    /// Labels of what was seen that are not remembered any longer.
+    pub seen: u64,
     /// Users not seen for 400 days who are not disabled and have no key, token, consent, browser or sealed value.
     pub users: u64,
 }
@@ -76,6 +78,8 @@ impl Store {
         // What counted is over before its consent goes: no token is left without one.
         let grants = "DELETE FROM grants WHERE (expires <= $1 OR revoked <= $1) \
                       AND id IN (SELECT id FROM grants WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
+        let seen = "DELETE FROM seen WHERE until <= $1 AND (issuer, subject, client, label) IN \
+                    (SELECT issuer, subject, client, label FROM seen WHERE until <= $1 LIMIT 1000)";
         let users = "DELETE FROM users WHERE (issuer, subject) IN (SELECT u.issuer, u.subject FROM users u \
                      WHERE u.seen <= $1 AND u.disabled IS NULL \
                      AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.issuer = u.issuer AND k.subject = u.subject) \
@@ -95,6 +99,7 @@ impl Store {
             refresh_tokens: self.db().execute(refresh_tokens, &[Value::int(at)]).await?,
             browsers: self.db().execute(browsers, &[Value::int(at)]).await?,
             grants: self.db().execute(grants, &[Value::int(kept)]).await?,
+            seen: self.db().execute(seen, &[Value::int(at)]).await?,
             users: self.db().execute(users, &[Value::int(before(at, REMEMBERED))]).await?,
         })
     }
@@ -116,6 +121,7 @@ impl Swept {
             || self.refresh_tokens >= BATCH
             || self.browsers >= BATCH
             || self.grants >= BATCH
+            || self.seen >= BATCH
             || self.users >= BATCH
     }
 }

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
-use doorward_core::id::{GroupName, UserId};
+use doorward_core::id::{ClientId, GroupName, UserId};
 use serde_json::json;
 
 /// The subcommands.
@@ -21,6 +21,21 @@ pub enum Command {
     Enable(Whom),
     /// Put somebody into groups and out of others; without --add and --remove say which they are in
     Groups(Membership),
+    /// List what people were let see, in the words of the rules, while it is remembered
+    Seen,
+    /// Forget what somebody was let see: rules that read context.seen start anew
+    Forget(Forgetting),
+}
+
+/// Somebody, and the client whose seeing is forgotten.
+#[derive(Debug, Args)]
+pub struct Forgetting {
+    /// Whose.
+    #[command(flatten)]
+    pub whom: Whom,
+    /// Through this client only, see doorward user seen
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
 }
 
 /// Somebody, and the groups that are theirs from now on.
@@ -60,6 +75,8 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
             Command::Disable(whom) => disable(&house, whom, console).await,
             Command::Enable(whom) => enable(&house, whom, console).await,
             Command::Groups(membership) => groups(&house, membership, console).await,
+            Command::Seen => seen(&house, console).await,
+            Command::Forget(forgetting) => forget(&house, forgetting, console).await,
         }
     })
 }
@@ -147,6 +164,46 @@ async fn groups(house: &House, membership: &Membership, console: &mut Console) -
     } else if names.is_empty() {
         console.say(format_args!("{} is in no group", inert(&user.to_string())));
     }
+    Ok(Exit::Fine)
+}
+
+async fn seen(house: &House, console: &mut Console) -> Result<Exit, Failure> {
+    let store = house.store().await?;
+    let all = store.list_seen(None, house.env.now()).await.map_err(|error| unavailable(&error))?;
+    store.close().await;
+    if console.form() == Form::Json {
+        let all: Vec<serde_json::Value> = all
+            .iter()
+            .map(|info| {
+                json!({"issuer": info.user.issuer(), "name": info.user.subject(), "client": info.client.as_str(),
+                    "label": info.label.as_str(), "until": info.until.to_string()})
+            })
+            .collect();
+        console.document(super::config::object(json!({"seen": all})));
+        return Ok(Exit::Fine);
+    }
+    for info in &all {
+        let (user, client) = (inert(&info.user.to_string()), inert(info.client.as_str()));
+        console.line(format_args!("{user}  {}  until {}  {client}", info.label, info.until));
+    }
+    if all.is_empty() {
+        console.say("nothing is remembered: rules say with @seen what is");
+    }
+    Ok(Exit::Fine)
+}
+
+async fn forget(house: &House, forgetting: &Forgetting, console: &mut Console) -> Result<Exit, Failure> {
+    let (store, user) = (house.store().await?, forgetting.whom.user()?);
+    let unfit = |_| Failure::new(Exit::Usage, "user.client", "--client is no id of a client", "see doorward user seen");
+    let client = forgetting.client.as_deref().map(ClientId::new).transpose().map_err(unfit)?;
+    if !store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
+        return Err(unknown());
+    }
+    let labels = store.forget_seen(&user, client.as_ref()).await.map_err(|error| unavailable(&error))?;
+    store.close().await;
+    let good = console.sign(Sign::Good);
+    let words = if labels == 1 { "1 label" } else { &format!("{labels} labels") };
+    console.say(format_args!("{good} {}: {words} forgotten; what the agent itself has kept is not", inert(&user.to_string())));
     Ok(Exit::Fine)
 }
 

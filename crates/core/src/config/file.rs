@@ -310,6 +310,22 @@ pub struct PolicyFile {
     pub schema: Option<String>,
     /// A glob of `.toml` files with tests. Default: `tests/*.toml` beside the files.
     pub tests: Option<String>,
+    /// How long it counts what a client was let see by a rule with `@seen`, from the last time on: from `1m` to `90d`. Default: `24h`.
+    pub remember_seen: Option<String>,
+    /// Whose seeing counts together in `context.seen`: all that a `user` was let see, or only what they were let see through the same
+    /// `client`. Default: `client`.
+    pub seen_by: Option<SeenBy>,
+}
+
+/// Whose seeing counts together.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeenBy {
+    /// What this user was let see through this client.
+    #[default]
+    Client,
+    /// What this user was let see through any client.
+    User,
 }
 
 /// What is searched for in what passes, and what is done about it.

@@ -28,6 +28,7 @@ use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
 use crate::screen::Modes;
 use clients::Clients;
+pub use file::SeenBy;
 use glob::Glob;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -304,6 +305,10 @@ pub struct PolicyFiles {
     pub schema: Option<PathBuf>,
     /// Where the tests of the rules are; `None` means `tests/*.toml` beside the files.
     pub tests: Option<FileGlob>,
+    /// How long it counts what was seen.
+    pub remember_seen: Duration,
+    /// Whose seeing counts together.
+    pub seen_by: SeenBy,
 }
 
 /// Files of one directory whose names fit a glob.

@@ -12,7 +12,7 @@ use super::explain::{Explanation, Question, Subject, explain};
 use super::facts::RiskClass;
 use super::permit::Obligation;
 use super::rules::Rules;
-use crate::id::{AgentLabel, ClientId, GroupName, ServerName, UserId};
+use crate::id::{AgentLabel, ClientId, GroupName, SeenLabel, ServerName, UserId};
 use crate::identity::caller::Level;
 use crate::json::RawJson;
 use crate::mcp::version::{Era, Version};
@@ -110,6 +110,8 @@ struct Given {
     era: Option<String>,
     peer: Option<IpAddr>,
     now: Option<String>,
+    #[serde(default)]
+    seen: BTreeSet<String>,
 }
 
 /// The depth of nesting in `arguments`.
@@ -183,6 +185,7 @@ impl TestCase {
             era,
             peer: given.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             now: given.now.as_deref().map_or(Some(now), instant).ok_or_else(|| bad("now is a time such as 2026-11-24T09:00:00Z"))?,
+            seen: given.seen.iter().map(|label| SeenLabel::new(label)).collect::<Result<_, _>>().map_err(|_| bad("seen"))?,
             able: Obligation::ALL.to_vec(),
         };
         Ok(Self { name, question, expect })

@@ -3,18 +3,19 @@
 
 use super::facts::Facts;
 use super::inspect::inspect;
-use super::judge::{Approval, Knowledge, Verdict, judge, obligations};
+use super::judge::{Approval, Knowledge, Verdict, judge, obligations, shown};
 use super::permit::Obligation;
 use super::permit::Permit;
 use super::request::{Asker, View, What, Who};
 use super::rules::Rules;
 use crate::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use crate::flag::Flag;
-use crate::id::RuleId;
+use crate::id::{RuleId, SeenLabel};
 use crate::mcp::call::{Call, Form, Method, Reference, RpcId};
 use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::version::Era;
 use crate::session::Bound;
+use std::collections::BTreeSet;
 
 /// The call was denied. Caller and call are gone; what was known of them is in the refusal.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub enum Why {
     Quarantined,
     /// The rules allow it with other arguments.
     Arguments,
+    /// The rules would allow it to a client that has not seen what this one has.
+    Seen,
     /// An argument does not have the type that a rule in force uses.
     ArgumentType,
     /// The URI names its resource in more than one way.
@@ -77,6 +80,13 @@ enum Surface {
     Server,
 }
 
+/// What the rules say of a call that they allow.
+struct Examined {
+    rules: Vec<RuleId>,
+    obligations: Vec<Obligation>,
+    shows: BTreeSet<SeenLabel>,
+}
+
 /// What a call addresses.
 enum Target<'a> {
     What(What<'a>, Approval),
@@ -94,9 +104,19 @@ enum Asked {
 /// # Errors
 /// [`Denied`], with the reason, the rules that decided and the form that the client may see.
 pub fn decide(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> Result<Permit, Denied> {
-    let (rules, obligations) = examine(rules, facts, &bound, &call)?;
+    let Examined { rules, obligations, shows } = examine(rules, facts, &bound, &call)?;
     let flags = inspect(&facts.checks, &call).map_err(|(why, flag)| Denied::new(why, surface(&call), &bound, &call).seen(&rules, &flag))?;
-    Ok(Permit { bound, call, rules, obligations, flags })
+    Ok(Permit { bound, call, rules, obligations, flags, shows })
+}
+
+/// Whether a rule that can concern this call asks what its caller has seen before: [`Facts::seen`] has to be looked up then.
+#[must_use]
+pub fn asks_what_was_seen(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> bool {
+    rules.asks_what_was_seen
+        && match target(facts, call) {
+            (Target::What(what, _), _) => Asker::new(rules, who(facts, bound)).asks_what_was_seen(what),
+            (Target::Unknown, _) => false,
+        }
 }
 
 /// Whether what was permitted would be permitted again now: for streams, which live longer than one decision (house 6).
@@ -105,7 +125,7 @@ pub fn still(rules: &Rules, facts: &Facts, permit: &Permit) -> bool {
     examine(rules, facts, permit.bound(), permit.call()).is_ok()
 }
 
-fn examine(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> Result<(Vec<RuleId>, Vec<Obligation>), Denied> {
+fn examine(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> Result<Examined, Denied> {
     let surface = surface(call);
     if !facts.visible {
         return Err(Denied::new(Why::Invisible, surface, bound, call));
@@ -115,7 +135,7 @@ fn examine(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> Result<(
     };
     let view = match asked {
         Asked::Call => View::Call(call.arguments()),
-        Asked::Whatever => View::List,
+        Asked::Whatever => View::Later,
     };
     let asker = Asker::new(rules, who(facts, bound));
     let verdict = judge(&asker, what, view, approval, &facts.able);
@@ -124,12 +144,13 @@ fn examine(rules: &Rules, facts: &Facts, bound: &Bound, call: &Call) -> Result<(
         return Err(denied.by(rules, verdict));
     }
     let obligations = obligations(&asker, &verdict.ruling);
+    let shows = shown(&asker, &verdict.ruling);
     let rules = verdict.ruling.permits.iter().filter_map(|at| rules.rules.get(*at)).map(|rule| rule.id.clone()).collect();
-    Ok((rules, obligations))
+    Ok(Examined { rules, obligations, shows })
 }
 
 /// The plain facts of a verified caller.
-pub(super) fn who<'a>(facts: &Facts, bound: &'a Bound) -> Who<'a> {
+pub(super) fn who<'a>(facts: &'a Facts, bound: &'a Bound) -> Who<'a> {
     let caller = bound.caller();
     Who {
         user: caller.user(),
@@ -143,6 +164,7 @@ pub(super) fn who<'a>(facts: &Facts, bound: &'a Bound) -> Who<'a> {
         era: bound.era(),
         peer: facts.peer,
         now: facts.now,
+        seen: &facts.seen,
     }
 }
 
@@ -224,6 +246,7 @@ impl Why {
             Self::NotGranted => "not_granted",
             Self::Quarantined => "tool_quarantined",
             Self::Arguments => "policy_denied_arguments",
+            Self::Seen => "policy_denied_seen",
             Self::ArgumentType => "argument_type",
             Self::AmbiguousUri => "ambiguous_uri",
             Self::ApprovalUnavailable => "approval_unavailable",
@@ -374,6 +397,7 @@ impl Denied {
             Why::ObligationUnavailable => {
                 format!("Not allowed: {rule} – {}", and("The rule asks for a check that is not available here."))
             }
+            Why::Seen => format!("Not allowed: {rule} – {}", and("The rules do not allow this after what this client has seen.")),
             Why::Fault => "Not allowed: the rules could not be evaluated. An administrator has to look at it.".to_owned(),
             _ => format!("Not allowed: {rule} – {}", and("The rules do not allow this call with these arguments.")),
         }

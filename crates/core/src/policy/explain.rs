@@ -3,11 +3,11 @@
 
 use super::decide::Why;
 use super::facts::RiskClass;
-use super::judge::{Approval, Verdict, judge, obligations};
+use super::judge::{Approval, Verdict, judge, obligations, shown};
 use super::permit::Obligation;
 use super::request::{Asker, View, What, Who, user_id};
 use super::rules::{Rule, Rules};
-use crate::id::{AgentLabel, ClientId, GroupName, RuleId, ServerName, UserId};
+use crate::id::{AgentLabel, ClientId, GroupName, RuleId, SeenLabel, ServerName, UserId};
 use crate::identity::caller::Level;
 use crate::json::RawJson;
 use crate::mcp::version::Era;
@@ -46,6 +46,8 @@ pub struct Question {
     pub peer: IpAddr,
     /// The time of the decision.
     pub now: Timestamp,
+    /// What the caller was let see before.
+    pub seen: BTreeSet<SeenLabel>,
     /// The obligations that this installation fulfils.
     pub able: Vec<Obligation>,
 }
@@ -78,6 +80,8 @@ pub struct Explanation {
     pub missing: Option<String>,
     /// What must happen besides.
     pub obligations: Vec<Obligation>,
+    /// What the caller is let see by it, and remembered to have seen.
+    pub shows: BTreeSet<SeenLabel>,
     /// What went wrong: rules that could not be evaluated, an argument of the wrong type.
     pub faults: Vec<String>,
     /// The facts that were used, one line each.
@@ -120,6 +124,7 @@ pub fn explain(rules: &Rules, question: &Question) -> Explanation {
         otherwise: if ruling.forbids.is_empty() { Vec::new() } else { cite(&asker.otherwise(what, view)) },
         missing,
         obligations: obligations(&asker, &ruling),
+        shows: if why.is_none() { shown(&asker, &ruling) } else { BTreeSet::new() },
         faults: ruling.faults.iter().cloned().chain(misfit).collect(),
         facts: question.facts(what),
         evaluated: ruling.evaluated,
@@ -142,6 +147,7 @@ impl Question {
             era: self.era,
             peer: self.peer,
             now: self.now,
+            seen: &self.seen,
         }
     }
 
@@ -157,6 +163,9 @@ impl Question {
             format!("granted {}", list(self.granted.iter().map(String::as_str).collect())),
         ];
         lines.extend(self.who().needed(what).map(|scope| format!("needs {scope}")));
+        if !self.seen.is_empty() {
+            lines.push(format!("seen {}", list(self.seen.iter().map(SeenLabel::as_str).collect())));
+        }
         lines.push(format!("peer {} at {}", self.peer.to_canonical(), self.now));
         lines
     }
@@ -209,6 +218,10 @@ impl fmt::Display for Explanation {
         if !self.obligations.is_empty() {
             let names: Vec<&str> = self.obligations.iter().map(|obligation| obligation.as_str()).collect();
             writeln!(f, "  obligations  {}", names.join(", "))?;
+        }
+        if !self.shows.is_empty() {
+            let labels: Vec<&str> = self.shows.iter().map(SeenLabel::as_str).collect();
+            writeln!(f, "  lets see  {}", labels.join(", "))?;
         }
         self.faults.iter().try_for_each(|fault| writeln!(f, "  fault  {fault}"))?;
         self.facts.iter().try_for_each(|line| writeln!(f, "  {line}"))

@@ -8,6 +8,8 @@ pub(super) const ARGUMENTS: &str = "arguments";
 pub(super) const NOW: &str = "now";
 /// The attribute that holds the address at the other end.
 pub(super) const NETWORK: &str = "network";
+/// The attribute that holds what the client was let see before.
+pub(super) const SEEN: &str = "seen";
 
 /// The expressions directly inside `expr`; `None` for a form that this code does not know.
 pub(super) fn children(expr: &Expr) -> Option<Vec<&Expr>> {
@@ -30,12 +32,7 @@ pub(super) const fn body(clause: &Clause) -> &std::sync::Arc<Expr> {
     }
 }
 
-/// True when `expr` may read arguments: directly, or through the bare context. An unknown form may.
-pub(super) fn reads_arguments(expr: &Expr) -> bool {
-    reads_context(expr, ARGUMENTS)
-}
-
-/// The same for any attribute of the context.
+/// True when `expr` may read this attribute of the context: directly, or through the bare context. An unknown form may.
 pub(super) fn reads_context(expr: &Expr, name: &str) -> bool {
     match expr {
         Expr::Var(Var::Context) => true,

@@ -4,9 +4,10 @@
 
 use super::permit::Obligation;
 use crate::contract::{Measure, Promise};
-use crate::id::ToolName;
+use crate::id::{SeenLabel, ToolName};
 use crate::screen::Screen;
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// What `decide` needs to know besides caller and call.
@@ -26,6 +27,8 @@ pub struct Facts {
     pub able: Vec<Obligation>,
     /// The time of the decision.
     pub now: Timestamp,
+    /// What the caller was let see before. Looked up if a rule asks for it ([`super::decide::asks_what_was_seen`]).
+    pub seen: BTreeSet<SeenLabel>,
     /// What the arguments are held against.
     pub checks: Checks,
 }

@@ -3,7 +3,10 @@
 use super::decide::Why;
 use super::permit::Obligation;
 use super::request::{Alike, Asker, Grants, Ruling, View, What};
+use super::rules::Rule;
 use super::traversal::{has_dot_segments, is_plain_path};
+use crate::id::SeenLabel;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whether the tool's definition is the approved one. Resources and prompts have no definition to approve.
@@ -54,6 +57,8 @@ pub(super) fn judge(asker: &Asker<'_>, what: What<'_>, view: View<'_>, approval:
     if !listed.allows() {
         return Verdict { why: Some(Why::Policy), ruling: listed, missing, known: Knowledge::Hidden };
     }
+    let deciding = if ruling.forbids.is_empty() { &listed.permits } else { &ruling.forbids };
+    let by_seen = || deciding.iter().filter_map(|at| asker.rules().rules.get(*at)).any(|rule| rule.reads.seen);
     let why = if missing.is_some() {
         Why::NotGranted
     } else if approval == Approval::Lacking {
@@ -62,6 +67,8 @@ pub(super) fn judge(asker: &Asker<'_>, what: What<'_>, view: View<'_>, approval:
         Why::Fault
     } else if ruling.misfit.is_some() {
         Why::ArgumentType
+    } else if by_seen() {
+        Why::Seen
     } else {
         Why::Arguments
     };
@@ -84,8 +91,9 @@ pub(super) fn is_listed(asker: &Asker<'_>, what: What<'_>, able: &[Obligation], 
     }
     let permits: Vec<_> = ruling.permits.iter().filter_map(|at| asker.rules().rules.get(*at)).collect();
     let barred = |obligations: &[Obligation]| obligations.iter().any(|obligation| !able.contains(obligation));
-    // A permit that reads arguments may not hold for the call; one that reads none does.
-    !permits.iter().any(|rule| rule.shape.is_none() && barred(&rule.obligations)) && !permits.iter().all(|rule| barred(&rule.obligations))
+    // A permit that reads arguments, or what was seen, may not hold for the call; one that reads neither does.
+    let holds = |rule: &Rule| rule.shape.is_none() && !rule.reads.seen;
+    !permits.iter().any(|rule| holds(rule) && barred(&rule.obligations)) && !permits.iter().all(|rule| barred(&rule.obligations))
 }
 
 /// Every obligation of the determining permits, each once.
@@ -95,6 +103,11 @@ pub(super) fn obligations(asker: &Asker<'_>, ruling: &Ruling) -> Vec<Obligation>
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// What whoever is permitted is let see, each once.
+pub(super) fn shown(asker: &Asker<'_>, ruling: &Ruling) -> BTreeSet<SeenLabel> {
+    ruling.permits.iter().filter_map(|at| asker.rules().rules.get(*at)).flat_map(|rule| rule.shows.iter().cloned()).collect()
 }
 
 fn unavailable(asker: &Asker<'_>, ruling: &Ruling, able: &[Obligation]) -> Option<Why> {

@@ -2,7 +2,7 @@
 
 use super::arguments::{Shape, shape_of_clauses};
 use super::depth::{self, Unreadable, unreadable};
-use super::expr::{NETWORK, NOW, body, reads_context, reads_resource};
+use super::expr::{ARGUMENTS, NETWORK, NOW, SEEN, body, reads_context, reads_resource};
 use super::memory::Memory;
 use super::permit::Obligation;
 use super::relax::{Relaxed, relax};
@@ -10,7 +10,7 @@ use super::request::Kinds;
 use super::rules::{PolicyError, Reads, Rule, Rules, Source};
 use super::schema::{BUILTIN, Base};
 use super::slices::{Action, Slices};
-use crate::id::RuleId;
+use crate::id::{RuleId, SeenLabel};
 use aws_lc_rs::digest::{Context, SHA256};
 use cedar_policy::{
     ActionConstraint, Authorizer, Effect, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint, Validator, pst,
@@ -22,9 +22,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// Annotations that mean something. Any other is a mistake: a mistyped `@obligation` would silently drop an approval.
-const ANNOTATIONS: [&str; 3] = ["id", "message", "obligation"];
+const ANNOTATIONS: [&str; 4] = ["id", "message", "obligation", "seen"];
 /// Ids that refusals use when no written rule decided.
 pub(super) const RESERVED: [&str; 2] = ["not-granted", "no-rule"];
+/// Labels of one `@seen`.
+const LABEL_LIMIT: usize = 8;
 /// Bytes of a `@message`.
 const MESSAGE_LIMIT: usize = 500;
 
@@ -81,6 +83,7 @@ fn load_on_this_stack(sources: &[Source], schema: Option<&str>) -> Result<Rules,
     Ok(Rules {
         by_id: rules.iter().enumerate().map(|(at, rule)| (rule.id.as_str().to_owned(), at)).collect(),
         tells_resources_apart: rules.iter().any(|rule| kinds.tells_resources_apart(rule)),
+        asks_what_was_seen: rules.iter().any(|rule| rule.reads.seen),
         slices,
         rules,
         kinds,
@@ -180,6 +183,9 @@ impl Loader<'_> {
             for (at, (_, _, rule)) in self.rules.iter().enumerate() {
                 if rule.shape.is_some() {
                     self.validate_against(base, rule.shape.as_ref(), &[at], Form::Call, &mut errors);
+                    self.validate_against(base, None, &[at], Form::Later, &mut errors);
+                }
+                if rule.shape.is_some() || rule.reads.seen {
                     self.validate_against(base, None, &[at], Form::List, &mut errors);
                 }
             }
@@ -193,6 +199,7 @@ impl Loader<'_> {
         for at in rules {
             let policy = self.rules.get(*at).and_then(|(_, _, rule)| match form {
                 Form::Call => Some(&rule.policy),
+                Form::Later => rule.later.as_ref(),
                 Form::List => rule.listing.as_ref(),
             });
             if let Some(policy) = policy
@@ -218,13 +225,17 @@ impl Loader<'_> {
             let mut found = from_cedar(source, error, *offset);
             // Cedar speaks of the name under which the rule was validated.
             found.message = found.message.replace(&format!("policy `{id}`"), &format!("rule `{}`", rule.id));
-            if matches!(form, Form::List) {
-                found.message = format!("for lists, where no arguments exist: {}", found.message);
-                found.help = Some(
-                    "Lists use this rule without the conditions that read arguments. Put tests that other conditions rely on into a \
+            let (place, part) = match form {
+                Form::Call => ("", ""),
+                Form::Later => ("for tasks and completions, where no arguments exist", "arguments"),
+                Form::List => ("for lists, where no arguments exist and nothing was seen", "arguments or what was seen"),
+            };
+            if !place.is_empty() {
+                found.message = format!("{place}: {}", found.message);
+                found.help = Some(format!(
+                    "There this rule stands without the conditions that read {part}. Put tests that other conditions rely on into a \
                      condition of their own."
-                        .to_owned(),
-                );
+                ));
             }
             errors.push(found);
         }
@@ -235,6 +246,7 @@ impl Loader<'_> {
 #[derive(Clone, Copy)]
 enum Form {
     Call,
+    Later,
     List,
 }
 
@@ -247,7 +259,7 @@ fn rule(source: &Source, offset: usize, policy: &Policy) -> Result<Rule, Vec<Pol
     let mut errors = Vec::new();
     let mut fail = |message: String, help: &str| errors.push(error_at(source, offset, message, Some(help.to_owned())));
     for (name, _) in policy.annotations().filter(|(name, _)| !ANNOTATIONS.contains(name)) {
-        fail(format!("unknown annotation `@{name}`"), "Known are @id, @message and @obligation.");
+        fail(format!("unknown annotation `@{name}`"), "Known are @id, @message, @obligation and @seen.");
     }
     let id = match policy.annotation("id") {
         None => {
@@ -274,9 +286,17 @@ fn rule(source: &Source, offset: usize, policy: &Policy) -> Result<Rule, Vec<Pol
     if !obligations.is_empty() && policy.effect() == Effect::Forbid {
         fail("an obligation on a forbid has no effect".to_owned(), "Obligations go with permits.");
     }
+    let shows = policy.annotation("seen").map_or_else(|| Some(Vec::new()), labels).unwrap_or_else(|| {
+        let help = "Write labels such as @seen(\"private\"), several separated by commas: small letters, digits and hyphens, at most 8.";
+        fail("the @seen has no labels, too many, or something else".to_owned(), help);
+        Vec::new()
+    });
+    if !shows.is_empty() && policy.effect() == Effect::Forbid {
+        fail("a @seen on a forbid has no effect".to_owned(), "It says what those are let see whom a permit lets pass.");
+    }
     let form = typed(policy).map_err(|error| fail(error, "See the schema for what rules can speak about.")).ok();
     match (id, form) {
-        (Some(id), Some((shape, listing, reads))) if errors.is_empty() => {
+        (Some(id), Some(Typed { shape, listing, later, reads })) if errors.is_empty() => {
             let named = PolicyId::new(id.as_str());
             let line = error_at(source, offset, String::new(), None).line;
             Ok(Rule {
@@ -286,6 +306,8 @@ fn rule(source: &Source, offset: usize, policy: &Policy) -> Result<Rule, Vec<Pol
                 message: message.map(str::to_owned),
                 obligations,
                 listing: listing.map(|listing| listing.new_id(named.clone())),
+                later: later.map(|later| later.new_id(named.clone())),
+                shows,
                 shape,
                 reads,
                 actions: actions(policy),
@@ -305,8 +327,25 @@ fn obligations(text: &str) -> Result<Vec<Obligation>, String> {
     named.map(|set| set.into_iter().collect())
 }
 
-/// The arguments that a rule reads, its form for lists, and what else its conditions look at.
-fn typed(policy: &Policy) -> Result<(Option<Shape>, Option<Policy>, Reads), String> {
+/// The labels of a `@seen`.
+fn labels(text: &str) -> Option<Vec<SeenLabel>> {
+    let named: Result<BTreeSet<SeenLabel>, _> = text.split(',').map(|name| SeenLabel::new(name.trim())).collect();
+    named.ok().filter(|labels| labels.len() <= LABEL_LIMIT).map(|labels| labels.into_iter().collect())
+}
+
+/// What the conditions of a rule come to.
+struct Typed {
+    /// The arguments that it reads.
+    shape: Option<Shape>,
+    /// Its form for lists.
+    listing: Option<Policy>,
+    /// Its form for what goes on.
+    later: Option<Policy>,
+    /// What else it looks at.
+    reads: Reads,
+}
+
+fn typed(policy: &Policy) -> Result<Typed, String> {
     let tree = policy.to_pst().map_err(|error| error.to_string())?;
     let template = tree.body();
     let shape = shape_of_clauses(template.clauses()).map_err(|error| error.to_string())?;
@@ -315,17 +354,18 @@ fn typed(policy: &Policy) -> Result<(Option<Shape>, Option<Policy>, Reads), Stri
         resource: conditions().any(|condition| reads_resource(condition)),
         now: conditions().any(|condition| reads_context(condition, NOW)),
         network: conditions().any(|condition| reads_context(condition, NETWORK)),
+        seen: conditions().any(|condition| reads_context(condition, SEEN)),
     };
-    let listing = match relax(template) {
-        Relaxed::Same => Some(policy.clone()),
-        Relaxed::Dropped => None,
+    let without = |unknown: &[&str]| match relax(template, unknown) {
+        Relaxed::Same => Ok(Some(policy.clone())),
+        Relaxed::Dropped => Ok(None),
         Relaxed::Clauses(clauses) => {
             let relaxed = template.clone().try_with_clauses(clauses).map_err(|error| error.to_string())?;
             let relaxed = pst::StaticPolicy::try_from(relaxed).map_err(|error| error.to_string())?;
-            Some(Policy::from_pst(pst::Policy::Static(relaxed)).map_err(|error| error.to_string())?)
+            Policy::from_pst(pst::Policy::Static(relaxed)).map(Some).map_err(|error| error.to_string())
         }
     };
-    Ok((shape, listing, reads))
+    Ok(Typed { listing: without(&[ARGUMENTS, SEEN])?, later: without(&[ARGUMENTS])?, shape, reads })
 }
 
 fn actions(policy: &Policy) -> Vec<Action> {

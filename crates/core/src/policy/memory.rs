@@ -2,7 +2,7 @@
 //!
 //! A ruling is a function of the rules and of what Cedar is told. The rules never change under a memory: it is born and
 //! dropped with them. What Cedar is told is the key, whole and byte for byte, apart from what no rule in force reads.
-//! Questions in which a rule reads arguments or the time are never kept.
+//! Questions in which a rule reads arguments, the time or what was seen are never kept.
 
 use super::request::Ruling;
 use std::collections::HashMap;

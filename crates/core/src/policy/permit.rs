@@ -4,8 +4,9 @@
 //!
 //! ```compile_fail
 //! use doorward_core::{mcp::call::Call, policy::permit::Permit, session::Bound};
+//! use std::collections::BTreeSet;
 //! fn forge(bound: Bound, call: Call) -> Permit {
-//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new(), flags: Vec::new() }
+//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new(), flags: Vec::new(), shows: BTreeSet::new() }
 //! }
 //! ```
 //!
@@ -63,9 +64,10 @@
 //! ```
 
 use crate::flag::Flag;
-use crate::id::RuleId;
+use crate::id::{RuleId, SeenLabel};
 use crate::mcp::call::Call;
 use crate::session::Bound;
+use std::collections::BTreeSet;
 
 /// This caller may make exactly this call now. Only `decide` in this room makes one.
 #[derive(Debug)]
@@ -75,6 +77,7 @@ pub struct Permit {
     pub(super) rules: Vec<RuleId>,
     pub(super) obligations: Vec<Obligation>,
     pub(super) flags: Vec<Flag>,
+    pub(super) shows: BTreeSet<SeenLabel>,
 }
 
 /// What must happen besides, named by `@obligation` of a determining permit. Every determining permit's obligations count.
@@ -91,8 +94,8 @@ pub enum Obligation {
 #[cfg(test)]
 impl Permit {
     /// A permit that nobody decided.
-    pub(crate) const fn for_tests(bound: Bound, call: Call, rules: Vec<RuleId>) -> Self {
-        Self { bound, call, rules, obligations: Vec::new(), flags: Vec::new() }
+    pub(crate) fn for_tests(bound: Bound, call: Call, rules: Vec<RuleId>) -> Self {
+        Self { bound, call, rules, obligations: Vec::new(), flags: Vec::new(), shows: BTreeSet::new() }
     }
 }
 
@@ -119,6 +122,12 @@ impl Permit {
     #[must_use]
     pub fn flags(&self) -> &[Flag] {
         &self.flags
+    }
+
+    /// What the caller is let see by this, in the words of the rules: to be remembered before anything is read (POL-05).
+    #[must_use]
+    pub const fn shows(&self) -> &BTreeSet<SeenLabel> {
+        &self.shows
     }
 
     /// What must happen besides; only obligations that [`super::facts::Facts::able`] names, each once.

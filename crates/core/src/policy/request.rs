@@ -2,11 +2,11 @@
 //! tests of policies all come through here, so they cannot drift apart.
 
 use super::arguments::{Misfit, Shape};
-use super::expr::{ARGUMENTS, NETWORK, NOW};
+use super::expr::{ARGUMENTS, NETWORK, NOW, SEEN};
 use super::memory::{Kept, Key, Known};
 use super::rules::{Reads, Rule, Rules};
 use super::slices::{Action, Bucket};
-use crate::id::{GroupName, ServerName, UserId};
+use crate::id::{GroupName, SeenLabel, ServerName, UserId};
 use crate::identity::caller::Level;
 use crate::json::RawJson;
 use crate::mcp::version::Era;
@@ -33,6 +33,7 @@ pub(super) struct Who<'a> {
     pub(super) era: Era,
     pub(super) peer: IpAddr,
     pub(super) now: Timestamp,
+    pub(super) seen: &'a BTreeSet<SeenLabel>,
 }
 
 /// What is asked for.
@@ -49,7 +50,9 @@ pub(super) enum What<'a> {
 pub(super) enum View<'a> {
     /// May this be done, with these arguments?
     Call(Option<&'a RawJson>),
-    /// Could it be done with some arguments?
+    /// May it go on, with whatever arguments it began?
+    Later,
+    /// Could it be done with some arguments, by somebody who has seen nothing yet?
     List,
 }
 
@@ -87,12 +90,12 @@ pub(super) enum Lasting {
     AsRules,
     /// As long as the rules, for callers at this address.
     Here,
-    /// For this question: a rule reads the time or the arguments.
+    /// For this question: a rule reads the time, the arguments or what was seen.
     Once,
 }
 
 /// For questions over rules of any scope.
-const EVERYTHING: Reads = Reads { resource: true, now: true, network: true };
+const EVERYTHING: Reads = Reads { resource: true, now: true, network: true, seen: true };
 
 /// The names of the schema, parsed once.
 #[derive(Debug)]
@@ -275,6 +278,12 @@ impl<'a> Asker<'a> {
         self.rules
     }
 
+    /// Whether a rule that can concern `what` asks what was seen before.
+    pub(super) fn asks_what_was_seen(&self, what: What<'_>) -> bool {
+        let subject = self.subject(what);
+        self.rules.slices.concerning(subject.action, &self.named().principals, &subject.resources).any(|bucket| bucket.reads.seen)
+    }
+
     /// Asks Cedar about one thing, unless the answer is known.
     pub(super) fn ask(&self, what: What<'_>, view: View<'_>, grants: Grants) -> Arc<Ruling> {
         let key = Self::key_of(what, view, grants);
@@ -332,11 +341,12 @@ impl<'a> Asker<'a> {
         let ruling = match self.question(subject, self.context(what, arguments, grants, reads)) {
             Ok((request, entities)) => self.evaluate(&buckets, &request, &entities, |bucket| match view {
                 View::Call(_) => &bucket.call,
+                View::Later => &bucket.later,
                 View::List => &bucket.listing,
             }),
             Err(fault) => Ruling::fault(fault),
         };
-        let lasting = if reads.now || buckets.iter().any(|bucket| !bucket.readers.is_empty()) {
+        let lasting = if reads.now || reads.seen || buckets.iter().any(|bucket| !bucket.readers.is_empty()) {
             Lasting::Once
         } else if reads.network {
             Lasting::Here
@@ -353,6 +363,8 @@ impl<'a> Asker<'a> {
         key.part(match (view, grants) {
             (View::Call(_), Grants::Held) => "call",
             (View::Call(_), Grants::WithNeeded) => "call+",
+            (View::Later, Grants::Held) => "later",
+            (View::Later, Grants::WithNeeded) => "later+",
             (View::List, Grants::Held) => "list",
             (View::List, Grants::WithNeeded) => "list+",
         });
@@ -483,6 +495,10 @@ impl<'a> Asker<'a> {
         }
         if reads.now {
             pairs.push((NOW, RestrictedExpression::new_datetime(who.now.to_string())));
+        }
+        if reads.seen {
+            let labels = who.seen.iter().map(|label| RestrictedExpression::new_string(label.as_str().to_owned()));
+            pairs.push((SEEN, RestrictedExpression::new_set(labels)));
         }
         pairs.extend(needed.map(|needed| ("needs", RestrictedExpression::new_string(needed))));
         if matches!(what, What::Tool { .. } | What::Prompt { .. }) {

@@ -9,7 +9,7 @@ use super::permit::Obligation;
 use super::request::Kinds;
 use super::schema::BUILTIN;
 use super::slices::{Action, Slices};
-use crate::id::RuleId;
+use crate::id::{RuleId, SeenLabel};
 use cedar_policy::{Authorizer, Effect, EntityUid, Policy};
 use std::collections::HashMap;
 use std::fmt;
@@ -49,6 +49,8 @@ pub struct Rules {
     pub(super) memory: Memory,
     /// Some rule tells resources of a server apart.
     pub(super) tells_resources_apart: bool,
+    /// Some rule asks what was seen before.
+    pub(super) asks_what_was_seen: bool,
     pub(super) version: Arc<str>,
 }
 
@@ -63,8 +65,12 @@ pub(super) struct Rule {
     pub(super) obligations: Vec<Obligation>,
     /// As written.
     pub(super) policy: Policy,
-    /// For lists; `None` for a forbid that reads arguments.
+    /// For lists, without what reads arguments or what was seen; `None` for a forbid that reads them.
     pub(super) listing: Option<Policy>,
+    /// For what goes on with arguments of before: without what reads arguments.
+    pub(super) later: Option<Policy>,
+    /// What whoever it permits is let see: `@seen`.
+    pub(super) shows: Vec<SeenLabel>,
     /// The arguments it reads, if any.
     pub(super) shape: Option<Shape>,
     pub(super) reads: Reads,
@@ -84,6 +90,8 @@ pub(super) struct Reads {
     pub(super) now: bool,
     /// The address.
     pub(super) network: bool,
+    /// What was seen before.
+    pub(super) seen: bool,
 }
 
 /// The built-in policy of laptop mode.
@@ -94,7 +102,12 @@ const LAPTOP: &str = include_str!("laptop.cedar");
 impl Reads {
     /// What this or the other looks at.
     pub(super) const fn or(self, other: Self) -> Self {
-        Self { resource: self.resource || other.resource, now: self.now || other.now, network: self.network || other.network }
+        Self {
+            resource: self.resource || other.resource,
+            now: self.now || other.now,
+            network: self.network || other.network,
+            seen: self.seen || other.seen,
+        }
     }
 }
 

@@ -27,8 +27,10 @@ pub(super) enum Action {
 pub(super) struct Bucket {
     /// As written.
     pub(super) call: PolicySet,
-    /// For lists, without what reads arguments.
+    /// For lists, without what reads arguments or what was seen.
     pub(super) listing: PolicySet,
+    /// For what goes on, without what reads arguments.
+    pub(super) later: PolicySet,
     /// Positions in the list of rules.
     pub(super) members: Vec<usize>,
     /// Those that read arguments.
@@ -101,13 +103,23 @@ impl Slices {
 
 impl Bucket {
     fn empty() -> Self {
-        Self { call: PolicySet::new(), listing: PolicySet::new(), members: Vec::new(), readers: Vec::new(), reads: Reads::default() }
+        Self {
+            call: PolicySet::new(),
+            listing: PolicySet::new(),
+            later: PolicySet::new(),
+            members: Vec::new(),
+            readers: Vec::new(),
+            reads: Reads::default(),
+        }
     }
 
     fn add(&mut self, at: usize, rule: &Rule) -> Result<(), PolicySetError> {
         self.call.add(rule.policy.clone())?;
         if let Some(listing) = rule.listing.as_ref() {
             self.listing.add(listing.clone())?;
+        }
+        if let Some(later) = rule.later.as_ref() {
+            self.later.add(later.clone())?;
         }
         self.members.push(at);
         if rule.shape.is_some() {

@@ -12,6 +12,7 @@ mod desk;
 mod eras;
 mod evasions;
 mod faults;
+mod flow;
 mod house;
 mod identity;
 mod likeness;

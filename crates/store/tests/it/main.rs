@@ -12,6 +12,7 @@ mod grants;
 mod opening;
 mod races;
 mod sealed;
+mod seen;
 mod sessions;
 mod single;
 mod tasks;
@@ -75,6 +76,9 @@ on_every_backend! {
     tasks::a_task_is_seen_and_listed_by_its_owner_alone,
     tasks::tasks_have_a_cap_and_are_swept,
     tasks::ended_keys_tokens_and_forgotten_users_are_swept,
+    seen::pol_05_what_was_seen_is_known_to_every_replica_at_once,
+    seen::pol_05_what_was_seen_is_remembered_from_the_last_time_on,
+    seen::pol_05_what_was_seen_survives_a_restart,
     single::an_id_is_consumed_once_until_it_expires,
     single::consumed_ids_survive_a_restart,
     single::approvals_come_back_and_raise_the_epoch,

@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 28] = [
+const ROOMS: [(&str, &[&str]); 29] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -64,7 +64,8 @@ const ROOMS: [(&str, &[&str]); 28] = [
     ("batch", &["listen", "path"]),
     ("identify", &["env", "epoch", "listen"]),
     ("session", &["env", "errand"]),
-    ("policy", &["env", "catalogue", "errand", "path"]),
+    ("policy", &["env", "catalogue", "errand", "path", "seen"]),
+    ("seen", &["env"]),
     ("credential", &["env", "sources"]),
     // Of limits only the seat: a stream has its place before anything is sent, and gives it back when it ends.
     ("upstream", &["env", "egress", "errand", "limits", "tasks", "live", "path"]),
@@ -98,6 +99,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "path",
             "policy",
             "screen",
+            "seen",
             "session",
             "signin",
             "skew",

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, ValueEnum};
 use doorward_core::config::{Selector, Server};
-use doorward_core::id::{AgentLabel, ClientId, GroupName, ServerName, UserId};
+use doorward_core::id::{AgentLabel, ClientId, GroupName, SeenLabel, ServerName, UserId};
 use doorward_core::identity::caller::Level;
 use doorward_core::json::RawJson;
 use doorward_core::mcp::version::{Era, Version};
@@ -62,6 +62,9 @@ pub struct Arguments {
     /// Where the caller is
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub peer: IpAddr,
+    /// What the caller was let see before, a label of @seen; repeat for several
+    #[arg(long = "seen", value_name = "LABEL", value_delimiter = ',')]
+    pub seen: Vec<String>,
     /// The caller speaks a revision with sessions, up to 2025-11-25
     #[arg(long)]
     pub legacy: bool,
@@ -192,6 +195,7 @@ fn question(arguments: &Arguments, server: &ServerName, subject: Subject, house:
         era: if arguments.legacy { Era::Legacy(Version::V2025_11_25) } else { Era::Modern },
         peer: arguments.peer,
         now: house.env.now(),
+        seen: arguments.seen.iter().map(|label| SeenLabel::new(label)).collect::<Result<_, _>>().map_err(|_| no_label())?,
         // No obligation can be fulfilled yet, neither here nor in a call.
         able: Vec::new(),
     })
@@ -222,6 +226,10 @@ fn is_visible(selectors: &[Selector], question: &Question) -> bool {
             Selector::Client(client) => *client == question.client,
             Selector::Agent(agent) => question.agent.as_ref() == Some(agent),
         })
+}
+
+fn no_label() -> Failure {
+    bad("--seen is no label", "small letters, digits and hyphens, as in @seen of a rule: --seen private")
 }
 
 fn bad(what: &str, help: &str) -> Failure {
@@ -262,6 +270,10 @@ pub(super) fn lines(explanation: &Explanation, width: usize) -> Vec<String> {
         let names: Vec<&str> = explanation.obligations.iter().map(|obligation| obligation.as_str()).collect();
         add(format!("obligations {}", names.join(", ")));
     }
+    if !explanation.shows.is_empty() {
+        let labels: Vec<&str> = explanation.shows.iter().map(SeenLabel::as_str).collect();
+        add(format!("lets see {}", labels.join(", ")));
+    }
     explanation.faults.iter().for_each(|fault| add(format!("fault {}", inert(fault))));
     explanation.facts.iter().for_each(|fact| add(inert(fact)));
     lines
@@ -280,6 +292,7 @@ const fn meaning(why: Why) -> &'static str {
         Why::NotGranted => "the credential was not granted this class",
         Why::Quarantined => "the tool is not approved as it is",
         Why::Arguments => "of these arguments; others would be allowed",
+        Why::Seen => "of what the caller was let see before",
         Why::ArgumentType => "an argument has another type than a rule reads",
         Why::AmbiguousUri => "the URI names its resource in more than one way",
         Why::ApprovalUnavailable => "a person would have to approve, and nobody can be asked yet",
@@ -305,6 +318,7 @@ fn as_json(explanation: &Explanation, about: &[String]) -> Value {
         "otherwise": cite(&explanation.otherwise),
         "missing": explanation.missing,
         "obligations": obligations,
+        "shows": explanation.shows.iter().map(SeenLabel::as_str).collect::<Vec<_>>(),
         "faults": explanation.faults,
         "facts": explanation.facts,
         "tool": about,

@@ -283,6 +283,13 @@ impl Checker<'_> {
             files,
             schema: file.schema.and_then(|text| self.path(&["policy", "schema"], &text)),
             tests: file.tests.and_then(|text| self.file_glob(&["policy", "tests"], &text, ".toml")),
+            remember_seen: self.span(
+                &["policy", "remember_seen"],
+                file.remember_seen,
+                Duration::from_secs(24 * 3_600),
+                60..=90 * 24 * 3_600,
+            ),
+            seen_by: file.seen_by.unwrap_or_default(),
         }
     }
 

@@ -67,7 +67,8 @@ fn tool(name: &str, class: RiskClass) -> ToolFacts {
 
 fn facts(tool: Option<ToolFacts>) -> Facts {
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Facts { tool, visible: true, client_verified: false, peer, able: Vec::new(), now: NOW, checks: Checks::default() }
+    let (able, seen) = (Vec::new(), BTreeSet::new());
+    Facts { tool, visible: true, client_verified: false, peer, able, now: NOW, seen, checks: Checks::default() }
 }
 
 fn json(value: &serde_json::Value) -> RawJson {
@@ -534,3 +535,4 @@ fn rpc_12_only_who_may_call_a_tool_learns_what_its_schema_says() {
 
 mod properties;
 mod rulings;
+mod seen;

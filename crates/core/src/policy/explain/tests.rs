@@ -22,6 +22,7 @@ fn a_forbid_is_named_with_what_it_overrules() {
         era: Era::Modern,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         now: Timestamp::from_millis(1_795_496_611_007),
+        seen: BTreeSet::new(),
         able: Vec::new(),
     };
     let explanation = explain(&rules, &question);

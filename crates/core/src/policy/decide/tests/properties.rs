@@ -95,7 +95,8 @@ proptest! {
     fn slices_never_change_a_decision(texts in prop::collection::vec(any_rule(), 0..10), groups in prop::sample::subsequence(vec!["eng", "ops"], 0..=2)) {
         let rules = rules(&numbered(&texts));
         let bound = bound(&groups, &["github:read"]);
-        let asker = Asker::new(&rules, who(&facts(None), &bound));
+        let facts = facts(None);
+let asker = Asker::new(&rules, who(&facts, &bound));
         for tool in catalogue() {
             let what = What::Tool { name: tool.name.as_str(), class: tool.class };
             let sliced = asker.ask(what, View::Call(None), Grants::Held);

@@ -17,7 +17,8 @@ fn a_thousand_rules_cost_what_three_cost() {
     let text = text.replace("action, resource)", "action in [Action::\"call\", Action::\"read\"], resource)");
     let rules = rules(&text);
     let bound = bound(&["g1", "g2"], &["github:read"]);
-    let asker = Asker::new(&rules, who(&facts(None), &bound));
+    let facts = facts(None);
+    let asker = Asker::new(&rules, who(&facts, &bound));
     let ruling = asker.ask(What::Tool { name: "t4", class: RiskClass::Read }, View::Call(None), Grants::Held);
     assert_eq!((rules.len(), ruling.evaluated, ruling.permits.len()), (1001, 3, 3));
     let nothing = asker.ask(What::Server, View::Call(None), Grants::Held);
@@ -41,14 +42,15 @@ fn measure() {
         let groups = ["eng", "g1", "g2", "g3"];
         let bound = bound(&groups, &["github:read", "*:write"]);
         let tools: Vec<ToolFacts> = (0..100).map(|at| tool(&format!("t{at}"), RiskClass::Read)).collect();
-        let asker = Asker::new(&rules, who(&facts(None), &bound));
+        let facts = facts(None);
+        let asker = Asker::new(&rules, who(&facts, &bound));
         let time = |what: &str, runs: u32, run: &dyn Fn()| {
             let start = std::time::Instant::now();
             (0..runs).for_each(|_| run());
             println!("{name}: {what} {:?}", start.elapsed() / runs);
         };
         let ask = |tool: &str, arguments: Option<&RawJson>| {
-            let asker = Asker::new(&rules, who(&facts(None), &bound));
+            let asker = Asker::new(&rules, who(&facts, &bound));
             let ruling = asker.ask(What::Tool { name: tool, class: RiskClass::Read }, View::Call(arguments), Grants::Held);
             assert!(ruling.allows());
         };
@@ -57,14 +59,14 @@ fn measure() {
         time("call with an argument", 20_000, &|| ask("get_issue", Some(&arguments)));
         time("use", 20_000, &|| drop(asker.ask(What::Server, View::Call(None), Grants::Held)));
         time("unsliced", 50, &|| drop(asker.ask_unsliced(What::Tool { name: "t5", class: RiskClass::Read })));
-        time("list of 100", 200, &|| drop(filter::tools(&rules, &facts(None), &bound, &tools)));
+        time("list of 100", 200, &|| drop(filter::tools(&rules, &facts, &bound, &tools)));
         let others: Vec<ToolFacts> = (0..100).map(|at| tool(&format!("x{at}"), RiskClass::Read)).collect();
-        time("list of 100 unnamed", 200, &|| drop(filter::tools(&rules, &facts(None), &bound, &others)));
+        time("list of 100 unnamed", 200, &|| drop(filter::tools(&rules, &facts, &bound, &others)));
     }
 }
 
 #[test]
-fn pol_05_a_ruling_is_remembered_for_exactly_the_same_question_only() {
+fn a_ruling_is_remembered_for_exactly_the_same_question_only() {
     let rules = rules(
         r#"
         @id("tools") permit (principal, action == Action::"call", resource in Risk::"read");
@@ -104,7 +106,7 @@ fn pol_05_a_ruling_is_remembered_for_exactly_the_same_question_only() {
 }
 
 #[test]
-fn pol_05_what_depends_on_time_or_arguments_is_decided_each_time() {
+fn what_depends_on_time_or_arguments_is_decided_each_time() {
     let rules = rules(
         r#"
         @id("until") permit (principal, action == Action::"call", resource in Risk::"read")
