@@ -21,7 +21,11 @@ needs() {
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
     echo "installing ${packages[*]} (missing: ${missing[*]})" >&2
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >&2
+    (
+      # Another script may be installing; apt would give up.
+      if command -v flock > /dev/null; then exec 9> "${TMPDIR:-/tmp}/doorward-apt.lock"; flock 9; fi
+      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    ) >&2
   else
     echo "missing: ${missing[*]}. On Debian or Ubuntu: sudo apt-get install ${packages[*]}" >&2
     return 1

@@ -8,14 +8,21 @@ target="${CARGO_TARGET_DIR:-$PWD/target}/debug"
 pids=()
 scratch=$(mktemp -d)
 
+# one_at_a_time : from here on in this subshell, no other script here fills the cache.
+one_at_a_time() {
+  mkdir -p "$cache"
+  if command -v flock > /dev/null; then exec 9> "$cache/.lock"; flock 9; fi
+}
+
 # npm_cached NAME PACKAGE... : installs exact versions once into $cache/NAME, without install scripts.
 npm_cached() {
   local dir="$cache/$1" wanted; shift
   wanted="$*"
+  one_at_a_time
   if [ "$(cat "$dir/.installed" 2>/dev/null)" != "$wanted" ]; then
     mkdir -p "$dir"
     printf '{"name":"cache","private":true}\n' > "$dir/package.json"
-    (cd "$dir" && npm install --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error "$@") >&2
+    (cd "$dir" && npm install --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error "$@") >&2 9>&-
     printf '%s\n' "$wanted" > "$dir/.installed"
   fi
   printf '%s\n' "$dir"
@@ -33,6 +40,7 @@ node_cached() {
 python_cached() {
   local dir="$cache/$1" wanted; shift
   wanted="$* ${OVERRIDE:+with overrides}"
+  one_at_a_time
   if [ "$(cat "$dir/.installed" 2>/dev/null)" != "$wanted" ]; then
     rm -rf "$dir"
     "${PYTHON:-python3}" -m venv "$dir" >&2
