@@ -73,7 +73,7 @@ impl Gateway {
         }
         let form = match posted(&mut request, &["grant"]).await {
             Ok(form) => form,
-            Err(bad) => return self.bad_post(bad, request.id),
+            Err(bad) => return self.not_posted_here(bad, &request).await,
         };
         let Some(sealed) = form.get("txn").map(str::to_owned) else { return self.too_old(&request) };
         let Ok(ticket) = self.reception.keys.open(&sealed, self.env.now()) else { return self.too_old(&request) };
