@@ -32,7 +32,7 @@ pub struct Ask {
     method: Method,
     path: String,
     headers: HeaderMap,
-    body: Option<Value>,
+    body: Option<String>,
 }
 
 /// An answer, read to its end.
@@ -132,12 +132,32 @@ impl Ask {
         self
     }
 
+    /// A JSON document for another endpoint than MCP.
+    #[must_use]
+    pub fn json(path: impl Into<String>, body: Value) -> Self {
+        Self::post(path).saying(body)
+    }
+
+    /// A form.
+    #[must_use]
+    pub fn form(path: impl Into<String>, fields: String) -> Self {
+        let mut ask = Self::new(Method::POST, path).field(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded");
+        ask.body = Some(fields);
+        ask
+    }
+
+    /// Whether it sends something.
+    #[must_use]
+    pub fn is_post(&self) -> bool {
+        self.method == Method::POST
+    }
+
     fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path).field(CONTENT_TYPE.as_str(), "application/json")
     }
 
     fn saying(mut self, body: Value) -> Self {
-        self.body = Some(body);
+        self.body = Some(body.to_string());
         self
     }
 
@@ -180,7 +200,7 @@ impl Ask {
             // It ends with the answer; what went wrong shows there.
             connection.await.ok();
         });
-        let bytes = self.body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let bytes = self.body.map(Bytes::from).unwrap_or_default();
         let mut request = Request::new(Full::new(bytes));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().map_err(|error| broken(&error))?;

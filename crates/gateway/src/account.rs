@@ -42,7 +42,7 @@ impl Gateway {
         }
         let form = match posted(&mut request, &[]).await {
             Ok(form) => form,
-            Err(bad) => return self.bad_post(bad, request.id),
+            Err(bad) => return self.not_posted_here(bad, &request).await,
         };
         if self.shown(&form, ACCOUNT, Some(&person)).is_none() {
             return self.bad_post(BadPost::Elsewhere, request.id);

@@ -86,6 +86,7 @@ pub struct Gateway {
     /// The one derived root; known once the listener is bound, since a laptop may ask for a free port.
     pub(crate) root: OnceLock<String>,
     pub(crate) clients: Clients,
+    pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,

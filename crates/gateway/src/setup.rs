@@ -27,6 +27,7 @@ use crate::listen::room::Room;
 use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
+use crate::oauth::Consents;
 use crate::oauth::register::RegistrationRates;
 use crate::seen::Remembering;
 use crate::session::LIFETIMES;
@@ -236,6 +237,10 @@ impl Gateway {
             reception: Reception::new(office, config.name.clone()),
             root: OnceLock::new(),
             clients,
+            consents: Consents {
+                need_not_ask: config.clients.skip_consent.clone(),
+                remembered: config.clients.remember_consent,
+            },
             registrations: RegistrationRates::new(config.clients.registration_rate),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),

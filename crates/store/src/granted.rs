@@ -2,12 +2,15 @@
 
 use crate::Store;
 use crate::db::Value;
-use crate::error::StoreError;
+use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, millis};
 use crate::users::standing;
 use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use doorward_core::oauth::scope::Scope;
+use doorward_core::oauth::standing::{Offer, Standing};
+use doorward_core::policy::facts::RiskClass;
 use doorward_core::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A grant as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +97,51 @@ impl Store {
         let others = self.db().row(sql, &values).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
         Ok((own, u64::try_from(others).unwrap_or(0)))
     }
+
+    /// The last consent of this person to this client for this server, if it was given after `since` and not taken back. Whether it
+    /// still counts is another question.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        server: &ServerName,
+        since: Timestamp,
+    ) -> Result<Option<Standing>, StoreError> {
+        let sql = "SELECT id, fingerprint, granted, offered, redirect_uri, created, expires, revoked FROM grants \
+                   WHERE issuer = $1 AND subject = $2 AND client = $3 AND server = $4 ORDER BY created DESC, id DESC LIMIT 1";
+        let values =
+            [Value::text(user.issuer()), Value::text(user.subject()), Value::text(client.as_str()), Value::text(server.as_str())];
+        let Some(row) = self.db().row(sql, &values).await? else { return Ok(None) };
+        let reading = Reading::named(&row, "grants", "id")?;
+        let created = reading.instant("created")?;
+        let (offered, redirect_uri) = (reading.optional_text("offered")?, reading.optional_text("redirect_uri")?);
+        let (Some(offered), Some(redirect_uri)) = (offered, redirect_uri) else { return Ok(None) };
+        if reading.optional_instant("revoked")?.is_some() || created <= since {
+            return Ok(None);
+        }
+        Ok(Some(Standing {
+            since: created,
+            ends: reading.optional_instant("expires")?,
+            fingerprint: reading.digest("fingerprint")?,
+            redirect_uri,
+            granted: reading.list("granted", |text| Scope::parse(text).ok_or(()))?,
+            offered: read(&offered).ok_or_else(|| reading.broken("offered"))?,
+        }))
+    }
+}
+
+/// An offer as a row keeps it: tools by the name of their class.
+pub(crate) fn written(offer: &Offer) -> Result<String, StoreError> {
+    let by_name: BTreeMap<&str, &BTreeSet<String>> = offer.iter().map(|(class, tools)| (class.as_str(), tools)).collect();
+    serde_json::to_string(&by_name).map_err(|_| Refused::Unfit("offered").into())
+}
+
+fn read(text: &str) -> Option<Offer> {
+    let by_name: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(text).ok()?;
+    by_name.into_iter().map(|(class, tools)| Some((RiskClass::parse(&class)?, tools))).collect()
 }
 
 pub(crate) fn info(reading: &Reading<'_>) -> Result<GrantInfo, StoreError> {

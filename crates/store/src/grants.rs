@@ -8,11 +8,12 @@ use crate::credentials::Columns;
 use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
-use crate::granted::{GRANT, GrantInfo, info};
+use crate::granted::{GRANT, GrantInfo, info, written};
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
 use crate::users::{hold, insert};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
+use doorward_core::oauth::standing::Offer;
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ pub struct NewGrant<'a> {
     pub server: &'a ServerName,
     /// What: `<server>:<class>` each, not empty.
     pub granted: &'a BTreeSet<String>,
+    /// What was offered, by class: the tools of each.
+    pub offered: &'a Offer,
     /// Until when; `None` until it is removed.
     pub expires: Option<Timestamp>,
     /// Digest of the code.
@@ -152,6 +155,7 @@ impl Store {
             return Err(Refused::Unfit("granted").into());
         }
         let granted = json_list(new.granted.iter().map(String::as_str))?;
+        let offered = written(new.offered)?;
         let mut tx = self.db().begin().await?;
         if !consumed(&mut tx, new.once, now).await? {
             return Ok(false);
@@ -163,8 +167,8 @@ impl Store {
         if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= GRANTS_PER_USER {
             return Err(Refused::TooMany.into());
         }
-        let sql = "INSERT INTO grants (id, issuer, subject, client, fingerprint, name, identity, target, server, granted, created, expires) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let sql = "INSERT INTO grants (id, issuer, subject, client, fingerprint, name, identity, target, server, granted, created, expires, \
+                   offered, redirect_uri) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let [issuer, subject] = owner;
         let values = [
             Value::text(new.id.as_str()),
@@ -179,6 +183,8 @@ impl Store {
             Value::text(&granted),
             Value::int(millis(now)?),
             Value::Int(new.expires.map(millis).transpose()?),
+            Value::text(&offered),
+            Value::text(new.redirect_uri),
         ];
         tx.execute(sql, &values).await?;
         let sql = "INSERT INTO codes (hash, grant_id, client, redirect_uri, named, challenge, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)";

@@ -13,6 +13,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/0005_front_office.sql")),
     (6, include_str!("../migrations/0006_client_documents.sql")),
     (7, include_str!("../migrations/0007_what_was_seen.sql")),
+    (8, include_str!("../migrations/0008_what_was_offered.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

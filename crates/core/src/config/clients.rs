@@ -5,7 +5,9 @@ use super::units::Rate;
 use crate::id::ClientId;
 use crate::oauth::admission::Admission;
 use crate::oauth::redirect::Registered;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// `[clients]`.
 #[derive(Debug, Clone)]
@@ -14,6 +16,10 @@ pub struct Clients {
     pub admission: Admission,
     /// Registrations from one address; of everybody together [`REGISTRATIONS_OF_ALL`] times as many.
     pub registration_rate: Rate,
+    /// Clients that need not ask again while nothing changes.
+    pub skip_consent: BTreeSet<ClientId>,
+    /// How long an earlier choice is remembered.
+    pub remember_consent: Duration,
     /// `[[clients.static]]`, in their order.
     pub fixed: Vec<StaticClient>,
 }

@@ -179,7 +179,10 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.not_available", "banner = \"hello\""),
     ("config.not_available", "[idp.okta]\nissuer = \"\"\naudience = []"),
     ("config.unknown_key", "[clients]\ndynamic_registrations = \"any\""),
-    ("config.not_available", "[clients]\nskip_consent = []"),
+    ("config.client_id", "[clients]\nskip_consent = [\"dwc_abc\"]"),
+    ("config.client_id", "[clients]\nskip_consent = [\"unknown\"]"),
+    ("config.client_id", "[clients]\nskip_consent = [\"http://app.example/c.json\"]"),
+    ("config.out_of_range", "[clients]\nremember_consent = \"500d\""),
     ("config.not_available", "[clients]\nconsent = \"always\""),
     ("config.not_available", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\ngrants = []"),
     (

@@ -7,8 +7,6 @@ const KEYS: &[&str] = &[
     "idp",
     "login",
     "clients.consent",
-    "clients.remember_consent",
-    "clients.skip_consent",
     "clients.durations",
     "clients.enterprise_managed",
     "clients.agents",

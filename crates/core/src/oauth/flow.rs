@@ -3,14 +3,19 @@
 //! ```text
 //!                    ┌──────────── every step comes back here; no step links to another ────────────┐
 //! /oauth/authorize ─▶ next ─▶ SignIn ──┘        Consent ──▶ approve ─▶ Issue ─▶ client        Refuse ─▶ page or client
+//!                                               Remembered ▶ remembered ─┘
 //! ```
 //!
-//! [`next`] is total and knows nothing but the facts it is given. [`approve`] is the only maker of [`Approved`], and
-//! [`Approved`] the only thing that a code can be minted from: without a person's tick in the browser that began there is
-//! none (security I6; AZ-01, AZ-02). House 11.2.
+//! [`next`] is total and knows nothing but the facts it is given. [`approve`] and [`remembered`] are the only makers of
+//! [`Approved`], and [`Approved`] the only thing that a code can be minted from: without a person's tick in the browser that
+//! began there is none (security I6; AZ-01, AZ-02), but for the clients of which the administrator said that one tick is enough
+//! as long as nothing changes (C14; AZ-10). House 11.2.
 
+use super::client::Identity;
+use super::redirect::Scheme;
 use super::request::{Answer, AuthRequest, ErrorCode, Prompt};
 use super::scope::Scope;
+use super::standing::{Offer, Standing, wanted};
 use crate::id::UserId;
 use crate::secret::{AuthorizationCode, PlainToken};
 use crate::time::Timestamp;
@@ -26,6 +31,14 @@ pub struct Facts {
     pub signed_in: Option<SignedIn>,
     /// Whether this person may know of the server that is asked for.
     pub visible: bool,
+    /// What can be granted of it.
+    pub offer: Offer,
+    /// What they allowed this client there before.
+    pub standing: Option<Standing>,
+    /// Whether the administrator named this client as one that need not ask again (`clients.skip_consent`).
+    pub need_not_ask: bool,
+    /// Whether no other site sent the browser here, when the request began and now.
+    pub unled: bool,
 }
 
 /// Whose browser it is.
@@ -55,6 +68,8 @@ pub enum Next {
     SignIn,
     /// The person is asked.
     Consent,
+    /// Their earlier answer counts.
+    Remembered,
     /// It ends.
     Refuse(Refusal),
 }
@@ -86,7 +101,7 @@ pub enum Lasting {
     UntilRemoved,
 }
 
-/// A person's yes. Only [`approve`] makes one.
+/// A person's yes. Only [`approve`] and [`remembered`] make one.
 #[derive(Debug)]
 pub struct Approved {
     request: AuthRequest,
@@ -113,9 +128,12 @@ pub enum NotApproved {
 /// | another browser | page | page |
 /// | nobody signed in, or not since the request began under `prompt=login` | sign in | `login_required` |
 /// | the person may not act, or may not know of the server | `access_denied` | `access_denied` |
+/// | everything is as when they said yes, and this client need not ask again | their answer counts | the same |
 /// | otherwise | consent | `consent_required` |
+///
+/// The fifth row holds under no other `prompt`.
 #[must_use]
-pub fn next(request: &AuthRequest, facts: &Facts, begun: Timestamp) -> Next {
+pub fn next(request: &AuthRequest, facts: &Facts, begun: Timestamp, now: Timestamp) -> Next {
     let client = |code: ErrorCode| Next::Refuse(Refusal::Client(Box::new(request.refuse(code))));
     if facts.browser == Browser::Other {
         return Next::Refuse(Refusal::OtherBrowser);
@@ -127,12 +145,41 @@ pub fn next(request: &AuthRequest, facts: &Facts, begun: Timestamp) -> Next {
         (Some(person), _) if person.disabled => client(ErrorCode::AccessDenied),
         // A server that is not theirs is answered like one that is not there (RS-05).
         (Some(_), _) if !facts.visible => client(ErrorCode::InvalidTarget),
+        (Some(_), Prompt::Default | Prompt::None) if stands(request, facts, now).is_some() => Next::Remembered,
         (Some(_), Prompt::None) => client(ErrorCode::ConsentRequired),
         (Some(_), _) => Next::Consent,
     }
 }
 
-/// Turns a decision into a yes, if the facts would still lead to the page that was decided on. `offered` is what that page showed.
+/// The consent that may stand for a new one (C14): of an assured client, whose answer goes to the same https address, asking for no
+/// more, with nothing changed; and the browser was not led here by another site, which could make it fetch codes all day.
+fn stands<'a>(request: &AuthRequest, facts: &'a Facts, now: Timestamp) -> Option<&'a Standing> {
+    let assured = !matches!(request.client().identity(), Identity::SelfClaimed);
+    let target = request.target();
+    let kept = assured && facts.need_not_ask && facts.unled && *target.scheme() == Scheme::Https && !target.is_loopback();
+    let asks_something = !wanted(request, &facts.offer).is_empty();
+    facts.standing.as_ref().filter(|standing| {
+        kept && asks_something
+            && standing.redirect_uri == target.as_str()
+            && standing.differences(request, &facts.offer, now).is_empty()
+    })
+}
+
+/// Takes an earlier yes for this one, where [`next`] says so. It gives what is asked for now and lasts no longer.
+///
+/// # Errors
+/// What happens instead.
+pub fn remembered(request: AuthRequest, facts: &Facts, begun: Timestamp, now: Timestamp) -> Result<Approved, Next> {
+    match (next(&request, facts, begun, now), &facts.signed_in, stands(&request, facts, now)) {
+        (Next::Remembered, Some(person), Some(standing)) => {
+            let (user, ends, granted) = (person.user.clone(), standing.ends, wanted(&request, &facts.offer));
+            Ok(Approved { request, user, granted, ends })
+        }
+        (other, ..) => Err(other),
+    }
+}
+
+/// Turns a decision into a yes, if the facts would still lead to the page that was decided on, or past it.
 ///
 /// # Errors
 /// [`NotApproved`].
@@ -140,15 +187,14 @@ pub fn approve(
     request: AuthRequest,
     facts: &Facts,
     decision: Decision,
-    offered: &BTreeSet<Scope>,
     begun: Timestamp,
     now: Timestamp,
 ) -> Result<Approved, NotApproved> {
-    let user = match (next(&request, facts, begun), &facts.signed_in) {
-        (Next::Consent, Some(person)) => person.user.clone(),
+    let user = match (next(&request, facts, begun, now), &facts.signed_in) {
+        (Next::Consent | Next::Remembered, Some(person)) => person.user.clone(),
         (other, _) => return Err(NotApproved::Stale(other)),
     };
-    if !decision.ticked.iter().all(|scope| offered.contains(scope) && scope.server() == request.server()) {
+    if !decision.ticked.iter().all(|scope| facts.offer.contains_key(&scope.class()) && scope.server() == request.server()) {
         return Err(NotApproved::NotOffered);
     }
     if decision.ticked.is_empty() {

@@ -32,6 +32,8 @@ pub struct Ticket {
     pub browser: [u8; 32],
     /// When it began.
     pub begun: Timestamp,
+    /// Whether the browser came by itself or from a page of ours, by its own word, when it began.
+    pub unled: bool,
     /// What was asked.
     pub front: Front,
 }
@@ -64,6 +66,7 @@ struct Payload {
     i: String,
     b: String,
     t: u64,
+    u: bool,
     f: Front,
 }
 
@@ -101,6 +104,7 @@ impl OfficeKeys {
             i: URL_SAFE_NO_PAD.encode(ticket.id),
             b: URL_SAFE_NO_PAD.encode(ticket.browser),
             t: ticket.begun.as_millis(),
+            u: ticket.unled,
             f: ticket.front.clone(),
         };
         let mut text = serde_json::to_vec(&payload).map_err(|_| BadTicket)?;
@@ -120,8 +124,8 @@ impl OfficeKeys {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| BadTicket)?;
         let mut text = text.to_vec();
         let plain = self.tickets.open_in_place(nonce, Aad::from(TICKETS), &mut text).map_err(|_| BadTicket)?;
-        let Payload { i, b, t, f } = serde_json::from_slice(plain).map_err(|_| BadTicket)?;
-        let ticket = Ticket { id: bytes_of(&i)?, browser: bytes_of(&b)?, begun: Timestamp::from_millis(t), front: f };
+        let Payload { i, b, t, u, f } = serde_json::from_slice(plain).map_err(|_| BadTicket)?;
+        let ticket = Ticket { id: bytes_of(&i)?, browser: bytes_of(&b)?, begun: Timestamp::from_millis(t), unled: u, front: f };
         if now.as_millis() > ticket.ends().as_millis() { Err(BadTicket) } else { Ok(ticket) }
     }
 
@@ -221,7 +225,7 @@ mod tests {
 
     fn ticket() -> Ticket {
         let form = Form::parse("client_id=c&state=s%20t&response_type=code").expect("form");
-        Ticket { id: [1; 16], browser: [2; 32], begun: Timestamp::from_millis(1_000_000), front: Front::read(&form).expect("request") }
+        Ticket { id: [1; 16], browser: [2; 32], begun: Timestamp::from_millis(1_000_000), unled: false, front: Front::read(&form).expect("request") }
     }
 
     #[test]

@@ -17,4 +17,5 @@ pub mod redirect;
 pub mod registration;
 pub mod request;
 pub mod scope;
+pub mod standing;
 pub mod token;

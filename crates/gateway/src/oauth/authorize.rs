@@ -10,7 +10,7 @@ use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, see_other};
 use crate::signin::browser;
-use crate::signin::{Person, Problem};
+use crate::signin::{FETCH_SITE, Person, Problem};
 use crate::ui::problem::Side;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Selector;
@@ -21,7 +21,10 @@ use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::oauth::redirect::BadRedirect;
 use doorward_core::oauth::request::{Answer, AuthRequest, Front, Refused};
+use doorward_core::oauth::standing::{Offer, Standing};
 use doorward_core::secret::{BrowserSecret, PlainToken};
+use doorward_store::StoreError;
+use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response};
 
 /// A request that has come as far as its client.
@@ -44,7 +47,8 @@ impl Gateway {
             return self.away(request.id);
         };
         let secret = PlainToken::<BrowserSecret>::mint(&secret);
-        let ticket = Ticket { id, browser: *secret.hashed().as_bytes(), begun: self.env.now(), front };
+        let (browser, unled) = (*secret.hashed().as_bytes(), is_unled(&request.headers));
+        let ticket = Ticket { id, browser, begun: self.env.now(), unled, front };
         let Ok(sealed) = self.reception.keys.seal(&ticket, nonce) else { return self.away(request.id) };
         let mut response = self.show(&request, &ticket, &sealed, Browser::Same).await;
         browser::begin(&mut response, &request.headers, &ticket, &secret);
@@ -72,8 +76,9 @@ impl Gateway {
             }
             Err(Stop::Answer(answer)) => return self.redirected(request, ticket, &answer).await,
         };
-        match (next(&underway.request, &underway.facts, ticket.begun), &person) {
-            (Next::Consent, Some(person)) => self.ask(request, (ticket, sealed), &underway.request, person, Shown::First).await,
+        match (next(&underway.request, &underway.facts, ticket.begun, self.env.now()), &person) {
+            (Next::Remembered, _) => self.recalled(request, ticket, underway).await,
+            (Next::Consent, Some(person)) => self.ask(request, (ticket, sealed), &underway, person, Shown::First).await,
             (Next::Consent | Next::SignIn, _) => self.sign_in_page(request, Some(sealed), None),
             (Next::Refuse(Refusal::OtherBrowser), _) => self.other_browser(request).await,
             (Next::Refuse(Refusal::Client(answer)), _) => self.redirected(request, ticket, &answer).await,
@@ -95,7 +100,20 @@ impl Gateway {
         })?;
         let visible = person.is_some_and(|person| self.is_offered(checked.server(), (&person.user, &person.groups), checked.client().id()));
         let signed_in = person.map(|person| SignedIn { user: person.user.clone(), since: person.since, disabled: person.disabled });
-        Ok(Underway { request: checked, facts: Facts { browser: whose, signed_in, visible } })
+        let (offer, standing) = match person.filter(|_| visible) {
+            Some(person) => self.offered(&checked, person).await.map_err(|_| Stop::Page(Box::new(self.away(request.id))))?,
+            None => (Offer::new(), None),
+        };
+        let need_not_ask = self.consents.need_not_ask.contains(checked.client().id());
+        let unled = ticket.unled && is_unled(&request.headers);
+        Ok(Underway { facts: Facts { browser: whose, signed_in, visible, offer, standing, need_not_ask, unled }, request: checked })
+    }
+
+    /// What there is to allow, and what this person allowed before.
+    async fn offered(&self, asked: &AuthRequest, person: &Person) -> Result<(Offer, Option<Standing>), StoreError> {
+        let since = self.env.now().before(self.consents.remembered);
+        let standing = self.store.standing(&person.user, asked.client().id(), asked.server(), since).await?;
+        Ok((self.offer(asked.server()).await?, standing))
     }
 
     /// The client of a request. Its document is fetched only for somebody who is signed in.
@@ -213,6 +231,13 @@ impl Gateway {
         };
         self.problem(400, problem, request.id)
     }
+}
+
+/// Whether no other site sent the browser here, as far as it tells. One that does not tell may have been sent (AZ-10).
+fn is_unled(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(FETCH_SITE).iter();
+    let own = |value: &HeaderValue| ["none", "same-origin", "same-site"].iter().any(|word| value.as_bytes() == word.as_bytes());
+    said.next().is_some_and(own) && said.next().is_none()
 }
 
 /// Why a request goes no further here.

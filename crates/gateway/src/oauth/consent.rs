@@ -3,16 +3,16 @@
 //! A yes is a row that this file writes, together with its code, in one transaction that uses the request up. What the form
 //! says besides which rows were ticked and for how long counts for nothing.
 
-use super::authorize::Stop;
+use super::authorize::{Stop, Underway};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
-use crate::listen::page::not_allowed;
+use crate::listen::page::{not_allowed, see_other};
 use crate::signin::browser;
 use crate::signin::{BadPost, Person, Problem, posted};
 use crate::ui::consent::{
-    ActsAs, Answer as Leaves, Application, Class, ClassRow, ConsentPage, Destination, Details, Duration as Choice, Identity as Badge,
-    Notice as Why, Server, Tool,
+    ActsAs, Answer as Leaves, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Difference as Said,
+    Duration as Choice, Identity as Badge, Notice as Why, Server, Tool,
 };
 use crate::ui::handoff::{HandOffPage, Outcome, PastePage};
 use crate::ui::headers;
@@ -23,17 +23,19 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::CredentialConfig;
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::client::{DocumentSource, Identity};
-use doorward_core::oauth::flow::{Approved, Browser, Decision, Lasting, Next, NotApproved, Refusal, approve};
+use doorward_core::oauth::flow::{Approved, Browser, Decision, Facts, Lasting, Next, NotApproved, Refusal, approve, remembered};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::oauth::redirect::{Place, place};
 use doorward_core::oauth::request::{AuthRequest, ErrorCode};
 use doorward_core::oauth::scope::{Scope, resource};
+use doorward_core::oauth::standing::{Difference, Offer, Standing};
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::secret::{AuthorizationCode, PlainToken};
+use doorward_core::time::Timestamp;
 use doorward_store::{NewGrant, StoreError};
 use http::{Method, Response};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Why the page is shown.
@@ -60,9 +62,6 @@ const LASTING: [(&str, &str, Lasting); 3] = [
     ("until-removed", "until I remove it", Lasting::UntilRemoved),
 ];
 
-/// What a server offers, by class: its approved tools.
-type Offer = BTreeMap<RiskClass, BTreeSet<String>>;
-
 impl Gateway {
     /// `/oauth/consent`: the page of a request, or its decision.
     pub(crate) async fn consent(&self, mut request: OfficeRequest) -> Response<Body> {
@@ -74,7 +73,7 @@ impl Gateway {
         }
         let form = match posted(&mut request, &["grant"]).await {
             Ok(form) => form,
-            Err(bad) => return self.bad_post(bad, request.id),
+            Err(bad) => return self.not_posted_here(bad, &request).await,
         };
         let Some(sealed) = form.get("txn").map(str::to_owned) else { return self.too_old(&request) };
         let Ok(ticket) = self.reception.keys.open(&sealed, self.env.now()) else { return self.too_old(&request) };
@@ -96,9 +95,9 @@ impl Gateway {
             Err(Stop::Page(page)) => return *page,
             Err(Stop::Answer(answer)) => return self.leave(request, ticket, &answer.url(self.root()), "", Outcome::Failed),
         };
-        let asked = underway.request;
+        let asked = &underway.request;
         // The page that this form was on: of this request, of this client as it is now.
-        let Some(age) = self.shown(form, &page_of(ticket, &asked), Some(person)) else {
+        let Some(age) = self.shown(form, &page_of(ticket, asked), Some(person)) else {
             return self.bad_post(BadPost::Elsewhere, request.id);
         };
         let now = self.env.now();
@@ -114,27 +113,27 @@ impl Gateway {
                 browser::sign_out(&mut response);
                 return response;
             }
-            Some(no @ ("cancel" | "report")) => return self.declined(request, ticket, &asked, person, no == "report").await,
+            Some(no @ ("cancel" | "report")) => return self.declined(request, ticket, asked, person, no == "report").await,
             Some("allow" | "remote") => {}
             _ => return self.bad_post(BadPost::Unreadable, request.id),
         }
         if age < READING {
-            return self.ask(request, (ticket, sealed), &asked, person, Shown::TooQuick).await;
+            return self.ask(request, (ticket, sealed), &underway, person, Shown::TooQuick).await;
         }
-        if destination(&asked) == Destination::DifferentSite && form.get("site") != Some("understood") {
-            return self.ask(request, (ticket, sealed), &asked, person, Shown::SiteNotConfirmed).await;
+        if destination(asked) == Destination::DifferentSite && form.get("site") != Some("understood") {
+            return self.ask(request, (ticket, sealed), &underway, person, Shown::SiteNotConfirmed).await;
         }
         let lasting = LASTING.iter().find(|(value, ..)| form.get("duration") == Some(value)).map(|(.., lasting)| *lasting);
         let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
         let (Some(lasting), Some(ticked)) = (lasting, ticked) else { return self.bad_post(BadPost::Unreadable, request.id) };
-        let offered = match self.offer(asked.server()).await {
-            Ok(offer) => offer.into_keys().map(|class| Scope::new(asked.server().clone(), class)).collect(),
-            Err(_) => return self.away(request.id),
-        };
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
         let (client, ticket_server) = (asked.client().id().clone(), Some(asked.server().clone()));
-        match approve(asked, &underway.facts, decision, &offered, ticket.begun, now) {
-            Ok(approved) => self.allowed(request, ticket, &approved, &name, form.get("decision") == Some("remote")).await,
+        let Underway { request: asked, facts } = underway;
+        match approve(asked, &facts, decision, ticket.begun, now) {
+            Ok(approved) => {
+                let by_hand = form.get("decision") == Some("remote");
+                self.allowed(request, ticket, (&approved, &facts.offer), &name, by_hand).await
+            }
             Err(NotApproved::Nothing(answer)) => {
                 match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
                     Ok(true) => {
@@ -157,7 +156,7 @@ impl Gateway {
             Err(NotApproved::NotOffered) => {
                 let again = self.underway(request, ticket, Some(person), Browser::Same).await;
                 match again {
-                    Ok(again) => self.ask(request, (ticket, sealed), &again.request, person, Shown::Changed).await,
+                    Ok(again) => self.ask(request, (ticket, sealed), &again, person, Shown::Changed).await,
                     Err(_) => self.too_old(request),
                 }
             }
@@ -165,26 +164,70 @@ impl Gateway {
                 self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Failed)
             }
             Err(NotApproved::Stale(Next::Refuse(Refusal::OtherBrowser))) => self.other_browser(request).await,
-            Err(NotApproved::Stale(Next::SignIn | Next::Consent)) => self.sign_in_page(request, Some(sealed), None),
+            Err(NotApproved::Stale(Next::SignIn | Next::Consent | Next::Remembered)) => self.sign_in_page(request, Some(sealed), None),
         }
     }
 
-    /// A yes: on the record, then in the store with its code, then to the client.
-    async fn allowed(&self, request: &OfficeRequest, ticket: &Ticket, approved: &Approved, name: &str, by_hand: bool) -> Response<Body> {
-        let (Ok(code), Ok(id)) = (self.env.bytes::<32>(), self.env.bytes::<12>()) else { return self.away(request.id) };
+    /// A yes: kept, then to the client.
+    async fn allowed(
+        &self,
+        request: &OfficeRequest,
+        ticket: &Ticket,
+        (approved, offer): (&Approved, &Offer),
+        name: &str,
+        by_hand: bool,
+    ) -> Response<Body> {
+        let url = match self.kept(request, ticket, (approved, offer), "consent_given").await {
+            Ok(url) => url,
+            Err(page) => return *page,
+        };
+        if by_hand && approved.request().target().is_loopback() {
+            let Some(target) = Target::new(&url) else { return self.away(request.id) };
+            let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires: "in 1 minute".to_owned() };
+            let mut response = self.html(200, headers::Class::Page, page.render());
+            browser::end(&mut response, ticket);
+            return response;
+        }
+        self.leave(request, ticket, &url, name, Outcome::Allowed)
+    }
+
+    /// An earlier yes counts for this one (C14): on the record and in the store like one that is given now.
+    pub(super) async fn recalled(&self, request: &OfficeRequest, ticket: &Ticket, underway: Underway) -> Response<Body> {
+        let Underway { request: asked, facts } = underway;
+        let Ok(approved) = remembered(asked, &facts, ticket.begun, self.env.now()) else { return self.too_old(request) };
+        match self.kept(request, ticket, (&approved, &facts.offer), "consent_remembered").await {
+            Ok(url) => {
+                let mut response = see_other(&url);
+                browser::end(&mut response, ticket);
+                response
+            }
+            Err(page) => *page,
+        }
+    }
+
+    /// Puts a yes on the record, then into the store with its code. The address that the browser goes to.
+    async fn kept(
+        &self,
+        request: &OfficeRequest,
+        ticket: &Ticket,
+        (approved, offer): (&Approved, &Offer),
+        reason: &'static str,
+    ) -> Result<String, Box<Response<Body>>> {
+        let away = || Box::new(self.away(request.id));
+        let (Ok(code), Ok(id)) = (self.env.bytes::<32>(), self.env.bytes::<12>()) else { return Err(away()) };
         let code = PlainToken::<AuthorizationCode>::mint(&code);
         let id = format!("grant_{}", id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let Ok(id) = CredentialId::new(&id) else { return self.away(request.id) };
+        let id = CredentialId::new(&id).map_err(|_| away())?;
         let (asked, now) = (approved.request(), self.env.now());
         let granted: BTreeSet<String> = approved.granted().iter().map(Scope::to_string).collect();
         let words = granted.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let cause = format!("{id}: {words}, answer to {}", asked.target().as_str());
         let (user, client, server) = (Some(approved.user()), Some(asked.client().id()), Some(asked.server()));
-        let notice = Notice { reason: "consent_given", id: Some(request.id), user, client, server, cause: Some(&cause) };
+        let notice = Notice { reason, id: Some(request.id), user, client, server, cause: Some(&cause) };
         if self.audit.event(&notice, now).await.is_err() {
-            return self.away(request.id);
+            return Err(away());
         }
-        let named = name.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+        let named = asked.client().name().chars().filter(|c| !c.is_control()).take(60).collect::<String>();
         let new = NewGrant {
             id: &id,
             user: approved.user(),
@@ -195,6 +238,7 @@ impl Gateway {
             target: &asked.target().origin(),
             server: asked.server(),
             granted: &granted,
+            offered: offer,
             expires: approved.ends(),
             code: &code.hashed(),
             redirect_uri: asked.target().as_str(),
@@ -208,22 +252,14 @@ impl Gateway {
             failed => {
                 // The record says that it was given: now it says that it does not count.
                 self.note(&Notice { reason: "consent_not_kept", ..notice }).await;
-                return match failed {
+                return Err(Box::new(match failed {
                     Ok(_) => self.decided_before(request),
                     Err(StoreError::Refused(_)) => self.too_many(request),
                     Err(_) => self.away(request.id),
-                };
+                }));
             }
         }
-        let url = approved.answer(&code).url(self.root());
-        if by_hand && asked.target().is_loopback() {
-            let Some(target) = Target::new(&url) else { return self.away(request.id) };
-            let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires: "in 1 minute".to_owned() };
-            let mut response = self.html(200, headers::Class::Page, page.render());
-            browser::end(&mut response, ticket);
-            return response;
-        }
-        self.leave(request, ticket, &url, name, Outcome::Allowed)
+        Ok(approved.answer(&code).url(self.root()))
     }
 
     async fn declined(
@@ -262,12 +298,13 @@ impl Gateway {
         &self,
         request: &OfficeRequest,
         (ticket, sealed): (&Ticket, &str),
-        asked: &AuthRequest,
+        underway: &Underway,
         person: &Person,
         shown: Shown,
     ) -> Response<Body> {
         let now = self.env.now();
-        let Ok((offer, seen, held)) = self.known_of(asked, person).await else { return self.away(request.id) };
+        let Underway { request: asked, facts: Facts { offer, standing, .. } } = underway;
+        let Ok((seen, held)) = self.known_of(asked, person).await else { return self.away(request.id) };
         if shown == Shown::First {
             let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
             self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
@@ -302,8 +339,8 @@ impl Gateway {
                 Shown::SiteNotConfirmed => Some(Why::SiteNotConfirmed),
                 Shown::Changed => Some(Why::OfferChanged),
             },
-            changes: None,
-            earlier: seen.0.map(day),
+            changes: standing.as_ref().and_then(|standing| changes(standing, (asked, offer, &title), now)),
+            earlier: standing.as_ref().map(|standing| day(standing.since)),
             application: Application {
                 name: Claimed::new(client.name()),
                 identity: match client.identity() {
@@ -346,17 +383,16 @@ impl Gateway {
         self.html(200, headers::Class::Page, page.render())
     }
 
-    /// What the page says: what can be offered, who allowed this client before, and what this person granted it for this server.
+    /// What the page says besides: who allowed this client before, and what this person granted it for this server.
     async fn known_of(&self, asked: &AuthRequest, person: &Person) -> Result<Known, StoreError> {
-        let offer = self.offer(asked.server()).await?;
         let seen = self.store.seen_client(asked.client().id(), &person.user).await?;
         let grants = self.store.list_grants(Some(&person.user), self.env.now()).await?;
         let held = grants.into_iter().filter(|grant| grant.client == *asked.client().id() && grant.server == *asked.server());
-        Ok((offer, seen, held.flat_map(|grant| grant.granted).collect()))
+        Ok((seen, held.flat_map(|grant| grant.granted).collect()))
     }
 
     /// The classes that may be granted for a server, with the tools that were approved. Resources and prompts are read.
-    async fn offer(&self, server: &ServerName) -> Result<Offer, StoreError> {
+    pub(super) async fn offer(&self, server: &ServerName) -> Result<Offer, StoreError> {
         let mut offer = Offer::from([(RiskClass::Read, BTreeSet::new())]);
         let Some(upstream) = self.upstreams.find(server) else { return Ok(offer) };
         for pin in self.store.pins(server).await? {
@@ -400,8 +436,25 @@ impl Gateway {
     }
 }
 
-/// Offer, own first time and number of others, scopes held.
-type Known = (Offer, (Option<doorward_core::time::Timestamp>, u64), BTreeSet<String>);
+/// Own last time and number of others, scopes held.
+type Known = ((Option<Timestamp>, u64), BTreeSet<String>);
+
+/// What is different since the person said yes; nothing to say if nothing is.
+fn changes(standing: &Standing, (asked, offer, title): (&AuthRequest, &Offer, &str), now: Timestamp) -> Option<Changes> {
+    let server = || title.to_owned();
+    let said = |difference| match difference {
+        Difference::Application => {
+            Said::Application { what: "its name, its keys or the addresses that its answers may go to".to_owned() }
+        }
+        Difference::More(class) => Said::More { server: server(), class: class_of(class) },
+        Difference::NewTools(class, tools) => {
+            Said::NewTools { server: server(), class: class_of(class), tools: tools.iter().map(Claimed::new).collect() }
+        }
+        Difference::Ended => Said::Ended,
+    };
+    let differences: Vec<Said> = standing.differences(asked, offer, now).into_iter().map(said).collect();
+    (!differences.is_empty()).then(|| Changes { since: day(standing.since), differences })
+}
 
 /// What a form belongs to: this request, and the client as it was when the page was shown.
 fn page_of(ticket: &Ticket, asked: &AuthRequest) -> String {

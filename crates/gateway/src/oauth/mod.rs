@@ -15,10 +15,22 @@ mod token;
 use crate::listen::body::Body;
 use crate::listen::page::document;
 use crate::ui::headers::{Class, Transport, headers};
+use doorward_core::id::ClientId;
 use doorward_core::oauth::token::TokenError;
 use http::Response;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How consents are remembered, as `[clients]` says.
+#[derive(Debug)]
+pub(crate) struct Consents {
+    /// Clients that need not ask again (product C14).
+    pub(crate) need_not_ask: BTreeSet<ClientId>,
+    /// How long an earlier choice is shown, and may count.
+    pub(crate) remembered: Duration,
+}
 
 /// An answer that nobody may keep.
 fn credential(status: u16, content: &Value) -> Response<Body> {

@@ -74,7 +74,7 @@ const NOTED: Duration = Duration::from_secs(60);
 /// Links that pages ask the terminal for: one in this time.
 const BETWEEN_LINKS: Duration = Duration::from_secs(60);
 /// Fetch metadata: where a browser says that a request comes from.
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl Reception {
     pub(crate) fn new(keys: OfficeKeys, name: String) -> Self {

@@ -87,6 +87,17 @@ impl Gateway {
         self.problem(status, problem, id)
     }
 
+    /// The same, on the record where somebody is signed in: another site may have tried to decide for them (UI-02).
+    pub(crate) async fn not_posted_here(&self, bad: BadPost, request: &OfficeRequest) -> Response<Body> {
+        if matches!(bad, BadPost::Elsewhere)
+            && let Ok(Some(person)) = self.person(&request.headers).await
+        {
+            let (user, cause) = (Some(&person.user), Some(person.id.as_str()));
+            self.note(&Notice { reason: "forged_form", id: Some(request.id), user, cause, ..Notice::default() }).await;
+        }
+        self.bad_post(bad, request.id)
+    }
+
     /// `/setup`: where a one-time link leads. The secret is in the fragment; claiming is a POST (product L4, L5; UI-04).
     pub(crate) async fn setup(&self, mut request: OfficeRequest) -> Response<Body> {
         let now = self.env.now();

@@ -24,6 +24,7 @@ mod property;
 mod reasons;
 mod record;
 mod registration;
+mod remembered;
 mod schemas;
 mod screening;
 mod scripted;

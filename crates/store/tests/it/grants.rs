@@ -5,7 +5,7 @@ use doorward_core::id::{ClientId, CredentialId, ServerName};
 use doorward_core::secret::{AccessToken, AuthorizationCode, BrowserSecret, LinkSecret, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::{BrowserInfo, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,6 +45,7 @@ async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool
         target: "http://127.0.0.1:1",
         server: &alpha(),
         granted: &granted,
+        offered: &BTreeMap::new(),
         expires,
         code: &code,
         redirect_uri: "http://127.0.0.1:1/cb",

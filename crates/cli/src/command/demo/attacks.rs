@@ -37,7 +37,7 @@ pub(super) struct Noticed {
 }
 
 /// What was there before an attack.
-struct Before<'a> {
+pub(super) struct Before<'a> {
     stage: &'a Stage,
     last: u64,
     visits: usize,
@@ -49,7 +49,7 @@ const FOREIGN: &str = "ghp_invented0000000000000000000000000000";
 const MADE_UP: &str = "bm9ib2R5LXdhcy1ldmVyLWdpdmVuLXRoaXMtc2Vzc2lvbg";
 /// How long a stream may take for its next event.
 const PATIENCE: Duration = Duration::from_secs(3);
-const NOT_CALLED: &str = "not-called";
+pub(super) const NOT_CALLED: &str = "not-called";
 
 // === impl Attempt ===
 
@@ -59,7 +59,8 @@ impl Attempt {
         self.wrong.is_empty()
     }
 
-    fn judged(self, checks: &[(&'static str, bool)]) -> Self {
+    /// With what does not hold of all this.
+    pub(super) fn judged(self, checks: &[(&'static str, bool)]) -> Self {
         let mut wrong: Vec<&'static str> = checks.iter().filter(|(_, holds)| !holds).map(|(what, _)| *what).collect();
         if self.records.is_empty() {
             wrong.push("it is on the record");
@@ -71,18 +72,18 @@ impl Attempt {
 // === impl Before ===
 
 impl<'a> Before<'a> {
-    fn new(stage: &'a Stage) -> Self {
+    pub(super) fn new(stage: &'a Stage) -> Self {
         let last = stage.records().last().map_or(0, |(record, _)| record.seq);
         Self { stage, last, visits: stage.notes.count() }
     }
 
     /// Records of a kind and reason that came since.
-    fn records(&self, kind: Kind, reason: &str) -> Vec<Kept> {
+    pub(super) fn records(&self, kind: Kind, reason: &str) -> Vec<Kept> {
         let fits = |(record, _): &Kept| record.seq > self.last && record.kind == kind && record.reason.as_deref() == Some(reason);
         self.stage.records().into_iter().filter(fits).collect()
     }
 
-    fn was_called(&self) -> bool {
+    pub(super) fn was_called(&self) -> bool {
         self.stage.notes.count() != self.visits
     }
 }

@@ -4,6 +4,7 @@
 //! The gateway is the ordinary one with ordinary settings; nothing in it knows this module.
 
 mod attacks;
+mod deputy;
 mod flow;
 mod show;
 mod stage;
@@ -38,6 +39,8 @@ pub struct Arguments {
 pub enum Part {
     /// One client, once through
     Flow,
+    /// Somebody else's consent
+    Deputy,
     /// Tokens that were made for somebody else
     Passthrough,
     /// Sessions and states of another person
@@ -127,14 +130,17 @@ async fn play(stage: &Stage, show: &mut Show<'_>, only: Option<Part>) -> Verdict
             }
         }
     }
-    if only.is_none() {
-        show.not_shown();
-    }
     let mut attempts = Vec::new();
     let troubled = |error: flow::Trouble, show: &mut Show<'_>| {
         show.trouble(&error.to_string());
         Vec::new()
     };
+    if wants(Part::Deputy) {
+        let made = deputy::attacks(stage).await.unwrap_or_else(|error| troubled(error, show));
+        good &= made.len() == 3;
+        show.attacks("deputy", "Confused deputy", &made);
+        attempts.extend(made);
+    }
     if wants(Part::Passthrough) {
         let made = attacks::passthrough(stage).await.unwrap_or_else(|error| troubled(error, show));
         good &= made.len() == 3;

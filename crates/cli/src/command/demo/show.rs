@@ -62,17 +62,6 @@ impl<'a> Show<'a> {
         self.console.line(format_args!("{left}{:fill$}{end}", ""));
     }
 
-    /// A part whose pages do not exist yet is named, not faked.
-    pub(super) fn not_shown(&mut self) {
-        if self.is_json() {
-            self.document(json!({"part": "deputy", "shown": false, "why": "needs the sign-in and consent pages"}));
-            return;
-        }
-        self.heading("Confused deputy", Some((Paint::Note, "NOT SHOWN".to_owned())));
-        self.console.line("   Its attacks go through sign-in and consent pages, which this version does not");
-        self.console.line("   have yet: it takes keys only. They are played here as soon as it does.");
-    }
-
     pub(super) fn attacks(&mut self, part: &str, title: &str, attempts: &[Attempt]) {
         let held = attempts.iter().filter(|attempt| attempt.holds()).count();
         if self.is_json() {

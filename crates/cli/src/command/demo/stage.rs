@@ -12,8 +12,8 @@ use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::event::Record;
 use doorward_core::audit::verify::{FirstBad, Summary, verify};
 use doorward_core::config::load::{Form, Inputs, Text, load};
-use doorward_core::id::CredentialId;
-use doorward_core::secret::{ApiKey, PlainToken, Secret};
+use doorward_core::id::{CredentialId, UserId};
+use doorward_core::secret::{ApiKey, LinkSecret, PlainToken, Secret};
 use doorward_gateway::Gateway;
 use doorward_gateway::audit::key::PUBLIC;
 use doorward_gateway::env::Env;
@@ -32,6 +32,8 @@ use std::time::Duration;
 pub(super) const NOTES: &str = "/k/notes/mcp";
 /// The MCP endpoint of `clock`.
 pub(super) const CLOCK: &str = "/k/clock/mcp";
+/// The same for tokens that a person's consent gave.
+pub(super) const TOKENS: &str = "/s/notes/mcp";
 /// The header that `notes` wants.
 pub(super) const WANTED: &str = "authorization";
 
@@ -173,6 +175,11 @@ impl Stage {
             store.revoke_api_key(&person.id, self.env.now()).await.map_err(|error| unavailable(&error))?;
         }
         person("alice", &["notes", "clock"], "read,write", &self.config, &self.env, store).await
+    }
+
+    /// A link that signs somebody in once.
+    pub(super) async fn link(&self, user: &UserId) -> Option<PlainToken<LinkSecret>> {
+        self.gateway.new_link(user).await.ok()
     }
 
     /// Where the state is.

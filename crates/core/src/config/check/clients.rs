@@ -49,7 +49,15 @@ impl Checker<'_> {
             }
             fixed.push(client);
         }
-        Clients { admission, registration_rate, fixed }
+        let skip_consent = self
+            .each(&["clients", "skip_consent"], &file.skip_consent.unwrap_or_default(), |checker, path, text| {
+                checker.assured_client(path, text, &fixed)
+            })
+            .into_iter()
+            .collect();
+        let (month, ends) = (Duration::from_secs(30 * 24 * 3_600), 3_600..=400 * 24 * 3_600);
+        let remember_consent = self.span(&["clients", "remember_consent"], file.remember_consent, month, ends);
+        Clients { admission, registration_rate, skip_consent, remember_consent, fixed }
     }
 
     fn schemes(&mut self, items: &[String]) -> Schemes {
@@ -74,6 +82,18 @@ impl Checker<'_> {
             let help =
                 "write the whole id as the client sends it: https://app.example/client.json, or dwc_... of a registration".to_owned();
             self.bad(path, ("config.client_id", message, "not a client id", help));
+        }
+        id
+    }
+
+    /// Somebody must vouch for a client that need not ask: its domain, or the administrator (AZ-10).
+    fn assured_client(&mut self, path: &[&str], text: &str, fixed: &[StaticClient]) -> Option<ClientId> {
+        let is_assured = DocumentUrl::new(text).is_ok() || fixed.iter().any(|client| client.id.as_str() == text);
+        let id = ClientId::new(text).ok().filter(|_| is_assured);
+        if id.is_none() {
+            let message = format!("\"{}\" cannot be a client that need not ask again", escaped(text));
+            let help = "the URL of its document, or the id of one of [[clients.static]]: nobody vouches for one that registered itself";
+            self.bad(path, ("config.client_id", message, "not assured", help.to_owned()));
         }
         id
     }

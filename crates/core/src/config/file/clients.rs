@@ -19,6 +19,11 @@ pub struct ClientsFile {
     pub custom_schemes: Option<Vec<String>>,
     /// Registrations from one address; everybody together may make ten times as many. Default: `20/m`.
     pub registration_rate: Option<String>,
+    /// Clients, exact, that need not ask a person again who has allowed the same before: URLs of documents, or ids of `static` ones. It
+    /// counts for answers to https addresses only, and only while nothing changes. Default: none.
+    pub skip_consent: Option<Vec<String>>,
+    /// How long an earlier choice is remembered: what is new since is shown on the page. Default: `30d`.
+    pub remember_consent: Option<String>,
     /// Clients that the administrator describes here.
     #[serde(rename = "static")]
     pub fixed: Option<Vec<StaticClientFile>>,
