@@ -1,8 +1,8 @@
-// A person at a browser: Chromium with a profile of its own.
+// A person at a browser.
 //
-//   node browser.cjs PROFILE LINK SPOOL    opens the link of the terminal and claims; then opens each address that a file `*.url` of the
-//                                          folder SPOOL holds: reads the consent page of an application, allows, and stays until the
-//                                          application has its answer. Prints one line for each, and ends with its parent.
+//   node browser.cjs LINK SPOOL    opens the link of the terminal and claims; then opens each address that a file `*.url` of the folder
+//                                  SPOOL holds: reads the consent page of an application, allows, and stays until the application has its
+//                                  answer. Prints one line for each, and ends with its parent.
 //
 // NODE_PACKAGES names the folder with playwright-core, CHROMIUM the program.
 "use strict";
@@ -10,8 +10,12 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { chromium } = require(path.join(process.env.NODE_PACKAGES, "node_modules", "playwright-core"));
 
-/** Opens a page for one errand; a complaint about a page of the gateway is an error. What a client shows in a tab is its own. */
-async function errand(context, address, work) {
+/**
+ * Opens a page for one errand; a complaint about a page of the gateway is an error. What a client shows in a tab is its own. The cookies
+ * stay, and every connection ends with the errand: clients wait for that with those to their own callback.
+ */
+async function errand(browser, cookies, address, work) {
+  const context = await browser.newContext({ storageState: cookies });
   const page = await context.newPage();
   const home = new URL(address).host;
   const complaints = [];
@@ -24,8 +28,9 @@ async function errand(context, address, work) {
     await page.goto(address);
     await work(page, home);
     if (complaints.length > 0) throw new Error(`the page complains: ${complaints.join(" | ")}`);
+    return await context.storageState();
   } finally {
-    await page.close();
+    await context.close();
   }
 }
 
@@ -46,12 +51,11 @@ async function allow(page, home) {
   await page.waitForLoadState("load");
 }
 
-async function main([profile, link, spool]) {
+async function main([link, spool]) {
   const root = process.getuid?.() === 0;
-  const options = { executablePath: process.env.CHROMIUM, args: root ? ["--no-sandbox"] : [], handleSIGTERM: false };
-  const context = await chromium.launchPersistentContext(profile, options);
-  process.on("SIGTERM", () => context.close().finally(() => process.exit(0)));
-  await errand(context, link, signIn);
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: root ? ["--no-sandbox"] : [], handleSIGTERM: false });
+  process.on("SIGTERM", () => browser.close().finally(() => process.exit(0)));
+  let cookies = await errand(browser, undefined, link, signIn);
   console.log("signed in");
   const parent = process.ppid;
   while (process.ppid === parent) {
@@ -63,13 +67,13 @@ async function main([profile, link, spool]) {
     const address = fs.readFileSync(path.join(spool, next), "utf8");
     fs.unlinkSync(path.join(spool, next));
     try {
-      await errand(context, address, allow);
+      cookies = await errand(browser, cookies, address, allow);
       console.log("allowed");
     } catch (error) {
       console.log(`could not allow: ${String(error.stack ?? error)}`);
     }
   }
-  await context.close();
+  await browser.close();
 }
 
 main(process.argv.slice(2)).catch((error) => {

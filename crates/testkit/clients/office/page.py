@@ -54,7 +54,9 @@ def ended(row):
         parts.append("refused")
     if seen["tried_to_refresh"]:
         parts.append("tries its refresh token")
-    if seen["asked_again"]:
+    if row.get("again_by"):
+        parts.append("stops" + (f", until {row['again_by']}" if seen["recovered"] else ""))
+    elif seen["asked_again"]:
         parts.append("asks the person again" + (", is served" if seen["recovered"] else ""))
     elif parts:
         parts.append("stops")
@@ -84,6 +86,9 @@ def details(row):
         said.append(f"It registered {row['registrations']} times before it had a token.")
     if row["pages"] > 1:
         said.append(f"The page of consent was asked for {row['pages']} times.")
+    if row.get("says"):
+        says = row["says"].replace("`", "'")
+        said.append(f"Without its consent it says: `{says}`")
     for step, why in row["why"].items():
         said.append(f"{STEPS[step].capitalize()}: {why}.")
     return said

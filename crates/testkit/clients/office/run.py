@@ -66,7 +66,9 @@ def second(client, row, book):
         return
     _, problem, entries = phase(client, "again", book)
     row["revoked"] = record.after_revocation(entries)
-    row["says"] = str(problem) if problem else None
+    row["says"] = client.said or (str(problem) if problem else None)
+    # Whether it came back by itself, or because its user said so.
+    row["again_by"] = client.again_by
     if row["revoked"]["recovered"]:
         _, problem, entries = phase(client, "give_back", book)
         row["steps"]["gives_back"] = record.given_back(entries)

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from programs import PROGRAMS
 from steps import Client, Failed, Library, run, tail
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -78,4 +79,4 @@ class Inspector(Client):
         self._run("--relogin", "--method", "tools/list")
 
 
-CLIENTS = [Python, TypeScript, TypeScriptSdk, Fastmcp, McpRemote, Inspector]
+CLIENTS = [Python, TypeScript, TypeScriptSdk, Fastmcp, McpRemote, Inspector, *PROGRAMS]

@@ -68,7 +68,13 @@ def spoil(folder):
 
 
 def tail(text):
-    return " ".join(text.split())[-400:]
+    """The end of what a program said, without what differs in each run: ports, times, ids, addresses with a query."""
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    text = re.sub(r"(https?://[^\s?#\"']+)[?#]\S*", r"\1", text)
+    text = re.sub(r"(127\.0\.0\.1|localhost|\[::1\]):\d+", r"\1:<port>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z?", "<time>", text)
+    text = re.sub(r"\S{60,}", "...", text)
+    return " ".join(text.split())[-300:]
 
 
 def run(command, environment, *, limit=LIMIT, stdin=None, cwd=None):
@@ -103,7 +109,9 @@ def end(process):
 class Client:
     """One client. `stage` says where it is driven: `ci` in every run, `all` where somebody asks for it."""
 
-    name = package = version = stage = speaks = ""
+    name = package = stage = ""
+    # What it said once its consent had ended, and the command that its user gives it then.
+    said = again_by = None
     # Why a step cannot be driven, where the client says nothing itself: step -> reason.
     reasons: dict = {}
 
