@@ -23,8 +23,8 @@ at a screen; the reason is below.
 """
 
 LEGEND = """
-- *Found*: it was refused without a credential, and came back by the metadata to the page of consent. *Registers*: DCR is registration by
-  RFC 7591, CIMD a client id that is the address of a document; the documents are those of the built-in catalogue, since tests have no
+- *Found*: it came to the page of consent, after it had been refused without a credential (401), or by the well-known addresses alone.
+  *Registers*: DCR is registration by RFC 7591, CIMD a client id that is the address of a document; the documents are those of the built-in catalogue, since tests have no
   way out. *Starts*: the first method that was let in, and its revision.
 - *Refresh*: its access token was spoiled where it keeps it, or its clock was put two hours ahead; it took new tokens for its refresh token
   and was served with them.
@@ -64,9 +64,10 @@ def ended(row):
 
 
 def line(row):
+    found = ("401" if row["challenged"] else "well-known") if row["steps"]["discovery"] else mark(row, "discovery")
     registers = " or ".join(row["registers"]) if row["steps"]["registration"] else mark(row, "registration")
     starts = f"`{row['starts'][0]}` {', '.join(row['revisions'])}" if row["steps"]["start"] else mark(row, "start")
-    cells = [row["client"], row["version"], mark(row, "discovery"), registers, mark(row, "consent"), mark(row, "token"), starts,
+    cells = [row["client"], row["version"], found, registers, mark(row, "consent"), mark(row, "token"), starts,
              mark(row, "list"), mark(row, "call"), mark(row, "refresh"), ended(row), mark(row, "gives_back")]
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 

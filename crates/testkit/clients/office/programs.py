@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 from script_model import ScriptModel
-from steps import Client, Failed, end, run, spoil, tail
+from steps import Client, Failed, end, run, run_in_terminal, spoil, tail
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 TEXT = "through the front office"
@@ -150,8 +150,10 @@ class OpenCode(Client):
     def again(self):
         try:
             return self._call()
-        except Failed as why:
-            self.said, self.again_by = str(why), "`opencode mcp auth`"
+        except Failed:
+            # A model that has no tool says nothing; the list of servers does.
+            listed = [tail(line) for line in self._run("mcp", "list").splitlines() if "demo" in line]
+            self.said, self.again_by = " ".join(listed[:1]), "`opencode mcp auth`"
         self._run("mcp", "auth", "demo")
         return self._call()
 
@@ -167,4 +169,64 @@ class OpenCode(Client):
         return {"version": version, "text": TEXT}
 
 
-PROGRAMS = [Codex, OpenCode]
+class ClaudeCode(Client):
+    """Logs in by its command line, which wants a terminal, and calls tools if a model asks for it."""
+
+    name, package, stage = "Claude Code", "npm @anthropic-ai/claude-code", "all"
+
+    def _program(self):
+        return str(next(pathlib.Path(self.places["claude"]).glob("node_modules/@anthropic-ai/claude-code-*/claude")))
+
+    def _environment(self, model="http://127.0.0.1:9"):
+        quiet = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING")
+        # Tools are offered to the model at once, not by a search: the script cannot search.
+        tools = {"ENABLE_TOOL_SEARCH": "false", "MCP_CONNECTION_NONBLOCKING": "false"}
+        account = {"ANTHROPIC_BASE_URL": model, "ANTHROPIC_API_KEY": "none"}
+        return self.house.environment(self.home, **dict.fromkeys(quiet, "1"), **tools, **account)
+
+    def _run(self, *arguments, model="http://127.0.0.1:9"):
+        code, out, err = run([self._program(), *arguments], self._environment(model), limit=120, cwd=self.home)
+        if code != 0:
+            raise Failed(f"{' '.join(arguments[:2])}: {tail(out + err)}")
+        return out
+
+    def _login(self):
+        code, text = run_in_terminal([self._program(), "mcp", "login", "demo"], self._environment(), cwd=self.home)
+        if code != 0:
+            raise Failed(f"mcp login: {tail(text)}")
+
+    def connect(self):
+        self._run("mcp", "add", "--transport", "http", "demo", self.house.url)
+        self._login()
+        return self._call()
+
+    def refresh(self):
+        file = self.home / ".claude" / ".credentials.json"
+        kept = json.loads(file.read_text())
+        for one in kept["mcpOAuth"].values():
+            one["expiresAt"] = 1
+        file.write_text(json.dumps(kept))
+        return self._call()
+
+    def again(self):
+        try:
+            return self._call()
+        except Failed:
+            listed = [tail(line) for line in self._run("mcp", "list").splitlines() if line.startswith("demo")]
+            self.said, self.again_by = " ".join(listed[:1]), "`claude mcp login`"
+        self._login()
+        return self._call()
+
+    def give_back(self):
+        self._run("mcp", "logout", "demo")
+
+    def _call(self):
+        version = self._run("--version").split()[0]
+        with ScriptModel() as model:
+            out = self._run("-p", "Say it with the tool.", "--allowedTools", "mcp__demo__echo", model=model.url)
+        if TEXT not in out:
+            raise Failed(f"no call: {tail(out)}")
+        return {"version": version, "text": TEXT}
+
+
+PROGRAMS = [Codex, OpenCode, ClaudeCode]

@@ -1,7 +1,7 @@
 """What Doorward's own record says about one client. Nothing here is the client's word.
 
 The record (`doorward audit search --json`) has no entry for documents that anybody may read, so that a client found its way is seen by where it
-arrives: a client that was told "no credential" and then asks for consent under an id of this gateway, or its own address, has read them.
+arrives: a client that asks for consent under an id of this gateway, or under an address of its own, has read them.
 """
 
 import json
@@ -77,13 +77,14 @@ def connected(entries):
         "registers": list(dict.fromkeys(registered_by(one) for one in ids)),
         "registrations": len(ids),
         "client_ids": [one for one in ids if one.startswith("https://")],
+        "challenged": asked is not None and "no_credential" in said[:asked],
         "pages": said.count("consent_shown"),
         "granted": granted,
         "answers_to": answers_to,
         "revisions": sorted({era for era, _ in calls}),
         "starts": [method for method in dict.fromkeys(methods) if method in STARTS],
         "steps": {
-            "discovery": asked is not None and "no_credential" in said[:asked],
+            "discovery": asked is not None,
             "registration": bool(ids) and all(registered_by(one) != "unknown" for one in ids),
             "consent": bool(given),
             "token": "tokens_issued" in said,

@@ -4,12 +4,16 @@ Each client has three steps: `connect` (find, register, ask, list, call), `refre
 by it; then a call) and `again` (a call after the consent has ended). A step answers what the client printed, `{"tools": n, "text": ...}`.
 """
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import queue
 import re
+import struct
 import subprocess
+import termios
 import threading
 
 LIMIT = 60
@@ -90,6 +94,28 @@ def run(command, environment, *, limit=LIMIT, stdin=None, cwd=None):
         out, err = process.communicate()
         raise Failed(f"nothing within {limit} s: {tail(out + err)}") from None
     return process.returncode, out, err
+
+
+def run_in_terminal(command, environment, *, limit=LIMIT, cwd=None):
+    """One program to its end, on a terminal of its own; what it printed."""
+    near, far = pty.openpty()
+    fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+    process = subprocess.Popen(command, env=environment, cwd=cwd, stdin=far, stdout=far, stderr=far, start_new_session=True)
+    os.close(far)
+    timer = threading.Timer(limit, end, [process])
+    timer.start()
+    text = b""
+    try:
+        while piece := os.read(near, 65536):
+            text += piece
+    except OSError:
+        # The other side of a terminal that is gone.
+        pass
+    finally:
+        timer.cancel()
+        os.close(near)
+    end(process)
+    return process.wait(), text.decode(errors="replace")
 
 
 def end(process):
