@@ -229,4 +229,35 @@ class ClaudeCode(Client):
         return {"version": version, "text": TEXT}
 
 
-PROGRAMS = [Codex, OpenCode, ClaudeCode]
+class GeminiCli(Client):
+    """The library under Gemini CLI, which signs in as its command `/mcp auth` does; its screen wants an account."""
+
+    name, package, stage = "Gemini CLI, its library", "npm @google/gemini-cli-core", "all"
+
+    def _step(self, word):
+        command = [self.house.node, str(HERE / "oauth_gemini.mjs"), self.house.url, word]
+        code, out, err = run(command, self.house.environment(self.home, NODE_PACKAGES=self.places["gemini"]), stdin="y\n", cwd=self.home)
+        last = out.strip().splitlines()[-1:] or [""]
+        if code != 0 or not last[0].startswith("{"):
+            raise Failed(f"{word}: {tail(out + err)}")
+        answer = json.loads(last[0])
+        if "error" in answer:
+            raise Failed(tail(answer["error"]))
+        return answer
+
+    def connect(self):
+        return self._step("connect")
+
+    def refresh(self):
+        return self._step("refresh")
+
+    def again(self):
+        try:
+            return self._step("again")
+        except Failed as why:
+            # It registers without any redirect URI (its provider of stored tokens has none), which RFC 7591 does not allow.
+            self.said, self.again_by = str(why), "`/mcp auth`"
+        return self._step("connect")
+
+
+PROGRAMS = [Codex, OpenCode, ClaudeCode, GeminiCli]

@@ -113,7 +113,7 @@ def after_revocation(entries):
     if "tokens_issued" in said:
         recovered = bool(completed(entries[said.index("tokens_issued"):]))
     served = completed(entries[: said.index("consent_shown")] if asked else entries)
-    return {"told": list(dict.fromkeys(told)), "tried_to_refresh": tried, "asked_again": asked, "recovered": recovered, "served": len(served)}
+    return {"told": sorted(set(told)), "tried_to_refresh": tried, "asked_again": asked, "recovered": recovered, "served": len(served)}
 
 
 def given_back(entries):

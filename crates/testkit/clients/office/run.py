@@ -73,7 +73,7 @@ def second(client, row, book):
         _, problem, entries = phase(client, "give_back", book)
         row["steps"]["gives_back"] = record.given_back(entries)
         if not row["steps"]["gives_back"]:
-            lacks(row, "gives_back", problem)
+            lacks(row, "gives_back", problem or "its command ends well, and nothing came here")
 
 
 def told(row, took):

@@ -79,4 +79,11 @@ class Inspector(Client):
         self._run("--relogin", "--method", "tools/list")
 
 
-CLIENTS = [Python, TypeScript, TypeScriptSdk, Fastmcp, McpRemote, Inspector, *PROGRAMS]
+class Rmcp(Library):
+    name, package, stage = "rmcp", "crates.io rmcp, features auth and reqwest", "all"
+
+    def command(self):
+        return [self.places["rmcp"], self.house.url]
+
+
+CLIENTS = [Python, TypeScript, TypeScriptSdk, Fastmcp, McpRemote, Inspector, Rmcp, *PROGRAMS]

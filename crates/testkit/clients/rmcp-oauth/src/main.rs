@@ -106,7 +106,6 @@ async fn authorize(url: &str, shelf: &Shelf) -> Result<AuthorizationManager, Any
         }
     };
     state.handle_callback_url(&callback.replace("/callback", &target)).await?;
-    state.complete_authorization().await?;
     state.into_authorization_manager().ok_or_else(|| "no authorization".into())
 }
 
