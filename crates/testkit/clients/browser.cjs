@@ -16,6 +16,7 @@ const { chromium } = require(path.join(process.env.NODE_PACKAGES, "node_modules"
  */
 async function errand(browser, cookies, address, work) {
   const context = await browser.newContext({ storageState: cookies });
+  context.setDefaultTimeout(60000);
   const page = await context.newPage();
   const home = new URL(address).host;
   const complaints = [];
@@ -43,11 +44,11 @@ async function signIn(page) {
 
 async function allow(page, home) {
   const button = page.locator('button[name="decision"][value="allow"]');
-  await button.waitFor({ timeout: 15000 });
+  await button.waitFor({ timeout: 60000 });
   // Longer than the gateway demands, as somebody who reads takes.
   await page.waitForTimeout(900);
   await button.click();
-  await page.waitForURL((url) => url.host !== home, { timeout: 15000 });
+  await page.waitForURL((url) => url.host !== home, { timeout: 60000 });
   await page.waitForLoadState("load");
 }
 

@@ -34,7 +34,7 @@ async def main(url):
     loop = asyncio.get_running_loop()
     while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
         try:
-            answer = await asyncio.wait_for(step(word, url, store), 50)
+            answer = await asyncio.wait_for(step(word, url, store), 110)
         except BaseException as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

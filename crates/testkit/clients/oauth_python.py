@@ -70,7 +70,7 @@ def ahead(now=time.time):
 async def step(word, url, auth):
     if word == "refresh":
         ahead()
-    async with httpx2.AsyncClient(auth=auth, timeout=40) as http:
+    async with httpx2.AsyncClient(auth=auth, timeout=100) as http:
         async with Client(streamable_http_client(url, http_client=http), mode="auto") as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             result = await client.call_tool("echo", {"text": "through the front office"})
@@ -87,7 +87,7 @@ async def main(url):
     loop = asyncio.get_running_loop()
     while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
         try:
-            answer = await asyncio.wait_for(step(word, url, auth), 50)
+            answer = await asyncio.wait_for(step(word, url, auth), 110)
         except BaseException as error:
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]

@@ -21,7 +21,7 @@ async def main(program, *arguments):
 
 
 try:
-    asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 45))
+    asyncio.run(asyncio.wait_for(main(*sys.argv[1:]), 110))
 except BaseException as error:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -88,7 +88,7 @@ class Lines:
             self.command, env=self.environment, cwd=self.folder, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         )
         # Whatever hangs ends: the reader sees the end of the stream.
-        self.timer = threading.Timer(50, end, [self.process])
+        self.timer = threading.Timer(100, end, [self.process])
         self.timer.start()
         return self
 

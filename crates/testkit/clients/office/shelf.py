@@ -47,7 +47,7 @@ class McpRemote(Client):
 
     def connect(self):
         script = f"{self.places['mcp-remote']}/node_modules/mcp-remote/dist/proxy.js"
-        command = [self.places["python"], str(HERE / "stdio_once.py"), self.house.node, script, self.house.url]
+        command = [self.places["python"], str(HERE / "stdio_once.py"), self.house.node, script, self.house.url, "--auth-timeout", "100"]
         environment = self.house.environment(self.home, MCP_REMOTE_CONFIG_DIR=str(self.home / "auth"))
         code, out, err = run(command, environment)
         answer = json.loads(out.splitlines()[-1]) if out.startswith("{") else {"error": tail(out + err)}

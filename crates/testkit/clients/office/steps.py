@@ -16,7 +16,7 @@ import subprocess
 import termios
 import threading
 
-LIMIT = 60
+LIMIT = 120
 TOKEN = re.compile(rb"dwat_[A-Za-z0-9_-]{20,}")
 # Nothing is asked outside of this computer: no updates, no telemetry, and a way out that leads nowhere.
 QUIET = {

@@ -60,7 +60,7 @@ async fn main() {
         if word == "refresh" {
             shelf.age();
         }
-        let done = tokio::time::timeout(Duration::from_secs(50), step(&url, &shelf)).await;
+        let done = tokio::time::timeout(Duration::from_secs(110), step(&url, &shelf)).await;
         let answer = match done {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => json!({ "error": error.to_string() }),
