@@ -24,8 +24,8 @@ at a screen; the reason is below.
 
 LEGEND = """
 - *Found*: it came to the page of consent, after it had been refused without a credential (401), or by the well-known addresses alone.
-  *Registers*: DCR is registration by RFC 7591, CIMD a client id that is the address of a document; the documents are those of the built-in catalogue, since tests have no
-  way out. *Starts*: the first method that was let in, and its revision.
+  *Registers*: DCR is registration by RFC 7591, CIMD a client id that is the address of a document; the documents are those of the
+  built-in catalogue, since tests have no way out. *Starts*: the first method that was let in, and its revision.
 - *Refresh*: its access token was spoiled where it keeps it, or its clock was put two hours ahead; it took new tokens for its refresh token
   and was served with them.
 - *Consent ended*: `doorward grant revoke`, then the same call again.
@@ -102,7 +102,8 @@ def page(rows):
         if part:
             text += [title, "", *table(part), ""]
             if stage == "all":
-                text += ["Large downloads, or licences that are not free; `--all` installs them from npm, and they stay outside the tree.", ""]
+                text += ["Large downloads, long builds, or licences that are not free; they stay outside the tree. OpenCode and Claude Code call a tool because a model\n"
+                         "that speaks from a script asks for it; no account and no model of anybody is used.", ""]
     text += [LEGEND.strip(), "", "## What else was seen", ""]
     for row in rows:
         said = details(row)

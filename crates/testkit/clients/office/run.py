@@ -100,14 +100,15 @@ def main(out, stage, only=""):
             book.revoke(grant["id"])
         # The gateway was told by another process: what it still knows is five seconds old at most.
         time.sleep(DEAD)
-        for client, row in zip(chosen, rows):
+        for number, (client, row) in enumerate(zip(chosen, rows), 1):
             second(client, row, book)
+            # What is whole is kept, should a later client hold everything up.
+            with open(out, "w", encoding="utf-8") as file:
+                json.dump(rows[:number], file, indent=1, ensure_ascii=False)
+                file.write("\n")
     finally:
         for client in chosen:
             client.close()
-    with open(out, "w", encoding="utf-8") as file:
-        json.dump(rows, file, indent=1, ensure_ascii=False)
-        file.write("\n")
 
 
 main(*sys.argv[1:])
