@@ -68,10 +68,10 @@ listening() {
   address=$(sed -n 's/^listening //p' "$log" | head -n 1)
 }
 
-# await NAME PID FILE PATTERN : waits until PATTERN stands in FILE, at most 15 s.
+# await NAME PID FILE PATTERN [SECONDS] : waits until PATTERN stands in FILE, at most 15 s or as many as are given.
 await() {
   local turn
-  for turn in $(seq 150); do
+  for turn in $(seq $((${5:-15} * 10))); do
     grep -qa "$4" "$3" 2>/dev/null && return 0
     kill -0 "$2" 2>/dev/null || { echo "$1 ended early:" >&2; cat "$3" "$scratch/$1.err" >&2 2>/dev/null; return 1; }
     sleep 0.1

@@ -1,8 +1,11 @@
 // The official TypeScript clients, unmodified: `client` (2.4, 2026-07-28) and `sdk` (1.32, sessions).
 //
-//   node oauth_node.cjs client|sdk URL BROWSER...     BROWSER is the command that opens an address, which is added to it
+//   node oauth_node.cjs client|sdk URL    one step for each word on standard input: connect, refresh, again; each answers with one line of JSON
 "use strict";
+const fs = require("node:fs");
 const http = require("node:http");
+const path = require("node:path");
+const readline = require("node:readline");
 const { spawn } = require("node:child_process");
 const packages = require("node:module").createRequire(`${process.env.NODE_PACKAGES}/here.cjs`);
 
@@ -17,13 +20,20 @@ function load(which) {
   return { Client, Transport: StreamableHTTPClientTransport, Unauthorized: UnauthorizedError };
 }
 
-async function main([which, url, ...browser]) {
+// The package does not export its description.
+function about(which) {
+  const file = path.join(process.env.NODE_PACKAGES, "node_modules", "@modelcontextprotocol", which, "package.json");
+  return JSON.parse(fs.readFileSync(file, "utf8"));
+}
+
+async function main([which, url]) {
   const { Client, Transport, Unauthorized } = load(which);
-  let answered;
-  const answer = new Promise((resolve) => (answered = resolve));
+  const arrived = [];
+  let wake = () => {};
   const server = http.createServer((request, response) => {
     const address = new URL(request.url, "http://127.0.0.1");
-    if (address.pathname === "/callback") answered(address.searchParams);
+    if (address.pathname === "/callback") arrived.push(address.searchParams);
+    wake();
     response.end("ok");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -39,41 +49,56 @@ async function main([which, url, ...browser]) {
     saveTokens: (tokens) => (kept.tokens = tokens),
     saveCodeVerifier: (verifier) => (kept.verifier = verifier),
     codeVerifier: () => kept.verifier,
-    redirectToAuthorization: (address) => {
-      spawn(browser[0], [...browser.slice(1), address.toString()], { stdio: "inherit" }).on("exit", (code) => code && process.exit(code));
+    invalidateCredentials: (what) => {
+      if (what === "all" || what === "client") delete kept.client;
+      if (what === "all" || what === "tokens") delete kept.tokens;
     },
+    redirectToAuthorization: (address) => void spawn(process.env.BROWSER, [address.toString()], { stdio: "ignore" }),
   };
-  const info = { name: "oauth", version: "1" };
-  let transport = new Transport(new URL(url), { authProvider: provider });
-  let client = new Client(info, which === "client" ? { versionNegotiation: { mode: "auto" } } : {});
-  try {
-    await client.connect(transport);
-    throw new Error("it let a stranger in");
-  } catch (error) {
-    if (!(error instanceof Unauthorized) && error.name !== "UnauthorizedError") throw error;
+  const open = async () => {
+    const transport = new Transport(new URL(url), { authProvider: provider });
+    const client = new Client({ name: "oauth", version: "1" }, which === "client" ? { versionNegotiation: { mode: "auto" } } : {});
+    try {
+      await client.connect(transport);
+      return client;
+    } catch (error) {
+      if (!(error instanceof Unauthorized) && error.name !== "UnauthorizedError") throw error;
+      await client.close().catch(() => {});
+      return undefined;
+    }
+  };
+  const step = async (word) => {
+    if (word === "refresh") {
+      const token = kept.tokens.access_token;
+      kept.tokens = { ...kept.tokens, access_token: token.slice(0, -4) + (token.endsWith("AAAA") ? "BBBB" : "AAAA") };
+    }
+    let client = await open();
+    if (client === undefined) {
+      if (arrived.length === 0) await new Promise((resolve) => (wake = resolve));
+      const back = arrived.shift();
+      if (back.get("state") !== "state-of-the-client") throw new Error(`state: ${back}`);
+      const transport = new Transport(new URL(url), { authProvider: provider });
+      await (which === "client" ? transport.finishAuth(back) : transport.finishAuth(back.get("code")));
+      client = await open();
+      if (client === undefined) throw new Error("it has a token, and is turned away");
+    }
+    const tools = (await client.listTools()).tools;
+    const result = await client.callTool({ name: "echo", arguments: { text: "through the front office" } });
+    await client.close();
+    return { version: about(which).version, tools: tools.length, text: result.content[0].text };
+  };
+  for await (const word of readline.createInterface({ input: process.stdin })) {
+    let answer;
+    try {
+      answer = await step(word);
+    } catch (error) {
+      answer = { error: `${error.name}: ${error.message}` };
+    }
+    console.log(JSON.stringify(answer));
   }
-  const back = await answer;
-  if (back.get("state") !== "state-of-the-client") throw new Error(`state: ${back}`);
-  await (which === "client" ? transport.finishAuth(back) : transport.finishAuth(back.get("code")));
-  transport = new Transport(new URL(url), { authProvider: provider });
-  client = new Client(info, which === "client" ? { versionNegotiation: { mode: "auto" } } : {});
-  await client.connect(transport);
-  const tools = (await client.listTools()).tools;
-  const result = await client.callTool({ name: "echo", arguments: { text: "through the front office" } });
-  const text = result.content[0].text;
-  if (!text.includes("through the front office") || !kept.tokens.refresh_token) throw new Error(`not what was expected: ${text}`);
-  // The token is thrown away: the client refreshes by itself.
-  const before = kept.tokens.access_token;
-  kept.tokens = { ...kept.tokens, access_token: `${before.slice(0, -1)}${before.endsWith("A") ? "B" : "A"}` };
-  await client.callTool({ name: "echo", arguments: { text: "again" } });
-  if (kept.tokens.access_token === before) throw new Error("it did not refresh");
-  await client.close();
-  server.close();
-  console.log(`TypeScript ${which}: ${tools.length} tools, echo says ${JSON.stringify(text)}, scope ${JSON.stringify(kept.tokens.scope)}, refreshed`);
   process.exit(0);
 }
 
-setTimeout(() => { console.error("took too long"); process.exit(1); }, 90000).unref();
 main(process.argv.slice(2)).catch((error) => {
   console.error(error);
   process.exit(1);

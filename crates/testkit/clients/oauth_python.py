@@ -1,11 +1,14 @@
 """The official Python client, unmodified: finds the authorization server, registers, sends a person to the browser, calls.
 
-  oauth_python.py URL BROWSER...      BROWSER is the command that opens an address, which is added to it
+  oauth_python.py URL      one step for each word on standard input: connect, refresh, again; each answers with one line of JSON
 """
 
 import asyncio
 import importlib.metadata
+import json
+import os
 import sys
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -31,43 +34,65 @@ class Memory:
         self.client = client
 
 
-async def main(url, browser):
-    arrived = asyncio.get_running_loop().create_future()
+class Callback:
+    """What comes back from the browser."""
 
-    async def callback(reader, writer):
+    def __init__(self):
+        self.arrived = asyncio.Queue()
+
+    async def listen(self):
+        self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
+        return self.server.sockets[0].getsockname()[1]
+
+    async def answer(self, reader, writer):
         line = (await reader.readline()).decode()
-        if line.startswith("GET /callback") and not arrived.done():
-            arrived.set_result(parse_qs(urlsplit(line.split(" ")[1]).query))
+        if line.startswith("GET /callback"):
+            self.arrived.put_nowait(parse_qs(urlsplit(line.split(" ")[1]).query))
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(callback, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-
-    async def redirect(address):
-        process = await asyncio.create_subprocess_exec(*browser, address)
-        if await process.wait() != 0:
-            arrived.cancel()
-
-    async def answered():
-        found = await arrived
+    async def result(self):
+        found = await self.arrived.get()
         one = lambda name: found.get(name, [None])[0]
         return AuthorizationCodeResult(code=one("code"), state=one("state"), iss=one("iss"))
 
-    metadata = OAuthClientMetadata(
-        client_name="Python client", redirect_uris=[f"http://127.0.0.1:{port}/callback"], token_endpoint_auth_method="none"
-    )
-    storage = Memory()
-    auth = OAuthClientProvider(url, metadata, storage, redirect_handler=redirect, callback_handler=answered)
-    async with httpx2.AsyncClient(auth=auth, timeout=60) as http:
+
+async def browse(address):
+    await asyncio.create_subprocess_exec(os.environ["BROWSER"], address)
+
+
+def ahead(now=time.time):
+    """Two hours pass for this program: it refreshes what it believes to be too old, and nothing for a 401."""
+    time.time = lambda: now() + 7200
+
+
+async def step(word, url, auth):
+    if word == "refresh":
+        ahead()
+    async with httpx2.AsyncClient(auth=auth, timeout=100) as http:
         async with Client(streamable_http_client(url, http_client=http), mode="auto") as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             result = await client.call_tool("echo", {"text": "through the front office"})
-            text = result.content[0].text
-    print(f"mcp {importlib.metadata.version('mcp')}: {len(tools)} tools, echo says {text!r}, scope {storage.tokens.scope!r}")
-    if "through the front office" not in text or not storage.tokens.refresh_token:
-        sys.exit("not what was expected")
+    return {"version": importlib.metadata.version("mcp"), "tools": len(tools), "text": result.content[0].text}
 
 
-asyncio.run(asyncio.wait_for(main(sys.argv[1], sys.argv[2:]), 90))
+async def main(url):
+    callback, storage = Callback(), Memory()
+    port = await callback.listen()
+    metadata = OAuthClientMetadata(
+        client_name="Python client", redirect_uris=[f"http://127.0.0.1:{port}/callback"], token_endpoint_auth_method="none"
+    )
+    auth = OAuthClientProvider(url, metadata, storage, redirect_handler=browse, callback_handler=callback.result)
+    loop = asyncio.get_running_loop()
+    while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
+        try:
+            answer = await asyncio.wait_for(step(word, url, auth), 110)
+        except BaseException as error:
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+asyncio.run(main(sys.argv[1]))

@@ -6,6 +6,7 @@ use super::fields::{self, HEADER_BYTES, HEADER_FIELDS};
 use super::guard::{Guard, Turned};
 use super::metrics::Metrics;
 use super::rate::AddressLimit;
+use super::rest::Arriving;
 use super::route::{Origins, Route, Verb};
 use super::stall::Stall;
 use super::tls::Tls;
@@ -13,8 +14,8 @@ use super::{Inbound, OfficeRequest, cors};
 use crate::env::Env;
 use crate::tasks::Tasks;
 use ::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
+    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use ::http::{Request, Response, StatusCode, Version};
 use bytes::Bytes;
@@ -80,6 +81,8 @@ pub struct Patience {
     pub body: Duration,
     /// Bytes a second that a body must keep up with after five seconds.
     pub body_rate: u32,
+    /// For what is left of a body that nobody wanted, before the connection is given up.
+    pub rest: Duration,
     /// For a write that makes no progress.
     pub write: Duration,
     /// For an open connection without a request.
@@ -89,13 +92,15 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// 10 s for handshake and head, 30 s for a body at 500 bytes a second, 30 s for a stalled write, 75 s idle, 8 s to drain.
+    /// 10 s for handshake and head, 30 s for a body at 500 bytes a second, 1 s for the rest of one, 30 s for a stalled write, 75 s idle,
+    /// 8 s to drain.
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             body_rate: 500,
+            rest: Duration::from_secs(1),
             write: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             drain: Duration::from_secs(8),
@@ -233,10 +238,17 @@ fn service<S: Serve>(
     activity: &Arc<Activity>,
 ) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Answering> + use<S> {
     let (settings, serve, activity) = (Arc::clone(settings), Arc::clone(serve), Arc::clone(activity));
-    service_fn(move |request| -> Answering {
+    service_fn(move |request: Request<Incoming>| -> Answering {
         let (settings, serve, serving) = (Arc::clone(&settings), Arc::clone(&serve), activity.serve());
+        let (version, expects) = (request.version(), request.headers().contains_key(EXPECT));
+        let (parts, body) = request.into_parts();
+        let (body, rest) = Arriving::new(body);
         Box::pin(async move {
-            let mut response = route(request, peer, &settings, serve).await;
+            let mut response = route(Request::from_parts(parts, body), peer, &settings, serve).await;
+            // HTTP/2 resets a stream that is not wanted, and the others go on.
+            if version < Version::HTTP_2 && !rest.settle(settings.patience.rest, expects).await {
+                response = closing(response, version);
+            }
             constant_headers(&mut response, &settings);
             response.body_mut().while_sent(Box::new(serving));
             Ok(response)
@@ -244,7 +256,7 @@ fn service<S: Serve>(
     })
 }
 
-async fn route<S: Serve>(request: Request<Incoming>, peer: SocketAddr, settings: &Settings, serve: Arc<S>) -> Response<Body> {
+async fn route<S: Serve>(request: Request<Arriving>, peer: SocketAddr, settings: &Settings, serve: Arc<S>) -> Response<Body> {
     use http_body::Body as _;
     let (mut parts, body) = request.into_parts();
     let client = settings.guard.client(peer.ip(), &parts.headers);

@@ -12,6 +12,7 @@ pub mod http;
 pub mod metrics;
 pub mod page;
 pub mod rate;
+mod rest;
 pub mod room;
 pub mod route;
 mod stall;
@@ -23,7 +24,7 @@ use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::identity::presented::Presented;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use rest::Arriving;
 use room::{Full, Room, Taken};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub struct Inbound {
     pub id: CorrelationId,
     /// The client's address, through configured proxies only.
     pub peer: IpAddr,
-    body: Incoming,
+    body: Arriving,
     patience: http::Patience,
 }
 
@@ -63,7 +64,7 @@ pub struct OfficeRequest {
     pub id: CorrelationId,
     /// The client's address, through configured proxies only.
     pub peer: IpAddr,
-    body: Incoming,
+    body: Arriving,
     patience: http::Patience,
 }
 

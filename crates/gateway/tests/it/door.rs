@@ -1,7 +1,7 @@
 //! Test vocabulary: a listener on a free loopback port with a tiny corridor behind it.
 //!
 //! The server name in the path says what the corridor does: `echo` answers with the body, `wait` never answers, `events`
-//! streams without end, `late` answers when told. Everything that happens is an [`Event`].
+//! streams without end, `late` answers when told, `refuse` refuses without a look at the body. Everything that happens is an [`Event`].
 
 use bytes::Bytes;
 use doorward_gateway::env::Env;
@@ -67,6 +67,9 @@ impl Drop for OnDrop {
 impl Serve for Corridor {
     async fn mcp(self: Arc<Self>, mut inbound: Inbound) -> Response<Body> {
         let server = inbound.route.server.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        if server == "refuse" {
+            return status(StatusCode::UNAUTHORIZED);
+        }
         let mut cancelled = OnDrop(Some(self.tell.clone()));
         if server == "wait" || server == "late" {
             let _ = self.tell.send(Event::Began);
@@ -130,6 +133,7 @@ pub(crate) const SHORT: Patience = Patience {
     head: Duration::from_millis(300),
     body: Duration::from_millis(300),
     body_rate: 500,
+    rest: Duration::from_millis(300),
     write: Duration::from_millis(300),
     idle: Duration::from_millis(900),
     drain: Duration::from_secs(5),

@@ -4,7 +4,10 @@ use super::door::{Door, Event, SHORT, statuses};
 use doorward_gateway::listen::guard::Turned;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn http_01_no_route_answers_a_foreign_origin() {
@@ -259,5 +262,53 @@ async fn the_metrics_listener_shows_counters_and_nothing_else() {
             assert!(answer.contains("doorward_requests_total{route=\"key\",outcome=\"served\"} 1"), "{answer}");
             assert!(answer.contains("reason=\"unknown_path\"} 1"), "{answer}");
         }
+    }
+}
+
+/// Reads one answer with a body of a known length; its head.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut got = Vec::new();
+    while !got.ends_with(b"\r\n\r\n") {
+        let byte = timeout(Duration::from_secs(20), stream.read_u8()).await.expect("an answer in time");
+        got.push(byte.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&got))));
+    }
+    String::from_utf8(got).expect("text").to_ascii_lowercase()
+}
+
+/// Found with clients that send head and body in two packets: their next request met a closed connection, and nobody had said so.
+#[tokio::test]
+async fn who_is_refused_before_the_body_was_read_can_ask_again_on_the_same_connection() {
+    let door = Door::open().await;
+    let host = door.host();
+    let mut stream = door.dial().await;
+    stream.set_nodelay(true).expect("option");
+    for body in ["{\"jsonrpc\":\"2.0\"}".to_owned(), "x".repeat(60_000)] {
+        for _ in 0..3 {
+            let head = format!("POST /k/refuse/mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).await.expect("the connection is open");
+            let early = timeout(Duration::from_millis(20), stream.peek(&mut [0])).await;
+            assert!(early.is_err(), "it is answered while the body is on its way");
+            stream.write_all(body.as_bytes()).await.expect("the connection is open");
+            let head = answer(&mut stream).await;
+            assert!(head.starts_with("http/1.1 401") && !head.contains("connection: close"), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_with_the_answer_says_so() {
+    let door = Door::with(|settings| settings.patience = SHORT).await;
+    let host = door.host();
+    let cases = [
+        ("Content-Length: 10\r\n", "abc"),
+        ("Content-Length: 100000\r\n", ""),
+        ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n"),
+        ("Content-Length: 10\r\nExpect: 100-continue\r\n", ""),
+    ];
+    for (fields, body) in cases {
+        let ask = format!("POST /k/refuse/mcp HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n{body}");
+        let got = door.raw(ask.as_bytes()).await.to_ascii_lowercase();
+        assert_eq!(statuses(&got.to_ascii_uppercase()), [401], "{fields:?}: {got}");
+        assert!(got.contains("connection: close"), "{fields:?}: {got}");
     }
 }
