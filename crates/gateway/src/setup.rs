@@ -237,10 +237,7 @@ impl Gateway {
             reception: Reception::new(office, config.name.clone()),
             root: OnceLock::new(),
             clients,
-            consents: Consents {
-                need_not_ask: config.clients.skip_consent.clone(),
-                remembered: config.clients.remember_consent,
-            },
+            consents: Consents { need_not_ask: config.clients.skip_consent.clone(), remembered: config.clients.remember_consent },
             registrations: RegistrationRates::new(config.clients.registration_rate),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),

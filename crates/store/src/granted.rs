@@ -112,8 +112,7 @@ impl Store {
     ) -> Result<Option<Standing>, StoreError> {
         let sql = "SELECT id, fingerprint, granted, offered, redirect_uri, created, expires, revoked FROM grants \
                    WHERE issuer = $1 AND subject = $2 AND client = $3 AND server = $4 ORDER BY created DESC, id DESC LIMIT 1";
-        let values =
-            [Value::text(user.issuer()), Value::text(user.subject()), Value::text(client.as_str()), Value::text(server.as_str())];
+        let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::text(client.as_str()), Value::text(server.as_str())];
         let Some(row) = self.db().row(sql, &values).await? else { return Ok(None) };
         let reading = Reading::named(&row, "grants", "id")?;
         let created = reading.instant("created")?;

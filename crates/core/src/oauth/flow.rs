@@ -159,9 +159,7 @@ fn stands<'a>(request: &AuthRequest, facts: &'a Facts, now: Timestamp) -> Option
     let kept = assured && facts.need_not_ask && facts.unled && *target.scheme() == Scheme::Https && !target.is_loopback();
     let asks_something = !wanted(request, &facts.offer).is_empty();
     facts.standing.as_ref().filter(|standing| {
-        kept && asks_something
-            && standing.redirect_uri == target.as_str()
-            && standing.differences(request, &facts.offer, now).is_empty()
+        kept && asks_something && standing.redirect_uri == target.as_str() && standing.differences(request, &facts.offer, now).is_empty()
     })
 }
 
@@ -183,13 +181,7 @@ pub fn remembered(request: AuthRequest, facts: &Facts, begun: Timestamp, now: Ti
 ///
 /// # Errors
 /// [`NotApproved`].
-pub fn approve(
-    request: AuthRequest,
-    facts: &Facts,
-    decision: Decision,
-    begun: Timestamp,
-    now: Timestamp,
-) -> Result<Approved, NotApproved> {
+pub fn approve(request: AuthRequest, facts: &Facts, decision: Decision, begun: Timestamp, now: Timestamp) -> Result<Approved, NotApproved> {
     let user = match (next(&request, facts, begun, now), &facts.signed_in) {
         (Next::Consent | Next::Remembered, Some(person)) => person.user.clone(),
         (other, _) => return Err(NotApproved::Stale(other)),

@@ -225,7 +225,13 @@ mod tests {
 
     fn ticket() -> Ticket {
         let form = Form::parse("client_id=c&state=s%20t&response_type=code").expect("form");
-        Ticket { id: [1; 16], browser: [2; 32], begun: Timestamp::from_millis(1_000_000), unled: false, front: Front::read(&form).expect("request") }
+        Ticket {
+            id: [1; 16],
+            browser: [2; 32],
+            begun: Timestamp::from_millis(1_000_000),
+            unled: false,
+            front: Front::read(&form).expect("request"),
+        }
     }
 
     #[test]

@@ -443,12 +443,10 @@ type Known = ((Option<Timestamp>, u64), BTreeSet<String>);
 fn changes(standing: &Standing, (asked, offer, title): (&AuthRequest, &Offer, &str), now: Timestamp) -> Option<Changes> {
     let server = || title.to_owned();
     let said = |difference| match difference {
-        Difference::Application => {
-            Said::Application { what: "its name, its keys or the addresses that its answers may go to".to_owned() }
-        }
+        Difference::Application => Said::Application { what: "its name, its keys or the addresses that its answers may go to".to_owned() },
         Difference::More(class) => Said::More { server: server(), class: class_of(class) },
         Difference::NewTools(class, tools) => {
-            Said::NewTools { server: server(), class: class_of(class), tools: tools.iter().map(Claimed::new).collect() }
+            Said::NewTools { server: server(), class: class_of(class), tools: tools.iter().map(|tool| Claimed::new(tool)).collect() }
         }
         Difference::Ended => Said::Ended,
     };

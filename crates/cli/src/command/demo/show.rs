@@ -110,7 +110,9 @@ impl<'a> Show<'a> {
             facts.push(format!("who={}", user.sub));
         }
         if let Some(client) = &record.client {
-            facts.push(format!("client={client}"));
+            // The id of a client that registered itself holds its whole registration.
+            let start: String = client.chars().take(24).collect();
+            facts.push(format!("client={start}{}", if start.len() < client.len() { ".." } else { "" }));
         }
         if let Some(server) = &record.server {
             facts.push(format!("server={server}"));
