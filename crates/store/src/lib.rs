@@ -42,7 +42,7 @@ pub use seal::{NoKey, NoRandom, Random, Sealer};
 pub use sessions::SessionCaps;
 pub use sweep::Swept;
 pub use tasks::{NewTask, StoredTask};
-pub use users::UserInfo;
+pub use users::{Standing, UserInfo};
 
 use crate::db::{Db, Row};
 use crate::dialect::Dialect;

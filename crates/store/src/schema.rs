@@ -12,6 +12,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../migrations/0004_findings_that_were_seen.sql")),
     (5, include_str!("../migrations/0005_front_office.sql")),
     (6, include_str!("../migrations/0006_client_documents.sql")),
+    (7, include_str!("../migrations/0007_addresses_of_people.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

@@ -97,7 +97,7 @@ pub(crate) async fn rs_08_users_are_listed_with_their_standing(bench: &Bench) {
     bench.a.put_user(&user("alice"), &[group("staff")], NOW).await.expect("put");
     bench.a.disable_user(&user("bob"), later(1)).await.expect("disabled");
     let listed = bench.b.list_users().await.expect("list");
-    let alice = UserInfo { user: user("alice"), groups: vec![group("staff")], disabled: None };
+    let alice = UserInfo { user: user("alice"), groups: vec![group("staff")], email: None, disabled: None };
     assert_eq!(listed, [alice, UserInfo { disabled: Some(later(1)), ..listed[1].clone() }]);
     assert_eq!(listed[1].user, user("bob"));
     assert!(bench.b.knows_user(&user("bob")).await.expect("answer") && !bench.b.knows_user(&user("carol")).await.expect("answer"));
