@@ -62,8 +62,10 @@ async def main(url, browser):
     auth = OAuthClientProvider(url, metadata, storage, redirect_handler=redirect, callback_handler=answered)
     async with httpx2.AsyncClient(auth=auth, timeout=60) as http:
         async with Client(streamable_http_client(url, http_client=http), mode="auto") as client:
-            tools = [tool.name for tool in (await client.list_tools()).tools]
-            result = await client.call_tool("echo", {"text": "through the front office"})
+            tools = {tool.name: tool.model_dump(by_alias=True)["inputSchema"] for tool in (await client.list_tools()).tools}
+            # Every example server calls the one argument of its echo something else.
+            argument = next(iter(tools["echo"]["properties"]))
+            result = await client.call_tool("echo", {argument: "through the front office"})
             text = result.content[0].text
     print(f"mcp {importlib.metadata.version('mcp')}: {len(tools)} tools, echo says {text!r}, scope {storage.tokens.scope!r}")
     if "through the front office" not in text or not storage.tokens.refresh_token:

@@ -20,6 +20,7 @@ mod messages;
 mod passthrough;
 mod policy;
 mod property;
+mod providers;
 mod reasons;
 mod record;
 mod registration;
