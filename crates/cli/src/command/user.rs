@@ -43,7 +43,7 @@ pub struct Whom {
     /// Name of the user, see doorward user list
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Who vouches for the name: local, or an identity provider of the configuration
+    /// Who vouches for the name
     #[arg(long, value_name = "ISSUER", default_value = "local")]
     pub issuer: String,
 }

@@ -91,7 +91,7 @@ url = "https://api.githubcopilot.com/mcp/"
 title = "GitHub"
 credential = { kind = "header", name = "Authorization", value = "file:github-token" }
 tools = { allow = ["get_*", "create_issue"], deny = ["get_secret*"], read = ["get_*"], destructive = ["*_delete"] }
-visible_to = ["group:engineering", "user:local/alice", "user:okta/00u1"]
+visible_to = ["group:engineering", "user:local/alice", "user:https://acme.okta.com/00u1"]
 headers = { X-Team = "tools" }
 
 [server.warehouse]
@@ -194,7 +194,10 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.unknown_key", "[polices]\nfiles = []"),
     ("config.not_available", "banner = \"hello\""),
     ("config.not_available", "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\naudience = []"),
-    ("config.not_available", "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nkind = \"gcp-iap\""),
+    (
+        "config.not_available",
+        "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nkind = \"gcp-iap\"",
+    ),
     ("config.not_available", "[login]\nauditors = []"),
     ("config.not_available", "[tokens]\ndpop = \"required\""),
     ("config.missing_key", "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\""),

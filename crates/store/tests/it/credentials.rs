@@ -5,7 +5,7 @@ use doorward_core::id::{AgentLabel, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::secret::{AccessToken, PlainToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{NewApiKey, Refused, StoreError, UserInfo};
+use doorward_store::{NewApiKey, Refused, Standing, StoreError, UserInfo};
 use std::collections::BTreeSet;
 
 fn token(byte: u8) -> TokenHash<AccessToken> {
@@ -89,6 +89,30 @@ pub(crate) async fn a_disabled_user_is_seen_on_every_credential_and_raises_the_e
     let late = new_key(3, "k3", "carol");
     bench.a.create_api_key(&late).await.expect("created");
     assert!(bench.b.api_key(&late.hash).await.expect("answer").expect("found").user_disabled);
+}
+
+pub(crate) async fn rs_08_a_provider_describes_a_user_anew(bench: &Bench) {
+    let alice = user("alice");
+    let told = async |groups: &[_], email, at| bench.a.admit_user(&alice, groups, email, later(at)).await.expect("told");
+    let before = bench.a.epoch().await.expect("epoch");
+    assert_eq!(told(&[group("b"), group("a")], Some("alice@acme.example"), 0).await, Standing::Good);
+    let first = bench.b.epoch().await.expect("epoch");
+    assert!(first > before);
+    // The same groups in another order are no change; another address is none either.
+    assert_eq!(told(&[group("a"), group("b")], Some("al@acme.example"), 1).await, Standing::Good);
+    assert_eq!(bench.b.epoch().await.expect("epoch"), first);
+    let listed = bench.b.list_users().await.expect("list");
+    assert_eq!((listed.len(), listed[0].email.as_deref(), listed[0].groups.len()), (1, Some("al@acme.example"), 2));
+    // What cannot be shown is no address, and one that is gone is gone.
+    told(&[group("a")], Some("a\nb@acme.example"), 2).await;
+    assert_eq!(bench.b.list_users().await.expect("list")[0].email, None);
+    assert!(bench.b.epoch().await.expect("epoch") > first, "a group was lost");
+    // Who is disabled stays so, and is described nevertheless.
+    bench.a.disable_user(&alice, later(3)).await.expect("disabled");
+    assert_eq!(told(&[], None, 4).await, Standing::Disabled);
+    assert!(bench.b.list_users().await.expect("list")[0].groups.is_empty());
+    let nobody = format!("{}@acme.example", "x".repeat(300));
+    assert_eq!(told(&[], Some(&nobody), 5).await, Standing::Disabled);
 }
 
 pub(crate) async fn rs_08_users_are_listed_with_their_standing(bench: &Bench) {

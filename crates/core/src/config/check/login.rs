@@ -243,10 +243,15 @@ impl Checker<'_> {
         }
     }
 
-    /// Somebody in a list of who may. Users are written by the name of their provider and kept by its issuer.
+    /// Somebody in a list of who may. Users are written by the name of their provider, or by its issuer, and kept by the issuer.
     pub(super) fn selector(&mut self, path: &[&str], text: &str) -> Option<Selector> {
         let (kind, rest) = text.split_once(':').unwrap_or_default();
         let selector = match kind {
+            // No issuer begins with another one (`apart`), so there is one reading.
+            "user" if rest.starts_with("http") => {
+                let of = self.issuers.values().find_map(|issuer| Some((issuer, rest.strip_prefix(issuer.as_str())?.strip_prefix('/')?)));
+                of.and_then(|(issuer, subject)| UserId::new(issuer, subject).ok()).map(Selector::User)
+            }
             "user" => match rest.split_once('/') {
                 Some((OWN_ISSUER, subject)) => UserId::new(OWN_ISSUER, subject).ok().map(Selector::User),
                 Some((name, subject)) if !name.is_empty() && !subject.is_empty() => {
