@@ -130,8 +130,8 @@ impl Store {
         idle: Duration,
         now: Timestamp,
     ) -> Result<Option<BrowserInfo>, StoreError> {
-        let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email FROM browsers b \
-                   JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject WHERE b.digest = $1";
+        let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email \
+                   FROM browsers b JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject WHERE b.digest = $1";
         let Some(row) = self.db().row(sql, &[Value::bytes(hash.as_bytes())]).await? else { return Ok(None) };
         let found = info(&Reading::digested(&row, "browsers", hash.as_bytes()))?;
         Ok((found.expires > now && now.since(found.used) < idle).then_some(found))
@@ -171,14 +171,14 @@ impl Store {
         let at = Value::int(millis(now)?);
         let rows = match user {
             Some(user) => {
-                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email FROM browsers b \
-                           JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
+                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email \
+                           FROM browsers b JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
                            WHERE b.expires > $1 AND b.issuer = $2 AND b.subject = $3 ORDER BY b.created DESC, b.id LIMIT 1000";
                 self.db().rows(sql, &[at, Value::text(user.issuer()), Value::text(user.subject())]).await?
             }
             None => {
-                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email FROM browsers b \
-                           JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
+                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email \
+                           FROM browsers b JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
                            WHERE b.expires > $1 ORDER BY b.created DESC, b.id LIMIT 1000";
                 self.db().rows(sql, &[at]).await?
             }

@@ -5,6 +5,7 @@
 //! Where the sign-in leads afterwards is not in any address: the journey knows the digest of the ticket that waits.
 
 use super::answer::code;
+use super::provider::Naming;
 use crate::id::ProviderName;
 use crate::oauth::form::Form;
 use crate::secret::{Secret, sha256};
@@ -208,14 +209,13 @@ impl Journey {
         state.get(..8).filter(|_| is_ours)
     }
 
-    /// Takes the answer that came to the callback of `provider`, whose issuer is configured as `issuer`. `names_itself`: it promised
-    /// `iss` in every answer.
+    /// Takes the answer that came to the callback of `provider`, whose issuer is configured as `issuer`.
     ///
     /// Nothing that the answer says is looked at before it is certain whose answer it is.
     ///
     /// # Errors
     /// [`NotArrived`].
-    pub fn arrive(self, provider: &ProviderName, issuer: &str, answer: &Form, names_itself: bool) -> Result<Arrived, NotArrived> {
+    pub fn arrive(self, provider: &ProviderName, issuer: &str, answer: &Form, naming: Naming) -> Result<Arrived, NotArrived> {
         let state = answer.get("state").unwrap_or_default();
         let same = verify_slices_are_equal(state.as_bytes(), self.state.as_bytes()).is_ok();
         if !same || *provider != self.provider || *issuer != *self.issuer {
@@ -223,7 +223,7 @@ impl Journey {
         }
         match answer.get("iss") {
             Some(iss) if iss != issuer => return Err(NotArrived::Issuer),
-            None if names_itself => return Err(NotArrived::Issuer),
+            None if naming == Naming::Promised => return Err(NotArrived::Issuer),
             _ => {}
         }
         if let Some(error) = answer.get("error") {

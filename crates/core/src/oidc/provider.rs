@@ -23,7 +23,16 @@ pub struct Metadata {
     /// How we prove ourselves at the token endpoint.
     pub auth: ClientAuth,
     /// Whether it names itself in every answer (RFC 9207).
-    pub names_itself: bool,
+    pub naming: Naming,
+}
+
+/// Whether a provider promised its name in every answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// It did: an answer without it is not its own.
+    Promised,
+    /// It did not; a name that comes nevertheless must be the right one.
+    Open,
 }
 
 /// An address that the gateway itself asks.
@@ -117,11 +126,11 @@ impl Metadata {
             Some(methods) if methods.iter().any(|method| method == "client_secret_post") => ClientAuth::Post,
             Some(_) => return Err(BadMetadata::Unsupported("client_secret_basic or client_secret_post")),
         };
-        let names_itself = match whole.member("authorization_response_iss_parameter_supported") {
-            None => false,
+        let naming = match whole.member("authorization_response_iss_parameter_supported") {
+            None => Naming::Open,
             Some(value) => match value.as_bytes() {
-                b"true" => true,
-                b"false" => false,
+                b"true" => Naming::Promised,
+                b"false" => Naming::Open,
                 _ => return Err(BadMetadata::Member("authorization_response_iss_parameter_supported")),
             },
         };
@@ -131,7 +140,7 @@ impl Metadata {
             keys: wanted("jwks_uri")?,
             userinfo: endpoint("userinfo_endpoint")?,
             auth,
-            names_itself,
+            naming,
         })
     }
 }

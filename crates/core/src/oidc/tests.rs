@@ -5,7 +5,7 @@ use super::answer::{BadAnswer, Tokens};
 use super::jose::{Alg, BadToken, Signed, verify};
 use super::journey::{BadJourney, JOURNEY_LIFE, Journey, JourneyKey, NotArrived};
 use super::keys::{BadKeys, KeySet, NoKey};
-use super::provider::{BadMetadata, ClientAuth, Metadata, Place, address};
+use super::provider::{BadMetadata, ClientAuth, Metadata, Naming, Place, address};
 use super::token::{Expected, GROUPS, Unvouched, Vouched, vouch};
 use crate::id::ProviderName;
 use crate::oauth::form::Form;
@@ -415,8 +415,8 @@ fn described(issuer: &str, changes: &Value) -> Result<Metadata, BadMetadata> {
 fn oc_04_metadata_is_of_its_issuer_and_leads_only_where_it_may() {
     let good = described(ISSUER, &json!({})).expect("good");
     assert_eq!(
-        (good.auth, good.names_itself, good.token.place, good.keys.place),
-        (ClientAuth::Post, true, Place::Issuer, Place::Elsewhere)
+        (good.auth, good.naming, good.token.place, good.keys.place),
+        (ClientAuth::Post, Naming::Promised, Place::Issuer, Place::Elsewhere)
     );
     assert_eq!(address("https://idp.example/realm/"), "https://idp.example/realm/.well-known/openid-configuration");
     for issuer in ["https://idp.example/", "https://IDP.example", "http://idp.example", "https://idp.example:443", "https://evil.example"] {
@@ -509,7 +509,7 @@ fn oc_03_an_answer_belongs_to_its_browser_provider_and_sign_in() {
     let state = b64(&[1; 32]);
     let come = |provider: &ProviderName, issuer: &str, query: &str, names_itself: bool| {
         let form = Form::parse(query).expect("a form");
-        key.open(&sealed, late).expect("open").arrive(provider, issuer, &form, names_itself)
+        key.open(&sealed, late).expect("open").arrive(provider, issuer, &form, if names_itself { Naming::Promised } else { Naming::Open })
     };
     let arrived = come(&okta, ISSUER, &format!("state={state}&code=c"), false).expect("arrived");
     assert_eq!((arrived.code(), arrived.verifier(), arrived.journey().nonce()), ("c", b64(&[3; 32]).as_str(), b64(&[2; 32]).as_str()));
@@ -517,7 +517,7 @@ fn oc_03_an_answer_belongs_to_its_browser_provider_and_sign_in() {
     assert!(
         !key.open(&key.seal(&journey(None), [1; 12]).expect("sealed"), late)
             .expect("open")
-            .arrive(&okta, ISSUER, &Form::parse(&format!("state={state}&code=c")).expect("form"), false)
+            .arrive(&okta, ISSUER, &Form::parse(&format!("state={state}&code=c")).expect("form"), Naming::Open)
             .expect("arrived")
             .leads_to("")
     );

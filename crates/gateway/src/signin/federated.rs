@@ -94,7 +94,7 @@ impl Gateway {
             Ok(metadata) => metadata,
             Err(trouble) => return self.provider_in_trouble(request, provider, &trouble).await,
         };
-        let arrived = match journey.arrive(&name, &provider.config.issuer, answer, metadata.names_itself) {
+        let arrived = match journey.arrive(&name, &provider.config.issuer, answer, metadata.naming) {
             Ok(arrived) => arrived,
             Err(why) => return self.not_arrived(request, provider, &why).await,
         };
