@@ -69,7 +69,7 @@ impl Ask {
     pub fn initialize(path: impl Into<String>) -> Self {
         let info = json!({"name": "doorward", "version": env!("CARGO_PKG_VERSION")});
         let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": info});
-        Self::post(path).saying(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}))
+        Self::post(path).saying(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}))
     }
 
     /// A request of the older era; it wants a session.
@@ -77,13 +77,13 @@ impl Ask {
     pub fn legacy(path: impl Into<String>, method: &str, params: &Value) -> Self {
         Self::post(path)
             .field("mcp-protocol-version", LEGACY)
-            .saying(json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+            .saying(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
     }
 
     /// A notification of the older era.
     #[must_use]
     pub fn notification(path: impl Into<String>, method: &str, params: &Value) -> Self {
-        Self::post(path).field("mcp-protocol-version", LEGACY).saying(json!({"jsonrpc": "2.0", "method": method, "params": params}))
+        Self::post(path).field("mcp-protocol-version", LEGACY).saying(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
     }
 
     /// A request of 2026-07-28, which stands alone. This client answers questions.
@@ -103,7 +103,7 @@ impl Ask {
         if let Some(name) = name.filter(|_| method == "tools/call") {
             ask = ask.field("mcp-name", &name);
         }
-        ask.saying(json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+        ask.saying(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
     }
 
     /// With a key.
@@ -134,7 +134,7 @@ impl Ask {
 
     /// A JSON document for another endpoint than MCP.
     #[must_use]
-    pub fn json(path: impl Into<String>, body: Value) -> Self {
+    pub fn json(path: impl Into<String>, body: &Value) -> Self {
         Self::post(path).saying(body)
     }
 
@@ -156,7 +156,7 @@ impl Ask {
         Self::new(Method::POST, path).field(CONTENT_TYPE.as_str(), "application/json")
     }
 
-    fn saying(mut self, body: Value) -> Self {
+    fn saying(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string());
         self
     }

@@ -48,6 +48,11 @@ text_id!(
     is_server_name
 );
 text_id!(
+    /// An identity provider as the configuration names it: the same grammar as the name of a server, since it stands in addresses.
+    ProviderName,
+    is_server_name
+);
+text_id!(
     /// A tool exactly as its server names it: 1 to 128 bytes without control characters.
     ToolName,
     is_plain_name

@@ -18,6 +18,7 @@ pub mod launch;
 pub mod mcp;
 pub mod network;
 pub mod oauth;
+pub mod oidc;
 pub mod policy;
 pub mod screen;
 pub mod secret;

@@ -11,6 +11,7 @@ pub mod env;
 pub mod epoch;
 mod errand;
 pub mod identify;
+mod idp;
 pub mod limits;
 pub mod listen;
 pub mod live;
@@ -34,6 +35,7 @@ use audit::recorder::Recorder;
 use catalogue::Catalogue;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Limits;
+use doorward_core::config::login::{Login, Tokens};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
 use doorward_core::policy::rules::Rules;
@@ -85,6 +87,10 @@ pub struct Gateway {
     pub(crate) reception: signin::Reception,
     /// The one derived root; known once the listener is bound, since a laptop may ask for a free port.
     pub(crate) root: OnceLock<String>,
+    /// Who signs people in, who of those may come in, and how long what they allow is good for.
+    pub(crate) providers: idp::Providers,
+    pub(crate) login: Login,
+    pub(crate) lives: Tokens,
     pub(crate) clients: Clients,
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,

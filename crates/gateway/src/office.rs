@@ -29,6 +29,8 @@ impl Gateway {
             Office::Revoke => self.revoke(request).await,
             Office::Setup => self.setup(request).await,
             Office::Login => self.login(request).await,
+            Office::Provider(name) => self.depart(request, &name).await,
+            Office::Callback(name) => self.arrive(request, &name).await,
             Office::Logout => self.logout(request).await,
             Office::Me => self.me(request).await,
             Office::Home => self.home(request).await,

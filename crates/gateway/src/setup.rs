@@ -1,6 +1,7 @@
 //! From a configuration to a gateway that serves. Wiring only: every decision was made in the configuration.
 
 mod clients;
+mod providers;
 mod servers;
 
 pub use servers::{Configured, servers};
@@ -209,6 +210,7 @@ impl Gateway {
             servers.push(Arc::new(upstream));
         }
         let clients = clients::clients(&config, &keys.master, &store, &sources, &tasks)?;
+        let providers = providers::providers(&config, &keys.master, &sources, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
@@ -236,6 +238,9 @@ impl Gateway {
             desk,
             reception: Reception::new(office, config.name.clone()),
             root: OnceLock::new(),
+            providers,
+            login: config.login,
+            lives: config.tokens,
             clients,
             consents: Consents { need_not_ask: config.clients.skip_consent.clone(), remembered: config.clients.remember_consent },
             registrations: RegistrationRates::new(config.clients.registration_rate),

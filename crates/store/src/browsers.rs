@@ -19,6 +19,8 @@ pub struct BrowserInfo {
     pub user: UserId,
     /// Groups of this person, as last read; of no meaning for a new one.
     pub groups: Vec<GroupName>,
+    /// The address that a provider gave for this person; of no meaning for a new one.
+    pub email: Option<String>,
     /// What the browser calls itself, cut short.
     pub label: String,
     /// Since when.
@@ -128,8 +130,8 @@ impl Store {
         idle: Duration,
         now: Timestamp,
     ) -> Result<Option<BrowserInfo>, StoreError> {
-        let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
-                   JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject WHERE b.digest = $1";
+        let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email \
+                   FROM browsers b JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject WHERE b.digest = $1";
         let Some(row) = self.db().row(sql, &[Value::bytes(hash.as_bytes())]).await? else { return Ok(None) };
         let found = info(&Reading::digested(&row, "browsers", hash.as_bytes()))?;
         Ok((found.expires > now && now.since(found.used) < idle).then_some(found))
@@ -169,14 +171,14 @@ impl Store {
         let at = Value::int(millis(now)?);
         let rows = match user {
             Some(user) => {
-                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
-                           JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
+                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email \
+                           FROM browsers b JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
                            WHERE b.expires > $1 AND b.issuer = $2 AND b.subject = $3 ORDER BY b.created DESC, b.id LIMIT 1000";
                 self.db().rows(sql, &[at, Value::text(user.issuer()), Value::text(user.subject())]).await?
             }
             None => {
-                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled FROM browsers b \
-                           JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
+                let sql = "SELECT b.id, b.issuer, b.subject, b.label, b.created, b.used, b.expires, u.member_of, u.disabled, u.email \
+                           FROM browsers b JOIN users u ON u.issuer = b.issuer AND u.subject = b.subject \
                            WHERE b.expires > $1 ORDER BY b.created DESC, b.id LIMIT 1000";
                 self.db().rows(sql, &[at]).await?
             }
@@ -189,6 +191,7 @@ fn info(reading: &Reading<'_>) -> Result<BrowserInfo, StoreError> {
     let (groups, disabled) = standing(reading)?;
     Ok(BrowserInfo {
         groups,
+        email: Some(reading.text("email")?).filter(|email| !email.is_empty()),
         id: reading.text("id")?,
         user: reading.user()?,
         label: reading.text("label")?,

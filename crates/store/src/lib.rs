@@ -44,7 +44,7 @@ pub use seen::SeenInfo;
 pub use sessions::SessionCaps;
 pub use sweep::Swept;
 pub use tasks::{NewTask, StoredTask};
-pub use users::UserInfo;
+pub use users::{Standing, UserInfo};
 
 use crate::db::{Db, Row};
 use crate::dialect::Dialect;

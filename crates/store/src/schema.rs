@@ -14,6 +14,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../migrations/0006_client_documents.sql")),
     (7, include_str!("../migrations/0007_what_was_seen.sql")),
     (8, include_str!("../migrations/0008_what_was_offered.sql")),
+    (9, include_str!("../migrations/0009_addresses_of_people.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

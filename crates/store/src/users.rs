@@ -16,9 +16,23 @@ pub struct UserInfo {
     pub user: UserId,
     /// Groups as they were last read.
     pub groups: Vec<GroupName>,
+    /// The address that a provider gave for them. Never to know somebody by.
+    pub email: Option<String>,
     /// Since when they may do nothing.
     pub disabled: Option<Timestamp>,
 }
+
+/// Whether somebody who comes in may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They may.
+    Good,
+    /// An administrator took that from them.
+    Disabled,
+}
+
+/// Longest address that is kept, in bytes.
+const LONGEST_EMAIL: usize = 254;
 
 // === impl Store ===
 
@@ -28,13 +42,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_users(&self) -> Result<Vec<UserInfo>, StoreError> {
-        let sql = "SELECT issuer, subject, member_of, disabled FROM users ORDER BY issuer, subject LIMIT 10000";
+        let sql = "SELECT issuer, subject, member_of, disabled, email FROM users ORDER BY issuer, subject LIMIT 10000";
         let rows = self.db().rows(sql, &[]).await?;
         let info = |row| {
             let reading = Reading { row, table: "users", id: String::new() };
             let user = reading.user()?;
             let reading = Reading { row, table: "users", id: user.to_string() };
-            Ok(UserInfo { user, groups: reading.list("member_of", GroupName::new)?, disabled: reading.optional_instant("disabled")? })
+            let (groups, disabled) = (reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?);
+            let email = Some(reading.text("email")?).filter(|email| !email.is_empty());
+            Ok(UserInfo { user, groups, email, disabled })
         };
         rows.iter().map(info).collect()
     }
@@ -55,24 +71,32 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_user(&self, user: &UserId, groups: &[GroupName], now: Timestamp) -> Result<(), StoreError> {
-        let groups = group_list(groups)?;
         let mut tx = self.db().begin().await?;
-        insert(&mut tx, user, &groups, now).await?;
-        hold(&mut tx, user).await?; // so that the groups compared are the groups replaced
-        let owner = [Value::text(user.issuer()), Value::text(user.subject())];
-        let sql = "SELECT member_of FROM users WHERE issuer = $1 AND subject = $2";
-        let row = tx.row(sql, &owner).await?;
-        let changed = match &row {
-            Some(row) => row.column::<String>("member_of")? != groups,
-            None => true,
-        };
-        let [issuer, subject] = owner;
-        let sql = "UPDATE users SET member_of = $3, seen = CASE WHEN seen < $4 THEN $4 ELSE seen END WHERE issuer = $1 AND subject = $2";
-        tx.execute(sql, &[issuer, subject, Value::text(&groups), Value::int(millis(now)?)]).await?;
-        if changed {
-            raise(&mut tx, "groups changed", now).await?;
-        }
+        describe(&mut tx, user, groups, now).await?;
         tx.commit().await
+    }
+
+    /// Records somebody whom an identity provider vouches for, as it describes them now, and says whether they may act. What the
+    /// provider says of a disabled user is recorded too: they lose the groups that they lost.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing changed then.
+    pub async fn admit_user(
+        &self,
+        user: &UserId,
+        groups: &[GroupName],
+        email: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Standing, StoreError> {
+        let email = email.filter(|email| email.len() <= LONGEST_EMAIL && !email.contains(char::is_control)).unwrap_or_default();
+        let mut tx = self.db().begin().await?;
+        describe(&mut tx, user, groups, now).await?;
+        let owner = [Value::text(user.issuer()), Value::text(user.subject()), Value::text(email)];
+        tx.execute("UPDATE users SET email = $3 WHERE issuer = $1 AND subject = $2", &owner).await?;
+        let [issuer, subject, _] = owner;
+        let row = tx.row("SELECT 1 AS one FROM users WHERE issuer = $1 AND subject = $2 AND disabled IS NULL", &[issuer, subject]).await?;
+        tx.commit().await?;
+        Ok(if row.is_some() { Standing::Good } else { Standing::Disabled })
     }
 
     /// Puts a known user into groups and out of others, and raises the epoch in the same transaction if that changed anything: what
@@ -137,6 +161,26 @@ impl Store {
         tx.commit().await?;
         Ok(changed)
     }
+}
+
+/// A user with the groups read just now; another set of groups raises the epoch.
+async fn describe(tx: &mut Tx, user: &UserId, groups: &[GroupName], now: Timestamp) -> Result<(), StoreError> {
+    let groups = group_list(groups)?;
+    insert(tx, user, &groups, now).await?;
+    hold(tx, user).await?; // so that the groups compared are the groups replaced
+    let owner = [Value::text(user.issuer()), Value::text(user.subject())];
+    let row = tx.row("SELECT member_of FROM users WHERE issuer = $1 AND subject = $2", &owner).await?;
+    let changed = match &row {
+        Some(row) => row.column::<String>("member_of")? != groups,
+        None => true,
+    };
+    let [issuer, subject] = owner;
+    let sql = "UPDATE users SET member_of = $3, seen = CASE WHEN seen < $4 THEN $4 ELSE seen END WHERE issuer = $1 AND subject = $2";
+    tx.execute(sql, &[issuer, subject, Value::text(&groups), Value::int(millis(now)?)]).await?;
+    if changed {
+        raise(tx, "groups changed", now).await?;
+    }
+    Ok(())
 }
 
 /// A user that is not there yet; one that is keeps groups and standing.

@@ -4,6 +4,7 @@
 //! - [`flawed`]: an MCP server with one flaw, and servers that attack, for the auditor.
 //! - [`forwarder`]: adds a header to every request on its way (binary `doorward-forwarder`).
 //! - [`lax`]: believes everything, records every byte, misbehaves on demand (binary `doorward-lax`).
+//! - [`provider`]: an identity provider, right until a test tells it otherwise.
 //! - [`registry`]: answers npm and pip what a test tells it, and notes who asked.
 //! - [`wire`]: HTTP/1.1 as bytes, for the forwarder and for peers without an SDK.
 
@@ -11,5 +12,6 @@ pub mod fixture;
 pub mod flawed;
 pub mod forwarder;
 pub mod lax;
+pub mod provider;
 pub mod registry;
 pub mod wire;

@@ -89,7 +89,7 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
             .map(|info| {
                 let groups: Vec<&str> = info.groups.iter().map(GroupName::as_str).collect();
                 json!({"issuer": info.user.issuer(), "name": info.user.subject(), "groups": groups,
-                    "disabled": info.disabled.map(|since| since.to_string())})
+                    "email": info.email, "disabled": info.disabled.map(|since| since.to_string())})
             })
             .collect();
         console.document(super::config::object(json!({"users": users})));
@@ -98,7 +98,8 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
     for info in &users {
         let groups: Vec<String> = info.groups.iter().map(|group| inert(group.as_str())).collect();
         let standing = info.disabled.map_or_else(|| "active".to_owned(), |since| format!("disabled since {since}"));
-        console.line(format_args!("{}  {standing}  {}", inert(&info.user.to_string()), groups.join(" ")).to_string().trim_end());
+        let email = info.email.as_deref().map(|email| format!("  ({})", inert(email))).unwrap_or_default();
+        console.line(format_args!("{}{email}  {standing}  {}", inert(&info.user.to_string()), groups.join(" ")).to_string().trim_end());
     }
     if users.is_empty() {
         console.say("nobody yet: doorward apikey create --user NAME");
@@ -107,7 +108,7 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 async fn disable(house: &House, whom: &Whom, console: &mut Console) -> Result<Exit, Failure> {
-    let (store, user) = (house.store().await?, whom.user()?);
+    let (store, user) = (house.store().await?, whom.user(house)?);
     // A name that was mistyped would be disabled, and the one that was meant would not.
     if !store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
         return Err(unknown());
@@ -120,7 +121,7 @@ async fn disable(house: &House, whom: &Whom, console: &mut Console) -> Result<Ex
 }
 
 async fn enable(house: &House, whom: &Whom, console: &mut Console) -> Result<Exit, Failure> {
-    let (store, user) = (house.store().await?, whom.user()?);
+    let (store, user) = (house.store().await?, whom.user(house)?);
     let was_disabled = store.enable_user(&user, house.env.now()).await.map_err(|error| unavailable(&error))?;
     if !was_disabled && !store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
         return Err(unknown());
@@ -146,7 +147,7 @@ async fn groups(house: &House, membership: &Membership, console: &mut Console) -
         let message = format!("{} is to be added and removed", inert(both.as_str()));
         return Err(Failure::new(Exit::Usage, "user.group", message, "say one of the two"));
     }
-    let (store, user) = (house.store().await?, membership.whom.user()?);
+    let (store, user) = (house.store().await?, membership.whom.user(house)?);
     let after = store.change_groups(&user, &add, &remove, house.env.now()).await.map_err(|error| unavailable(&error))?;
     let after = after.ok_or_else(unknown)?;
     store.close().await;
@@ -193,7 +194,7 @@ async fn seen(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 }
 
 async fn forget(house: &House, forgetting: &Forgetting, console: &mut Console) -> Result<Exit, Failure> {
-    let (store, user) = (house.store().await?, forgetting.whom.user()?);
+    let (store, user) = (house.store().await?, forgetting.whom.user(house)?);
     let unfit = |_| Failure::new(Exit::Usage, "user.client", "--client is no id of a client", "see doorward user seen");
     let client = forgetting.client.as_deref().map(ClientId::new).transpose().map_err(unfit)?;
     if !store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
@@ -208,8 +209,11 @@ async fn forget(house: &House, forgetting: &Forgetting, console: &mut Console) -
 }
 
 impl Whom {
-    fn user(&self) -> Result<UserId, Failure> {
-        UserId::new(&self.issuer, &self.name).map_err(|_| unknown())
+    /// The issuer may be written as the name of its table `[idp.NAME]`.
+    fn user(&self, house: &House) -> Result<UserId, Failure> {
+        let provider = house.config().idps.values().find(|provider| provider.name.as_str() == self.issuer);
+        let issuer = provider.map_or(self.issuer.as_str(), |provider| &provider.issuer);
+        UserId::new(issuer, &self.name).map_err(|_| unknown())
     }
 }
 

@@ -3,8 +3,10 @@
 //! Knows shapes only; every key is optional here and gets its meaning and default in `check`.
 
 mod clients;
+mod login;
 
 pub use clients::{ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile};
+pub use login::{IdpFile, IdpWord, LoginFile, TokensFile};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,6 +30,12 @@ pub struct ConfigFile {
     pub listen: Option<ListenFile>,
     /// The database.
     pub store: Option<StoreFile>,
+    /// Who may sign in, by name: a-z, 0-9 and -, at most 31 characters, no - first.
+    pub idp: Option<BTreeMap<String, IdpFile>>,
+    /// Who of those may come in, and for how long.
+    pub login: Option<LoginFile>,
+    /// How long what applications are given is good for.
+    pub tokens: Option<TokensFile>,
     /// Which applications may ask for access.
     pub clients: Option<ClientsFile>,
     /// The servers behind the gateway, by name: a-z, 0-9 and -, at most 31 characters, no - first.

@@ -10,6 +10,7 @@ pub mod file;
 pub mod glob;
 pub mod layers;
 pub mod load;
+pub mod login;
 pub mod problem;
 pub mod reference;
 pub mod schema;
@@ -23,7 +24,7 @@ pub mod unready;
 mod tests;
 
 use crate::contract::Measure;
-use crate::id::{AgentLabel, ClientId, GroupName, ServerName, ToolName, UserId};
+use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, ServerName, ToolName, UserId};
 use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
 use crate::screen::Modes;
@@ -32,6 +33,7 @@ pub use file::SeenBy;
 use glob::Glob;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
+use login::{IdentityProvider, Login, Tokens};
 use reference::SecretRef;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,6 +55,12 @@ pub struct Config {
     pub listen: Listen,
     /// The database.
     pub store: StoreConfig,
+    /// Who may sign in.
+    pub idps: BTreeMap<ProviderName, Arc<IdentityProvider>>,
+    /// Who of those may come in, and for how long.
+    pub login: Login,
+    /// Lives of what applications are given.
+    pub tokens: Tokens,
     /// The applications that may ask for access.
     pub clients: Clients,
     /// The servers behind the gateway, switched-off ones included.

@@ -37,6 +37,7 @@ impl Config {
         }
         self.listen_entries(&mut sheet);
         self.store_entries(&mut sheet);
+        self.login_entries(&mut sheet);
         client_entries(&self.clients, &mut sheet);
         for server in self.servers.values() {
             server_entries(server, &self.screening, &mut sheet);
@@ -70,6 +71,45 @@ impl Config {
             sheet.text(&["listen", "metrics"], metrics);
         }
         sheet.text(&["listen", "max_body"], listen.max_body);
+    }
+
+    fn login_entries(&self, sheet: &mut Sheet) {
+        for (name, idp) in &self.idps {
+            let at = |key: &'static str| ["idp", name.as_str(), key];
+            sheet.text(&at("kind"), "oidc");
+            sheet.text(&at("issuer"), &idp.issuer);
+            sheet.text(&at("client_id"), &idp.client_id);
+            sheet.text(&at("client_secret"), &idp.client_secret);
+            sheet.list(&at("scopes"), &idp.scopes);
+            sheet.text(&at("groups_claim"), &idp.groups_claim);
+            sheet.text(&at("email_claim"), &idp.email_claim);
+            if !idp.domains.is_empty() {
+                sheet.list(&at("domains"), &idp.domains);
+            }
+            sheet.list(&at("algs"), &idp.algs);
+            sheet.text(&at("leeway"), units::written(idp.leeway));
+        }
+        let login = &self.login;
+        if !login.admission.email_domains.is_empty() {
+            sheet.list(&["login", "allowed_email_domains"], &login.admission.email_domains);
+        }
+        if !login.admission.groups.is_empty() {
+            sheet.list(&["login", "allowed_groups"], &login.admission.groups);
+        }
+        if !login.admins.is_empty() {
+            sheet.list(&["login", "admins"], &login.admins);
+        }
+        let spans = [
+            ("login", "session", login.session),
+            ("login", "idle", login.idle),
+            ("tokens", "code", self.tokens.code),
+            ("tokens", "access", self.tokens.access),
+            ("tokens", "refresh_idle", self.tokens.refresh_idle),
+            ("tokens", "replay_window", self.tokens.replay_window),
+        ];
+        for (table, key, span) in spans {
+            sheet.text(&[table, key], units::written(span));
+        }
     }
 
     fn store_entries(&self, sheet: &mut Sheet) {

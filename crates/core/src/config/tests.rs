@@ -52,6 +52,22 @@ password = "cred:db-password"
 encryption_key = "env:KEK"
 pool = 8
 
+[idp.okta]
+issuer = "https://acme.okta.com"
+client_id = "0oa1b2c3d4"
+client_secret = "file:okta-secret"
+groups_claim = "roles"
+algs = ["RS256", "ES256"]
+
+[login]
+allowed_email_domains = ["acme.example"]
+allowed_groups = ["staff"]
+admins = ["group:platform-security", "user:okta/00u1"]
+session = "8h"
+
+[tokens]
+access = "30m"
+
 [clients]
 metadata_documents = "any"
 dynamic_registration = "off"
@@ -75,7 +91,7 @@ url = "https://api.githubcopilot.com/mcp/"
 title = "GitHub"
 credential = { kind = "header", name = "Authorization", value = "file:github-token" }
 tools = { allow = ["get_*", "create_issue"], deny = ["get_secret*"], read = ["get_*"], destructive = ["*_delete"] }
-visible_to = ["group:engineering", "user:local/alice"]
+visible_to = ["group:engineering", "user:local/alice", "user:https://acme.okta.com/00u1"]
 headers = { X-Team = "tools" }
 
 [server.warehouse]
@@ -177,7 +193,35 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.unknown_key", "[server.a]\nurl = \"https://a.example\"\ntools = { alow = [\"x\"] }"),
     ("config.unknown_key", "[polices]\nfiles = []"),
     ("config.not_available", "banner = \"hello\""),
-    ("config.not_available", "[idp.okta]\nissuer = \"\"\naudience = []"),
+    ("config.not_available", "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\naudience = []"),
+    (
+        "config.not_available",
+        "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nkind = \"gcp-iap\"",
+    ),
+    ("config.not_available", "[login]\nauditors = []"),
+    ("config.not_available", "[tokens]\ndpop = \"required\""),
+    ("config.missing_key", "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\""),
+    ("config.idp_name", "[idp.local]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\""),
+    ("config.literal_secret", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"hunter2\""),
+    ("config.idp_issuer", "[idp.a]\nissuer = \"http://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\""),
+    ("config.idp_issuer", "[idp.a]\nissuer = \"https://a.example/#x\"\nclient_id = \"c\"\nclient_secret = \"env:S\""),
+    (
+        "config.idp_issuer",
+        "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\n[idp.b]\nissuer = \"https://a.example/b\"\nclient_id = \"c\"\nclient_secret = \"env:S\"",
+    ),
+    (
+        "config.not_available",
+        "[idp.a]\nissuer = \"https://login.microsoftonline.com/common/v2.0\"\nclient_id = \"c\"\nclient_secret = \"env:S\"",
+    ),
+    ("config.idp_public", "[idp.a]\nissuer = \"https://accounts.google.com\"\nclient_id = \"c\"\nclient_secret = \"env:S\""),
+    ("config.algorithm", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nalgs = [\"HS256\"]"),
+    ("config.scope", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nscopes = [\"email\"]"),
+    ("config.out_of_range", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nleeway = \"5m\""),
+    ("config.domain", "[login]\nallowed_email_domains = [\"@acme.example\"]"),
+    ("config.empty", "[login]\nallowed_groups = []"),
+    ("config.selector", "[login]\nadmins = [\"client:x\"]"),
+    ("config.out_of_range", "[login]\nsession = \"1h\"\nidle = \"2h\""),
+    ("config.out_of_range", "[tokens]\ncode = \"1h\""),
     ("config.unknown_key", "[clients]\ndynamic_registrations = \"any\""),
     ("config.client_id", "[clients]\nskip_consent = [\"dwc_abc\"]"),
     ("config.client_id", "[clients]\nskip_consent = [\"unknown\"]"),
@@ -239,7 +283,7 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.not_available", "[audit]\nsink = [\"syslog:\"]"),
     ("config.not_available", "[audit]\nsink = [\"file:/a\", \"file:/b\"]"),
     ("config.not_available", "[store]\nencryption_key = \"gcp-kms:projects/a\""),
-    ("config.not_available", "[server.a]\nurl = \"https://a.example\"\nvisible_to = [\"user:okta/00u1\"]"),
+    ("config.unknown_idp", "[server.a]\nurl = \"https://a.example\"\nvisible_to = [\"user:okta/00u1\"]"),
     ("config.not_available", "[egress]\nproxy = \"http://proxy:3128\""),
     // Types and words.
     ("config.wrong_type", "name = 5"),

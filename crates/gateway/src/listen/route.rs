@@ -1,7 +1,7 @@
 //! Routes as types. The table is complete: what is not here answers 404.
 
 use super::metrics::RouteKind;
-use doorward_core::id::ServerName;
+use doorward_core::id::{ProviderName, ServerName};
 use doorward_core::identity::caller::Door;
 use http::Method;
 
@@ -50,6 +50,10 @@ pub enum Office {
     Setup,
     /// `/login`: how to sign in.
     Login,
+    /// `/login/<idp>`: leaves for an identity provider.
+    Provider(ProviderName),
+    /// `/login/<idp>/callback`: comes back from it.
+    Callback(ProviderName),
     /// `/logout`.
     Logout,
     /// `/me`: what this person allowed, and where they are signed in.
@@ -89,7 +93,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 28] = [
+pub const ROUTES: [(&str, bool); 30] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -114,6 +118,9 @@ pub const ROUTES: [(&str, bool); 28] = [
     ("/setup.js", true),
     ("/style.css", true),
     ("/login", true),
+    // Both answer a browser that is nobody yet; the second believes only what it sealed itself (docs/signing-in.md).
+    ("/login/{idp}", true),
+    ("/login/{idp}/callback", true),
     // These lead to the sign-in page, and show nothing to whoever is nobody.
     ("/logout", true),
     ("/me", true),
@@ -178,6 +185,12 @@ impl Office {
             "/logout" => Self::Logout,
             "/me" => Self::Me,
             _ => {
+                if let Some(rest) = path.strip_prefix("/login/") {
+                    return match rest.strip_suffix("/callback") {
+                        Some(name) => ProviderName::new(name).ok().map(Self::Callback),
+                        None => ProviderName::new(rest).ok().map(Self::Provider),
+                    };
+                }
                 if let Some(resource) = path.strip_prefix("/.well-known/oauth-protected-resource") {
                     return server(resource).map(Self::Resource);
                 }

@@ -53,8 +53,6 @@ pub(super) enum Shown {
 
 /// A decision that comes sooner than this after the page was shown is no decision (product C11).
 const READING: Duration = Duration::from_millis(700);
-/// A code lives this long (ASVS 10.4.3; product 3.5 `[tokens]`).
-const CODE_LIFE: Duration = Duration::from_secs(60);
 /// How long a consent may last; the first is for applications that nobody vouches for (product C9).
 const LASTING: [(&str, &str, Lasting); 3] = [
     ("8h", "8 hours", Lasting::For(Duration::from_secs(8 * 3600))),
@@ -183,7 +181,9 @@ impl Gateway {
         };
         if by_hand && approved.request().target().is_loopback() {
             let Some(target) = Target::new(&url) else { return self.away(request.id) };
-            let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires: "in 1 minute".to_owned() };
+            let now = self.env.now();
+            let expires = until(now, now.after(self.lives.code));
+            let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires };
             let mut response = self.html(200, headers::Class::Page, page.render());
             browser::end(&mut response, ticket);
             return response;
@@ -244,7 +244,7 @@ impl Gateway {
             redirect_uri: asked.target().as_str(),
             named: asked.names_target(),
             challenge: asked.challenge().as_str(),
-            code_expires: now.after(CODE_LIFE),
+            code_expires: now.after(self.lives.code),
             once: (&ticket.once(), ticket.ends().after(Duration::from_secs(1))),
         };
         match self.store.record_grant(&new, now).await {

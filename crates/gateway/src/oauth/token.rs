@@ -8,6 +8,7 @@ use crate::listen::body::Body;
 use crate::listen::page::not_allowed;
 use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
+use doorward_core::config::login::Tokens;
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
@@ -19,12 +20,6 @@ use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// Lives of tokens, and the window of a replay (product 3.5 `[tokens]`).
-const ACCESS_LIFE: Duration = Duration::from_secs(3600);
-const REFRESH_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
-const REPLAY_WINDOW: Duration = Duration::from_secs(30);
 
 /// Tokens that are about to leave.
 struct Pair {
@@ -79,7 +74,7 @@ impl Gateway {
                     server: server.as_ref(),
                 };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
-                (self.store.redeem_code(&code, &successors(&access, &refresh), arrived, now).await, pair)
+                (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
             }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
@@ -92,7 +87,7 @@ impl Gateway {
                 let narrowed = narrowed.filter(|narrowed| !narrowed.is_empty());
                 let token = PresentedRefresh { hash, client: client.id(), server: server.as_ref(), narrowed: narrowed.as_ref() };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
-                (self.store.refresh(&token, &successors(&access, &refresh), REPLAY_WINDOW, now).await, pair)
+                (self.store.refresh(&token, &successors(&access, &refresh, &self.lives), self.lives.replay_window, now).await, pair)
             }
         };
         let redeemed = match redeemed.map_err(|error| unavailable(&error))? {
@@ -130,6 +125,9 @@ impl Gateway {
     async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<(), TokenError> {
         let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
         let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
+        if !self.may_come_in(&grant.user, &grant.groups) {
+            return Err(TokenError::grant("sign_in_not_allowed"));
+        }
         let offered = self.is_offered(&grant.server, (&grant.user, &grant.groups), &grant.client);
         if offered { Ok(()) } else { Err(TokenError::grant("server_not_visible")) }
     }
@@ -221,8 +219,8 @@ pub(super) fn shown_by(headers: &HeaderMap, form: &Form) -> Result<Shown, TokenE
     }
 }
 
-const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHash<RefreshToken>) -> Successors<'a> {
-    Successors { access, access_life: ACCESS_LIFE, refresh, refresh_life: REFRESH_LIFE }
+const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHash<RefreshToken>, lives: &Tokens) -> Successors<'a> {
+    Successors { access, access_life: lives.access, refresh, refresh_life: lives.refresh_idle }
 }
 
 const fn unavailable(_: &StoreError) -> TokenError {

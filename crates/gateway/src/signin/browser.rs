@@ -2,6 +2,7 @@
 
 use crate::listen::body::Body;
 use doorward_core::oauth::keys::Ticket;
+use doorward_core::oidc::journey::{JOURNEY_LIFE, Journey};
 use doorward_core::secret::{BrowserSecret, PlainToken, TokenHash};
 use http::Response;
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
@@ -13,6 +14,10 @@ pub(crate) const SESSION: &str = "__Host-dw_session";
 pub(crate) const WAITING: &str = "__Host-dw_waiting";
 /// The browser that began a request; one for each, by the short name of its ticket.
 const FLOW: &str = "__Host-dw_flow_";
+/// A sign-in that left for a provider, sealed; one for each, by the first characters of its `state`.
+const JOURNEY: &str = "__Host-dw_login_";
+/// Sign-ins that one browser has under way.
+const JOURNEYS: usize = 4;
 /// Requests that one browser has under way; the oldest give way.
 const FLOWS: usize = 8;
 /// Longest ticket that is kept in a cookie, in bytes: browsers drop larger ones.
@@ -59,8 +64,30 @@ pub(crate) fn keep_waiting(response: &mut Response<Body>, sealed: &str) {
 }
 
 /// Signs in here: always a new value (AZ-13).
-pub(crate) fn sign_in(response: &mut Response<Body>, secret: &PlainToken<BrowserSecret>) {
-    set(response, SESSION, secret.reveal(), super::SIGNED_IN);
+pub(crate) fn sign_in(response: &mut Response<Body>, secret: &PlainToken<BrowserSecret>, life: Duration) {
+    set(response, SESSION, secret.reveal(), life);
+}
+
+/// Keeps a sealed sign-in in the browser that begins it.
+pub(crate) fn depart(response: &mut Response<Body>, asked: &HeaderMap, state: &str, sealed: &str) {
+    let Some(short) = Journey::short(state) else { return };
+    let others: Vec<&str> = pairs(asked).map(|(name, _)| name).filter(|name| name.starts_with(JOURNEY)).collect();
+    for old in others.iter().take((others.len() + 1).saturating_sub(JOURNEYS)) {
+        set(response, old, "", Duration::ZERO);
+    }
+    set(response, &format!("{JOURNEY}{short}"), sealed, JOURNEY_LIFE);
+}
+
+/// The sealed sign-in of a `state`, if this browser began it.
+pub(crate) fn departed<'h>(headers: &'h HeaderMap, state: &str) -> Option<&'h str> {
+    cookie(headers, &format!("{JOURNEY}{}", Journey::short(state)?))
+}
+
+/// Ends what [`depart`] began.
+pub(crate) fn arrived(response: &mut Response<Body>, state: &str) {
+    if let Some(short) = Journey::short(state) {
+        set(response, &format!("{JOURNEY}{short}"), "", Duration::ZERO);
+    }
 }
 
 /// Signs out here.
@@ -97,12 +124,17 @@ mod tests {
     #[test]
     fn ui_01_cookies_have_every_attribute() {
         let mut response = Response::new(Body::empty());
-        sign_in(&mut response, &PlainToken::mint(&[1; 32]));
-        let text = response.headers()[SET_COOKIE].to_str().expect("text").to_owned();
-        assert!(text.starts_with("__Host-dw_session=dww_"), "{text}");
-        for part in ["; Path=/;", "; Secure", "; HttpOnly", "; SameSite=Lax", "; Max-Age=43200"] {
-            assert!(text.contains(part), "{text} without {part}");
+        sign_in(&mut response, &PlainToken::mint(&[1; 32]), Duration::from_secs(43_200));
+        depart(&mut response, &HeaderMap::new(), &"a".repeat(43), "sealed");
+        let cookies: Vec<&str> = response.headers().get_all(SET_COOKIE).iter().map(|value| value.to_str().expect("text")).collect();
+        let begins = [("__Host-dw_session=dww_", "; Max-Age=43200"), ("__Host-dw_login_aaaaaaaa=sealed;", "; Max-Age=600")];
+        assert_eq!(cookies.len(), begins.len());
+        for (text, (start, life)) in cookies.into_iter().zip(begins) {
+            assert!(text.starts_with(start), "{text}");
+            for part in ["; Path=/;", "; Secure", "; HttpOnly", "; SameSite=Lax", life] {
+                assert!(text.contains(part), "{text} without {part}");
+            }
+            assert!(!text.contains("Domain"), "{text}");
         }
-        assert!(!text.contains("Domain"), "{text}");
     }
 }

@@ -4,6 +4,7 @@
 //! store (house 11; product 5.8; security I6). Must not know OAuth.
 
 pub(crate) mod browser;
+mod federated;
 mod pages;
 
 pub(crate) use pages::Problem;
@@ -43,6 +44,8 @@ pub(crate) struct Person {
     pub(crate) user: UserId,
     /// Groups as last read.
     pub(crate) groups: Vec<GroupName>,
+    /// What pages call them: their address, else their subject.
+    pub(crate) shown: String,
     /// Since when.
     pub(crate) since: Timestamp,
     /// Whether they may not act.
@@ -64,11 +67,10 @@ pub(crate) enum BadPost {
     Elsewhere,
 }
 
-/// A sign-in ends after this long, whatever happens, and after this long without use (product 3.5 `[login]`).
-pub(crate) const SIGNED_IN: Duration = Duration::from_secs(12 * 3600);
-pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 /// A link lives this long (product L4).
 pub const LINK_LIFE: Duration = Duration::from_secs(600);
+/// Vouches for the accounts of this installation itself.
+const OWN_ISSUER: &str = "local";
 /// A use is noted at most this often.
 const NOTED: Duration = Duration::from_secs(60);
 /// Links that pages ask the terminal for: one in this time.
@@ -92,12 +94,24 @@ impl Gateway {
             return Ok(None);
         };
         let now = self.env.now();
-        let Some(found) = self.store.browser(&browser, IDLE, now).await? else { return Ok(None) };
+        let Some(found) = self.store.browser(&browser, self.login.idle, now).await? else { return Ok(None) };
+        // An administrator's page is left alone for less long, and whom no provider may vouch for any more is nobody (UI-05).
+        let idle = self.login.idle_of(&found.user, &found.groups);
+        if now.since(found.used) >= idle || !self.may_come_in(&found.user, &found.groups) {
+            return Ok(None);
+        }
         if now.since(found.used) > NOTED {
             self.store.touch_browser(&browser, now).await?;
         }
         let (user, groups, since, disabled, id) = (found.user, found.groups, found.created, found.disabled, found.id);
-        Ok(Some(Person { user, groups, since, disabled, browser, id }))
+        let shown = found.email.unwrap_or_else(|| user.subject().to_owned());
+        Ok(Some(Person { user, groups, shown, since, disabled, browser, id }))
+    }
+
+    /// Whether people of this issuer, in these groups, may still come in: the accounts of this installation, and those of a provider
+    /// that is configured, if a group lets them in.
+    pub(crate) fn may_come_in(&self, user: &UserId, groups: &[GroupName]) -> bool {
+        user.issuer() == OWN_ISSUER || (self.providers.knows_issuer(user.issuer()) && self.login.admission.has_group(groups))
     }
 
     /// Makes a link that signs `user` in once, within ten minutes. The secret belongs into the fragment of `/setup`, so that it

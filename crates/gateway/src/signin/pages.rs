@@ -1,17 +1,17 @@
 //! `/setup`, `/login` and `/logout`: how somebody becomes signed in, and ends that.
 
-use super::{BadPost, Person, SIGNED_IN, browser, posted};
+use super::{BadPost, Person, browser, posted};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, see_other, text};
 use crate::ui::Frame;
-use crate::ui::entry::{Purpose, SetupPage, SignInPage, Way};
+use crate::ui::entry::{Provider, Purpose, SetupPage, SignInPage, Way};
 use crate::ui::headers::{Class, Transport, headers};
 use crate::ui::problem::{Link, ProblemPage, Side};
 use crate::ui::text::{Claimed, Hidden, Place};
 use doorward_core::audit::outcome::Notice;
-use doorward_core::id::{CorrelationId, UserId};
+use doorward_core::id::{CorrelationId, ProviderName, UserId};
 use doorward_core::secret::{BrowserSecret, LinkSecret, PlainToken, TokenHash};
 use doorward_store::BrowserInfo;
 use http::header::USER_AGENT;
@@ -32,7 +32,7 @@ impl Gateway {
     /// What stands around a page.
     pub(crate) fn frame(&self, person: Option<&Person>) -> Frame {
         let host = self.root().split_once("://").map_or(self.root(), |(_, host)| host).to_owned();
-        Frame { instance: self.reception.name.clone(), host, person: person.map(|person| Claimed::new(person.user.subject())) }
+        Frame { instance: self.reception.name.clone(), host, person: person.map(|person| Claimed::new(&person.shown)) }
     }
 
     /// A page that says what went wrong.
@@ -131,7 +131,8 @@ impl Gateway {
             self.note(&Notice { reason: "link_refused", id: Some(request.id), ..Notice::default() }).await;
             return self.setup_page(Some("This code is not valid: mistyped, used before, or older than ten minutes."), 403).await;
         };
-        self.signed_in(&user, &request).await
+        let waiting = browser::cookie(&request.headers, browser::WAITING);
+        self.signed_in(&user, &request, waiting).await
     }
 
     async fn setup_page(&self, error: Option<&str>, status: u16) -> Response<Body> {
@@ -148,7 +149,7 @@ impl Gateway {
     }
 
     /// A new cookie for a new sign-in, whatever the browser had before (AZ-13); then back to what waits.
-    async fn signed_in(&self, user: &UserId, request: &OfficeRequest) -> Response<Body> {
+    pub(super) async fn signed_in(&self, user: &UserId, request: &OfficeRequest, waiting: Option<&str>) -> Response<Body> {
         let now = self.env.now();
         let (Ok(random), Ok(name)) = (self.env.bytes::<32>(), self.env.bytes::<8>()) else { return self.away(request.id) };
         let secret = PlainToken::<BrowserSecret>::mint(&random);
@@ -156,10 +157,11 @@ impl Gateway {
             id: name.iter().map(|byte| format!("{byte:02x}")).collect(),
             user: user.clone(),
             groups: Vec::new(),
+            email: None,
             label: label(&request.headers),
             created: now,
             used: now,
-            expires: now.after(SIGNED_IN),
+            expires: now.after(self.login.session),
             disabled: false,
         };
         let notice = Notice { reason: "signed_in", id: Some(request.id), user: Some(user), cause: Some(&info.id), ..Notice::default() };
@@ -172,10 +174,9 @@ impl Gateway {
         {
             tracing::warn!(%error, "an earlier sign-in of this browser could not be ended");
         }
-        let waiting = browser::cookie(&request.headers, browser::WAITING);
         let waiting = waiting.filter(|sealed| self.reception.keys.open(sealed, now).is_ok());
         let mut response = see_other(&waiting.map_or_else(|| "/".to_owned(), |sealed| format!("/oauth/consent?txn={sealed}")));
-        browser::sign_in(&mut response, &secret);
+        browser::sign_in(&mut response, &secret, self.login.session);
         response
     }
 
@@ -195,12 +196,17 @@ impl Gateway {
     pub(crate) fn sign_in_page(&self, request: &OfficeRequest, waiting: Option<&str>, note: Option<&str>) -> Response<Body> {
         // A page that somebody looks at, not a picture in the page of another site.
         let is_page = request.headers.get("sec-fetch-dest").is_none_or(|dest| dest.as_bytes() == b"document");
-        let just_printed = is_page && request.peer.is_loopback() && self.ask_for_link();
+        let providers: Vec<Provider> = self.providers.iter().map(|provider| &provider.config.name).map(provider_of).collect();
+        let way = if providers.is_empty() {
+            Way::Terminal { just_printed: is_page && request.peer.is_loopback() && self.ask_for_link() }
+        } else {
+            Way::Providers(providers)
+        };
         let page = SignInPage {
             frame: self.frame(None),
             csrf: Hidden::new(self.form_token("login", None)),
             txn: waiting.map(|sealed| Hidden::new(sealed.to_owned())),
-            way: Way::Terminal { just_printed },
+            way,
             note: note.map(str::to_owned),
         };
         let mut response = self.html(200, Class::Page, page.render());
@@ -254,6 +260,10 @@ impl Gateway {
         };
         self.problem(404, problem, id)
     }
+}
+
+fn provider_of(name: &ProviderName) -> Provider {
+    Provider { id: name.to_string(), name: name.to_string() }
 }
 
 /// What a page says of something that went wrong.

@@ -7,6 +7,7 @@
 
 pub mod assets;
 pub mod consent;
+pub mod departure;
 pub mod entry;
 pub mod handoff;
 pub mod headers;

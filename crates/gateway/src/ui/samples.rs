@@ -6,6 +6,7 @@ use super::consent::{
     Account, ActsAs, Answer, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Difference, Duration, Identity,
     Notice, Server, Tool, UncheckedPage,
 };
+use super::departure::DeparturePage;
 use super::entry::{Provider, Purpose, SetupPage, SignInPage, Way};
 use super::handoff::{HandOffPage, Outcome, PastePage};
 use super::headers;
@@ -42,6 +43,7 @@ pub(super) fn samples(say: Say<'_>) -> Vec<Sample> {
     all.extend(SignInPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(ConsentPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.push(page("unchecked", UncheckedPage::sample(say).render()));
+    all.push(page("handoff-provider", DeparturePage::sample(say).render()));
     all.extend(HandOffPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.push(page("paste", PastePage::sample(say).render()));
     all.extend(ProblemPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
@@ -290,6 +292,13 @@ fn target(say: Say<'_>, root: &str) -> Target {
         say("af0ifjsldkj")
     ))
     .expect("an address")
+}
+
+impl DeparturePage {
+    /// Leaving for a provider.
+    pub(super) fn sample(say: Say<'_>) -> Self {
+        Self { frame: Frame::team(say), target: target(say, "https://idp.acme.example/authorize"), provider: say("okta") }
+    }
 }
 
 impl HandOffPage {

@@ -154,7 +154,8 @@ fn ui_03_links_lead_to_this_gateway_or_to_the_checked_target() {
         for sample in samples(&|_| payload.to_owned()) {
             for link in values(&sample.html, "href") {
                 let ours = (link.starts_with('/') && !link.starts_with("//")) || link == "#main";
-                let targets = ["http://localhost:61036/", "https://chatgpt.com/", "cursor://anysphere.cursor-mcp/"];
+                let targets =
+                    ["http://localhost:61036/", "https://chatgpt.com/", "cursor://anysphere.cursor-mcp/", "https://idp.acme.example/"];
                 let handed = sample.name.starts_with("handoff") && targets.iter().any(|target| link.starts_with(target));
                 assert!(ours || handed, "{}: {link}", sample.name);
             }

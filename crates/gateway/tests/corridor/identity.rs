@@ -67,7 +67,7 @@ async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
     let mut refused = 0;
     for (route, public) in ROUTES {
         for name in ["alpha", "nosuch"] {
-            let path = route.replace("{server}", name);
+            let path = route.replace("{server}", name).replace("{idp}", name);
             for verb in ["GET", "POST", "DELETE", "HEAD"] {
                 let ask = if verb == "POST" {
                     Ask::post(&path, json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string())

@@ -21,6 +21,7 @@ mod messages;
 mod passthrough;
 mod policy;
 mod property;
+mod providers;
 mod reasons;
 mod record;
 mod registration;

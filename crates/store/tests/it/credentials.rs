@@ -5,7 +5,7 @@ use doorward_core::id::{AgentLabel, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::secret::{AccessToken, PlainToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{NewApiKey, Refused, StoreError, UserInfo};
+use doorward_store::{NewApiKey, Refused, Standing, StoreError, UserInfo};
 use std::collections::BTreeSet;
 
 fn token(byte: u8) -> TokenHash<AccessToken> {
@@ -91,13 +91,37 @@ pub(crate) async fn a_disabled_user_is_seen_on_every_credential_and_raises_the_e
     assert!(bench.b.api_key(&late.hash).await.expect("answer").expect("found").user_disabled);
 }
 
+pub(crate) async fn rs_08_a_provider_describes_a_user_anew(bench: &Bench) {
+    let alice = user("alice");
+    let told = async |groups: &[_], email, at| bench.a.admit_user(&alice, groups, email, later(at)).await.expect("told");
+    let before = bench.a.epoch().await.expect("epoch");
+    assert_eq!(told(&[group("b"), group("a")], Some("alice@acme.example"), 0).await, Standing::Good);
+    let first = bench.b.epoch().await.expect("epoch");
+    assert!(first > before);
+    // The same groups in another order are no change; another address is none either.
+    assert_eq!(told(&[group("a"), group("b")], Some("al@acme.example"), 1).await, Standing::Good);
+    assert_eq!(bench.b.epoch().await.expect("epoch"), first);
+    let listed = bench.b.list_users().await.expect("list");
+    assert_eq!((listed.len(), listed[0].email.as_deref(), listed[0].groups.len()), (1, Some("al@acme.example"), 2));
+    // What cannot be shown is no address, and one that is gone is gone.
+    told(&[group("a")], Some("a\nb@acme.example"), 2).await;
+    assert_eq!(bench.b.list_users().await.expect("list")[0].email, None);
+    assert!(bench.b.epoch().await.expect("epoch") > first, "a group was lost");
+    // Who is disabled stays so, and is described nevertheless.
+    bench.a.disable_user(&alice, later(3)).await.expect("disabled");
+    assert_eq!(told(&[], None, 4).await, Standing::Disabled);
+    assert!(bench.b.list_users().await.expect("list")[0].groups.is_empty());
+    let nobody = format!("{}@acme.example", "x".repeat(300));
+    assert_eq!(told(&[], Some(&nobody), 5).await, Standing::Disabled);
+}
+
 pub(crate) async fn rs_08_users_are_listed_with_their_standing(bench: &Bench) {
     assert!(bench.a.list_users().await.expect("list").is_empty());
     bench.a.create_api_key(&new_key(1, "k1", "bob")).await.expect("created");
     bench.a.put_user(&user("alice"), &[group("staff")], NOW).await.expect("put");
     bench.a.disable_user(&user("bob"), later(1)).await.expect("disabled");
     let listed = bench.b.list_users().await.expect("list");
-    let alice = UserInfo { user: user("alice"), groups: vec![group("staff")], disabled: None };
+    let alice = UserInfo { user: user("alice"), groups: vec![group("staff")], email: None, disabled: None };
     assert_eq!(listed, [alice, UserInfo { disabled: Some(later(1)), ..listed[1].clone() }]);
     assert_eq!(listed[1].user, user("bob"));
     assert!(bench.b.knows_user(&user("bob")).await.expect("answer") && !bench.b.knows_user(&user("carol")).await.expect("answer"));

@@ -233,6 +233,7 @@ pub(crate) async fn ui_01_a_browser_is_signed_in_until_it_is_not(bench: &Bench) 
     let info = BrowserInfo {
         id: "b1".to_owned(),
         user: user("alice"),
+        email: None,
         groups: Vec::new(),
         label: "Firefox on Linux".to_owned(),
         created: NOW,

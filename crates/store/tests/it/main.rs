@@ -47,6 +47,7 @@ on_every_backend! {
     credentials::a_revoked_key_says_so_and_raises_the_epoch,
     credentials::a_disabled_user_is_seen_on_every_credential_and_raises_the_epoch,
     credentials::rs_08_users_are_listed_with_their_standing,
+    credentials::rs_08_a_provider_describes_a_user_anew,
     credentials::rs_08_a_group_is_taken_at_once_and_only_from_who_is_known,
     credentials::groups_are_those_of_the_user_now,
     credentials::an_access_token_comes_back_and_is_revoked_with_its_grant,

@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 29] = [
+const ROOMS: [(&str, &[&str]); 30] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -75,7 +75,9 @@ const ROOMS: [(&str, &[&str]); 29] = [
     ("screen", &["env"]),
     // The front office. Of egress the door to documents of clients, of limits the form of a rate.
     ("oauth", &["egress", "env", "limits", "listen", "signin", "ui", "when"]),
-    ("signin", &["env", "listen", "ui"]),
+    // Identity providers: what they say, through the door out. Knows no browser.
+    ("idp", &["egress"]),
+    ("signin", &["env", "idp", "listen", "ui"]),
     ("account", &["listen", "signin", "ui", "when"]),
     ("office", &["account", "listen", "oauth", "signin", "tasks", "ui"]),
     ("when", &[]),
@@ -92,6 +94,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
             "env",
             "epoch",
             "identify",
+            "idp",
             "limits",
             "listen",
             "live",

@@ -145,7 +145,7 @@ async fn finished(alice: &mut Browser<'_>, mallory: &mut Browser<'_>, client: &s
 /// Registers a client as clients do (RFC 7591).
 async fn registered(stage: &Stage, (name, callback): (&str, &str)) -> Result<String, Trouble> {
     let body = json!({"client_name": name, "redirect_uris": [callback], "token_endpoint_auth_method": "none"});
-    let reply = Ask::json("/oauth/register", body).send(stage.address).await?;
+    let reply = Ask::json("/oauth/register", &body).send(stage.address).await?;
     let id = reply.message().and_then(|message| message.get("client_id")?.as_str().map(str::to_owned));
     expect("a client registers", reply.status == StatusCode::CREATED && id.is_some(), &reply)?;
     Ok(id.unwrap_or_default())

@@ -3,6 +3,7 @@
 //! Goes on after a problem with a harmless filler, so that all problems are found; the result counts only if there is none.
 
 mod clients;
+mod login;
 mod screening;
 mod server;
 mod values;
@@ -38,12 +39,22 @@ pub const VERSION: i64 = 1;
 pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], default_name: &str) -> (Config, Vec<Problem>, Vec<Problem>) {
     let runners = PackageRunners::Pinned;
     let screening = screening::modes(Modes::DEFAULT, file.screening.unwrap_or_default());
-    let mut checker = Checker { tree, misfits, problems: Vec::new(), notices: Vec::new(), private: Vec::new(), runners, screening };
+    let mut checker = Checker {
+        tree,
+        misfits,
+        problems: Vec::new(),
+        notices: Vec::new(),
+        private: Vec::new(),
+        runners,
+        screening,
+        issuers: BTreeMap::new(),
+    };
     let public_url = file.public_url.as_deref().and_then(|text| checker.public_url(text));
     // A public_url that is there and wrong must not bring the complaints of laptop mode.
     let laptop = file.public_url.is_none() && !checker.misfit(&["public_url"]);
     let egress = checker.egress(file.egress.unwrap_or_default());
     checker.private.clone_from(&egress.allow_private);
+    let idps = checker.providers(file.idp.unwrap_or_default());
     let listen = checker.listen(file.listen.unwrap_or_default(), laptop);
     let store = checker.store(file.store.unwrap_or_default());
     checker.runners = match file.launch.unwrap_or_default().package_runners {
@@ -60,6 +71,9 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         public_url,
         listen,
         store,
+        login: checker.login(file.login.unwrap_or_default(), &idps),
+        idps,
+        tokens: checker.tokens(file.tokens.unwrap_or_default()),
         clients: checker.clients(file.clients.unwrap_or_default()),
         servers,
         policy: checker.policy(file.policy.unwrap_or_default()),
@@ -81,6 +95,8 @@ struct Checker<'t> {
     private: Vec<ipnet::IpNet>,
     runners: PackageRunners,
     screening: Modes,
+    /// Issuers of identity providers by name.
+    issuers: BTreeMap<String, String>,
 }
 
 /// What is said about a value: stable id, sentence, a few words, what to do.

@@ -12,7 +12,7 @@ use crate::config::schema::escaped;
 use crate::config::units::{Rate, Size};
 use crate::config::{Asking, CredentialConfig, EraPreference, ProcessLimits, Selector, Server, Share, Stdio, Target, ToolRules};
 use crate::contract::Measure;
-use crate::id::{AgentLabel, ClientId, GroupName, ServerName, UserId};
+use crate::id::ServerName;
 use crate::launch::{Integrity, runner};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -53,9 +53,6 @@ const OF_COMMANDS: [&str; 5] = ["env", "cwd", "integrity", "share", "limits"];
 
 /// Keys that only a `url` has.
 const OF_URLS: [&str; 2] = ["headers", "tls"];
-
-/// The only issuer of users that this version has: its own accounts.
-const OWN_ISSUER: &str = "local";
 
 impl Checker<'_> {
     pub(super) fn servers(&mut self, files: BTreeMap<String, ServerFile>) -> Servers {
@@ -297,31 +294,7 @@ impl Checker<'_> {
             let help = "name somebody, leave the key out for everybody, or set enabled = false for nobody".to_owned();
             self.bad(path, ("config.empty", "visible_to is empty".to_owned(), "empty", help));
         }
-        self.each(path, &items.unwrap_or_default(), |checker, path, text| {
-            let (kind, rest) = text.split_once(':').unwrap_or_default();
-            let selector = match kind {
-                "user" => match rest.split_once('/') {
-                    Some((OWN_ISSUER, subject)) => UserId::new(OWN_ISSUER, subject).ok().map(Selector::User),
-                    Some((issuer, subject)) if !issuer.is_empty() && !subject.is_empty() => {
-                        let message = format!("there is no identity provider \"{}\"", escaped(issuer));
-                        let help = "this version has its own accounts only: user:local/NAME".to_owned();
-                        checker.bad(path, ("config.not_available", message, "unknown issuer", help));
-                        return None;
-                    }
-                    _ => None,
-                },
-                "group" => GroupName::new(rest).ok().map(Selector::Group),
-                "client" => ClientId::new(rest).ok().map(Selector::Client),
-                "agent" => AgentLabel::new(rest).ok().map(Selector::Agent),
-                _ => None,
-            };
-            if selector.is_none() {
-                let message = format!("\"{}\" does not say who", escaped(text));
-                let help = "write user:ISSUER/SUBJECT, group:NAME, client:ID or agent:LABEL; no patterns".to_owned();
-                checker.bad(path, ("config.selector", message, "nobody", help));
-            }
-            selector
-        })
+        self.each(path, &items.unwrap_or_default(), Checker::selector)
     }
 
     fn credential(&mut self, server: &str, file: Option<CredentialFile>, is_command: bool) -> CredentialConfig {

@@ -1,0 +1,104 @@
+//! What `[idp.<name>]`, `[login]` and `[tokens]` mean.
+
+use super::Selector;
+use super::reference::SecretRef;
+use crate::id::{GroupName, ProviderName, UserId};
+use crate::oidc::admission::Admission;
+use crate::oidc::jose::Alg;
+use std::time::Duration;
+
+/// `[idp.<name>]` of the kind `oidc`: it signs people in to pages.
+#[derive(Debug, Clone)]
+pub struct IdentityProvider {
+    /// Its name in addresses and on pages.
+    pub name: ProviderName,
+    /// Its issuer, byte for byte: the first half of whoever it vouches for.
+    pub issuer: String,
+    /// What we are called there.
+    pub client_id: String,
+    /// What we prove ourselves with.
+    pub client_secret: SecretRef,
+    /// What is asked for; `openid` among it.
+    pub scopes: Vec<String>,
+    /// Where groups stand.
+    pub groups_claim: String,
+    /// Where the e-mail address stands.
+    pub email_claim: String,
+    /// Google Workspace domains (`hd`), of which one is needed; empty for no condition.
+    pub domains: Vec<String>,
+    /// How its tokens may be signed.
+    pub algs: Vec<Alg>,
+    /// How far its clock may be from ours.
+    pub leeway: Duration,
+}
+
+/// `[login]`.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Who may come in.
+    pub admission: Admission,
+    /// Who administers: users and groups.
+    pub admins: Vec<Selector>,
+    /// A sign-in ends after this long, whatever happens.
+    pub session: Duration,
+    /// And after this long without use.
+    pub idle: Duration,
+}
+
+/// `[tokens]`: lives of what the authorization server gives out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tokens {
+    /// A code may be redeemed this long.
+    pub code: Duration,
+    /// An access token is good for this long.
+    pub access: Duration,
+    /// A refresh token that nobody uses.
+    pub refresh_idle: Duration,
+    /// A refresh token that comes again this soon gets the same successor.
+    pub replay_window: Duration,
+}
+
+/// An administrator is signed out after this long without use, at the latest (product 3.5).
+pub const ADMIN_IDLE: Duration = Duration::from_secs(30 * 60);
+
+// === impl Login ===
+
+impl Login {
+    /// Whether a person administers this installation.
+    #[must_use]
+    pub fn is_admin(&self, user: &UserId, groups: &[GroupName]) -> bool {
+        self.admins.iter().any(|selector| match selector {
+            Selector::User(known) => known == user,
+            Selector::Group(group) => groups.contains(group),
+            Selector::Client(_) | Selector::Agent(_) => false,
+        })
+    }
+
+    /// How long a person may leave a page alone.
+    #[must_use]
+    pub fn idle_of(&self, user: &UserId, groups: &[GroupName]) -> Duration {
+        if self.is_admin(user, groups) { self.idle.min(ADMIN_IDLE) } else { self.idle }
+    }
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            admission: Admission::default(),
+            admins: Vec::new(),
+            session: Duration::from_secs(12 * 3_600),
+            idle: Duration::from_secs(3_600),
+        }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            code: Duration::from_secs(60),
+            access: Duration::from_secs(3_600),
+            refresh_idle: Duration::from_secs(14 * 86_400),
+            replay_window: Duration::from_secs(30),
+        }
+    }
+}

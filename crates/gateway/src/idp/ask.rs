@@ -1,0 +1,171 @@
+//! One question to a provider: through the guarded door, bounded in time and size, without following anywhere.
+
+use super::Provider;
+use crate::egress::Outbound;
+use crate::egress::error::EgressError;
+use crate::egress::pool::PoolKey;
+use crate::egress::reply::ReplyLimits;
+use crate::egress::target::{Reach, Target};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use doorward_core::id::ServerName;
+use doorward_core::oauth::form::encoded;
+use doorward_core::oidc::answer::BadAnswer;
+use doorward_core::oidc::keys::BadKeys;
+use doorward_core::oidc::provider::{BadMetadata, Endpoint, Place};
+use doorward_core::secret::Secret;
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode};
+use std::time::Duration;
+
+/// What is asked.
+pub(super) enum Asked<'a> {
+    /// A public document.
+    Document,
+    /// Tokens for a code.
+    Tokens {
+        /// The form.
+        pairs: &'a [(&'a str, &'a str)],
+        /// Id and secret for an `Authorization` header.
+        basic: Option<(&'a str, &'a Secret<String>)>,
+    },
+    /// What else is known of whoever this access token is of.
+    UserInfo(&'a str),
+}
+
+/// An answer, unread.
+pub(super) struct Said {
+    /// Its text.
+    pub(super) body: Bytes,
+    /// How long the provider says that it is good for.
+    pub(super) fresh: Option<Duration>,
+}
+
+/// Why a provider gave nothing. No variant repeats what it sent, but for an error code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// Not reached, or not safely.
+    #[error("it could not be reached: {0}")]
+    Unreachable(EgressError),
+    /// It took too long.
+    #[error("it took too long")]
+    TimedOut,
+    /// It failed just now, and is left alone for a moment.
+    #[error("it failed just now")]
+    Resting,
+    /// Another status.
+    #[error("it answered with status {0}")]
+    Status(u16),
+    /// Not declared as JSON.
+    #[error("its answer is not declared as JSON")]
+    MediaType,
+    /// Its metadata is of no use.
+    #[error("its metadata: {0}")]
+    Metadata(BadMetadata),
+    /// Its keys are of no use.
+    #[error("its keys: {0}")]
+    Keys(BadKeys),
+    /// What it gave for the code is of no use.
+    #[error("its tokens: {0}")]
+    Answer(BadAnswer),
+}
+
+/// Largest answer, in bytes.
+const LARGEST: u64 = 256 * 1024;
+
+impl Provider {
+    /// Asks one of its endpoints.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(super) async fn ask(&self, endpoint: &Endpoint, asked: Asked<'_>) -> Result<Said, Trouble> {
+        tokio::time::timeout(self.patience, self.asking(endpoint, asked)).await.unwrap_or(Err(Trouble::TimedOut))
+    }
+
+    async fn asking(&self, endpoint: &Endpoint, asked: Asked<'_>) -> Result<Said, Trouble> {
+        // Only what is on the issuer's own origin was written by the administrator; the rest reaches public hosts alone (OC-04).
+        let reach = match endpoint.place {
+            Place::Issuer => Reach::Configured,
+            Place::Elsewhere => Reach::Public,
+        };
+        let unfit = |what| Trouble::Unreachable(EgressError::BadRequest(what));
+        let target = Target::new(&endpoint.url, reach).map_err(|_| unfit("the address"))?;
+        let server = ServerName::new(self.config.name.as_str()).map_err(|_| unfit("the name"))?;
+        let pool = PoolKey { server, user: None, credential: None, version: 0 };
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("Doorward"));
+        let (mut method, mut body, tells_errors) = (Method::GET, Bytes::new(), matches!(asked, Asked::Tokens { .. }));
+        let secret = |text: String| {
+            HeaderValue::try_from(text)
+                .map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                })
+                .map_err(|_| unfit("a header"))
+        };
+        match asked {
+            Asked::Document => {}
+            Asked::Tokens { pairs, basic } => {
+                method = Method::POST;
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+                if let Some((id, key)) = basic {
+                    // Both encoded before they are joined (RFC 6749 section 2.3.1).
+                    let pair = format!("{}:{}", encoded(id), encoded(key.expose()));
+                    headers.insert(AUTHORIZATION, secret(format!("Basic {}", STANDARD.encode(pair)))?);
+                }
+                let form: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+                body = Bytes::from(form.join("&"));
+            }
+            Asked::UserInfo(token) => drop(headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?)),
+        }
+        let limits = ReplyLimits { headers: self.patience, whole: LARGEST, stream: 0, idle: self.patience };
+        let outbound = Outbound { method, headers, body };
+        let reply = self.egress.send(&target, &pool, outbound, &limits).await.map_err(Trouble::Unreachable)?;
+        let (head, body) = reply.into_parts();
+        let is_refusal = tells_errors && matches!(head.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if head.status != StatusCode::OK && !is_refusal {
+            return Err(Trouble::Status(head.status.as_u16()));
+        }
+        if !is_json(&head.headers) {
+            return Err(if is_refusal { Trouble::Status(head.status.as_u16()) } else { Trouble::MediaType });
+        }
+        let body = body.whole().await.map_err(Trouble::Unreachable)?;
+        match (is_refusal, doorward_core::oidc::answer::Tokens::parse(&body)) {
+            (true, Err(refused @ BadAnswer::Refused(_))) => Err(Trouble::Answer(refused)),
+            (true, _) => Err(Trouble::Status(head.status.as_u16())),
+            (false, _) => Ok(Said { body, fresh: fresh(&head.headers) }),
+        }
+    }
+}
+
+/// `application/json`, or a kind of it: key sets are `application/jwk-set+json` (RFC 7517 section 8.5).
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    let kind = essence.map(|essence| essence.trim().to_ascii_lowercase()).unwrap_or_default();
+    kind == "application/json" || kind.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"))
+}
+
+/// `max-age` (RFC 9111 section 5.2.2.1); the bounds are whoever's who asks.
+fn fresh(headers: &HeaderMap) -> Option<Duration> {
+    let all = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut directives = all.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase());
+    directives.find_map(|directive| directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok().map(Duration::from_secs))
+}
+
+impl Trouble {
+    /// For the record: a short stable word.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Unreachable(EgressError::Redirect(_)) => "provider_redirects".to_owned(),
+            Self::Unreachable(EgressError::TooLarge) => "provider_too_large".to_owned(),
+            Self::Unreachable(_) | Self::TimedOut | Self::Resting => "provider_unreachable".to_owned(),
+            Self::Status(_) | Self::MediaType => "provider_failed".to_owned(),
+            Self::Metadata(_) => "bad_metadata".to_owned(),
+            Self::Keys(_) => "keys_unavailable".to_owned(),
+            Self::Answer(BadAnswer::Refused(code)) => format!("token_refused {code}").trim_end().to_owned(),
+            Self::Answer(_) => "bad_answer".to_owned(),
+        }
+    }
+}

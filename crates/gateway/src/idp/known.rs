@@ -1,0 +1,147 @@
+//! What is known of a provider, and for how long that counts (credentials 4.3; attacks FLT-08, FLT-12).
+//!
+//! Read when the first person signs in, not at start: a provider that is away keeps no gateway from starting. While it is away, what it
+//! said last counts for a day. Whatever comes in, it is asked at most once in [`REST`] after a failure and once in [`COOL`] for a key
+//! that nobody has seen.
+
+use super::Provider;
+use super::ask::{Asked, Trouble};
+use doorward_core::oidc::keys::KeySet;
+use doorward_core::oidc::provider::{Endpoint, Metadata, Place, address};
+use doorward_core::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a provider said.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    metadata: Option<Read<Metadata>>,
+    keys: Option<Read<KeySet>>,
+    /// When asking for the one or the other failed last.
+    metadata_failed: Option<Timestamp>,
+    keys_failed: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Read<T> {
+    value: Arc<T>,
+    at: Timestamp,
+    fresh: Duration,
+}
+
+/// Metadata is read anew after this long.
+const METADATA_FRESH: Duration = Duration::from_secs(3_600);
+/// Keys are, after what the provider says, within these bounds.
+const KEYS_FRESH: Duration = Duration::from_secs(3_600);
+const KEYS_LEAST: Duration = Duration::from_secs(300);
+const DAY: Duration = Duration::from_secs(86_400);
+/// After a failure nobody asks for this long.
+const REST: Duration = Duration::from_secs(10);
+/// A key that nobody has seen makes the keys be read at most once in this time.
+const COOL: Duration = Duration::from_secs(30);
+
+impl Provider {
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// [`Trouble`], where it cannot be asked and what it said last is older than a day.
+    pub(crate) async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, Trouble> {
+        let mut known = self.known.lock().await;
+        self.described(&mut known, now).await
+    }
+
+    /// Its keys.
+    ///
+    /// # Errors
+    /// As [`Provider::metadata`].
+    pub(super) async fn keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        let mut known = self.known.lock().await;
+        match &known.keys {
+            Some(read) if read.is_fresh(now) => Ok(Arc::clone(&read.value)),
+            _ => self.read_keys(&mut known, now).await,
+        }
+    }
+
+    /// Its keys, not from before the last half minute.
+    ///
+    /// # Errors
+    /// As [`Provider::metadata`].
+    pub(super) async fn newer_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        let mut known = self.known.lock().await;
+        match &known.keys {
+            Some(read) if age(read.at, now) < COOL => Ok(Arc::clone(&read.value)),
+            _ => self.read_keys(&mut known, now).await,
+        }
+    }
+
+    async fn described(&self, known: &mut Known, now: Timestamp) -> Result<Arc<Metadata>, Trouble> {
+        if let Some(read) = known.metadata.as_ref().filter(|read| read.is_fresh(now)) {
+            return Ok(Arc::clone(&read.value));
+        }
+        if rests(known.metadata_failed, now) {
+            return last_good(known.metadata.as_ref(), now, Trouble::Resting);
+        }
+        let endpoint = Endpoint { url: address(&self.config.issuer), place: Place::Issuer };
+        let read = self
+            .ask(&endpoint, Asked::Document)
+            .await
+            .and_then(|said| Metadata::parse(&said.body, &self.config.issuer, &self.config.algs).map_err(Trouble::Metadata));
+        match read {
+            Ok(metadata) => {
+                let value = Arc::new(metadata);
+                known.metadata = Some(Read { value: Arc::clone(&value), at: now, fresh: METADATA_FRESH });
+                known.metadata_failed = None;
+                Ok(value)
+            }
+            Err(trouble) => {
+                tracing::warn!(provider = %self.config.name, %trouble, "the metadata of an identity provider could not be read");
+                known.metadata_failed = Some(now);
+                last_good(known.metadata.as_ref(), now, trouble)
+            }
+        }
+    }
+
+    async fn read_keys(&self, known: &mut Known, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        if rests(known.keys_failed, now) {
+            return last_good(known.keys.as_ref(), now, Trouble::Resting);
+        }
+        let metadata = self.described(known, now).await?;
+        let read = self.ask(&metadata.keys, Asked::Document).await;
+        let read = read.and_then(|said| KeySet::parse(&said.body).map(|keys| (keys, said.fresh)).map_err(Trouble::Keys));
+        match read {
+            Ok((keys, fresh)) => {
+                let value = Arc::new(keys);
+                let fresh = fresh.unwrap_or(KEYS_FRESH).clamp(KEYS_LEAST, DAY);
+                known.keys = Some(Read { value: Arc::clone(&value), at: now, fresh });
+                known.keys_failed = None;
+                Ok(value)
+            }
+            Err(trouble) => {
+                tracing::warn!(provider = %self.config.name, %trouble, "the keys of an identity provider could not be read");
+                known.keys_failed = Some(now);
+                last_good(known.keys.as_ref(), now, trouble)
+            }
+        }
+    }
+}
+
+// === impl Read ===
+
+impl<T> Read<T> {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        age(self.at, now) < self.fresh
+    }
+}
+
+/// How long ago something was. A clock that stepped back far makes everything old: what was read then is read again.
+fn age(then: Timestamp, now: Timestamp) -> Duration {
+    if now.as_millis() >= then.as_millis() { now.since(then) } else { then.since(now) }
+}
+
+fn rests(failed: Option<Timestamp>, now: Timestamp) -> bool {
+    failed.is_some_and(|failed| age(failed, now) < REST)
+}
+
+fn last_good<T>(read: Option<&Read<T>>, now: Timestamp, trouble: Trouble) -> Result<Arc<T>, Trouble> {
+    read.filter(|read| age(read.at, now) < DAY).map(|read| Arc::clone(&read.value)).ok_or(trouble)
+}

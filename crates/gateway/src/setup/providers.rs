@@ -1,0 +1,47 @@
+//! The identity providers of a configuration.
+
+use super::{SetupError, secret};
+use crate::egress::{Egress, EgressSettings};
+use crate::idp::{Provider, Providers};
+use crate::sources::Sources;
+use crate::tasks::Tasks;
+use doorward_core::config::Config;
+use doorward_core::oidc::journey::JourneyKey;
+use doorward_core::secret::Secret;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Connections to providers at a time: few, for they are for people who wait at a page.
+const CONNECTIONS: usize = 32;
+/// How long one is kept for the next question.
+const IDLE: Duration = Duration::from_secs(20);
+/// For one question, from the name to the last byte.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn providers(config: &Config, master: &Secret<[u8; 32]>, sources: &Sources, tasks: &Tasks) -> Result<Providers, SetupError> {
+    let key = JourneyKey::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
+    let mut found = Vec::new();
+    if !config.idps.is_empty() {
+        let egress = door_to_providers(config, tasks)?;
+        for idp in config.idps.values() {
+            found.push(Provider::new(Arc::clone(idp), secret(&idp.client_secret, sources)?, egress.clone(), PATIENCE));
+        }
+    }
+    Ok(Providers::new(found, key))
+}
+
+/// A door of its own: what a provider makes it hold takes no connection of a server.
+fn door_to_providers(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
+    let mut settings = EgressSettings::new(tasks.clone());
+    settings.connect_time = PATIENCE;
+    settings.idle_time = IDLE;
+    settings.idle_per_key = 4;
+    settings.keys = CONNECTIONS;
+    settings.connections = CONNECTIONS;
+    settings.allow_private.clone_from(&config.egress.allow_private);
+    if let Some(path) = &config.egress.ca {
+        settings.extra_ca = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+    }
+    Ok(Egress::new(settings)?)
+}

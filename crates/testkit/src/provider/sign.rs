@@ -1,0 +1,87 @@
+//! The key of a provider, and everything that can be wrong with a signature.
+
+use super::Signature;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::io;
+
+/// An RSA key with its id.
+#[derive(Debug)]
+pub(super) struct Signer {
+    key: KeyPair,
+    id: String,
+}
+
+impl Signer {
+    pub(super) fn new(id: &str) -> io::Result<Self> {
+        let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| io::Error::other("no key"))?;
+        Ok(Self { key, id: id.to_owned() })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The public half (RFC 7517).
+    pub(super) fn jwk(&self) -> Value {
+        let (modulus, exponent) = self.components();
+        json!({"kty": "RSA", "kid": self.id, "use": "sig", "alg": "RS256", "n": b64(&modulus), "e": b64(&exponent)})
+    }
+
+    pub(super) fn sign(&self, how: Signature, claims: &Value) -> String {
+        let header = match how {
+            Signature::Right | Signature::ForeignKey => json!({"alg": "RS256", "kid": self.id, "typ": "JWT"}),
+            Signature::None => json!({"alg": "none", "kid": self.id}),
+            Signature::PublicKeyAsSecret => json!({"alg": "HS256", "kid": self.id}),
+            Signature::ForeignId => json!({"alg": "RS256", "kid": "another"}),
+            Signature::OwnKey => json!({"alg": "RS256", "kid": self.id, "jwk": self.jwk()}),
+        };
+        let message = format!("{}.{}", b64(header.to_string().as_bytes()), b64(claims.to_string().as_bytes()));
+        let signature = match how {
+            Signature::Right | Signature::ForeignId => signature(&self.key, &message),
+            Signature::None => Vec::new(),
+            Signature::PublicKeyAsSecret => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, self.jwk().to_string().as_bytes());
+                hmac::sign(&key, message.as_bytes()).as_ref().to_vec()
+            }
+            Signature::ForeignKey | Signature::OwnKey => {
+                KeyPair::generate(KeySize::Rsa2048).map_or_else(|_| Vec::new(), |foreign| signature(&foreign, &message))
+            }
+        };
+        format!("{message}.{}", b64(&signature))
+    }
+
+    /// Modulus and exponent out of the DER of `RSAPublicKey` (RFC 8017, appendix A.1.1).
+    fn components(&self) -> (Vec<u8>, Vec<u8>) {
+        let der = self.key.public_key().as_ref();
+        let (modulus, rest) = integer(der.get(4..).unwrap_or_default());
+        (modulus, integer(rest).0)
+    }
+}
+
+fn signature(key: &KeyPair, message: &str) -> Vec<u8> {
+    let mut signature = vec![0; key.public_modulus_len()];
+    match key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature) {
+        Ok(()) => signature,
+        Err(_) => Vec::new(),
+    }
+}
+
+fn integer(der: &[u8]) -> (Vec<u8>, &[u8]) {
+    let (length, at) = match der {
+        [_, 0x82, high, low, ..] => (usize::from(*high) << 8 | usize::from(*low), 4),
+        [_, short, ..] => (usize::from(*short), 2),
+        _ => (0, 0),
+    };
+    let bytes = der.get(at..at + length).unwrap_or_default();
+    (bytes.iter().copied().skip_while(|byte| *byte == 0).collect(), der.get(at + length..).unwrap_or_default())
+}
+
+fn b64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
