@@ -246,7 +246,7 @@ fn service<S: Serve>(
         Box::pin(async move {
             let mut response = route(Request::from_parts(parts, body), peer, &settings, serve).await;
             // HTTP/2 resets a stream that is not wanted, and the others go on.
-            if version < Version::HTTP_2 && !rest.settle(settings.patience.rest, expects).await {
+            if version < Version::HTTP_2 && !rest.exhausted(settings.patience.rest, expects).await {
                 response = closing(response, version);
             }
             constant_headers(&mut response, &settings);

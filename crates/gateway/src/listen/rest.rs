@@ -68,7 +68,7 @@ impl Drop for Arriving {
 impl Rest {
     /// Reads what is left, 64 KiB at most and within `limit`, and throws it away; true when it is gone. False where the connection cannot
     /// be used again: what follows on it would be the rest of this body. A client that waits for `100 Continue` is not made to send it.
-    pub(super) async fn settle(mut self, limit: Duration, expects: bool) -> bool {
+    pub(super) async fn exhausted(mut self, limit: Duration, expects: bool) -> bool {
         let Ok(mut body) = self.0.try_recv() else { return true };
         if expects || body.size_hint().lower() > MOST {
             return false;
