@@ -178,7 +178,7 @@ async function hostile(browser, origin, samples) {
       check(shape === plain, bad.name, "has other elements or attributes than without it");
       check(hit === undefined, bad.name, "a script ran");
       check(sideways <= 0, bad.name, `scrolls ${sideways} px sideways`);
-      const strange = seen.left.filter((url) => !/^(http:\/\/localhost:61036|https:\/\/chatgpt\.com|cursor:\/\/anysphere\.cursor-mcp)\//.test(url));
+      const strange = seen.left.filter((url) => !/^(http:\/\/localhost:61036|https:\/\/chatgpt\.com|https:\/\/idp\.acme\.example|cursor:\/\/anysphere\.cursor-mcp)\//.test(url));
       check(strange.every((url) => url.startsWith(`${origin}/${sample.name}`)), bad.name, `wants to go to ${strange.join(" ")}`);
     }
     const errors = seen.errors.filter((text) => !text.includes("because a user gesture is required"));
