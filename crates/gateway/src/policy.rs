@@ -147,7 +147,9 @@ impl Gateway {
         let rules = self.rules.load_full();
         let facts = self.facts(bound, errand, tool, errand.approved().promise.as_ref());
         // What cannot be looked up ourselves ends it.
-        self.having_seen(&rules, facts, bound, call).await.is_ok_and(|facts| still(&rules, &facts, permit))
+        let stands = self.having_seen(&rules, facts, bound, call).await.is_ok_and(|facts| still(&rules, &facts, permit));
+        // What still comes is still seen.
+        stands && self.remember_seen(permit).await.is_ok()
     }
 
     fn facts(&self, bound: &Bound, walk: &Walk, tool: Option<ToolFacts>, promise: Option<&Promise>) -> Facts {

@@ -98,7 +98,7 @@ impl Store {
         Ok((own, u64::try_from(others).unwrap_or(0)))
     }
 
-    /// The last consent of this person to this client for this server, if it was given after `since` and not taken back. Whether it
+    /// The last consent that this person gave on the page to this client for this server, if it was given after `since` and not taken back. Whether it
     /// still counts is another question.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Store {
         since: Timestamp,
     ) -> Result<Option<Standing>, StoreError> {
         let sql = "SELECT id, fingerprint, granted, offered, redirect_uri, created, expires, revoked FROM grants \
-                   WHERE issuer = $1 AND subject = $2 AND client = $3 AND server = $4 ORDER BY created DESC, id DESC LIMIT 1";
+                   WHERE issuer = $1 AND subject = $2 AND client = $3 AND server = $4 AND offered IS NOT NULL ORDER BY created DESC, id DESC LIMIT 1";
         let values = [Value::text(user.issuer()), Value::text(user.subject()), Value::text(client.as_str()), Value::text(server.as_str())];
         let Some(row) = self.db().row(sql, &values).await? else { return Ok(None) };
         let reading = Reading::named(&row, "grants", "id")?;

@@ -40,8 +40,8 @@ pub struct NewGrant<'a> {
     pub server: &'a ServerName,
     /// What: `<server>:<class>` each, not empty.
     pub granted: &'a BTreeSet<String>,
-    /// What was offered, by class: the tools of each.
-    pub offered: &'a Offer,
+    /// What was offered, by class: the tools of each. `None` if nobody was asked: it is no yes that a later one may stand on.
+    pub offered: Option<&'a Offer>,
     /// Until when; `None` until it is removed.
     pub expires: Option<Timestamp>,
     /// Digest of the code.
@@ -155,7 +155,7 @@ impl Store {
             return Err(Refused::Unfit("granted").into());
         }
         let granted = json_list(new.granted.iter().map(String::as_str))?;
-        let offered = written(new.offered)?;
+        let offered = new.offered.map(written).transpose()?;
         let mut tx = self.db().begin().await?;
         if !consumed(&mut tx, new.once, now).await? {
             return Ok(false);
@@ -163,7 +163,12 @@ impl Store {
         insert(&mut tx, new.user, "[]", now).await?;
         hold(&mut tx, new.user).await?; // so that the count stays true
         let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
-        let count = tx.row("SELECT COUNT(*) AS n FROM grants WHERE issuer = $1 AND subject = $2", &owner).await?;
+        // Those that count: what was taken back stays on the list for a while, and must lock nobody out.
+        let [issuer, subject] = &owner;
+        let counted = [issuer.clone(), subject.clone(), Value::int(millis(now)?)];
+        let sql = "SELECT COUNT(*) AS n FROM grants WHERE issuer = $1 AND subject = $2 AND revoked IS NULL \
+                   AND (expires IS NULL OR expires > $3)";
+        let count = tx.row(sql, &counted).await?;
         if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= GRANTS_PER_USER {
             return Err(Refused::TooMany.into());
         }
@@ -183,7 +188,7 @@ impl Store {
             Value::text(&granted),
             Value::int(millis(now)?),
             Value::Int(new.expires.map(millis).transpose()?),
-            Value::text(&offered),
+            offered.as_deref().map_or(Value::Text(None), Value::text),
             Value::text(new.redirect_uri),
         ];
         tx.execute(sql, &values).await?;

@@ -342,6 +342,11 @@ fn oc_06_userinfo_of_somebody_else_counts_for_nothing() {
     assert_eq!(told(r#"{"sub":"00u1","groups":[1]}"#).expect_err("refused"), Unvouched::Groups);
     let full = told(r#"{"sub":"00u1","groups":["staff"],"email":"ann@acme.example","email_verified":true}"#).expect("told");
     assert_eq!((full.groups().len(), full.email().and_then(|email| email.verified_domain())), (1, Some("acme.example".to_owned())));
+    // `email_verified` speaks of `email`: another claim may be a name that its owner chose.
+    let chosen = Expected { email_claim: "preferred_username", ..expected() };
+    let text = r#"{"sub":"00u1","preferred_username":"ann@acme.example","email_verified":true}"#;
+    let named = without().completed(&Bytes::from(text.to_owned()), &chosen).expect("told");
+    assert_eq!(named.email().and_then(|email| email.verified_domain()), None);
     // What the token said is not overruled.
     let kept = judged(&with(&json!({"email": null}))).expect("vouched");
     let kept = kept.completed(&Bytes::from(r#"{"sub":"00u1","groups":["admins"]}"#), &expected()).expect("told");

@@ -176,8 +176,9 @@ fn groups(claims: &RawJson, name: &str) -> Result<Option<Vec<GroupName>>, Unvouc
 fn email(claims: &RawJson, name: &str) -> Option<Email> {
     let address = claims.member(name)?.as_text()?.into_owned();
     let shown = !address.is_empty() && address.len() <= LONGEST_ADDRESS && !address.contains(char::is_control);
-    // Only the literal: "true" as a text is what no signed token of a provider holds.
-    let is_verified = claims.member("email_verified").is_some_and(|value| value.as_bytes() == b"true");
+    // Only the literal: "true" as a text is what no signed token of a provider holds. It speaks of the claim `email` and of no other
+    // (OpenID Connect Core 5.1): another one is a name that people may be free to choose.
+    let is_verified = name == "email" && claims.member("email_verified").is_some_and(|value| value.as_bytes() == b"true");
     shown.then_some(Email { address, is_verified })
 }
 

@@ -5,7 +5,7 @@ use super::depth::{self, Unreadable, unreadable};
 use super::expr::{ARGUMENTS, NETWORK, NOW, SEEN, body, reads_context, reads_resource};
 use super::memory::Memory;
 use super::permit::Obligation;
-use super::relax::{Relaxed, relax};
+use super::relax::{Relaxed, narrowed, relax};
 use super::request::Kinds;
 use super::rules::{PolicyError, Reads, Rule, Rules, Source};
 use super::schema::{BUILTIN, Base};
@@ -359,13 +359,26 @@ fn typed(policy: &Policy) -> Result<Typed, String> {
     let without = |unknown: &[&str]| match relax(template, unknown) {
         Relaxed::Same => Ok(Some(policy.clone())),
         Relaxed::Dropped => Ok(None),
-        Relaxed::Clauses(clauses) => {
-            let relaxed = template.clone().try_with_clauses(clauses).map_err(|error| error.to_string())?;
-            let relaxed = pst::StaticPolicy::try_from(relaxed).map_err(|error| error.to_string())?;
-            Policy::from_pst(pst::Policy::Static(relaxed)).map(Some).map_err(|error| error.to_string())
-        }
+        Relaxed::Clauses(clauses) => rewritten(template, clauses).map(Some),
     };
-    Ok(Typed { listing: without(&[ARGUMENTS, SEEN])?, later: without(&[ARGUMENTS])?, shape, reads })
+    let later = if template.effect == pst::Effect::Forbid && shape.is_some() && reads.seen {
+        // What arguments it began with is not known, and what was seen is: there the rule stands for all of them.
+        let clauses = narrowed(template, ARGUMENTS);
+        if !clauses.iter().any(|clause| reads_context(body(clause), SEEN)) {
+            return Err("the test of context.seen cannot be told from that of arguments: put it into a `when` of its own".to_owned());
+        }
+        Some(rewritten(template, clauses)?)
+    } else {
+        without(&[ARGUMENTS])?
+    };
+    Ok(Typed { listing: without(&[ARGUMENTS, SEEN])?, later, shape, reads })
+}
+
+/// The rule with other clauses.
+fn rewritten(template: &pst::Template, clauses: Vec<pst::Clause>) -> Result<Policy, String> {
+    let changed = template.clone().try_with_clauses(clauses).map_err(|error| error.to_string())?;
+    let changed = pst::StaticPolicy::try_from(changed).map_err(|error| error.to_string())?;
+    Policy::from_pst(pst::Policy::Static(changed)).map_err(|error| error.to_string())
 }
 
 fn actions(policy: &Policy) -> Vec<Action> {

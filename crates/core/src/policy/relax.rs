@@ -29,6 +29,11 @@ pub(super) fn relax(rule: &Template, unknown: &[&str]) -> Relaxed {
     }
 }
 
+/// The clauses of a rule without the parts that read this attribute of the context: it then holds of more.
+pub(super) fn narrowed(rule: &Template, unknown: &str) -> Vec<Clause> {
+    rule.clauses().iter().flat_map(|clause| without(clause, |expr| reads_context(expr, unknown))).collect()
+}
+
 /// `when {a && b}` holds if both hold, `unless {a || b}` if neither does: each part can stand or go alone.
 fn without(clause: &Clause, reads: impl Fn(&Expr) -> bool) -> Vec<Clause> {
     if !reads(body(clause)) {

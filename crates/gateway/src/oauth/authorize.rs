@@ -10,7 +10,7 @@ use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use crate::listen::page::{not_allowed, see_other};
 use crate::signin::browser;
-use crate::signin::{FETCH_SITE, Person, Problem};
+use crate::signin::{FETCH_DEST, FETCH_MODE, FETCH_SITE, Person, Problem};
 use crate::ui::problem::Side;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Selector;
@@ -24,7 +24,7 @@ use doorward_core::oauth::request::{Answer, AuthRequest, Front, Refused};
 use doorward_core::oauth::standing::{Offer, Standing};
 use doorward_core::secret::{BrowserSecret, PlainToken};
 use doorward_store::StoreError;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response};
 
 /// A request that has come as far as its client.
@@ -233,11 +233,15 @@ impl Gateway {
     }
 }
 
-/// Whether no other site sent the browser here, as far as it tells. One that does not tell may have been sent (AZ-10).
+/// Whether no other origin sent the browser here, and it opens a page rather than a picture or a frame, as far as it tells. One that
+/// does not tell may have been sent (AZ-10). A neighbour under the same domain is another origin, and so is another port here.
 fn is_unled(headers: &HeaderMap) -> bool {
-    let mut said = headers.get_all(FETCH_SITE).iter();
-    let own = |value: &HeaderValue| ["none", "same-origin", "same-site"].iter().any(|word| value.as_bytes() == word.as_bytes());
-    said.next().is_some_and(own) && said.next().is_none()
+    let says = |name: &HeaderName, words: &[&str]| {
+        let mut said = headers.get_all(name).iter();
+        let own = |value: &HeaderValue| words.iter().any(|word| value.as_bytes() == word.as_bytes());
+        said.next().is_some_and(own) && said.next().is_none()
+    };
+    says(&FETCH_SITE, &["none", "same-origin"]) && says(&FETCH_MODE, &["navigate"]) && says(&FETCH_DEST, &["document"])
 }
 
 /// Why a request goes no further here.

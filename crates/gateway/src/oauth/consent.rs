@@ -175,7 +175,7 @@ impl Gateway {
         name: &str,
         by_hand: bool,
     ) -> Response<Body> {
-        let url = match self.kept(request, ticket, (approved, offer), "consent_given").await {
+        let url = match self.kept(request, ticket, (approved, Some(offer)), "consent_given").await {
             Ok(url) => url,
             Err(page) => return *page,
         };
@@ -195,7 +195,7 @@ impl Gateway {
     pub(super) async fn recalled(&self, request: &OfficeRequest, ticket: &Ticket, underway: Underway) -> Response<Body> {
         let Underway { request: asked, facts } = underway;
         let Ok(approved) = remembered(asked, &facts, ticket.begun, self.env.now()) else { return self.too_old(request) };
-        match self.kept(request, ticket, (&approved, &facts.offer), "consent_remembered").await {
+        match self.kept(request, ticket, (&approved, None), "consent_remembered").await {
             Ok(url) => {
                 let mut response = see_other(&url);
                 browser::end(&mut response, ticket);
@@ -210,7 +210,7 @@ impl Gateway {
         &self,
         request: &OfficeRequest,
         ticket: &Ticket,
-        (approved, offer): (&Approved, &Offer),
+        (approved, offer): (&Approved, Option<&Offer>),
         reason: &'static str,
     ) -> Result<String, Box<Response<Body>>> {
         let away = || Box::new(self.away(request.id));

@@ -76,6 +76,8 @@ const NOTED: Duration = Duration::from_secs(60);
 /// Links that pages ask the terminal for: one in this time.
 const BETWEEN_LINKS: Duration = Duration::from_secs(60);
 /// Fetch metadata: where a browser says that a request comes from.
+pub(crate) const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl Reception {

@@ -38,7 +38,11 @@ pub(crate) struct Tokens {
 impl Browser {
     /// Opens an address as a person does: typed, or by a link of another program.
     pub(crate) async fn open(&mut self, house: &House, target: &str) -> Reply {
-        self.send(house, Ask::new("GET", target).field("Sec-Fetch-Site", "none")).await
+        self.send(
+            house,
+            Ask::new("GET", target).field("Sec-Fetch-Site", "none").field("Sec-Fetch-Mode", "navigate").field("Sec-Fetch-Dest", "document"),
+        )
+        .await
     }
 
     /// Sends a form of a page of the gateway.

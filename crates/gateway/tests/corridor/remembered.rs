@@ -54,7 +54,7 @@ impl Desk {
     }
 
     async fn led(&mut self, sites: &[&str]) -> Reply {
-        let mut ask = Ask::new("GET", &self.target("portal", &[]));
+        let mut ask = Ask::new("GET", &self.target("portal", &[])).field("Sec-Fetch-Mode", "navigate").field("Sec-Fetch-Dest", "document");
         for site in sites {
             ask = ask.field("Sec-Fetch-Site", site);
         }
@@ -98,10 +98,14 @@ async fn az_10_an_earlier_yes_counts_for_an_assured_client_and_nothing_else() {
     assert_eq!((given.status, given.json()["scope"].as_str()), (200, Some("alpha:read")), "{}", given.text());
     assert_eq!(desk.house.recorded("event", "consent_remembered").len(), 1);
     assert!(sent_on(&desk.ask("portal", &[("prompt", "none")]).await).is_some());
-    for site in ["same-origin", "same-site"] {
-        assert!(sent_on(&desk.led(&[site]).await).is_some(), "{site}");
+    assert!(sent_on(&desk.led(&["same-origin"]).await).is_some());
+    // A picture or a frame of whatever page is no visit.
+    for (mode, dest) in [("no-cors", "image"), ("navigate", "iframe"), ("navigate", ""), ("", "document")] {
+        let ask = Ask::new("GET", &desk.target("portal", &[])).field("Sec-Fetch-Site", "none");
+        let ask = ask.field("Sec-Fetch-Mode", mode).field("Sec-Fetch-Dest", dest);
+        assert!(is_question(&desk.browser.send(&desk.house, ask).await), "{mode} {dest}");
     }
-    for sites in [&["cross-site"][..], &[], &["none", "cross-site"], &["NONE"], &[""]] {
+    for sites in [&["cross-site"][..], &["same-site"], &[], &["none", "cross-site"], &["NONE"], &[""]] {
         assert!(is_question(&desk.led(sites).await), "{sites:?}");
     }
     let elsewhere = desk.ask("other", &[]).await;
@@ -171,6 +175,7 @@ async fn az_10_what_is_new_since_is_asked_and_said() {
     desk.allow("portal", &both, &["alpha:read", WIDE]).await;
     assert!(sent_on(&desk.ask("portal", &both).await).is_some());
     assert!(sent_on(&desk.ask("portal", &[]).await).is_some(), "less than before");
+    assert!(sent_on(&desk.ask("portal", &both).await).is_some(), "the silent answer to less changed nothing");
     // Taken back, it is as if it had never been.
     for grant in desk.house.store.list_grants(Some(&administrator()), desk.house.env.now()).await.unwrap() {
         desk.house.store.revoke_grant(&grant.id, doorward_store::Owner::User(&administrator()), desk.house.env.now()).await.unwrap();

@@ -45,7 +45,7 @@ async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool
         target: "http://127.0.0.1:1",
         server: &alpha(),
         granted: &granted,
-        offered: &BTreeMap::new(),
+        offered: Some(&BTreeMap::new()),
         expires,
         code: &code,
         redirect_uri: "http://127.0.0.1:1/cb",

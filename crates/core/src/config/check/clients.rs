@@ -55,7 +55,7 @@ impl Checker<'_> {
             })
             .into_iter()
             .collect();
-        let (month, ends) = (Duration::from_secs(30 * 24 * 3_600), 3_600..=400 * 24 * 3_600);
+        let (month, ends) = (Duration::from_secs(30 * 24 * 3_600), 3_600..=90 * 24 * 3_600);
         let remember_consent = self.span(&["clients", "remember_consent"], file.remember_consent, month, ends);
         Clients { admission, registration_rate, skip_consent, remember_consent, fixed }
     }

@@ -82,6 +82,28 @@ fn pol_05_a_task_of_what_may_send_stops_to_be_fed() {
     decide(&rules, &seen(&["private"], send()), all(), other(Method::TasksUpdate, "task-1")).expect_err("private data was seen");
 }
 
+/// A forbid about arguments says nothing of a task, whose arguments are not known; one that asks what was seen stands for all of them.
+#[test]
+fn pol_05_a_forbid_about_arguments_and_what_was_seen_holds_for_tasks() {
+    let both = |condition: &str| {
+        format!(
+            "@id(\"all\") permit (principal, action == Action::\"call\", resource);\n@id(\"no\") forbid (principal, \
+             action == Action::\"call\", resource == Tool::\"github__send\") when {{ {condition} }};"
+        )
+    };
+    let rules = rules(&both("context.seen.contains(\"private\") && context.arguments has to && context.arguments.to == \"x\""));
+    let update = || other(Method::TasksUpdate, "task-1");
+    decide(&rules, &send(), all(), update()).expect("nothing was seen");
+    let denied = decide(&rules, &seen(&["private"], send()), all(), update()).expect_err("private data was seen");
+    assert_eq!((denied.why(), ids(denied.rules())), (Why::Seen, vec!["no"]));
+    let sources = [Source {
+        name: "a.cedar".to_owned(),
+        text: both("context.seen.contains(\"private\") || (context.arguments has to && context.arguments.to == \"x\")"),
+    }];
+    let errors = Rules::load(&sources, None).expect_err("cannot be told apart");
+    assert!(errors[0].message.contains("a `when` of its own"), "{errors:?}");
+}
+
 /// Lists do not change under a client with each thing that it reads.
 #[test]
 fn pol_05_lists_show_what_could_be_called_by_who_has_seen_nothing() {
