@@ -269,7 +269,7 @@ fn permit(rules: &Rules, tool: &str) -> Permit {
         visible: true,
         client_verified: false,
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        able: Vec::new(),
+        able: Vec::new(), seen: std::collections::BTreeSet::new(),
         now: NOW,
         // The record of a call that was let pass carries a flag, too.
         checks: Checks { schemas: Some(promise()), foreign_tokens: Measure::Off, screen: None },
