@@ -72,8 +72,10 @@ async def step(word, url, auth):
         ahead()
     async with httpx2.AsyncClient(auth=auth, timeout=100) as http:
         async with Client(streamable_http_client(url, http_client=http), mode="auto") as client:
-            tools = [tool.name for tool in (await client.list_tools()).tools]
-            result = await client.call_tool("echo", {"text": "through the front office"})
+            tools = {tool.name: tool.model_dump(by_alias=True)["inputSchema"] for tool in (await client.list_tools()).tools}
+            # Every example server calls the one argument of its echo something else.
+            argument = next(iter(tools["echo"]["properties"]))
+            result = await client.call_tool("echo", {argument: "through the front office"})
     return {"version": importlib.metadata.version("mcp"), "tools": len(tools), "text": result.content[0].text}
 
 
