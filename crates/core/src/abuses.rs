@@ -43,7 +43,8 @@
 //! use doorward_core::id::ServerName;
 //! use doorward_core::session::{Bound, Claim, Lifetimes, Stored, UnknownSession, open};
 //! use doorward_core::time::Timestamp;
-//! fn look_up(server: &ServerName, found: Stored, lives: Lifetimes, now: Timestamp) -> Result<Bound, UnknownSession> {
+//! use std::sync::Arc;
+//! fn look_up(server: &ServerName, found: Arc<Stored>, lives: Lifetimes, now: Timestamp) -> Result<Bound, UnknownSession> {
 //!     open(server, Claim::Existing(Some(found)), lives, now)
 //! }
 //! ```
@@ -54,7 +55,14 @@
 //! use doorward_core::{id::ServerName, identity::caller::Caller};
 //! use doorward_core::session::{Bound, Claim, Lifetimes, Stored, UnknownSession, open};
 //! use doorward_core::time::Timestamp;
-//! fn look_up(caller: Caller, server: &ServerName, found: Stored, lives: Lifetimes, now: Timestamp) -> Result<Bound, UnknownSession> {
+//! use std::sync::Arc;
+//! fn look_up(
+//!     caller: Caller,
+//!     server: &ServerName,
+//!     found: Arc<Stored>,
+//!     lives: Lifetimes,
+//!     now: Timestamp,
+//! ) -> Result<Bound, UnknownSession> {
 //!     open(caller, server, Claim::Existing(Some(found)), lives, now)
 //! }
 //! ```

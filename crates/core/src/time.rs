@@ -43,12 +43,47 @@ impl Timestamp {
 /// RFC 3339 in UTC with milliseconds: `2026-11-24T05:03:31.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
-        match jiff::Timestamp::from_millisecond(ms) {
-            Ok(t) => write!(f, "{t:.3}"),
-            Err(_) => write!(f, "{ms}ms"),
+        let Some(text) = written(self.0) else {
+            return write!(f, "{}ms", i64::try_from(self.0).unwrap_or(i64::MAX));
+        };
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// Written by hand: each call puts two times on the record, and a general formatter costs as much as all else in it. `None` beyond
+/// the year 9999.
+fn written(ms: u64) -> Option<[u8; 24]> {
+    const DAY: u64 = 24 * 3600 * 1000;
+    let (days, of_day) = (ms / DAY, ms % DAY);
+    // Days in years that begin in March, in eras of 400 years (146,097 days): the leap day comes last.
+    let since = days + 719_468;
+    let (era, of_era) = (since / 146_097, since % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    if year > 9999 {
+        return None;
+    }
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let parts = [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, of_day / 3_600_000),
+        (14, 2, of_day / 60_000 % 60),
+        (17, 2, of_day / 1_000 % 60),
+        (20, 3, of_day % 1_000),
+    ];
+    for (from, digits, mut value) in parts {
+        for place in text.get_mut(from..from + digits)?.iter_mut().rev() {
+            *place = b'0' + u8::try_from(value % 10).ok()?;
+            value /= 10;
         }
     }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -58,6 +93,24 @@ mod tests {
     #[test]
     fn prints_utc_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_795_496_611_007).to_string(), "2026-11-24T05:03:31.007Z");
+    }
+
+    #[test]
+    fn times_are_written_as_a_calendar_library_writes_them() {
+        let mut ms = 0_u64;
+        while let Ok(known) = jiff::Timestamp::from_millisecond(i64::try_from(ms).expect("in range")) {
+            assert_eq!(Timestamp::from_millis(ms).to_string(), format!("{known:.3}"), "{ms}");
+            // A good half of a day, and some: every day and hour of the calendar comes, over many years.
+            ms += if ms < 4_000_000_000_000 { 50_000_123 } else { 3_600_000_777_001 };
+        }
+        for year in [1972, 2000, 2024, 2100, 2400, 9998] {
+            for day in ["01-01T00:00:00.000Z", "02-28T23:59:59.999Z", "03-01T00:00:00.000Z", "12-31T23:59:59.999Z"] {
+                let text = format!("{year}-{day}");
+                let known: jiff::Timestamp = text.parse().expect("a time");
+                assert_eq!(Timestamp::from_millis(u64::try_from(known.as_millisecond()).expect("after 1970")).to_string(), text);
+            }
+        }
+        assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), format!("{}ms", i64::MAX));
     }
 
     #[test]

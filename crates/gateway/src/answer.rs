@@ -317,7 +317,7 @@ impl Gateway {
                     continue;
                 }
                 Ok(None) if streaming.waits == Waits::Changes => {
-                    Box::pin(self.goodbye(streaming, sink)).await;
+                    Box::pin(self.goodbye(&streaming.relay, sink)).await;
                     return Ended::of(Class::Completed, Some("upstream_closed"));
                 }
                 Ok(None) => Err(Fault::Incomplete),
@@ -395,8 +395,8 @@ impl Gateway {
     }
 
     /// A subscription whose server went away ends in order: the result, then the end of the stream (protocol 15).
-    async fn goodbye(&self, streaming: &Streaming, sink: &Sink) {
-        let Some(id) = streaming.relay.client_id().filter(|_| streaming.relay.era() == Era::Modern) else { return };
+    async fn goodbye(&self, relay: &Relay, sink: &Sink) {
+        let Some(id) = relay.client_id().filter(|_| relay.era() == Era::Modern) else { return };
         let mut meta = ObjectWriter::with_capacity(64);
         meta.raw("io.modelcontextprotocol/subscriptionId", &id.to_raw());
         let mut result = ObjectWriter::with_capacity(96);

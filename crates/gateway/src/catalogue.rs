@@ -19,6 +19,7 @@ use crate::upstream::pipe::OwnTools;
 use crate::upstream::relay::{Final, Owner};
 use crate::upstream::station::Reply;
 use crate::upstream::{Reached, Upstream};
+use arc_swap::ArcSwapOption;
 use doorward_core::audit::outcome::{Class, Notice};
 use doorward_core::contract::{Contract, Promise};
 use doorward_core::credential::{Outgoing, UpstreamSecret};
@@ -60,7 +61,24 @@ pub enum Family {
     Modern,
 }
 
-type Slot = tokio::sync::Mutex<Held>;
+/// The catalogue of one server in one era.
+#[derive(Debug, Default)]
+struct Slot {
+    /// What whoever reads it holds.
+    held: Arc<tokio::sync::Mutex<Held>>,
+    /// What calls take as it is, without waiting for one another.
+    ready: ArcSwapOption<Ready>,
+}
+
+/// A listing with its approvals, and until when it counts.
+#[derive(Debug)]
+struct Ready {
+    listing: Arc<Listing>,
+    view: Arc<View>,
+    generation: u64,
+    read: Instant,
+    epoch: u64,
+}
 
 #[derive(Debug, Default)]
 struct Held {
@@ -196,6 +214,17 @@ impl Catalogue {
     }
 }
 
+impl Slot {
+    /// Lets calls take what was read and approved under this epoch.
+    fn show(&self, held: &Held, view: &Arc<View>, epoch: u64) {
+        let ready = held.kept.as_ref().map(|kept| {
+            let (listing, view) = (Arc::clone(&kept.listing), Arc::clone(view));
+            Arc::new(Ready { listing, view, generation: kept.generation, read: kept.read, epoch })
+        });
+        self.ready.store(ready);
+    }
+}
+
 impl View {
     fn new(
         listing: &Listing,
@@ -299,7 +328,14 @@ impl Gateway {
         let upstream = self.upstreams.find(server).cloned().ok_or(Fault::Incomplete)?;
         let slot = self.catalogue.slot(server, family);
         let asked = Instant::now();
-        let mut held = slot.lock_owned().await;
+        if let Some(ready) = &*slot.ready.load()
+            && ready.epoch == self.epoch.current()
+            && ready.generation == upstream.generation.load(Ordering::Acquire)
+            && asked.saturating_duration_since(ready.read) < OLDEST
+        {
+            return Ok((Arc::clone(&ready.listing), Arc::clone(&ready.view)));
+        }
+        let mut held = Arc::clone(&slot.held).lock_owned().await;
         if let Some((fault, _)) = held.failed.as_ref().filter(|(_, at)| *at >= asked) {
             return Err(fault.clone());
         }
@@ -337,7 +373,9 @@ impl Gateway {
         }
         let listing = fresh.ok_or(Fault::Incomplete)?;
         if let Some((view, _)) = held.view.as_ref().filter(|(_, of)| *of == epoch) {
-            return Ok((listing, Arc::clone(view)));
+            let view = Arc::clone(view);
+            slot.show(&held, &view, epoch);
+            return Ok((listing, view));
         }
         let pins = self.store.pins(server).await.map_err(|_| Fault::Store)?;
         let mut suspicious = Vec::new();
@@ -357,6 +395,7 @@ impl Gateway {
             self.note(&Notice { reason: "definition_suspicious", server: Some(server), cause: Some(&cause), ..Notice::default() }).await;
         }
         held.view = Some((Arc::clone(&view), epoch));
+        slot.show(&held, &view, epoch);
         Ok((listing, view))
     }
 

@@ -28,8 +28,9 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// What accompanies one request besides its witnesses. Proves nothing.
@@ -57,11 +58,17 @@ pub struct Walk {
 
 /// Tells that nobody waits for the answer any more.
 #[derive(Debug, Clone)]
-pub struct Gone(watch::Receiver<bool>);
+pub struct Gone(Arc<Line>);
 
 /// Tells the walk that its client hung up, when it is dropped before the answer.
 #[derive(Debug)]
-pub(crate) struct HangUp(watch::Sender<bool>);
+pub(crate) struct HangUp(Arc<Line>);
+
+#[derive(Debug, Default)]
+struct Line {
+    is_down: AtomicBool,
+    told: Notify,
+}
 
 impl Gateway {
     /// One request, from the door to the answer.
@@ -109,7 +116,7 @@ impl Gateway {
             // Supervised: goes on to its outcome record when the client hangs up.
             Ok((permit, cleared)) => {
                 let errand = Errand::new(walk, cleared);
-                let answer = self.tasks.run(Box::pin(Arc::clone(self).perform(permit, errand))).await;
+                let answer = self.tasks.supervise(Arc::clone(self).perform(permit, errand)).await;
                 answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
             }
             Err(refusal) => self.refuse(refusal, &walk).await,
@@ -119,24 +126,22 @@ impl Gateway {
     /// Who, at which server, with what in hand.
     async fn enter(&self, inbound: &mut Inbound, walk: &mut Walk) -> Result<Entered, Stopped> {
         let caller = self.identify(inbound).await?;
-        let known = caller.known();
         self.within_rate(&caller, inbound.route.server.as_ref()).await?;
         let server = self.addressed(inbound, &caller)?;
         let asked = self.read(inbound, &caller, walk).await;
-        let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&known, &server))?;
+        let (claimed, asked) = asked.map_err(|refusal| refusal.informed(&caller.known(), &server))?;
         Ok(Entered { caller, server, claimed, asked })
     }
 
     /// In which session, asking what, allowed by which rule.
     async fn admit(&self, entered: Entered, walk: &mut Walk) -> Result<(Permit, Cleared), Refusal> {
         let Entered { caller, server, claimed, asked } = entered;
-        let known = caller.known();
         let bound = self.session(caller, &server, &claimed).await?;
         walk.era = Some(bound.era());
-        let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&known, &server))?;
+        let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&bound.caller().known(), &server))?;
         let opened = self.resolve(&bound, &call).await?;
         let (permit, judged) = self.policy(bound, call, opened, walk).await?;
-        let cleared = self.consume(judged, known).await?;
+        let cleared = self.consume(judged, permit.bound().caller()).await?;
         Ok((permit, cleared))
     }
 
@@ -294,30 +299,32 @@ impl Walk {
 
 impl HangUp {
     pub(crate) fn pair() -> (Self, Gone) {
-        let (send, receive) = watch::channel(false);
-        (Self(send), Gone(receive))
+        let line = Arc::<Line>::default();
+        (Self(Arc::clone(&line)), Gone(line))
     }
 }
 
 impl Drop for HangUp {
     fn drop(&mut self) {
-        self.0.send_replace(true);
+        self.0.is_down.store(true, Ordering::Release);
+        self.0.told.notify_waiters();
     }
 }
 
 impl Gone {
     /// Resolves when the client hung up before its answer began.
     pub async fn wait(&self) {
-        let mut gone = self.0.clone();
-        if gone.wait_for(|gone| *gone).await.is_err() {
-            std::future::pending::<()>().await;
+        // Made before the look, it hears of what happens after it.
+        let told = self.0.told.notified();
+        if !self.is_gone() {
+            told.await;
         }
     }
 
     /// True once it has.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        *self.0.borrow()
+        self.0.is_down.load(Ordering::Acquire)
     }
 }
 

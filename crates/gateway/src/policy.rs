@@ -35,17 +35,13 @@ impl Gateway {
     /// # Errors
     /// The denial, or that the server's definitions cannot be read.
     pub(crate) async fn policy(&self, bound: Bound, call: Call, mut opened: Opened, walk: &Walk) -> Result<(Permit, Judged), Refusal> {
-        let mut known = bound.known();
-        known.method = Some(call.method().as_str().to_owned());
-        known.name = call.target().map(str::to_owned);
-        known.rpc_id = call.rpc_id();
         let (mut tool, mut approved) = (None, Approved::default());
         if call.method() == Method::ToolsCall {
             let name = call.target().unwrap_or_default();
             let found = self
                 .tool(bound.server(), call.era(), name)
                 .await
-                .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
+                .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known(&bound, &call)))?;
             if let Some(found) = found {
                 approved = Approved { mirrors: found.mirrors, promise: found.promise, definition: Some(found.definition) };
                 tool = Some(found.facts);
@@ -54,27 +50,28 @@ impl Gateway {
         // A task may be stopped whatever its server says of its tools.
         if !matches!(call.method(), Method::ToolsCall | Method::TasksCancel) {
             let narrowed = Box::pin(self.tool_of_task(&bound, &call, (&mut opened, &mut approved), walk)).await;
-            tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known.clone()))?;
+            tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known(&bound, &call)))?;
         }
         let facts = self.facts(&bound, walk, tool, approved.promise.as_ref());
         self.narrow_listen(&bound, &call, &facts, &mut opened);
         let rules = self.rules.load_full();
-        let facts = self.having_seen(&rules, facts, &bound, &call).await.map_err(|error| no_memory(&error, known.clone()))?;
+        let facts = self.having_seen(&rules, facts, &bound, &call).await.map_err(|error| no_memory(&error, known(&bound, &call)))?;
         let permit = decide(&rules, &facts, bound, call).map_err(|denied| at_door(denied, walk.route.door))?;
+        let known = || known(permit.bound(), permit.call());
         if permit.call().method() == Method::ToolsCall {
             // Of what they may not call not even the names of its headers are told (I9; RPC-09).
             if permit.call().era() == Era::Modern {
                 let checked = headers::check(&approved.mirrors, permit.call().arguments(), permit.call().param_headers());
                 checked.map_err(|mismatch| {
-                    wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known.clone())
+                    wrong(Station::Decode, "header_mismatch", 400, HEADER_MISMATCH, mismatch.to_string()).knowing(known())
                 })?;
             }
             // Only of what they may call: that a tool has a limit tells that there is one.
             let name = permit.call().target().unwrap_or_default();
             let taken = self.rates.take_tool(permit.bound().caller(), permit.bound().server(), name, self.skew.shared(self.env.now()));
-            taken.await.map_err(|wait| too_many(wait).knowing(known.clone()))?;
+            taken.await.map_err(|wait| too_many(wait).knowing(known()))?;
         }
-        self.remember_seen(&permit).await.map_err(|error| no_memory(&error, known))?;
+        self.remember_seen(&permit).await.map_err(|error| no_memory(&error, known()))?;
         Ok((permit, Judged::of(opened, approved)))
     }
 
@@ -236,6 +233,16 @@ impl Gateway {
         let result = result.edited(|key, _| if key == list { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
         let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
         Final { body: screen::own(body), ..end }
+    }
+}
+
+/// What is known of a call before it is permitted: told of one that is not.
+fn known(bound: &Bound, call: &Call) -> Known {
+    Known {
+        method: Some(call.method().as_str().to_owned()),
+        name: call.target().map(str::to_owned),
+        rpc_id: call.rpc_id(),
+        ..bound.known()
     }
 }
 

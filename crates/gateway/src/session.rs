@@ -18,6 +18,7 @@ use doorward_core::session::sealed::Purpose;
 use doorward_core::session::{Bound, Claim, Lifetimes, open};
 use doorward_core::time::Timestamp;
 use doorward_store::{StoreError, StoredTask};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long legacy sessions live (protocol 12).
@@ -38,7 +39,7 @@ impl Gateway {
                 let digest = sha256(id.as_bytes());
                 let live = self.live.find(&digest);
                 let fresh = live.as_ref().and_then(|session| session.record()).filter(|stored| stored.is_of(&caller, server));
-                named = live.and_then(|session| session.last_record()).map(|stored| (stored.user, stored.client));
+                named = live.and_then(|session| session.last_record());
                 // A session of somebody else takes the way of one that never was, and as long: through the store.
                 let found = match fresh {
                     Some(stored) => Some(stored),
@@ -49,6 +50,7 @@ impl Gateway {
                             Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public)
                                 .because(error.to_string())
                         })?
+                        .map(Arc::new)
                     }
                 };
                 (Claim::Existing(found), Some(digest))
@@ -68,14 +70,14 @@ impl Gateway {
                     self.forget(&digest, &owner).await;
                 }
                 // For the record alone, where this process knows whose it is (SES-02).
-                let Some((owner, client)) = named else { return Err(refusal) };
-                return Err(refusal.because(format!("the session belongs to {owner} through {client}")));
+                let Some(theirs) = named else { return Err(refusal) };
+                return Err(refusal.because(format!("the session belongs to {} through {}", theirs.user, theirs.client)));
             }
         };
-        if let (Some(stored), Some(digest)) = (bound.session(), asked) {
+        if let (Some(stored), Some(digest)) = (bound.session_shared(), asked) {
             let live = self.live.session(&digest);
             if live.record().is_none() {
-                live.keep(stored.clone());
+                live.keep(stored);
             }
             if live.should_touch() {
                 Box::pin(self.store.touch_session(&digest, &user, now)).await.ok();
@@ -173,7 +175,7 @@ impl Gateway {
     ///
     /// # Errors
     /// −32602 when it was used before; 503 when the store cannot say.
-    pub(crate) async fn consume(&self, judged: Judged, known: doorward_core::blame::Known) -> Result<Cleared, Refusal> {
+    pub(crate) async fn consume(&self, judged: Judged, caller: &Caller) -> Result<Cleared, Refusal> {
         let consumed = match judged.once() {
             Some((once, expires)) => self.store.consume_once("state", &once, expires, self.env.now()).await,
             None => Ok(true),
@@ -181,7 +183,8 @@ impl Gateway {
         match consumed {
             Ok(true) => Ok(Cleared::of(judged)),
             Ok(false) => {
-                Err(wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.").knowing(known))
+                let refusal = wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.");
+                Err(refusal.knowing(caller.known()))
             }
             Err(error) => {
                 let public = "Doorward cannot check this request at the moment.";

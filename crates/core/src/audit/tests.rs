@@ -119,7 +119,7 @@ pub(super) fn permit(name: &str) -> Permit {
         used: NOW,
     };
     let lifetimes = Lifetimes { idle: Duration::from_secs(9), absolute: Duration::from_secs(9) };
-    let bound = session::open(caller(), &server, Claim::Existing(Some(stored)), lifetimes, NOW).expect("bound");
+    let bound = session::open(caller(), &server, Claim::Existing(Some(stored.into())), lifetimes, NOW).expect("bound");
     Permit::for_tests(bound, Call::for_tests(name, sha256(b"{}")), vec![RuleId::new("engineering-read").expect("id")])
 }
 

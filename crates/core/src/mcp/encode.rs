@@ -7,6 +7,7 @@ use super::headers::{Mirrored, encode_value, mirror_value};
 use super::version::{Era, Version};
 use crate::json::RawJson;
 use crate::json::write::{Edit, ObjectWriter};
+use std::borrow::Cow;
 
 /// How one call goes to one upstream.
 #[derive(Debug, Clone)]
@@ -124,29 +125,43 @@ pub fn downstream(id: Option<&RawJson>, method: &str, params: Option<&RawJson>) 
     out.finish()
 }
 
+/// A header of MCP, name and value; what is borrowed is a constant of this program.
+pub type McpHeader = (Cow<'static, str>, Cow<'static, str>);
+
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "mcp-method";
+
+const fn known(name: &'static str, value: &'static str) -> McpHeader {
+    (Cow::Borrowed(name), Cow::Borrowed(value))
+}
+
+fn param(name: &str, value: &str) -> McpHeader {
+    (Cow::Owned(format!("mcp-param-{name}")), Cow::Owned(encode_value(value).into_owned()))
+}
+
 /// The MCP headers of a modern request: name and value, ready to be sent. Legacy requests carry the version alone.
 #[must_use]
-pub fn mcp_headers(call: &Call, wire: &Wire, mirrors: &[Mirrored]) -> Vec<(String, String)> {
+pub fn mcp_headers(call: &Call, wire: &Wire, mirrors: &[Mirrored]) -> Vec<McpHeader> {
     let mut headers = Vec::with_capacity(4);
     let version = match wire.era {
-        Era::Legacy(version) => return vec![("mcp-protocol-version".to_owned(), version.as_str().to_owned())],
+        Era::Legacy(version) => return vec![known(PROTOCOL_VERSION, version.as_str())],
         Era::Modern => Version::V2026_07_28,
     };
-    headers.push(("mcp-protocol-version".to_owned(), version.as_str().to_owned()));
-    headers.push(("mcp-method".to_owned(), call.method().as_str().to_owned()));
+    headers.push(known(PROTOCOL_VERSION, version.as_str()));
+    headers.push(known(METHOD, call.method().as_str()));
     if call.method().has_mirrored_name() {
         let name = wire.task.as_deref().or_else(|| call.target()).unwrap_or_default();
-        headers.push(("mcp-name".to_owned(), encode_value(name).into_owned()));
+        headers.push((Cow::Borrowed("mcp-name"), Cow::Owned(encode_value(name).into_owned())));
     }
     for mirror in mirrors {
         if let Some(value) = mirror_value(mirror, call.arguments()) {
-            headers.push((format!("mcp-param-{}", mirror.header.to_ascii_lowercase()), encode_value(&value).into_owned()));
+            headers.push(param(&mirror.header.to_ascii_lowercase(), &value));
         }
     }
     // D4: headers that the tool does not mirror are forwarded in their parsed form and otherwise ignored.
     for header in call.param_headers() {
         if !mirrors.iter().any(|mirror| mirror.header.eq_ignore_ascii_case(&header.name)) {
-            headers.push((format!("mcp-param-{}", header.name), encode_value(&header.value).into_owned()));
+            headers.push(param(&header.name, &header.value));
         }
     }
     headers
@@ -154,13 +169,10 @@ pub fn mcp_headers(call: &Call, wire: &Wire, mirrors: &[Mirrored]) -> Vec<(Strin
 
 /// The MCP headers of a request of Doorward's own.
 #[must_use]
-pub fn own_headers(method: &str, era: Era) -> Vec<(String, String)> {
+pub fn own_headers(method: &str, era: Era) -> Vec<McpHeader> {
     match era {
-        Era::Legacy(version) => vec![("mcp-protocol-version".to_owned(), version.as_str().to_owned())],
-        Era::Modern => vec![
-            ("mcp-protocol-version".to_owned(), Version::V2026_07_28.as_str().to_owned()),
-            ("mcp-method".to_owned(), method.to_owned()),
-        ],
+        Era::Legacy(version) => vec![known(PROTOCOL_VERSION, version.as_str())],
+        Era::Modern => vec![known(PROTOCOL_VERSION, Version::V2026_07_28.as_str()), (Cow::Borrowed(METHOD), Cow::Owned(method.to_owned()))],
     }
 }
 
@@ -280,7 +292,7 @@ mod tests {
         assert_eq!(value["params"]["_meta"]["progressToken"], 77);
         assert_eq!(value["params"]["requestState"], "up-state");
         assert!(text.contains("12345678901234567890123"), "numbers keep every digit");
-        let names: Vec<String> = mcp_headers(&call, &wire(Era::Modern), &[]).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<Cow<'_, str>> = mcp_headers(&call, &wire(Era::Modern), &[]).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["mcp-protocol-version", "mcp-method", "mcp-name"]);
     }
 

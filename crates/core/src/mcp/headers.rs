@@ -165,11 +165,12 @@ impl Accept {
         let (mut said, mut first) = (false, false);
         let (mut json, mut events) = (false, false);
         for part in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
-            let media = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let media = part.split(';').next().unwrap_or_default().trim();
+            let is = |name: &str| media.eq_ignore_ascii_case(name);
             said |= !media.is_empty();
-            first |= !json && media == "text/event-stream";
-            json |= matches!(media.as_str(), "*/*" | "application/*" | "application/json");
-            events |= matches!(media.as_str(), "*/*" | "text/*" | "text/event-stream");
+            first |= !json && is("text/event-stream");
+            json |= is("application/json") || is("*/*") || is("application/*");
+            events |= is("text/event-stream") || is("*/*") || is("text/*");
         }
         match (said, json, events) {
             (_, true, true) if first => Self::EventsFirst,

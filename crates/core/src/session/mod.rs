@@ -20,7 +20,7 @@ pub struct Bound {
     caller: Caller,
     server: ServerName,
     era: Era,
-    session: Option<Stored>,
+    session: Option<Arc<Stored>>,
 }
 
 /// What a request claims about its session, decided by [`era::decide`].
@@ -31,7 +31,7 @@ pub enum Claim {
     /// `initialize`: a new session will be made; a presented id is ignored (no fixation).
     New(Version),
     /// A session id was presented; this is what the store holds under (hash, user, client, server).
-    Existing(Option<Stored>),
+    Existing(Option<Arc<Stored>>),
 }
 
 /// A legacy session as the store holds it. A fact, not a proof.
@@ -136,8 +136,14 @@ impl Bound {
 
     /// The session, in the legacy era once it exists.
     #[must_use]
-    pub const fn session(&self) -> Option<&Stored> {
-        self.session.as_ref()
+    pub fn session(&self) -> Option<&Stored> {
+        self.session.as_deref()
+    }
+
+    /// The same to be kept, without a copy.
+    #[must_use]
+    pub fn session_shared(&self) -> Option<Arc<Stored>> {
+        self.session.clone()
     }
 
     /// For refusals that come later.

@@ -56,7 +56,7 @@ fn stored() -> Stored {
 fn opened(change: impl FnOnce(&mut Stored)) -> Result<Bound, UnknownSession> {
     let mut found = stored();
     change(&mut found);
-    open(caller(), &server(), Claim::Existing(Some(found)), LIFETIMES, NOW)
+    open(caller(), &server(), Claim::Existing(Some(found.into())), LIFETIMES, NOW)
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn ses_07_idle_and_absolute_lifetimes_end_a_session() {
     let just = Duration::from_millis(1);
     let lived = Lifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(600) };
     let with = |used: Timestamp, created: Timestamp| {
-        open(caller(), &server(), Claim::Existing(Some(Stored { used, created, ..stored() })), lived, NOW).is_ok()
+        open(caller(), &server(), Claim::Existing(Some(Stored { used, created, ..stored() }.into())), lived, NOW).is_ok()
     };
     assert!(with(ago(lived.idle - just), ago(lived.absolute - just)));
     assert!(!with(ago(lived.idle), NOW));

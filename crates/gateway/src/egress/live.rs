@@ -1,4 +1,7 @@
-//! One open connection and the task that drives it. Dropping the last handle closes the connection at once.
+//! One open connection. Dropping the last handle closes it at once.
+//!
+//! An HTTP/1.1 connection has one user at a time and goes on while that user waits for something of it: no task stands between
+//! them, and nobody is woken to pass on what is there. While it is kept for the next user nothing happens on it. HTTP/2 has a task.
 
 use super::connect::{Alpn, Wire};
 use super::error::EgressError;
@@ -12,8 +15,10 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -21,8 +26,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 /// An HTTP/1.1 connection: one request at a time.
 pub(super) struct Live {
     sender: http1::SendRequest<Full<Bytes>>,
+    /// What reads and writes, until it ends.
+    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     key: Arc<Key>,
-    _open: Open,
+    _seat: OwnedSemaphorePermit,
 }
 
 /// An HTTP/2 connection: many requests at a time.
@@ -31,7 +38,7 @@ pub(super) struct Shared {
     _open: Open,
 }
 
-/// While this exists, the connection's task runs.
+/// While this exists, the task of an HTTP/2 connection runs.
 struct Open {
     _alive: oneshot::Sender<Infallible>,
     _seat: OwnedSemaphorePermit,
@@ -60,21 +67,25 @@ pub(super) const HEADER_BYTES: usize = 32 * 1024;
 /// Speaks HTTP on a new connection.
 pub(super) async fn start(wire: Wire, key: Arc<Key>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError> {
     match wire {
-        Wire::Plain(stream) => http_1(TokioIo::new(stream), key, tasks, seat).await,
-        Wire::Tls(stream, Alpn::H1) => http_1(TokioIo::new(*stream), key, tasks, seat).await,
+        Wire::Plain(stream) => http_1(TokioIo::new(stream), key, seat).await,
+        Wire::Tls(stream, Alpn::H1) => http_1(TokioIo::new(*stream), key, seat).await,
         Wire::Tls(stream, Alpn::H2) => http_2(TokioIo::new(*stream), tasks, seat).await,
     }
 }
 
-async fn http_1<T>(io: TokioIo<T>, key: Arc<Key>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
+async fn http_1<T>(io: TokioIo<T>, key: Arc<Key>, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
     builder.max_headers(HEADER_FIELDS).max_buf_size(HEADER_BYTES * 2).max_header_size(HEADER_BYTES);
     let (sender, connection) = builder.handshake(io).await.map_err(|_| EgressError::Broken { sent: false })?;
-    let open = drive(connection, tasks, seat);
-    Ok(Either::Own(Live { sender, key, _open: open }))
+    let work = Box::pin(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "upstream connection");
+        }
+    });
+    Ok(Either::Own(Live { sender, work: Some(work), key, _seat: seat }))
 }
 
 async fn http_2<T>(io: TokioIo<T>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
@@ -114,13 +125,46 @@ impl Live {
         self.sender.is_closed()
     }
 
-    /// Waits until the previous exchange is settled. False if the connection is gone.
+    /// Waits until the previous exchange is settled. False if the connection is gone, or its other end has closed it.
     pub(super) async fn ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+        let Self { sender, work, .. } = self;
+        poll_fn(|cx| {
+            turn(work, cx);
+            sender.poll_ready(cx)
+        })
+        .await
+        .is_ok()
     }
 
     pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
-        self.sender.try_send_request(request).await.map_err(failed)
+        let sent = self.sender.try_send_request(request);
+        self.carry(sent).await.map_err(failed)
+    }
+
+    /// Waits for something that comes through this connection, and carries it on meanwhile.
+    pub(super) async fn carry<T>(&mut self, wanted: impl Future<Output = T>) -> T {
+        let mut wanted = pin!(wanted);
+        poll_fn(|cx| {
+            // Asked first, it says what it wants; then the connection can give it.
+            if let Poll::Ready(done) = wanted.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            turn(&mut self.work, cx);
+            wanted.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Finishes what needs no waiting, before nobody looks at it for a while: it wakes nobody any more.
+    pub(super) fn rest(&mut self) {
+        turn(&mut self.work, &mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// Reads and writes what can be.
+fn turn(work: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>, cx: &mut Context<'_>) {
+    if work.as_mut().is_some_and(|work| work.as_mut().poll(cx).is_ready()) {
+        *work = None;
     }
 }
 

@@ -157,7 +157,7 @@ impl Egress {
         outbound: Outbound,
         limits: &ReplyLimits,
     ) -> Result<Response<ReplyBody>, EgressError> {
-        if OWNED.iter().any(|name| outbound.headers.contains_key(name)) {
+        if outbound.headers.keys().any(|name| OWNED.contains(name)) {
             return Err(EgressError::BadRequest("a header that describes the connection"));
         }
         let written = AtomicBool::new(false);

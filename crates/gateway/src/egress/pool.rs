@@ -105,7 +105,8 @@ impl Pool {
     }
 
     /// Keeps an HTTP/1.1 connection whose last reply was read to its end.
-    pub(super) fn put(&self, live: Live) {
+    pub(super) fn put(&self, mut live: Live) {
+        live.rest();
         if live.is_closed() {
             return;
         }

@@ -8,7 +8,7 @@ use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::{StatusCode, response};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::fmt;
@@ -108,7 +108,7 @@ impl ReplyBody {
     /// and further calls give `None`.
     pub async fn frame(&mut self) -> Option<Result<Bytes, EgressError>> {
         while !self.done {
-            let Ok(next) = tokio::time::timeout(self.idle, self.body.frame()).await else {
+            let Ok(next) = tokio::time::timeout(self.idle, next(&mut self.body, self.carrier.as_mut())).await else {
                 return Some(Err(self.fail(EgressError::Timeout { sent: true })));
             };
             match next {
@@ -157,6 +157,14 @@ impl ReplyBody {
         self.done = true;
         self.carrier = None;
         error
+    }
+}
+
+async fn next(body: &mut Incoming, carrier: Option<&mut Carrier>) -> Option<hyper::Result<Frame<Bytes>>> {
+    match carrier {
+        Some(Carrier::Own(live, _)) => live.carry(body.frame()).await,
+        // Without a carrier the body is done.
+        Some(Carrier::Shared(_)) | None => body.frame().await,
     }
 }
 

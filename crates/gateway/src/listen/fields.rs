@@ -54,9 +54,10 @@ pub(super) fn ambiguous(method: &Method, version: Version, headers: &HeaderMap, 
 
 /// Removes what proxies set and what describes the connection, under any spelling.
 pub(super) fn remove_foreign(headers: &mut HeaderMap) {
+    // What is spelled with `_` goes in any case.
     let foreign = |name: &HeaderName| {
-        let plain = dashed(name);
-        name.as_str().contains('_') || plain.starts_with("x-forwarded") || FORWARDING.contains(&plain.as_str())
+        let name = name.as_str();
+        name.contains('_') || name.starts_with("x-forwarded") || FORWARDING.contains(&name)
     };
     let names: Vec<HeaderName> = headers.keys().filter(|name| foreign(name)).cloned().collect();
     for name in names.iter().chain(&[CONNECTION, TE, TRAILER, UPGRADE, EXPECT, FORWARDED]) {

@@ -182,8 +182,8 @@ where
     let mut builder = http1::Builder::new();
     // A client that closes its side has cancelled: no half-closed connections.
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.patience.head.max(settings.patience.idle))
+        // `Activity` sees slow heads, and idle connections, too: no timer is set and taken away for each request.
+        .header_read_timeout(None)
         .max_headers(HEADER_FIELDS)
         .max_header_size(HEADER_BYTES)
         .max_buf_size(HEADER_BYTES * 2)

@@ -5,7 +5,7 @@
 use doorward_core::time::Timestamp;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// The next look at the rights of one call or stream.
 #[derive(Debug)]
@@ -27,10 +27,22 @@ impl Guard {
 
     /// Resolves when something was revoked, and after a while in any case.
     pub async fn due(&mut self) {
+        let late = self.late();
         tokio::select! {
-            _ = self.epoch.changed() => {}
-            () = tokio::time::sleep_until(self.at) => {}
+            () = self.revoked() => {}
+            () = late => {}
         }
+    }
+
+    /// Resolves when something was revoked.
+    pub async fn revoked(&mut self) {
+        self.epoch.changed().await.ok();
+    }
+
+    /// Resolves after a while in any case.
+    #[must_use]
+    pub fn late(&self) -> Sleep {
+        tokio::time::sleep_until(self.at)
     }
 
     /// Whether it is time, for what is too busy to wait.

@@ -30,7 +30,7 @@ pub struct Session {
 
 #[derive(Debug, Default)]
 struct Table {
-    record: Option<(Stored, Instant)>,
+    record: Option<(Arc<Stored>, Instant)>,
     touched: Option<Instant>,
     calls: HashMap<RpcId, Pending>,
     questions: HashMap<Arc<str>, Question>,
@@ -136,19 +136,19 @@ impl Live {
 impl Session {
     /// The record as it was read less than [`FRESH`] ago.
     #[must_use]
-    pub fn record(&self) -> Option<Stored> {
+    pub fn record(&self) -> Option<Arc<Stored>> {
         let table = self.lock();
         table.record.as_ref().filter(|(_, read)| read.elapsed() < FRESH).map(|(record, _)| record.clone())
     }
 
     /// The record as it was last read, however long ago: enough to say goodbye to the upstream.
     #[must_use]
-    pub fn last_record(&self) -> Option<Stored> {
+    pub fn last_record(&self) -> Option<Arc<Stored>> {
         self.lock().record.as_ref().map(|(record, _)| record.clone())
     }
 
     /// Keeps a record that was just read or written.
-    pub fn keep(&self, record: Stored) {
+    pub fn keep(&self, record: Arc<Stored>) {
         self.lock().record = Some((record, Instant::now()));
     }
 

@@ -34,7 +34,7 @@ impl Gateway {
                     Ok(Some(stored)) => {
                         let is_alive = stored.is_alive(lifetimes, self.skew.shared(self.env.now()));
                         // With the id that its server gave it last, through whichever replica.
-                        session.keep(stored);
+                        session.keep(Arc::new(stored));
                         if is_alive {
                             continue;
                         }

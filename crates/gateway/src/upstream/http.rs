@@ -20,6 +20,7 @@ use doorward_core::mcp::version::{Era, Version};
 use doorward_core::session::UpstreamSessionId;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -89,7 +90,7 @@ impl HttpServer {
     pub async fn post(
         self: &Arc<Self>,
         line: &Line,
-        mcp: &[(String, String)],
+        mcp: &[encode::McpHeader],
         era: Era,
         id: Option<i64>,
         body: Bytes,
@@ -165,15 +166,24 @@ impl HttpServer {
     }
 
     /// Every header of a request: configured ones, the leased credential at its own origin, and what `mcp` rebuilt.
-    fn head(&self, line: &Line, mcp: &[(String, String)], accept: &'static str) -> Result<HeaderMap, Fault> {
+    fn head(&self, line: &Line, mcp: &[encode::McpHeader], accept: &'static str) -> Result<HeaderMap, Fault> {
         let mut headers = HeaderMap::with_capacity(8 + self.headers.len());
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         for (name, value) in &self.headers {
             headers.insert(name.clone(), value.clone());
         }
         for (name, value) in mcp {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Fault::Bad(reply::BadReply::Shape))?;
-            headers.insert(name, HeaderValue::from_str(value).map_err(|_| Fault::Bad(reply::BadReply::Shape))?);
+            let bad = || Fault::Bad(reply::BadReply::Shape);
+            // What is borrowed is ours, and not copied.
+            let name = match name {
+                Cow::Borrowed(name) => HeaderName::from_static(name),
+                Cow::Owned(name) => HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?,
+            };
+            let value = match value {
+                Cow::Borrowed(value) => HeaderValue::from_static(value),
+                Cow::Owned(value) => HeaderValue::from_str(value).map_err(|_| bad())?,
+            };
+            headers.insert(name, value);
         }
         if let Some(session) = &line.session {
             let mut value = HeaderValue::from_str(session.as_str()).map_err(|_| Fault::SessionLost)?;
@@ -212,10 +222,13 @@ enum Kind {
 impl Kind {
     fn of(headers: &HeaderMap) -> Self {
         let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        match media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "application/json" => Self::Json,
-            "text/event-stream" => Self::Events,
-            _ => Self::Other,
+        let media = media.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/json") {
+            Self::Json
+        } else if media.eq_ignore_ascii_case("text/event-stream") {
+            Self::Events
+        } else {
+            Self::Other
         }
     }
 }

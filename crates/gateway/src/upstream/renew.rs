@@ -39,7 +39,7 @@ impl Gateway {
             upstream.close(&opened.way, opened.version).await;
             return self.renewed(outgoing, stored).await?.map(over).ok_or(Fault::SessionLost);
         }
-        self.live.session(&stored.digest).keep(Stored { upstream_id: new, ..stored.clone() });
+        self.live.session(&stored.digest).keep(Arc::new(Stored { upstream_id: new, ..stored.clone() }));
         if let Some(level) = &stored.log_level {
             let mut params = ObjectWriter::with_capacity(32);
             params.text("level", level);
@@ -54,7 +54,7 @@ impl Gateway {
         let read = self.store.session(&known.digest, caller.user(), caller.client(), caller.credential(), server);
         let now = Box::pin(read).await.map_err(|_| Fault::Store)?.filter(|now| now.upstream_id != known.upstream_id);
         if let Some(now) = &now {
-            self.live.session(&known.digest).keep(now.clone());
+            self.live.session(&known.digest).keep(Arc::new(now.clone()));
         }
         Ok(now)
     }

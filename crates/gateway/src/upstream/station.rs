@@ -368,7 +368,7 @@ impl Gateway {
         if let Way::Pipe(pipe) = &way {
             live.set_child(Arc::clone(pipe));
         }
-        live.keep(stored);
+        live.keep(Arc::new(stored));
         Ok(Reply::Whole(end, Some(id)))
     }
 
@@ -497,7 +497,7 @@ impl Gateway {
 
 /// A request as it is sent, once or, where it certainly did not run, twice.
 struct Request {
-    headers: Vec<(String, String)>,
+    headers: Vec<encode::McpHeader>,
     era: Era,
     id: i64,
     body: bytes::Bytes,

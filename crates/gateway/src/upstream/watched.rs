@@ -52,6 +52,7 @@ impl Gateway {
     pub(super) async fn watched<T>(&self, watch: &mut Watch<'_>, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         tokio::pin!(work);
         loop {
+            let late = watch.guard.late();
             tokio::select! {
                 // What ends the call goes before its answer, where both are there: who cancelled gets nothing any more. The
                 // right goes before the cancellation: a session that ends with its credential cancels its calls, too.
@@ -60,16 +61,17 @@ impl Gateway {
                     watch.back.call_off(watch.id, &self.tasks);
                     return Err(Fault::Cancelled);
                 }
-                () = watch.guard.due() => {
-                    watch.guard.looked();
-                    if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.errand)).await {
-                        watch.back.call_off(watch.id, &self.tasks);
-                        return Err(Fault::Withdrawn(reason));
-                    }
-                }
+                () = watch.guard.revoked() => {}
                 // The client's own words went to the server already.
                 () = cancelled(watch.cancel.as_ref()) => return Err(Fault::Cancelled),
                 done = &mut work => return done,
+                // Behind the answer: it is due by the clock alone, and what is there needs no clock.
+                () = late => {}
+            }
+            watch.guard.looked();
+            if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.errand)).await {
+                watch.back.call_off(watch.id, &self.tasks);
+                return Err(Fault::Withdrawn(reason));
             }
         }
     }
