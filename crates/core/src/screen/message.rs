@@ -10,8 +10,10 @@ use super::{Action, Blocked, Means, Screen, Screened, Seen, Tail, Why, own, view
 use crate::credential::UpstreamSecret;
 use crate::json::RawJson;
 use crate::json::leaves::{Leaf, Placed};
+use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// What the message must still be after something in it was covered.
 #[derive(Clone, Copy)]
@@ -47,7 +49,10 @@ enum Place {
 
 /// Texts that a reader joins: of content blocks, of progress, of logs.
 const FLOWING: [&str; 5] = ["text", "message", "data", "statusMessage", "delta"];
-const FLOWING_KEYS: [&[u8]; 5] = [b"\"text\"", b"\"message\"", b"\"data\"", b"\"statusMessage\"", b"\"delta\""];
+/// The same as keys, and the end of an element of an array, to be found. Made once: each takes as long as reading a short message.
+static FLOWING_KEYS: LazyLock<[Finder<'static>; 5]> =
+    LazyLock::new(|| ["\"text\"", "\"message\"", "\"data\"", "\"statusMessage\"", "\"delta\""].map(Finder::new));
+static END_OF_ELEMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\","));
 /// Members whose text means something to a program.
 const FIXED: [&str; 12] =
     ["uri", "uriTemplate", "mimeType", "type", "role", "level", "status", "url", "src", "protocolVersion", "elicitationId", "taskId"];
@@ -144,13 +149,13 @@ fn is_plain(screen: &Screen, content: &RawJson) -> bool {
 fn is_in_parts(bytes: &[u8]) -> bool {
     let behind = |at: usize| bytes.get(at..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
     let mut parts = 0;
-    for key in FLOWING_KEYS {
-        parts += memchr::memmem::find_iter(bytes, key).filter(|at| behind(at + key.len()) == Some(&b':')).take(2).count();
+    for key in FLOWING_KEYS.iter() {
+        parts += key.find_iter(bytes).filter(|at| behind(at + key.needle().len()) == Some(&b':')).take(2).count();
     }
     // The first element of an array. In a text its quotation mark is escaped, and none.
     parts += memchr::memchr_iter(b'[', bytes).filter(|at| behind(at + 1) == Some(&b'"')).take(2).count();
     parts > 1
-        || memchr::memmem::find_iter(bytes, b"\",").any(|at| {
+        || END_OF_ELEMENT.find_iter(bytes).any(|at| {
             let rest = bytes.get(at + 2..).unwrap_or_default();
             let rest = rest.get(rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0)..).unwrap_or_default();
             let Some(inside) = rest.strip_prefix(b"\"") else { return false };
