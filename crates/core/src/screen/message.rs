@@ -243,7 +243,9 @@ fn join(screen: &Screen, secret: Option<&UpstreamSecret>, pieces: &mut [Piece<'_
         return Err(Blocked::because(Why::OwnCredential));
     }
     if is_joined && screen.modes != super::Modes::NONE {
-        for found in screen.searcher.find(&whole, Asked::Alone) {
+        let near = tail.as_ref().map_or(0, |tail| tail.near(&screen.searcher));
+        for found in screen.searcher.find(whole.get(near..).unwrap_or_default(), Asked::Alone) {
+            let found = Found { span: found.span.start + near..found.span.end + near, ..found };
             let over = |segment: &Range<usize>| segment.start.max(found.span.start)..segment.end.min(found.span.end);
             let touched: Vec<(usize, Range<usize>)> = segments
                 .iter()
@@ -265,7 +267,7 @@ fn join(screen: &Screen, secret: Option<&UpstreamSecret>, pieces: &mut [Piece<'_
     if let Some(tail) = tail {
         for (at, _) in segments {
             if let Some(piece) = pieces.get(at) {
-                tail.push(&piece.text);
+                tail.push(&piece.text, &screen.searcher);
             }
         }
     }

@@ -14,6 +14,8 @@ pub struct Searcher {
     /// Words of signs: asked of definitions only.
     signs: Words,
     rules: Vec<(&'static Rule, Regex)>,
+    /// What stands so many bytes in front of a part, or further, without a word of a rule in it, can be no beginning of what ends there.
+    reach: usize,
 }
 
 /// Words, and for each the rules that it may begin.
@@ -66,6 +68,9 @@ const LAYERS: usize = 3;
 /// So often a rule may look again inside of what did not prove itself, in one text. Who writes more than that pays for no more time.
 const MOST_RETRIES: usize = 16;
 
+/// What a pattern looks at beside what it takes, in bytes, and more.
+const AROUND: usize = 64;
+
 // === impl Searcher ===
 
 impl Searcher {
@@ -80,7 +85,20 @@ impl Searcher {
             rules.push((rule, regex.map_err(|error| BadRules(format!("{}: {error}", rule.id)))?));
         }
         let of = |alone: bool| Words::of(rules.iter().map(|(rule, _)| *rule).enumerate().filter(move |(_, rule)| is_alone(rule) == alone));
-        Ok(Self { alone: of(true)?, signs: of(false)?, rules })
+        let alone = of(true)?;
+        let before = rules.iter().filter(|(rule, _)| is_alone(rule)).map(|(rule, _)| rule.reach.0).max().unwrap_or(0);
+        let reach = before + alone.automaton.max_pattern_len() + AROUND;
+        Ok(Self { alone, signs: of(false)?, rules, reach })
+    }
+
+    /// So many bytes in front of a text can matter for what is found in it, if [`Searcher::is_suspect`] is false of them.
+    pub(super) const fn reach(&self) -> usize {
+        self.reach
+    }
+
+    /// Whether a rule may begin here, or something may be read in another way.
+    pub(super) fn is_suspect(&self, text: &str) -> bool {
+        views::may_read_otherwise(text) || self.has_words(text.as_bytes())
     }
 
     /// Whether any word of a rule that decides alone stands in these bytes.

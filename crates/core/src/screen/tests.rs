@@ -152,8 +152,16 @@ fn pol_04_a_secret_by_the_name_of_its_member() {
 fn pol_04_what_a_stream_says_in_parts_is_found() {
     let screen = Screen::new(Arc::clone(&SEARCHER), modes(Mode::Redact));
     let means = Means { screen: &screen, secret: None, limit: 1 << 20, ours: &["5555555555554444"] };
-    for (rule, secret) in canaries().into_iter().filter(|(rule, _)| !rule.starts_with("instruction")) {
+    // What was said long before changes nothing, be it plain or not.
+    let before = ["", "a line of a log, of 2026-11-28, and so on. ", "100% of C:\\users, fifty%41 times. "];
+    let cases = canaries().into_iter().filter(|(rule, _)| !rule.starts_with("instruction"));
+    for ((rule, secret), before) in cases.flat_map(|case| before.map(|before| (case.clone(), before))) {
         let mut tail = Tail::default();
+        for _ in 0..50 {
+            let event = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": before } });
+            let event = apply(&means, Shape::Free, Some(&mut tail), RawJson::of(&event)).expect("an event");
+            assert!(event.seen().is_empty(), "{before}: {:?}", event.seen());
+        }
         let third = secret.len() / 3;
         let (first, rest) = secret.split_at(third);
         let (second, last) = rest.split_at(third);

@@ -98,6 +98,22 @@ pub(super) fn may_be_number(text: &[u8]) -> bool {
     false
 }
 
+/// Where the end of a text begins: at least `least` bytes of it, from the beginning of any run that reaches into them, with the
+/// character in front.
+pub(super) fn begin_of_end(text: &str, least: usize) -> usize {
+    let at = text.len().saturating_sub(least);
+    let front = text.as_bytes().get(..at).unwrap_or_default();
+    let begin_of = |class: &[bool; 256]| front.iter().rposition(|byte| !is_in(class, *byte)).unwrap_or(0);
+    let begin = [&IN_RUN, &IN_NUMBER, &IN_ACCOUNT].map(begin_of).into_iter().min();
+    text.floor_char_boundary(begin.unwrap_or(0))
+}
+
+/// Whether something in a text may be read in another way than it stands, but for runs that may be encoded.
+pub(super) fn may_read_otherwise(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    folds(text) || may_be_hidden(text) || memchr::memchr2(b'\\', 0x7f, bytes).is_some() || is_percent_coded(bytes)
+}
+
 fn is_percent_coded(text: &[u8]) -> bool {
     memchr::memchr_iter(b'%', text).any(|at| text.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
 }
