@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// An HTTP/1.1 connection: one request at a time.
 pub(super) struct Live {
-    sender: http1::SendRequest<Whole>,
+    sender: http1::SendRequest<Full<Bytes>>,
     /// What reads and writes, until it ends.
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     key: Arc<Key>,
@@ -34,7 +34,7 @@ pub(super) struct Live {
 
 /// An HTTP/2 connection: many requests at a time.
 pub(super) struct Shared {
-    sender: http2::SendRequest<Whole>,
+    sender: http2::SendRequest<Full<Bytes>>,
     _open: Open,
 }
 
@@ -52,17 +52,13 @@ pub(super) enum Either {
 
 /// A request that had no response, and the request itself when not one byte of it was written.
 pub(super) struct Failed {
-    pub(super) unsent: Option<Box<Request<Whole>>>,
+    pub(super) unsent: Option<Box<Request<Full<Bytes>>>>,
     pub(super) error: EgressError,
 }
 
 /// Runs the tasks that HTTP/2 needs.
 #[derive(Clone)]
 struct Spawner(Tasks);
-
-/// The body of a request. In a box: hyper keeps room for 32 requests beside each connection, which is the largest thing that an idle
-/// one holds.
-pub(super) type Whole = Box<Full<Bytes>>;
 
 /// Headers of a reply: number of fields, bytes together.
 pub(super) const HEADER_FIELDS: usize = 100;
@@ -140,7 +136,7 @@ impl Live {
         .is_ok()
     }
 
-    pub(super) async fn send(&mut self, request: Request<Whole>) -> Result<Response<Incoming>, Failed> {
+    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
         let sent = self.sender.try_send_request(request);
         self.carry(sent).await.map_err(failed)
     }
@@ -177,12 +173,12 @@ impl Shared {
         self.sender.is_closed()
     }
 
-    pub(super) async fn send(&self, request: Request<Whole>) -> Result<Response<Incoming>, Failed> {
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
         self.sender.clone().try_send_request(request).await.map_err(failed)
     }
 }
 
-fn failed(mut error: hyper::client::conn::TrySendError<Request<Whole>>) -> Failed {
+fn failed(mut error: hyper::client::conn::TrySendError<Request<Full<Bytes>>>) -> Failed {
     let unsent = error.take_message().map(Box::new);
     let error = error.into_error();
     let error = if unsent.is_some() {
