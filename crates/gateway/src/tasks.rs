@@ -305,7 +305,8 @@ mod tests {
         let (said, heard) = oneshot::channel();
         let mut work = Box::pin(tasks.supervise(async move {
             let _asked = told.await;
-            let _gone = said.send(tokio::task::yield_now().await);
+            tokio::task::yield_now().await;
+            let _gone = said.send(());
         }));
         tokio::select! {
             biased;

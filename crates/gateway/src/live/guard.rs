@@ -40,7 +40,6 @@ impl Guard {
     }
 
     /// Resolves after a while in any case.
-    #[must_use]
     pub fn late(&self) -> Sleep {
         tokio::time::sleep_until(self.at)
     }
