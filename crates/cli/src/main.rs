@@ -2,11 +2,6 @@
 
 use doorward_gateway::upstream::stdio::launcher;
 
-/// A call is begun and ended on different threads: the allocator of the C library made them wait for each other, 1.8 times in each
-/// call (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == launcher::ARGUMENT) && arguments.next().is_none() {
