@@ -32,7 +32,8 @@ pub struct Lost;
 /// Work that goes on to its end whoever stops waiting for it; see [`Tasks::supervise`].
 pub struct Supervised<T: Send + 'static> {
     work: Option<Work<T>>,
-    tasks: Tasks,
+    /// From the beginning: who waits for it may be a task that is not counted here, one of a connection over HTTP/2.
+    count: Option<Count>,
 }
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -95,13 +96,20 @@ impl Tasks {
     /// own only when they go. So it wakes nobody and changes no thread, as long as nobody goes.
     #[must_use]
     pub fn supervise<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Supervised<T> {
-        Supervised { work: Some(Box::pin(work)), tasks: self.clone() }
+        Supervised { work: Some(Box::pin(work)), count: Some(self.count()) }
     }
 
     /// Runs `work` in the background.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        Self::spawn_as(self.count(), work);
+    }
+
+    fn count(&self) -> Count {
         self.inner.running.fetch_add(1, Ordering::SeqCst);
-        let count = Count(Arc::clone(&self.inner));
+        Count(Arc::clone(&self.inner))
+    }
+
+    fn spawn_as(count: Count, work: impl Future<Output = ()> + Send + 'static) {
         // In a box: a future that awaits what it was given keeps room for it twice; connections and streams stay for hours.
         let work = Alone::new(work);
         tokio::spawn(async move {
@@ -176,7 +184,8 @@ impl<F: Future<Output = ()>> Future for Alone<F> {
         let Self { work, ear, waker } = &mut *self;
         ear.outside.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
         for _ in 0..TURNS {
-            ear.state.store(POLLED, Ordering::SeqCst);
+            // Not a store: what was written before somebody woke must be seen in this turn.
+            ear.state.swap(POLLED, Ordering::SeqCst);
             if work.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
                 return Poll::Ready(());
             }
@@ -187,7 +196,7 @@ impl<F: Future<Output = ()>> Future for Alone<F> {
                 break;
             }
         }
-        ear.state.store(ASLEEP, Ordering::SeqCst);
+        ear.state.swap(ASLEEP, Ordering::SeqCst);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -199,9 +208,17 @@ impl Wake for Ear {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.state.compare_exchange(POLLED, AGAIN, Ordering::SeqCst, Ordering::SeqCst) == Err(ASLEEP) {
-            let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            outside.wake();
+        loop {
+            match self.state.compare_exchange(POLLED, AGAIN, Ordering::SeqCst, Ordering::SeqCst) {
+                Err(ASLEEP) => {
+                    let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    return outside.wake();
+                }
+                Ok(_) => return,
+                // Others woke it already. Written again all the same: only a write publishes what this one has to say.
+                Err(_) if self.state.compare_exchange(AGAIN, AGAIN, Ordering::SeqCst, Ordering::SeqCst).is_ok() => return,
+                Err(_) => {}
+            }
         }
     }
 }
@@ -232,10 +249,10 @@ impl<T: Send + 'static> Future for Supervised<T> {
 
 impl<T: Send + 'static> Drop for Supervised<T> {
     fn drop(&mut self) {
-        if let Some(work) = self.work.take()
+        if let (Some(work), Some(count)) = (self.work.take(), self.count.take())
             && tokio::runtime::Handle::try_current().is_ok()
         {
-            self.tasks.spawn(async move {
+            Tasks::spawn_as(count, async move {
                 let _nobody_waits = work.await;
             });
         }
@@ -313,7 +330,7 @@ mod tests {
             _ = &mut work => panic!("it waits"),
             () = tokio::task::yield_now() => {}
         }
-        assert_eq!(tasks.running(), 0, "no task of its own");
+        assert_eq!(tasks.running(), 1, "whoever waits may be no task of these");
         drop(work);
         assert_eq!(tasks.running(), 1, "whoever waited is gone");
         assert!(tell.send(()).is_ok(), "it is still there");

@@ -52,6 +52,7 @@ impl Gateway {
     pub(super) async fn watched<T>(&self, watch: &mut Watch<'_>, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         tokio::pin!(work);
         loop {
+            let mut done = None;
             let late = watch.guard.late();
             tokio::select! {
                 // What ends the call goes before its answer, where both are there: who cancelled gets nothing any more. The
@@ -64,14 +65,22 @@ impl Gateway {
                 () = watch.guard.revoked() => {}
                 // The client's own words went to the server already.
                 () = cancelled(watch.cancel.as_ref()) => return Err(Fault::Cancelled),
-                done = &mut work => return done,
-                // Behind the answer: it is due by the clock alone, and what is there needs no clock.
+                // Where a server always has something to say, the clock would never have its turn.
+                ended = &mut work => {
+                    if !watch.guard.is_due(self.env.now()) {
+                        return ended;
+                    }
+                    done = Some(ended);
+                }
                 () = late => {}
             }
             watch.guard.looked();
             if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.errand)).await {
                 watch.back.call_off(watch.id, &self.tasks);
                 return Err(Fault::Withdrawn(reason));
+            }
+            if let Some(done) = done {
+                return done;
             }
         }
     }
