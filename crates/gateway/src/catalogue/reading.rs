@@ -27,17 +27,6 @@ pub async fn read(
     approved: Option<[u8; 32]>,
     family: Family,
 ) -> Result<Listing, Fault> {
-    let listing = read_over(upstream, tasks, secret, approved, family).await;
-    listing.map_err(|fault| if fault == Fault::SessionLost { Fault::Incomplete } else { fault })
-}
-
-async fn read_over(
-    upstream: &Upstream,
-    tasks: &Tasks,
-    secret: Option<Arc<UpstreamSecret>>,
-    approved: Option<[u8; 32]>,
-    family: Family,
-) -> Result<Listing, Fault> {
     let way = match &upstream.reach {
         Reached::Http(_) => {
             let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
@@ -45,6 +34,11 @@ async fn read_over(
         }
         Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, tasks, approved).await?),
     };
+    let listing = read_over(upstream, way, family).await;
+    listing.map_err(|fault| if fault == Fault::SessionLost { Fault::Incomplete } else { fault })
+}
+
+async fn read_over(upstream: &Upstream, way: Way, family: Family) -> Result<Listing, Fault> {
     let (way, version) = match family {
         Family::Modern => {
             let ready = upstream.ensure_modern(&way).await;
