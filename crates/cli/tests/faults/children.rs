@@ -170,15 +170,14 @@ fn std_06_calls_in_flight_fail_once_and_others_go_on() {
     let his = bob.session();
     for end in ["die", "half"] {
         let session = alice.session();
-        let asked = || stage.house.record().matches("\"hang\"").count();
-        let before = asked();
         let hanging: Vec<_> = (0..4)
             .map(|_| {
                 let (alice, session) = (alice.clone(), session.clone());
                 std::thread::spawn(move || ask(&alice, &session, "hang", json!({})))
             })
             .collect();
-        assert!(within(Duration::from_secs(10), || asked() >= before + 4));
+        // By its own word: a call that is on record may not have reached it yet, and is then told that the session is gone.
+        assert!(within(Duration::from_secs(10), || text(&ask(&alice, &session, "hanging", json!({}))) == "4"));
         let begun = Instant::now();
         let last = ask(&alice, &session, end, json!({}));
         for reply in hanging.into_iter().map(|one| one.join().expect("answered")).chain([last]) {

@@ -2,7 +2,8 @@
 import json, os, sys, tempfile, threading
 
 KEPT, LOCK = [], threading.Lock()
-TOOLS = ["remember", "recall", "look", "hang", "die", "garbage", "twice", "flood", "half", "deaf"]
+TOOLS = ["remember", "recall", "look", "hang", "die", "garbage", "twice", "flood", "half", "deaf", "hanging"]
+HANGING = []
 PLACES = [".", os.environ.get("HOME", "."), tempfile.gettempdir()]
 
 
@@ -66,6 +67,10 @@ def call(ident, name, arguments):
             write('{"jsonrpc":"2.0","method":"notifications/x","params":{}}\n')
             sys.stderr.write("noise " * 20 + "\n")
         say(ident, text("after the flood"))
+    elif name == "hang":
+        HANGING.append(ident)
+    elif name == "hanging":
+        say(ident, text(str(len(HANGING))))
     elif name == "deaf":
         threading.Event().wait()
 
@@ -82,8 +87,7 @@ for line in sys.stdin:
         tool = {"inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
         say(ident, {"tools": [{"name": name, **tool} for name in TOOLS], "ttlMs": 0, "cacheScope": "private"})
     elif method == "tools/call":
-        if message["params"]["name"] != "hang":
-            call(ident, message["params"]["name"], message["params"].get("arguments") or {})
+        call(ident, message["params"]["name"], message["params"].get("arguments") or {})
     elif method == "ping":
         say(ident, {})
     elif method == "server/discover":
