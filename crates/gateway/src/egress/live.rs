@@ -16,11 +16,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// An HTTP/1.1 connection: one request at a time.
@@ -28,8 +30,19 @@ pub(super) struct Live {
     sender: http1::SendRequest<Full<Bytes>>,
     /// What reads and writes, until it ends.
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Whether the other end has taken all that was written.
+    behind: Behind,
     key: Arc<Key>,
     _seat: OwnedSemaphorePermit,
+}
+
+/// True while the other end of a connection does not take what there is to write.
+type Behind = Arc<AtomicBool>;
+
+/// A connection that says whether its other end takes what is written: hyper counts an exchange as over when its own buffer has it.
+struct Observed<T> {
+    io: T,
+    behind: Behind,
 }
 
 /// An HTTP/2 connection: many requests at a time.
@@ -67,25 +80,27 @@ pub(super) const HEADER_BYTES: usize = 32 * 1024;
 /// Speaks HTTP on a new connection.
 pub(super) async fn start(wire: Wire, key: Arc<Key>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError> {
     match wire {
-        Wire::Plain(stream) => http_1(TokioIo::new(stream), key, seat).await,
-        Wire::Tls(stream, Alpn::H1) => http_1(TokioIo::new(*stream), key, seat).await,
+        Wire::Plain(stream) => http_1(stream, key, seat).await,
+        Wire::Tls(stream, Alpn::H1) => http_1(*stream, key, seat).await,
         Wire::Tls(stream, Alpn::H2) => http_2(TokioIo::new(*stream), tasks, seat).await,
     }
 }
 
-async fn http_1<T>(io: TokioIo<T>, key: Arc<Key>, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
+async fn http_1<T>(io: T, key: Arc<Key>, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
     builder.max_headers(HEADER_FIELDS).max_buf_size(HEADER_BYTES * 2).max_header_size(HEADER_BYTES);
+    let behind = Behind::default();
+    let io = TokioIo::new(Observed { io, behind: Arc::clone(&behind) });
     let (sender, connection) = builder.handshake(io).await.map_err(|_| EgressError::Broken { sent: false })?;
     let work = Box::pin(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "upstream connection");
         }
     });
-    Ok(Either::Own(Live { sender, work: Some(work), key, _seat: seat }))
+    Ok(Either::Own(Live { sender, work: Some(work), behind, key, _seat: seat }))
 }
 
 async fn http_2<T>(io: TokioIo<T>, tasks: &Tasks, seat: OwnedSemaphorePermit) -> Result<Either, EgressError>
@@ -155,9 +170,24 @@ impl Live {
         .await
     }
 
-    /// Finishes what needs no waiting, before nobody looks at it for a while: it wakes nobody any more.
-    pub(super) fn rest(&mut self) {
+    /// Finishes what needs no waiting, before nobody looks at it for a while: it wakes nobody any more. False if the last request has
+    /// not left whole, which a server that answers early need not have read.
+    pub(super) fn rest(&mut self) -> bool {
         turn(&mut self.work, &mut Context::from_waker(Waker::noop()));
+        !self.is_behind()
+    }
+
+    /// Waits until all has left, or the connection has ended.
+    pub(super) async fn finish(&mut self) {
+        poll_fn(|cx| {
+            turn(&mut self.work, cx);
+            if self.is_behind() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    fn is_behind(&self) -> bool {
+        self.work.is_some() && self.behind.load(Ordering::Relaxed)
     }
 }
 
@@ -191,6 +221,45 @@ fn failed(mut error: hyper::client::conn::TrySendError<Request<Full<Bytes>>>) ->
         EgressError::Broken { sent: true }
     };
     Failed { unsent, error }
+}
+
+impl<T> Observed<T> {
+    fn saw<R>(&self, poll: Poll<R>) -> Poll<R> {
+        // Read by whoever turned the connection, after they did: no other order is needed.
+        self.behind.store(poll.is_pending(), Ordering::Relaxed);
+        poll
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Observed<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, into)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Observed<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.saw(poll)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
+        self.saw(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.io).poll_flush(cx);
+        self.saw(poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawner {

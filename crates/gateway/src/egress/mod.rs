@@ -135,7 +135,7 @@ impl Egress {
         Ok(Self {
             inner: Arc::new(Inner {
                 connector,
-                pool: Arc::new(Pool::new(bounds)),
+                pool: Arc::new(Pool::new(bounds, settings.tasks.clone())),
                 seats: Arc::new(Semaphore::new(settings.connections)),
                 tasks: settings.tasks,
                 idle_time: settings.idle_time,

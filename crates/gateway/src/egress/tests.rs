@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 const LIMITS: ReplyLimits = ReplyLimits { headers: Duration::from_secs(20), whole: 1024, stream: 4096, idle: Duration::from_secs(20) };
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
@@ -340,6 +340,86 @@ async fn idle_connections_are_closed_after_their_time_and_at_shutdown() {
     assert!(whole(send(&egress, &up).await).await.is_ok());
     assert_eq!(egress.idle(), (1, 1));
     assert_eq!(tasks.stop(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_before_it_has_read_the_request_gets_the_whole_of_it() {
+    // More than the buffers of both ends hold.
+    const LENGTH: usize = 24 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let up = target(&format!("http://{}/", listener.local_addr().expect("address")));
+    let (go, told) = oneshot::channel();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a head"));
+        }
+        stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.expect("write");
+        told.await.expect("told");
+        let mut body = vec![0; LENGTH];
+        stream.read_exact(&mut body).await.expect("the whole body");
+        // The next request on it.
+        assert!(request(&mut stream).await.is_some());
+        stream.write_all(OK.as_bytes()).await.expect("write");
+    });
+    let egress = egress();
+    let large = Outbound { body: vec![b'x'; LENGTH].into(), ..post() };
+    let reply = egress.send(&up, &key("ann", 1), large, &LIMITS).await.expect("reply");
+    assert_eq!(reply.status(), 202);
+    assert!(reply.into_body().whole().await.expect("empty").is_empty());
+    assert_eq!(egress.idle(), (0, 0), "it is not free yet");
+    go.send(()).expect("it waits");
+    let kept = async {
+        while egress.idle() != (1, 1) {
+            tokio::task::yield_now().await;
+        }
+        whole(send(&egress, &up).await).await.expect("reply")
+    };
+    assert_eq!(tokio::time::timeout(LIMITS.idle, kept).await.expect("in time"), "{}");
+    server.await.expect("served");
+}
+
+#[tokio::test]
+async fn a_server_that_never_reads_the_rest_of_a_request_keeps_its_connection_for_a_time_only() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let up = target(&format!("http://{}/", listener.local_addr().expect("address")));
+    let (open, opened) = oneshot::channel();
+    let _server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.expect("write");
+        let _ = open.send(stream);
+    });
+    let tasks = Tasks::new();
+    let egress = Egress::new(EgressSettings::new(tasks.clone())).expect("egress");
+    let large = Outbound { body: vec![b'x'; 24 << 20].into(), ..post() };
+    assert!(whole(egress.send(&up, &key("ann", 1), large, &LIMITS).await).await.is_ok());
+    let _stream = opened.await.expect("connected");
+    let with_it = tasks.running();
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!((tasks.running(), egress.idle()), (with_it - 1, (0, 0)));
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_its_server_closes_is_closed_long_before_its_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let up = target(&format!("http://{}/", listener.local_addr().expect("address")));
+    let (go, told) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        assert!(request(&mut stream).await.is_some());
+        stream.write_all(OK.as_bytes()).await.expect("write");
+        told.await.expect("told");
+    });
+    let egress = egress();
+    assert!(whole(send(&egress, &up).await).await.is_ok());
+    assert_eq!(egress.idle(), (1, 1));
+    go.send(()).expect("it waits");
+    server.await.expect("closed");
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(egress.idle(), (0, 0));
 }
 
 #[tokio::test]
