@@ -32,6 +32,7 @@ use doorward_core::secret::sha256;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -97,9 +98,8 @@ impl Gateway {
                 return Box::pin(self.stream(intent, *streaming, errand, principal)).await;
             }
             Ok(Reply::Rest(reading)) => {
-                let (send, receive) = mpsc::channel(WAITING);
-                self.tasks.spawn(reading.run(send));
-                (events(Body::stream(receive)), Outcome::new(Class::Completed, errand.latency()))
+                let mut reading = reading;
+                (events(Body::stream(move |cx| reading.poll_next(cx))), Outcome::new(Class::Completed, errand.latency()))
             }
             Ok(Reply::Status(status)) => (bare(status), Outcome::new(Class::Completed, errand.latency())),
             Ok(Reply::Whole(end, session)) => {
@@ -138,9 +138,8 @@ impl Gateway {
     fn whole(&self, end: Final, session: Option<&str>, walk: &Walk) -> Response<Body> {
         let body = end.body.into_content();
         let mut response = if walk.accept.prefers_events() && end.status == 200 {
-            let (send, receive) = mpsc::channel(1);
-            send.try_send(sse::frame(None, &body)).ok();
-            events(Body::stream(receive))
+            let mut frame = Some(sse::frame(None, &body));
+            events(Body::stream(move |_| Poll::Ready(frame.take())))
         } else {
             json(end.status, &body)
         };
@@ -171,8 +170,7 @@ impl Gateway {
                 Err(unrecorded) => unrecorded.response(),
             };
         };
-        let (send, receive) = mpsc::channel(WAITING);
-        let sink = match (&session, era) {
+        let (sink, body) = match (&session, era) {
             (Some(session), Era::Legacy(version)) => {
                 let replay = Arc::new(Replay::new(random));
                 if version >= Version::V2025_11_25 {
@@ -183,12 +181,15 @@ impl Gateway {
                     Some(id) => session.streams(id, &replay),
                     None => session.set_server_stream(Some(Arc::clone(&replay))),
                 }
-                if let Ok(reading) = replay.read(0) {
-                    self.tasks.spawn(reading.run(send));
-                }
-                Sink::Kept(replay)
+                // Nobody else can have it yet.
+                let mut reading = replay.read(0).ok();
+                let next = move |cx: &mut Context<'_>| reading.as_mut().map_or(Poll::Ready(None), |reading| reading.poll_next(cx));
+                (Sink::Kept(replay), Body::stream(next))
             }
-            _ => Sink::Direct(send),
+            _ => {
+                let (send, mut receive) = mpsc::channel(WAITING);
+                (Sink::Direct(send), Body::stream(move |cx| receive.poll_recv(cx)))
+            }
         };
         let outcome = Outcome { principal: Some(principal.clone()), ..Outcome::new(Class::Completed, errand.latency()) };
         let opened = self.audit.opened(intent, &outcome, self.env.now()).await;
@@ -202,7 +203,7 @@ impl Gateway {
                     let _open = open;
                     gateway.pump(passing).await;
                 });
-                Answer::new(events(Body::stream(receive))).release(receipt)
+                Answer::new(events(body)).release(receipt)
             }
             Err(unrecorded) => {
                 never_begins();

@@ -7,7 +7,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 
 /// The body of an answer.
@@ -31,10 +30,12 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Gives the next frame.
+type Next = dyn FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send;
+
 /// Frames of an event stream, with a comment line whenever nothing was sent for a while.
-#[derive(Debug)]
 struct Events {
-    frames: mpsc::Receiver<Bytes>,
+    frames: Box<Next>,
     silence: Pin<Box<Sleep>>,
 }
 
@@ -54,16 +55,23 @@ impl Body {
         Self { content: Content::Whole(Some(bytes)), held: None }
     }
 
-    /// Frames as they come.
+    /// Frames as `next` gives them, until it gives none. It is asked by whoever writes to the client, when there is room for more, and is
+    /// dropped with the client.
     #[must_use]
-    pub fn stream(frames: mpsc::Receiver<Bytes>) -> Self {
-        let events = Events { frames, silence: Box::pin(tokio::time::sleep(KEEP_ALIVE)) };
+    pub fn stream(next: impl FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send + 'static) -> Self {
+        let events = Events { frames: Box::new(next), silence: Box::pin(tokio::time::sleep(KEEP_ALIVE)) };
         Self { content: Content::Stream(events), held: None }
     }
 
     /// Holds `guard` until the body is sent or given up.
     pub(super) fn while_sent(&mut self, guard: Box<dyn std::any::Any + Send>) {
         self.held = Some(guard);
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
     }
 }
 
@@ -98,7 +106,7 @@ impl http_body::Body for Body {
 
 impl Events {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = match self.frames.poll_recv(cx) {
+        let frame = match (self.frames)(cx) {
             Poll::Ready(Some(bytes)) => bytes,
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {

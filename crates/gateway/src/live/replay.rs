@@ -7,8 +7,9 @@
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// One stream of one session.
@@ -16,8 +17,8 @@ use tokio::time::Instant;
 pub struct Replay {
     id: String,
     state: Mutex<State>,
-    /// Told of new events, of the end, and when a reader has to leave.
-    wake: Notify,
+    /// Told of the end.
+    over: Notify,
     /// Told when a reader took an event or left: there may be room.
     room: Notify,
 }
@@ -32,6 +33,8 @@ struct State {
     turn: u64,
     parted: u64,
     reading: bool,
+    /// Who waits for the next event.
+    waits: Option<Waker>,
     /// The last event that the present reader took. Nothing behind it falls out while it reads.
     taken: u64,
 }
@@ -68,7 +71,7 @@ impl Replay {
     pub fn new(random: [u8; 16]) -> Self {
         use base64::Engine as _;
         let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random).replace('-', ".");
-        Self { id, state: Mutex::default(), wake: Notify::new(), room: Notify::new() }
+        Self { id, state: Mutex::default(), over: Notify::new(), room: Notify::new() }
     }
 
     /// The stream's part of its event ids.
@@ -100,8 +103,7 @@ impl Replay {
         state.last = number;
         state.size = state.size.saturating_add(bytes.len());
         state.events.push_back((number, bytes));
-        drop(state);
-        self.wake.notify_waiters();
+        wake(state);
         taken
     }
 
@@ -122,20 +124,22 @@ impl Replay {
 
     /// No event will follow.
     pub fn end(&self) {
-        self.lock().ended.get_or_insert_with(Instant::now);
-        self.wake.notify_waiters();
+        let mut state = self.lock();
+        state.ended.get_or_insert_with(Instant::now);
+        wake(state);
+        self.over.notify_waiters();
     }
 
     /// Resolves once the stream ended.
     pub async fn ended(&self) {
         loop {
-            let wake = self.wake.notified();
-            tokio::pin!(wake);
-            wake.as_mut().enable();
+            let over = self.over.notified();
+            tokio::pin!(over);
+            over.as_mut().enable();
             if self.lock().ended.is_some() {
                 return;
             }
-            wake.await;
+            over.await;
         }
     }
 
@@ -144,8 +148,7 @@ impl Replay {
         let mut state = self.lock();
         state.parted = state.last;
         state.send_away();
-        drop(state);
-        self.wake.notify_waiters();
+        wake(state);
         self.room.notify_waiters();
     }
 
@@ -204,60 +207,50 @@ impl State {
         self.turn = self.turn.saturating_add(1);
         self.reading = false;
     }
+
+    /// The event that follows `after`, if it is kept.
+    fn next(&self, after: u64) -> Option<(u64, Bytes)> {
+        let first = self.events.front().map(|(number, _)| *number)?;
+        let at = after.saturating_add(1).checked_sub(first)?;
+        self.events.get(usize::try_from(at).ok()?).cloned()
+    }
+}
+
+/// Wakes whoever waits for an event, and holds no lock meanwhile: what is woken may be the end of the reader.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waits = state.waits.take();
+    drop(state);
+    if let Some(waits) = waits {
+        waits.wake();
+    }
 }
 
 impl Reading {
-    /// Hands the events to `frames` until the stream ends, the reader is sent away or the client is gone.
-    pub async fn run(mut self, frames: mpsc::Sender<Bytes>) {
-        loop {
-            let wake = self.replay.wake.notified();
-            tokio::pin!(wake);
-            wake.as_mut().enable();
-            let Some((batch, more)) = self.next_events() else { return };
-            for (number, bytes) in batch {
-                if frames.send(bytes).await.is_err() {
-                    return;
-                }
-                self.after = number;
-                self.took(number);
-            }
-            if !more {
-                return;
-            }
-            tokio::select! {
-                () = wake => {}
-                () = frames.closed() => return,
-            }
-        }
-    }
-
-    /// The client has this event, as far as anybody here can tell.
-    fn took(&self, number: u64) {
+    /// The next event. `None` when the stream has ended, or this reader has to leave: sent away, or events fell out before it could read
+    /// them (a gap must never look like a whole stream).
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.replay.lock();
-        if state.turn == self.turn {
+        let is_present = state.turn == self.turn;
+        let next = state.next(self.after).filter(|(number, _)| is_present || *number <= state.parted);
+        let Some((number, bytes)) = next else {
+            let fell_out = self.after < state.last && is_present;
+            if !is_present || fell_out || state.ended.is_some() {
+                return Poll::Ready(None);
+            }
+            // One reader at a time: whoever stood there before has left.
+            if !state.waits.as_ref().is_some_and(|waits| waits.will_wake(cx.waker())) {
+                state.waits = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        self.after = number;
+        if is_present {
+            // The client has it, as far as anybody here can tell.
             state.taken = number;
             drop(state);
             self.replay.room.notify_waiters();
         }
-    }
-
-    /// What is there, and whether more may come. `None` when this reader has to leave: sent away, or events fell out before
-    /// it could read them (a gap must never look like a whole stream).
-    fn next_events(&self) -> Option<(Vec<(u64, Bytes)>, bool)> {
-        let state = self.replay.lock();
-        if state.turn != self.turn {
-            let rest: Vec<(u64, Bytes)> =
-                state.events.iter().filter(|(number, _)| *number > self.after && *number <= state.parted).cloned().collect();
-            let whole = rest.first().is_none_or(|(number, _)| *number == self.after.saturating_add(1));
-            return whole.then_some((rest, false));
-        }
-        let first = state.events.front().map_or(state.last.saturating_add(1), |(number, _)| *number);
-        if self.after.saturating_add(1) < first {
-            return None;
-        }
-        let batch: Vec<(u64, Bytes)> = state.events.iter().filter(|(number, _)| *number > self.after).cloned().collect();
-        let more = state.ended.is_none();
-        Some((batch, more))
+        Poll::Ready(Some(bytes))
     }
 }
 
@@ -276,6 +269,10 @@ impl Drop for Reading {
 mod tests {
     use super::*;
 
+    async fn next(reading: &mut Reading) -> Option<Bytes> {
+        std::future::poll_fn(|cx| reading.poll_next(cx)).await
+    }
+
     async fn text(replay: &Arc<Replay>, n: u64) -> bool {
         replay.push(|id| Bytes::from(format!("{id}:{n}"))).await
     }
@@ -284,39 +281,43 @@ mod tests {
     async fn a_reader_gets_what_was_and_what_comes_then_the_end() {
         let replay = Arc::new(Replay::new([1; 16]));
         assert!(text(&replay, 1).await);
-        let (send, mut receive) = mpsc::channel(4);
-        let reading = replay.read(0).expect("free");
+        let mut reading = replay.read(0).expect("free");
         assert_eq!(replay.read(0).expect_err("taken"), NotReadable::Taken, "SES-04");
-        let run = tokio::spawn(reading.run(send));
-        assert!(receive.recv().await.expect("first").ends_with(b":1"));
-        assert!(text(&replay, 2).await);
-        assert!(receive.recv().await.expect("second").ends_with(b":2"));
-        replay.end();
-        assert!(receive.recv().await.is_none());
-        run.await.expect("ended");
+        assert!(next(&mut reading).await.expect("first").ends_with(b":1"));
+        let (second, _) = tokio::join!(next(&mut reading), text(&replay, 2));
+        assert!(second.expect("it waited").ends_with(b":2"));
+        let (end, ()) = tokio::join!(next(&mut reading), async { replay.end() });
+        assert!(end.is_none());
+        drop(reading);
         let event = format!("{}-1", replay.id());
         let (stream, number) = Replay::split(&event).expect("id");
         assert_eq!((stream, number), (replay.id(), 1));
-        let (send, mut receive) = mpsc::channel(4);
-        replay.read(1).expect("resumable").run(send).await;
-        assert!(receive.recv().await.expect("second again").ends_with(b":2"));
+        assert!(next(&mut replay.read(1).expect("resumable")).await.expect("second again").ends_with(b":2"));
     }
 
     #[tokio::test]
     async fn a_reader_that_is_sent_away_takes_along_what_there_was() {
         let replay = Arc::new(Replay::new([1; 16]));
         assert!(text(&replay, 1).await);
-        let reading = replay.read(0).expect("free");
+        let mut reading = replay.read(0).expect("free");
         replay.part();
         assert!(text(&replay, 2).await);
-        let (send, mut receive) = mpsc::channel(4);
-        reading.run(send).await;
-        assert!(receive.recv().await.expect("first").ends_with(b":1"));
-        assert!(receive.recv().await.is_none());
-        let (send, mut receive) = mpsc::channel(4);
+        assert!(next(&mut reading).await.expect("first").ends_with(b":1"));
+        assert!(next(&mut reading).await.is_none());
         replay.end();
-        replay.read(1).expect("free again").run(send).await;
-        assert!(receive.recv().await.expect("second").ends_with(b":2"));
+        let mut another = replay.read(1).expect("free again");
+        assert!(next(&mut reading).await.is_none());
+        drop(reading);
+        assert!(replay.is_read(), "it left before, and takes nobody's place along");
+        assert!(next(&mut another).await.expect("second").ends_with(b":2"));
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_waits_is_told_to_leave() {
+        let replay = Arc::new(Replay::new([1; 16]));
+        let mut reading = replay.read(0).expect("free");
+        let (end, ()) = tokio::join!(next(&mut reading), async { replay.part() });
+        assert!(end.is_none());
     }
 
     #[tokio::test]
@@ -336,7 +337,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_waited_for_and_then_sent_away() {
         let replay = Arc::new(Replay::new([1; 16]));
-        let reading = replay.read(0).expect("free");
+        let mut reading = replay.read(0).expect("free");
         let begun = Instant::now();
         for n in 1..=MOST_EVENTS as u64 {
             assert!(text(&replay, n).await);
@@ -346,17 +347,14 @@ mod tests {
         assert_eq!(begun.elapsed(), SLOW);
         assert!(!replay.is_read());
         assert!(text(&replay, 0).await, "nobody waits for who was sent away");
-        let (send, mut receive) = mpsc::channel(400);
-        reading.run(send).await;
-        assert!(receive.recv().await.is_none(), "a gap never looks like a whole stream");
+        assert!(next(&mut reading).await.is_none(), "a gap never looks like a whole stream");
         assert_eq!(replay.read(0).expect_err("fell out"), NotReadable::Gone);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_is_slow_gets_everything_in_order() {
         let replay = Arc::new(Replay::new([1; 16]));
-        let (send, mut receive) = mpsc::channel(1);
-        tokio::spawn(replay.read(0).expect("free").run(send));
+        let mut reading = replay.read(0).expect("free");
         let writer = Arc::clone(&replay);
         let written = tokio::spawn(async move {
             for n in 1..=3 * MOST_EVENTS as u64 {
@@ -366,9 +364,9 @@ mod tests {
         });
         for n in 1..=3 * MOST_EVENTS as u64 {
             tokio::time::advance(SLOW / 2).await;
-            assert!(receive.recv().await.expect("more").ends_with(format!(":{n}").as_bytes()), "{n}");
+            assert!(next(&mut reading).await.expect("more").ends_with(format!(":{n}").as_bytes()), "{n}");
         }
-        assert!(receive.recv().await.is_none());
+        assert!(next(&mut reading).await.is_none());
         written.await.expect("written");
     }
 

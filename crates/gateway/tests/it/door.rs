@@ -108,14 +108,14 @@ impl Serve for Corridor {
 
 impl Corridor {
     fn events(&self) -> Response<Body> {
-        let (send, frames) = mpsc::channel(4);
+        let (send, mut frames) = mpsc::channel(4);
         let tell = self.tell.clone();
         self.tasks.spawn(async move {
             let event = Bytes::from(format!("data: {}\n\n", "x".repeat(16 * 1024)));
             while send.send(event.clone()).await.is_ok() {}
             let _ = tell.send(Event::StreamEnded);
         });
-        let mut response = Response::new(Body::stream(frames));
+        let mut response = Response::new(Body::stream(move |cx| frames.poll_recv(cx)));
         response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
         response
     }
