@@ -1,7 +1,7 @@
 //! What an administrator approved: definitions of tools and launch profiles, by digest (I9). Decides nothing.
 
 use crate::Store;
-use crate::db::{Tx, Value};
+use crate::db::{Row, Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, millis, plain};
@@ -42,20 +42,18 @@ impl Store {
     /// [`StoreError::Integrity`] for a damaged row, [`StoreError::Unavailable`].
     pub async fn pins(&self, server: &ServerName) -> Result<Vec<Pin>, StoreError> {
         let sql = "SELECT tool, digest, risk, approved_by, approved_at, reviewed FROM pins WHERE server = $1 ORDER BY tool";
-        let rows = self.db().rows(sql, &[Value::text(server.as_str())]).await?;
-        rows.iter()
-            .map(|row| {
-                let reading = Reading::named(row, "pins", "tool")?;
-                Ok(Pin {
-                    tool: reading.parsed("tool", ToolName::new)?,
-                    digest: reading.digest("digest")?,
-                    class: reading.parsed("risk", |text| RiskClass::parse(text).ok_or(()))?,
-                    by: reading.text("approved_by")?,
-                    at: reading.instant("approved_at")?,
-                    reviewed: reading.text("reviewed")?.split_ascii_whitespace().map(str::to_owned).collect(),
-                })
+        let pin = |row: &Row| {
+            let reading = Reading::named(row, "pins", "tool")?;
+            Ok(Pin {
+                tool: reading.parsed("tool", ToolName::new)?,
+                digest: reading.digest("digest")?,
+                class: reading.parsed("risk", |text| RiskClass::parse(text).ok_or(()))?,
+                by: reading.text("approved_by")?,
+                at: reading.instant("approved_at")?,
+                reviewed: reading.text("reviewed")?.split_ascii_whitespace().map(str::to_owned).collect(),
             })
-            .collect()
+        };
+        self.db().each(sql, &[Value::text(server.as_str())], pin).await
     }
 
     /// Approves definitions, in place of earlier ones of the same tools, all or none, and raises the epoch.

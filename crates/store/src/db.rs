@@ -2,9 +2,13 @@
 
 use crate::dialect::Dialect;
 use crate::error::StoreError;
+use futures_core::Stream;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, ColumnIndex, Decode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, Type};
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -37,6 +41,14 @@ pub(crate) enum Row {
     Sqlite(sqlx::sqlite::SqliteRow),
     Postgres(sqlx::postgres::PgRow),
 }
+
+/// Rows as they come.
+type Rows<'a> = BoxStream<'a, Result<Row, sqlx::Error>>;
+
+/// A stream of the driver's rows as rows of ours.
+struct Mapped<'a, R>(BoxStream<'a, Result<R, sqlx::Error>>, fn(R) -> Row);
+
+type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 
 /// A connection of the pool for one operation, or for one transaction. It goes back by itself.
 ///
@@ -93,6 +105,30 @@ impl Db {
         .map_err(|error| StoreError::of(&error))
     }
 
+    /// The same for what may be many rows: each is read and dropped as it comes. All at once they take many times what is read of them,
+    /// and each connection's thread keeps that memory (FLT-06).
+    pub(crate) async fn each<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (mut all, mut loan) = (Vec::new(), None);
+        let mut rows: Rows<'_> = match self {
+            Self::Sqlite { readers, .. } => Box::pin(Mapped(bound!(Sqlite, sql, values).fetch(readers), Row::Sqlite)),
+            Self::Postgres(pool) => {
+                let line = loan.insert(Loan::of(pool).await?).line()?;
+                Box::pin(Mapped(bound!(Postgres, sql, values).fetch(line), Row::Postgres))
+            }
+        };
+        while let Some(row) =
+            in_time(async { poll_fn(|cx| rows.as_mut().poll_next(cx)).await.transpose() }).await.map_err(|error| StoreError::of(&error))?
+        {
+            all.push(read(&row)?);
+        }
+        Ok(all)
+    }
+
     /// The only row, or none, of a statement that only reads.
     pub(crate) async fn row(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
         match self {
@@ -135,6 +171,17 @@ impl Db {
             }
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+// === impl Mapped ===
+
+impl<R> Stream for Mapped<'_, R> {
+    type Item = Result<Row, sqlx::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let row = self.1;
+        self.0.as_mut().poll_next(cx).map(|next| next.map(|came| came.map(row)))
     }
 }
 
