@@ -10,6 +10,7 @@ use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::live::{Session, cancelled};
 use crate::path::Walk;
+use crate::replies::{Replies, UNCOUNTED};
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Relay, Said};
@@ -20,6 +21,7 @@ use doorward_core::audit::outcome::{Class, Notice, Outcome};
 use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::flag::Flag;
+use doorward_core::id::UserId;
 use doorward_core::identity::caller::Door;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
@@ -40,8 +42,8 @@ use tokio::time::Instant;
 /// Where the messages of a stream go.
 #[derive(Debug)]
 enum Sink {
-    /// To the one client of a modern request: gone when it is gone.
-    Direct(mpsc::Sender<Bytes>),
+    /// To the one client of a modern request: gone when it is gone. What is large waits for room.
+    Direct(mpsc::Sender<Bytes>, Replies, UserId),
     /// Kept for a client that comes back.
     Kept(Arc<Replay>),
 }
@@ -108,7 +110,7 @@ impl Gateway {
                 outcome.reason = end.reason;
                 outcome.flags.clone_from(&end.flags);
                 outcome.reply_digest = Some(sha256(end.body.content().as_bytes()));
-                (self.whole(end, session.as_deref(), &errand), outcome)
+                (self.whole(end, session.as_deref(), intent.permit().bound().caller().user(), &errand), outcome)
             }
             Err(refusal) => {
                 let refusal = Refusal { known: known(&intent), ..refusal };
@@ -135,13 +137,13 @@ impl Gateway {
         }
     }
 
-    fn whole(&self, end: Final, session: Option<&str>, walk: &Walk) -> Response<Body> {
+    fn whole(&self, end: Final, session: Option<&str>, user: &UserId, walk: &Walk) -> Response<Body> {
         let body = end.body.into_content();
         let mut response = if walk.accept.prefers_events() && end.status == 200 {
-            let mut frame = Some(sse::frame(None, &body));
+            let mut frame = Some(self.replies.hold(user, sse::frame(None, &body)));
             events(Body::stream(move |_| Poll::Ready(frame.take())))
         } else {
-            json(end.status, &body)
+            answer(end.status, Body::whole(self.replies.hold(user, body.bytes().clone())), "application/json")
         };
         if let Some(value) = session.and_then(|session| HeaderValue::from_str(session).ok()) {
             response.headers_mut().insert("mcp-session-id", value);
@@ -188,7 +190,8 @@ impl Gateway {
             }
             _ => {
                 let (send, mut receive) = mpsc::channel(WAITING);
-                (Sink::Direct(send), Body::stream(move |cx| receive.poll_recv(cx)))
+                let user = intent.permit().bound().caller().user().clone();
+                (Sink::Direct(send, self.replies.clone(), user), Body::stream(move |cx| receive.poll_recv(cx)))
             }
         };
         let outcome = Outcome { principal: Some(principal.clone()), ..Outcome::new(Class::Completed, errand.latency()) };
@@ -495,7 +498,16 @@ impl Sink {
     /// False when the client is gone, or takes nothing for too long.
     async fn send(&self, message: &RawJson) -> bool {
         match self {
-            Self::Direct(frames) => matches!(tokio::time::timeout(SLOW, frames.send(sse::frame(None, message))).await, Ok(Ok(()))),
+            Self::Direct(frames, replies, user) => {
+                let mut frame = sse::frame(None, message);
+                let sent = async {
+                    if frame.len() > UNCOUNTED {
+                        frame = replies.admit(Some(user), frame.len()).await.around(frame);
+                    }
+                    frames.send(frame).await
+                };
+                matches!(tokio::time::timeout(SLOW, sent).await, Ok(Ok(())))
+            }
             Self::Kept(replay) => replay.push(|id| sse::frame(Some(id), message)).await,
         }
     }
@@ -510,7 +522,7 @@ impl Sink {
     /// Resolves when the client of a modern stream is gone; a legacy client may come back.
     async fn closed(&self) {
         match self {
-            Self::Direct(frames) => frames.closed().await,
+            Self::Direct(frames, ..) => frames.closed().await,
             Self::Kept(_) => std::future::pending().await,
         }
     }

@@ -19,6 +19,7 @@ pub mod oauth;
 mod office;
 pub mod path;
 mod policy;
+pub mod replies;
 mod seen;
 pub mod session;
 pub mod setup;
@@ -96,6 +97,7 @@ pub struct Gateway {
     pub(crate) registrations: RegistrationRates,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
+    pub(crate) replies: replies::Replies,
     /// Turns to say goodbye to servers.
     pub(crate) farewells: Arc<tokio::sync::Semaphore>,
     /// Keeps a second gateway away from the database, where that is a file: what is not shared is believed to be changed by nobody else.

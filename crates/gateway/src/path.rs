@@ -218,6 +218,10 @@ impl Gateway {
                 if walk.accept == Accept::Neither {
                     return Err(refuse("not_acceptable", 406, "Answers are application/json or text/event-stream."));
                 }
+                if !self.replies.has_room(caller.user()) {
+                    let public = "You have not read your other answers yet.";
+                    return Err(Refusal::new(Station::Listen, "answers_unread", Blame::Caller, Wire::Http(429), public).retry(SOON));
+                }
                 let read = inbound.read(self.max_body, &self.room, caller.user()).await;
                 let (body, taken) = read.map_err(|bad| match bad {
                     BadBody::TooLarge => refuse("body_too_large", 413, "The body is too large."),

@@ -30,6 +30,7 @@ use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::oauth::Consents;
 use crate::oauth::register::RegistrationRates;
+use crate::replies::Replies;
 use crate::seen::Remembering;
 use crate::session::LIFETIMES;
 use crate::signin::Reception;
@@ -205,7 +206,8 @@ impl Gateway {
         audit.set_policy(Some(rules.version()));
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
-        for (upstream, secret) in self::servers(&config, &state, &package::home(&state), &sources, &env, &tasks)? {
+        let replies = Replies::of(config.limits.result_bytes.as_usize());
+        for (upstream, secret) in servers::counting(&config, &state, &package::home(&state), &sources, &env, (&tasks, &replies))? {
             secrets.insert(upstream.config.name.clone(), secret);
             servers.push(Arc::new(upstream));
         }
@@ -246,6 +248,7 @@ impl Gateway {
             registrations: RegistrationRates::new(config.clients.registration_rate),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
+            replies,
             skew: Skew::default(),
             limits: config.limits,
             metrics: Metrics::new(),
@@ -268,6 +271,7 @@ impl Gateway {
     pub async fn listen(self: &Arc<Self>, config: &Config) -> Result<Serving, SetupError> {
         let wanted = config.listen.address;
         let listener = TcpListener::bind(wanted).await.map_err(|cause| SetupError::Listen { address: wanted, cause })?;
+        http::narrow(&listener).map_err(|cause| SetupError::Listen { address: wanted, cause })?;
         let address = listener.local_addr().map_err(|cause| SetupError::Listen { address: wanted, cause })?;
         let _again = self.root.set(root(config, address));
         let tls = match &config.listen.tls {

@@ -101,6 +101,12 @@ impl ReplyBody {
         self.stream
     }
 
+    /// Bytes of the whole body, where its head tells them.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
     /// The next bytes, or `None` at the end. Trailers are dropped.
     ///
     /// # Errors

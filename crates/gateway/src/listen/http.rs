@@ -27,6 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -113,6 +114,18 @@ pub(super) const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-or
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n\
 X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nContent-Length: 26\r\nConnection: close\r\n\r\nToo many open connections.";
+
+/// What the system holds of an answer that its client does not take, in bytes; it may take twice that. Left alone it would hold four
+/// million of each connection (FLT-06), and what it holds nobody counts.
+const SEND_BUFFER: usize = 256 * 1024;
+
+/// Bounds what the system holds for the clients of this listener: connections have it from there.
+///
+/// # Errors
+/// The system's.
+pub fn narrow(listener: &TcpListener) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER)?)
+}
 
 /// Accepts until shutdown begins.
 pub async fn accept<S: Serve>(listener: TcpListener, settings: Settings, serve: Arc<S>) {

@@ -70,6 +70,8 @@ pub struct Full;
 const MOST_CALLS: usize = 128;
 const MOST_QUESTIONS: usize = 64;
 const MOST_STREAMS: usize = 64;
+/// Bytes of ended streams that one session keeps besides its open ones.
+const MOST_KEPT: usize = 4 << 20;
 /// How long a record that was read is believed without asking the store again (I8).
 pub const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
 /// Longest wait for a server stream to end before the next one begins.
@@ -222,10 +224,15 @@ impl Session {
         let now = Instant::now();
         let mut table = self.lock();
         table.streams.retain(|_, stream| !stream.is_over(now));
+        // A client that wants one back that is lost gets 400 and starts anew.
+        while table.streams.values().map(|stream| stream.size()).sum::<usize>() > MOST_KEPT {
+            let left = table.streams.iter().filter_map(|(id, stream)| stream.left_behind().map(|since| (since, id.clone())));
+            let Some((_, oldest)) = left.min() else { break };
+            table.streams.remove(&oldest);
+        }
         if table.streams.len() >= MOST_STREAMS {
-            // The oldest ones are as good as any to lose: a client that wants one back gets 400 and starts anew.
-            let ended: Option<String> = table.streams.iter().find(|(_, stream)| !stream.is_read()).map(|(id, _)| id.clone());
-            if let Some(id) = ended {
+            let left: Option<String> = table.streams.iter().find(|(_, stream)| !stream.is_read()).map(|(id, _)| id.clone());
+            if let Some(id) = left {
                 table.streams.remove(&id);
             }
         }
@@ -313,5 +320,32 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn flt_06_what_a_session_keeps_of_ended_streams_is_bounded_in_bytes() {
+        let session = Session::default();
+        let large = vec![b'x'; 900_000];
+        let mut streams = Vec::new();
+        for n in 0..20_u8 {
+            let stream = Arc::new(Replay::new([n; 16]));
+            stream.push(|_| Bytes::from(large.clone())).await;
+            session.add_stream(&stream);
+            // Every fourth is open still.
+            if n % 4 != 0 {
+                stream.end();
+            }
+            streams.push(stream);
+        }
+        let kept = |stream: &Arc<Replay>| session.stream(stream.id()).is_some();
+        assert!(streams.iter().step_by(4).all(kept), "what is open stays");
+        let ended: Vec<bool> = streams.iter().enumerate().filter(|(n, _)| n % 4 != 0).map(|(_, stream)| kept(stream)).collect();
+        assert!(ended.iter().filter(|kept| **kept).count() <= 4 && ended.last() == Some(&true), "the last ones: {ended:?}");
     }
 }

@@ -158,6 +158,19 @@ impl Replay {
         self.lock().reading
     }
 
+    /// Bytes that are kept of it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.lock().size
+    }
+
+    /// Since when nothing more comes and nobody reads: only a client that lost its end would want it.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.ended.filter(|_| !state.reading)
+    }
+
     /// True once it ended and nobody can want it any more.
     #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {

@@ -5,6 +5,7 @@ use crate::egress::target::{Reach, Target};
 use crate::egress::trust::Trust;
 use crate::egress::{Egress, EgressSettings};
 use crate::env::Env;
+use crate::replies::Replies;
 use crate::sources::Sources;
 use crate::tasks::Tasks;
 use crate::upstream::http::HttpServer;
@@ -35,6 +36,18 @@ pub fn servers(
     env: &Env,
     tasks: &Tasks,
 ) -> Result<Vec<Configured>, SetupError> {
+    counting(config, state, packages, sources, env, (tasks, &Replies::of(config.limits.result_bytes.as_usize())))
+}
+
+/// The same, with a count of their replies that somebody else looks at as well.
+pub(super) fn counting(
+    config: &Config,
+    state: &Path,
+    packages: &Path,
+    sources: &Sources,
+    env: &Env,
+    (tasks, replies): (&Tasks, &Replies),
+) -> Result<Vec<Configured>, SetupError> {
     let egress = door_out(config, tasks)?;
     let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
     let launcher = match stdio {
@@ -42,7 +55,7 @@ pub fn servers(
         false => None,
     };
     let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
-    let parts = |server| upstream(server, &egress, sources, config, (launcher.as_ref(), packages, &searcher), env);
+    let parts = |server| upstream(server, (&egress, replies), sources, config, (launcher.as_ref(), packages, &searcher), env);
     config.servers.values().map(parts).collect()
 }
 
@@ -59,7 +72,7 @@ fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
 
 fn upstream(
     server: &Arc<Server>,
-    egress: &Egress,
+    (egress, replies): (&Egress, &Replies),
     sources: &Sources,
     config: &Config,
     (launcher, packages, searcher): (Option<&Launcher>, &Path, &Arc<Searcher>),
@@ -80,7 +93,7 @@ fn upstream(
                     Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
                 }
             };
-            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout);
+            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout, replies.clone());
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
         }
         config::Target::Stdio(command) => {

@@ -5,11 +5,13 @@
 use super::breaker::Breaker;
 use super::exchange::{DEPTH, Events, Exchange};
 use super::fault::Fault;
+use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::{ReplyBody, ReplyLimits};
 use crate::egress::target::Target;
 use crate::egress::{Egress, Outbound};
-use bytes::Bytes;
+use crate::replies::{Replies, UNCOUNTED};
+use bytes::{Bytes, BytesMut};
 use doorward_core::config::Limits;
 use doorward_core::config::units::Rate;
 use doorward_core::credential::{Origin, UpstreamSecret};
@@ -19,6 +21,7 @@ use doorward_core::mcp::reply::{self, Incoming, ReplyBody as Answer};
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::session::UpstreamSessionId;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::response::Parts;
 use http::{Method, Response, StatusCode};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -35,6 +38,7 @@ pub struct HttpServer {
     limit: usize,
     pace: Rate,
     patience: Duration,
+    replies: Replies,
     breaker: Breaker,
 }
 
@@ -72,9 +76,16 @@ const IDLE: Duration = Duration::from_secs(24 * 3600);
 impl HttpServer {
     /// A server at `target`. The limits bound one message and the pace of a stream, `patience` the wait for the head of a reply.
     #[must_use]
-    pub fn new(egress: Egress, target: Target, headers: Vec<(HeaderName, HeaderValue)>, limits: &Limits, patience: Duration) -> Self {
+    pub fn new(
+        egress: Egress,
+        target: Target,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        limits: &Limits,
+        patience: Duration,
+        replies: Replies,
+    ) -> Self {
         let (origin, limit, pace) = (target.origin(), limits.result_bytes.as_usize(), limits.stream_messages);
-        Self { egress, target, origin, headers, limit, pace, patience, breaker: Breaker::default() }
+        Self { egress, target, origin, headers, limit, pace, patience, replies, breaker: Breaker::default() }
     }
 
     /// The origin to which secrets are pinned.
@@ -105,7 +116,7 @@ impl HttpServer {
         let kind = Kind::of(&parts.headers);
         let exchange = match (parts.status, kind) {
             (StatusCode::OK, Kind::Json) => match id {
-                Some(_) => Exchange::Whole(Some(reply::read(&whole(body, end).await?, DEPTH)?)),
+                Some(_) => Exchange::Whole(Some(reply::read(&self.whole(line, body, end).await?, DEPTH)?)),
                 None => Exchange::Whole(None),
             },
             (StatusCode::OK, Kind::Events) => {
@@ -116,7 +127,7 @@ impl HttpServer {
                 Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, resume)))
             }
             (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if id.is_none() => Exchange::Whole(None),
-            (status, kind) => Exchange::Whole(Some(failed(status, kind, &parts.headers, line, id, (body, end)).await?)),
+            _ => Exchange::Whole(Some(self.failed(&parts, line, id, (body, end)).await?)),
         };
         Ok(Posted { exchange, session })
     }
@@ -163,6 +174,59 @@ impl HttpServer {
         let came = self.egress.send(&self.target, &line.pool, Outbound { method, headers, body }, &limits).await;
         begun.learn(&came, Instant::now());
         Ok(came?)
+    }
+
+    /// What a status other than success means. A JSON-RPC error in the body is an answer; everything else is a fault.
+    async fn failed(&self, head: &Parts, line: &Line, id: Option<i64>, (body, end): (ReplyBody, Instant)) -> Result<Incoming, Fault> {
+        let (status, headers) = (head.status, &head.headers);
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
+            StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+                return Err(Fault::Overloaded(seconds));
+            }
+            _ => {}
+        }
+        let Some(id) = id.filter(|_| Kind::of(headers) == Kind::Json && status.is_client_error()) else { return Err(Fault::Status(status.as_u16())) };
+        let bytes = self.whole(line, body, end).await?;
+        match reply::read(&bytes, DEPTH) {
+            Ok(incoming @ Incoming::Response { body: Answer::Error(_), .. }) => Ok(incoming),
+            _ => reply::read_bare_error(&bytes, DEPTH)
+                .map(|error| Incoming::Response { id: RpcId::Number(id), body: Answer::Error(error) })
+                .ok_or(Fault::Status(status.as_u16())),
+        }
+    }
+
+    /// All of a reply that is no stream, by its time. What may be large is read once there is room for it, so the server waits.
+    async fn whole(&self, line: &Line, mut body: ReplyBody, end: Instant) -> Result<Bytes, Fault> {
+        let late = |_| Fault::Silent;
+        let user = line.pool.user.as_ref();
+        let known = body.length();
+        if known.is_some_and(|length| length <= UNCOUNTED as u64) {
+            return Ok(tokio::time::timeout_at(end, body.whole()).await.map_err(late)??);
+        }
+        let size = known.and_then(|length| usize::try_from(length).ok()).unwrap_or(self.limit).min(self.limit);
+        let mut counted = None;
+        let mut all = BytesMut::new();
+        let read = async {
+            loop {
+                if counted.is_none() && (known.is_some() || all.len() > UNCOUNTED) {
+                    counted = Some(self.replies.admit(user, size).await);
+                    all.reserve(size.saturating_sub(all.len()));
+                }
+                match body.frame().await.transpose()? {
+                    Some(piece) => all.extend_from_slice(&piece),
+                    None => return Ok::<(), EgressError>(()),
+                }
+            }
+        };
+        tokio::time::timeout_at(end, read).await.map_err(late)??;
+        let bytes = all.freeze();
+        Ok(match counted {
+            Some(counted) => counted.around(bytes),
+            None => bytes,
+        })
     }
 
     /// Every header of a request: configured ones, the leased credential at its own origin, and what `mcp` rebuilt.
@@ -231,38 +295,6 @@ impl Kind {
             Self::Other
         }
     }
-}
-
-/// What a status other than success means. A JSON-RPC error in the body is an answer; everything else is a fault.
-async fn failed(
-    status: StatusCode,
-    kind: Kind,
-    headers: &HeaderMap,
-    line: &Line,
-    id: Option<i64>,
-    (body, end): (ReplyBody, Instant),
-) -> Result<Incoming, Fault> {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
-        StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-            return Err(Fault::Overloaded(seconds));
-        }
-        _ => {}
-    }
-    let Some(id) = id.filter(|_| kind == Kind::Json && status.is_client_error()) else { return Err(Fault::Status(status.as_u16())) };
-    let bytes = whole(body, end).await?;
-    match reply::read(&bytes, DEPTH) {
-        Ok(incoming @ Incoming::Response { body: Answer::Error(_), .. }) => Ok(incoming),
-        _ => reply::read_bare_error(&bytes, DEPTH)
-            .map(|error| Incoming::Response { id: RpcId::Number(id), body: Answer::Error(error) })
-            .ok_or(Fault::Status(status.as_u16())),
-    }
-}
-
-async fn whole(body: ReplyBody, end: Instant) -> Result<Bytes, Fault> {
-    Ok(tokio::time::timeout_at(end, body.whole()).await.map_err(|_| Fault::Silent)??)
 }
 
 fn session_id(headers: &HeaderMap) -> Option<UpstreamSessionId> {

@@ -4,12 +4,12 @@ use super::house::{House, Key, LAPTOP, server, within};
 use super::speak::{modern, modern_call};
 use super::wire::Ask;
 use doorward_testkit::lax::Lax;
-use doorward_testkit::lax::quirk::{Behaviour, Quirk};
+use doorward_testkit::lax::quirk::{Answer, Behaviour, Quirk};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 fn modern_lax() -> Behaviour {
@@ -181,4 +181,49 @@ async fn flt_06_one_caller_does_not_hold_the_room_of_large_bodies() {
     let back = async || tried(large(&alice, 2000), house.address).await.0 == 200;
     assert!(within(Duration::from_secs(10), back).await, "it comes back");
     house.close(&[&alice.text, &bob.text]).await;
+}
+
+/// Asks and takes the status alone: what follows stays where it is.
+async fn unread(ask: &Ask, address: SocketAddr) -> (TcpStream, u16) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small window");
+    let mut line = socket.connect(address).await.expect("connected");
+    line.write_all(&ask.bytes(&address.to_string())).await.expect("written");
+    let mut status = [0; 12];
+    tokio::time::timeout(Duration::from_secs(30), line.read_exact(&mut status)).await.expect("in time").expect("a status");
+    let status = std::str::from_utf8(&status[9..]).expect("a number").parse().expect("a number");
+    (line, status)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_answers_that_nobody_reads_do_not_fill_the_memory() {
+    let lax = Lax::start(modern_lax().with(Quirk::Answer(Answer::LargeResult))).await.unwrap();
+    let house = House::open(&format!(
+        "{}[limits]\nper_user = \"60000000/m\"\n",
+        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
+    ))
+    .await;
+    house.approve().await;
+    let (alice, bob) = (house.full("alice").await, house.full("bob").await);
+    let ask = |key: &Key, n| modern_call(key, "alpha", n, "echo", json!({}));
+    let first = house.ask(ask(&alice, 0)).await;
+    assert!(first.body.len() > 900_000, "{}", String::from_utf8_lossy(&first.body[..first.body.len().min(300)]));
+    let mut lines = Vec::new();
+    let refused = loop {
+        let (line, status) = unread(&ask(&alice, lines.len()), house.address).await;
+        if status != 200 {
+            break status;
+        }
+        lines.push(line);
+        assert!(lines.len() < 60, "they are all in memory");
+    };
+    assert_eq!((refused, house.last_reason()), (429, "answers_unread".to_owned()));
+    assert!(lines.len() >= 20, "a few at once are nothing unusual: {}", lines.len());
+    // Everybody else is served, and she is again once she has read or gone.
+    assert_eq!(tried(ask(&bob, 1), house.address).await.0, 200);
+    lines.truncate(lines.len() / 2);
+    let served = within(Duration::from_secs(10), async || tried(ask(&alice, 1), house.address).await.0 == 200);
+    assert!(served.await, "{}", house.last_reason());
+    drop(lines);
+    house.close(&[&alice.text]).await;
 }

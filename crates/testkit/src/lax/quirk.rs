@@ -118,6 +118,8 @@ pub enum Answer {
     BadUtf8,
     /// With a JSON-RPC error whose message is a megabyte long.
     HugeError,
+    /// With a result of 900 KB.
+    LargeResult,
     /// With a result of 100 MB.
     HugeResult,
     /// With half a result, and then the connection ends.
@@ -230,6 +232,7 @@ pub const ANSWERS: &[(&str, Answer)] = &[
     ("no-newline", Answer::NoNewline),
     ("bad-utf8", Answer::BadUtf8),
     ("huge-error", Answer::HugeError),
+    ("large-result", Answer::LargeResult),
     ("huge-result", Answer::HugeResult),
     ("crash", Answer::Crash),
     ("slow", Answer::Slow),

@@ -49,11 +49,13 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 30] = [
+const ROOMS: [(&str, &[&str]); 31] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
     ("skew", &[]),
+    // What replies take, from where they are read to where they are sent.
+    ("replies", &[]),
     ("sources", &[]),
     ("egress", &["tasks"]),
     ("audit", &["env", "tasks"]),
@@ -68,8 +70,8 @@ const ROOMS: [(&str, &[&str]); 30] = [
     ("seen", &["env"]),
     ("credential", &["env", "sources"]),
     // Of limits only the seat: a stream has its place before anything is sent, and gives it back when it ends.
-    ("upstream", &["env", "egress", "errand", "limits", "tasks", "live", "path"]),
-    ("answer", &["env", "errand", "listen", "live", "path", "tasks"]),
+    ("upstream", &["env", "egress", "errand", "limits", "tasks", "live", "path", "replies"]),
+    ("answer", &["env", "errand", "listen", "live", "path", "replies", "tasks"]),
     ("catalogue", &["env", "egress", "errand", "tasks", "path", "upstream"]),
     ("live", &["env", "tasks"]),
     ("screen", &["env"]),
@@ -102,6 +104,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
             "path",
             "policy",
             "screen",
+            "replies",
             "seen",
             "session",
             "signin",
