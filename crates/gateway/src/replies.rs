@@ -43,7 +43,7 @@ struct Held {
 }
 
 /// Room for all of them, in bytes, unless a few of the largest need more. As for requests, each takes a multiple of its size for a moment.
-const ALL: usize = 48 << 20;
+const ALL: usize = 32 << 20;
 /// As many of the largest there is room for in any case.
 const FEW: usize = 8;
 /// What is not counted: the number of connections bounds it.
@@ -52,7 +52,7 @@ pub const UNCOUNTED: usize = 16 * 1024;
 // === impl Replies ===
 
 impl Replies {
-    /// Room for 48 MiB, or for eight of the largest replies where that is more.
+    /// Room for 32 MiB, or for eight of the largest replies where that is more.
     #[must_use]
     pub fn of(largest: usize) -> Self {
         Self(Arc::new(Inner { all: ALL.max(largest.saturating_mul(FEW)), used: Mutex::default(), freed: Notify::new() }))
@@ -166,11 +166,11 @@ mod tests {
                 held.push(replies.hold(&user(greedy), reply(MIB)));
                 own += MIB;
             }
-            assert!((8 * MIB..=24 * MIB).contains(&own), "{greedy} has {own}");
+            assert!((MIB..=16 * MIB).contains(&own), "{greedy} has {own}");
             // Whoever has nothing yet comes in at once.
             drop(replies.admit(Some(&user("new")), MIB).await);
         }
-        assert!(held.len() < 48);
+        assert!(held.len() < 32);
         let parts: Vec<Bytes> = held.iter().map(|reply| reply.slice(1..2)).collect();
         drop(held);
         assert!(!replies.has_room(&user("a")), "as long as a part of it is there");
@@ -184,7 +184,7 @@ mod tests {
         let replies = Replies::of(MIB);
         let ann = user("ann");
         let mut held: Vec<Counted> = Vec::new();
-        for _ in 0..24 {
+        for _ in 0..16 {
             held.push(replies.admit(Some(&ann), MIB).await);
         }
         let waiting = replies.admit(Some(&ann), 2 * MIB);
@@ -194,7 +194,7 @@ mod tests {
             _ = &mut waiting => panic!("half of it is theirs already"),
             () = tokio::task::yield_now() => {}
         }
-        held.truncate(22);
+        held.truncate(14);
         let more = waiting.await;
         assert_eq!(more.size, 2 * MIB);
     }

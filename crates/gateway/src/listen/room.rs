@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const LARGEST: usize = 64;
 /// Room for all bodies, in bytes, unless a few of the largest need more. A body is put together, read and written anew, three
 /// times its size for a moment: a gateway with 256 MiB of memory must bear all of them at once.
-const ALL: usize = 48 << 20;
+const ALL: usize = 32 << 20;
 /// One user has at most such a part of it, and room for one body at least.
 const PARTS: usize = 4;
 /// Bytes of a body that are not counted: the number of connections bounds them.
@@ -46,7 +46,7 @@ pub enum Full {
 // === impl Room ===
 
 impl Room {
-    /// Room for 64 bodies of this size or 48 MiB, whichever is less, and at least for four of them; a quarter of it for each user.
+    /// Room for 64 bodies of this size or 32 MiB, whichever is less, and at least for four of them; a quarter of it for each user.
     #[must_use]
     pub fn for_bodies_of(largest: usize) -> Self {
         let few = largest.saturating_mul(PARTS);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn flt_06_the_room_is_bounded_and_holds_one_of_each_user_at_least() {
-        for (largest, bytes, share) in [(128 << 10, 8 << 20, 2 << 20), (4 << 20, 48 << 20, 12 << 20), (32 << 20, 128 << 20, 32 << 20)] {
+        for (largest, bytes, share) in [(128 << 10, 8 << 20, 2 << 20), (4 << 20, 32 << 20, 8 << 20), (32 << 20, 128 << 20, 32 << 20)] {
             let room = Room::for_bodies_of(largest);
             assert_eq!((room.bytes.available_permits(), room.share), (bytes, share), "{largest}");
         }

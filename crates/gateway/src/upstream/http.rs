@@ -188,7 +188,9 @@ impl HttpServer {
             }
             _ => {}
         }
-        let Some(id) = id.filter(|_| Kind::of(headers) == Kind::Json && status.is_client_error()) else { return Err(Fault::Status(status.as_u16())) };
+        let Some(id) = id.filter(|_| Kind::of(headers) == Kind::Json && status.is_client_error()) else {
+            return Err(Fault::Status(status.as_u16()));
+        };
         let bytes = self.whole(line, body, end).await?;
         match reply::read(&bytes, DEPTH) {
             Ok(incoming @ Incoming::Response { body: Answer::Error(_), .. }) => Ok(incoming),
