@@ -1,10 +1,12 @@
 //! When a connection does nothing: since when no request is served, and since when one is on its way.
 
 use super::http::Patience;
+use http::Version;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -52,17 +54,36 @@ impl Activity {
     }
 
     /// Resolves when the first request, the head of a further one, or any further one does not come in time.
-    pub(super) async fn idle(&self, patience: &Patience) {
-        loop {
-            let now = Instant::now();
-            let tick = now + patience.head / 4;
-            let next = match self.due(patience) {
-                Some(due) if due <= now => return,
-                Some(due) => due.min(tick),
-                None => tick,
-            };
-            tokio::time::sleep_until(next).await;
-        }
+    ///
+    /// A connection that serves sets no timer: a stream is open for hours, and ten thousand of them would do little else. Of HTTP/1.1 all
+    /// that happens is seen at once, by whoever polls the connection just before; requests of HTTP/2 end in tasks of their own, so
+    /// there it is looked at now and then.
+    pub(super) async fn idle(&self, patience: &Patience, version: Version) {
+        let sleep = tokio::time::sleep_until(Instant::now() + patience.head);
+        tokio::pin!(sleep);
+        let mut is_set = true;
+        poll_fn(|cx| {
+            loop {
+                let due = self.due(patience);
+                if is_set {
+                    if let Some(due) = due.filter(|due| *due < sleep.deadline()) {
+                        sleep.as_mut().reset(due);
+                    }
+                    ready!(sleep.as_mut().poll(cx));
+                    is_set = false;
+                }
+                let now = Instant::now();
+                let next = match due {
+                    Some(due) if due <= now => return Poll::Ready(()),
+                    Some(due) => due,
+                    None if version == Version::HTTP_2 => now + patience.head / 4,
+                    None => return Poll::Pending,
+                };
+                sleep.as_mut().reset(next);
+                is_set = true;
+            }
+        })
+        .await;
     }
 
     fn due(&self, patience: &Patience) -> Option<Instant> {
@@ -132,5 +153,61 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noticed<T> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn http_07_who_asks_nothing_is_sent_away() {
+        let (activity, begun, patience) = (Activity::new(), Instant::now(), Patience::default());
+        activity.idle(&patience, Version::HTTP_11).await;
+        assert_eq!(begun.elapsed(), patience.head);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http_07_the_rests_and_heads_of_a_connection_have_their_times() {
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let (activity, patience) = (Activity::new(), Patience::default());
+            let idle = activity.idle(&patience, version);
+            tokio::pin!(idle);
+            let serving = activity.serve();
+            let hour = tokio::time::timeout(Duration::from_secs(3600), idle.as_mut());
+            assert!(hour.await.is_err(), "what is served lasts");
+            drop(serving);
+            // A request in between moves the end.
+            assert!(tokio::time::timeout(Duration::from_secs(60), idle.as_mut()).await.is_err());
+            drop(activity.serve());
+            let quiet = Instant::now();
+            idle.as_mut().await;
+            assert_eq!(quiet.elapsed().as_secs(), patience.idle.as_secs(), "{version:?}");
+            // The first bytes of a head come, and the rest does not.
+            let idle = activity.idle(&patience, version);
+            tokio::pin!(idle);
+            drop(activity.serve());
+            assert!(tokio::time::timeout(Duration::from_secs(1), idle.as_mut()).await.is_err());
+            activity.received();
+            let head = Instant::now();
+            idle.as_mut().await;
+            assert_eq!(head.elapsed(), patience.head, "{version:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http_07_a_stream_that_ends_in_another_task_is_noticed_soon() {
+        let (activity, patience) = (Activity::new(), Patience::default());
+        let serving = activity.serve();
+        let ends = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1000)).await;
+            drop(serving);
+        });
+        let begun = Instant::now();
+        activity.idle(&patience, Version::HTTP_2).await;
+        ends.await.expect("ended");
+        let late = begun.elapsed() - Duration::from_secs(1000) - patience.idle;
+        assert!(late <= patience.head / 4, "{late:?}");
     }
 }

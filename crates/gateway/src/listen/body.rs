@@ -39,8 +39,8 @@ struct Events {
     silence: Pin<Box<Sleep>>,
 }
 
-/// Longest silence on an open stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longest silence on an open stream: proxies on the way close what is silent for 30 s and more.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 impl Body {
     /// No content.

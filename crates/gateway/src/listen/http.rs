@@ -206,8 +206,10 @@ where
     let io = TokioIo::new(Noticed::new(io, Arc::clone(&activity)));
     let mut connection = Box::pin(builder.serve_connection(io, service(peer, &settings, &serve, &activity)));
     tokio::select! {
+        // In this order: what happened in the connection is seen right afterwards.
+        biased;
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
-        () = activity.idle(&settings.patience) => tracing::debug!("no request"),
+        () = activity.idle(&settings.patience, Version::HTTP_11) => tracing::debug!("no request"),
         () = settings.tasks.stopping() => {
             connection.as_mut().graceful_shutdown();
             let _late = tokio::time::timeout(settings.patience.drain, connection).await;
@@ -234,7 +236,7 @@ where
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service(peer, &settings, &serve, &activity)));
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
-        () = activity.idle(&settings.patience) => tracing::debug!("no request"),
+        () = activity.idle(&settings.patience, Version::HTTP_2) => tracing::debug!("no request"),
         () = settings.tasks.stopping() => {
             connection.as_mut().graceful_shutdown();
             let _late = tokio::time::timeout(settings.patience.drain, connection).await;
