@@ -292,8 +292,13 @@ impl Gateway {
                         () = cancelled(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
                         () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
                         item = &mut next => break item,
-                        () = guard.due() => {}
-                        () = tokio::time::sleep_until(silent) => break Err(Fault::Silent),
+                        // One timer for both ends.
+                        () = tokio::time::sleep_until(silent.min(guard.at())) => {
+                            if Instant::now() >= silent {
+                                break Err(Fault::Silent);
+                            }
+                        }
+                        () = guard.revoked() => {}
                     }
                     guard.looked();
                     if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {

@@ -25,9 +25,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+/// The body of a request. In a box: hyper keeps room for 32 requests beside each connection, whatever they hold (FLT-05).
+pub(super) type Payload = Box<Full<Bytes>>;
+
 /// An HTTP/1.1 connection: one request at a time.
 pub(super) struct Live {
-    sender: http1::SendRequest<Full<Bytes>>,
+    sender: http1::SendRequest<Payload>,
     /// What reads and writes, until it ends.
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Whether the other end has taken all that was written.
@@ -47,7 +50,7 @@ struct Observed<T> {
 
 /// An HTTP/2 connection: many requests at a time.
 pub(super) struct Shared {
-    sender: http2::SendRequest<Full<Bytes>>,
+    sender: http2::SendRequest<Payload>,
     _open: Open,
 }
 
@@ -65,7 +68,7 @@ pub(super) enum Either {
 
 /// A request that had no response, and the request itself when not one byte of it was written.
 pub(super) struct Failed {
-    pub(super) unsent: Option<Box<Request<Full<Bytes>>>>,
+    pub(super) unsent: Option<Box<Request<Payload>>>,
     pub(super) error: EgressError,
 }
 
@@ -151,7 +154,7 @@ impl Live {
         .is_ok()
     }
 
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+    pub(super) async fn send(&mut self, request: Request<Payload>) -> Result<Response<Incoming>, Failed> {
         let sent = self.sender.try_send_request(request);
         self.carry(sent).await.map_err(failed)
     }
@@ -203,12 +206,12 @@ impl Shared {
         self.sender.is_closed()
     }
 
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+    pub(super) async fn send(&self, request: Request<Payload>) -> Result<Response<Incoming>, Failed> {
         self.sender.clone().try_send_request(request).await.map_err(failed)
     }
 }
 
-fn failed(mut error: hyper::client::conn::TrySendError<Request<Full<Bytes>>>) -> Failed {
+fn failed(mut error: hyper::client::conn::TrySendError<Request<Payload>>) -> Failed {
     let unsent = error.take_message().map(Box::new);
     let error = error.into_error();
     let error = if unsent.is_some() {

@@ -25,7 +25,7 @@ use http::{Method, Request, Response, Uri, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use ipnet::IpNet;
-use live::{Either, Failed};
+use live::{Either, Failed, Payload};
 use pool::{Bounds, Kept, Key, Pool, PoolKey};
 use reply::{Carrier, ReplyBody, ReplyLimits};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -200,7 +200,7 @@ impl Egress {
         &self,
         either: Either,
         target: &Target,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<Payload>,
         limits: &ReplyLimits,
         written: &AtomicBool,
     ) -> Result<Response<ReplyBody>, Failed> {
@@ -229,8 +229,8 @@ fn received(response: Response<Incoming>, limits: &ReplyLimits, carrier: Carrier
     Ok(Response::from_parts(head, body))
 }
 
-fn compose(target: &Target, outbound: Outbound) -> Result<Request<Full<Bytes>>, EgressError> {
-    let mut request = Request::new(Full::new(outbound.body));
+fn compose(target: &Target, outbound: Outbound) -> Result<Request<Payload>, EgressError> {
+    let mut request = Request::new(Box::new(Full::new(outbound.body)));
     *request.method_mut() = outbound.method;
     *request.headers_mut() = outbound.headers;
     *request.uri_mut() = Uri::from(target.path().clone());
@@ -241,7 +241,7 @@ fn compose(target: &Target, outbound: Outbound) -> Result<Request<Full<Bytes>>, 
 }
 
 /// Origin form with `Host` (RFC 9112 section 3.2.1).
-fn address_http_1(request: &mut Request<Full<Bytes>>, target: &Target) {
+fn address_http_1(request: &mut Request<Payload>, target: &Target) {
     *request.version_mut() = Version::HTTP_11;
     *request.uri_mut() = Uri::from(target.path().clone());
     if let Ok(host) = HeaderValue::from_str(target.authority().as_str()) {
@@ -250,7 +250,7 @@ fn address_http_1(request: &mut Request<Full<Bytes>>, target: &Target) {
 }
 
 /// `:scheme` and `:authority` (RFC 9113 section 8.3.1).
-fn address_http_2(request: &mut Request<Full<Bytes>>, target: &Target) -> Result<(), EgressError> {
+fn address_http_2(request: &mut Request<Payload>, target: &Target) -> Result<(), EgressError> {
     let uri = Uri::builder()
         .scheme(target.scheme().as_str())
         .authority(target.authority().clone())

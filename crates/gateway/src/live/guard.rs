@@ -39,6 +39,12 @@ impl Guard {
         self.epoch.changed().await.ok();
     }
 
+    /// When it is time in any case, for who waits for other times, too.
+    #[must_use]
+    pub const fn at(&self) -> Instant {
+        self.at
+    }
+
     /// Resolves after a while in any case.
     pub fn late(&self) -> Sleep {
         tokio::time::sleep_until(self.at)
