@@ -38,7 +38,7 @@ impl Gateway {
     /// Serves a batch in a session of 2025-03-26.
     pub(crate) async fn serve_batch(self: &Arc<Self>, inbound: &Inbound, batch: Batch, walk: Walk) -> Response<Body> {
         let Batch { caller, server, claimed, elements } = batch;
-        let known = caller.known();
+        let (known, user) = (caller.known(), caller.user().clone());
         let messages = match self.batch(caller, &server, &claimed, &elements).await {
             Ok(messages) => messages,
             Err(refusal) => return self.refuse(refusal.informed(&known, &server), &walk).await,
@@ -68,10 +68,11 @@ impl Gateway {
             let Ok(body) = response.into_body().collect().await;
             let body = body.to_bytes();
             if json && !body.is_empty() {
-                answers.push(body);
+                // Copied, it is not counted any more: the next one may have to wait for room, and would wait for this one.
+                answers.push(Bytes::copy_from_slice(&body));
             }
         }
-        together(&answers)
+        together(&answers, |whole| self.replies.hold(&user, whole))
     }
 
     async fn batch(
@@ -107,7 +108,7 @@ impl Gateway {
 }
 
 /// One array of the answers; 202 where nothing was to be answered.
-fn together(answers: &[Bytes]) -> Response<Body> {
+fn together(answers: &[Bytes], hold: impl FnOnce(Bytes) -> Bytes) -> Response<Body> {
     let mut response = if answers.is_empty() {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = http::StatusCode::ACCEPTED;
@@ -121,7 +122,7 @@ fn together(answers: &[Bytes]) -> Response<Body> {
             body.extend_from_slice(answer);
         }
         body.push(b']');
-        let mut response = Response::new(Body::whole(Bytes::from(body)));
+        let mut response = Response::new(Body::whole(hold(Bytes::from(body))));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     };

@@ -218,10 +218,6 @@ impl Gateway {
                 if walk.accept == Accept::Neither {
                     return Err(refuse("not_acceptable", 406, "Answers are application/json or text/event-stream."));
                 }
-                if !self.replies.has_room(caller.user()) {
-                    let public = "You have not read your other answers yet.";
-                    return Err(Refusal::new(Station::Listen, "answers_unread", Blame::Caller, Wire::Http(429), public).retry(SOON));
-                }
                 let read = inbound.read(self.max_body, &self.room, caller.user()).await;
                 let (body, taken) = read.map_err(|bad| match bad {
                     BadBody::TooLarge => refuse("body_too_large", 413, "The body is too large."),
@@ -236,7 +232,14 @@ impl Gateway {
                     }
                 })?;
                 walk.room = taken;
-                match decode::read(&body, DEPTH)? {
+                let body = decode::read(&body, DEPTH)?;
+                // Not what takes something back, or answers a question.
+                let begins = !matches!(&body, decode::Body::One(message) if !matches!(message.shape(), decode::Shape::Request { .. }));
+                if begins && !self.replies.has_room(caller.user()) {
+                    let public = "You have not read your other answers yet.";
+                    return Err(Refusal::new(Station::Listen, "answers_unread", Blame::Caller, Wire::Http(429), public).retry(SOON));
+                }
+                match body {
                     decode::Body::One(message) => Ok((era::decide(&headers, &message)?, Asked::Message(message, Box::new(headers)))),
                     decode::Body::Batch(elements) => Ok((era::decide_batch(&headers)?, Asked::Batch(elements))),
                 }

@@ -2,7 +2,7 @@
 //! yet. A client that asks much and reads slowly would otherwise fill the memory of everybody (FLT-06, HTTP-07).
 //!
 //! Each user may have as much as is left free (a "dynamic threshold" as in the buffers of switches): the first at most half of it, and
-//! however many fill their part, a part is left for the next. Who has nothing gets one reply as long as anything is left.
+//! each that fills their part leaves as much to the next. Who has nothing gets one reply beyond all that, up to twice the room.
 
 use bytes::Bytes;
 use doorward_core::id::UserId;
@@ -24,8 +24,17 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Used {
-    total: usize,
-    by_user: HashMap<UserId, usize>,
+    /// Everything, and of each user.
+    all: Sum,
+    by_user: HashMap<UserId, Sum>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Sum {
+    /// Whatever it is for.
+    bytes: usize,
+    /// Of it, answers that their clients have not taken yet.
+    unread: usize,
 }
 
 /// What one reply takes, until it is dropped.
@@ -34,6 +43,7 @@ pub struct Counted {
     of: Replies,
     user: Option<UserId>,
     size: usize,
+    is_unread: bool,
 }
 
 /// Bytes, and what they take.
@@ -58,10 +68,13 @@ impl Replies {
         Self(Arc::new(Inner { all: ALL.max(largest.saturating_mul(FEW)), used: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// False while what this user has not read yet fills their part: until they read, nothing more is begun for them.
+    /// False while what this user has not read yet fills their part: until they read, nothing more is begun for them. Never false for who has
+    /// read everything, whatever others do.
     #[must_use]
     pub fn has_room(&self, user: &UserId) -> bool {
-        self.fits(&self.used(), Some(user), 1)
+        let used = self.used();
+        let own = used.by_user.get(user).map_or(0, |own| own.unread);
+        own == 0 || own < self.0.all.saturating_sub(used.all.unread)
     }
 
     /// Waits until a reply of `size` bytes fits, and counts it. Nobody else's turn comes later for that: each asks once for all it needs,
@@ -74,7 +87,7 @@ impl Replies {
             {
                 let mut used = self.used();
                 if self.fits(&used, user, size) {
-                    return self.take(&mut used, user, size);
+                    return self.take(&mut used, user, size, false);
                 }
             }
             freed.await;
@@ -87,7 +100,7 @@ impl Replies {
         if bytes.len() <= UNCOUNTED {
             return bytes;
         }
-        let counted = self.take(&mut self.used(), Some(user), bytes.len());
+        let counted = self.take(&mut self.used(), Some(user), bytes.len(), true);
         counted.around(bytes)
     }
 
@@ -96,22 +109,56 @@ impl Replies {
     }
 
     fn fits(&self, used: &Used, user: Option<&UserId>, size: usize) -> bool {
-        let free = self.0.all.saturating_sub(used.total);
-        let own = user.and_then(|user| used.by_user.get(user)).copied().unwrap_or(0);
-        free > 0 && (own == 0 || own.saturating_add(size) <= free)
+        let own = user.and_then(|user| used.by_user.get(user)).map_or(0, |own| own.bytes);
+        match own {
+            0 => used.all.bytes < self.0.all.saturating_mul(2),
+            own => own.saturating_add(size) <= self.0.all.saturating_sub(used.all.bytes),
+        }
     }
 
-    fn take(&self, used: &mut Used, user: Option<&UserId>, size: usize) -> Counted {
-        used.total = used.total.saturating_add(size);
-        if let Some(user) = user {
-            let own = used.by_user.entry(user.clone()).or_insert(0);
-            *own = own.saturating_add(size);
+    fn give_back(&self, user: Option<&UserId>, size: usize, is_unread: bool) {
+        let mut used = self.used();
+        used.all.remove(size, is_unread);
+        if let Some(user) = user
+            && let Some(own) = used.by_user.get_mut(user)
+        {
+            own.remove(size, is_unread);
+            if own.bytes == 0 {
+                used.by_user.remove(user);
+            }
         }
-        Counted { of: self.clone(), user: user.cloned(), size }
+        drop(used);
+        self.0.freed.notify_waiters();
+    }
+
+    fn take(&self, used: &mut Used, user: Option<&UserId>, size: usize, is_unread: bool) -> Counted {
+        used.all.add(size, is_unread);
+        if let Some(user) = user {
+            used.by_user.entry(user.clone()).or_default().add(size, is_unread);
+        }
+        Counted { of: self.clone(), user: user.cloned(), size, is_unread }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, size: usize, is_unread: bool) {
+        self.bytes = self.bytes.saturating_add(size);
+        self.unread = self.unread.saturating_add(if is_unread { size } else { 0 });
+    }
+
+    fn remove(&mut self, size: usize, is_unread: bool) {
+        self.bytes = self.bytes.saturating_sub(size);
+        self.unread = self.unread.saturating_sub(if is_unread { size } else { 0 });
     }
 }
 
 impl Counted {
+    /// It turned out to be smaller.
+    pub fn shrink(&mut self, size: usize) {
+        self.of.give_back(self.user.as_ref(), self.size.saturating_sub(size), self.is_unread);
+        self.size = self.size.min(size);
+    }
+
     /// These bytes, counted until the last part of them is dropped.
     #[must_use]
     pub fn around(self, bytes: Bytes) -> Bytes {
@@ -121,18 +168,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut used = self.of.used();
-        used.total = used.total.saturating_sub(self.size);
-        if let Some(user) = &self.user
-            && let Some(own) = used.by_user.get_mut(user)
-        {
-            *own = own.saturating_sub(self.size);
-            if *own == 0 {
-                used.by_user.remove(user);
-            }
-        }
-        drop(used);
-        self.of.0.freed.notify_waiters();
+        self.of.give_back(self.user.as_ref(), self.size, self.is_unread);
     }
 }
 
@@ -173,9 +209,10 @@ mod tests {
         assert!(held.len() < 32);
         let parts: Vec<Bytes> = held.iter().map(|reply| reply.slice(1..2)).collect();
         drop(held);
+        assert!(replies.has_room(&user("new")), "who has read everything is never turned away");
         assert!(!replies.has_room(&user("a")), "as long as a part of it is there");
         drop(parts);
-        assert_eq!(replies.used().total, 0);
+        assert_eq!(replies.used().all.bytes, 0);
         assert!(replies.used().by_user.is_empty());
     }
 
@@ -199,10 +236,35 @@ mod tests {
         assert_eq!(more.size, 2 * MIB);
     }
 
+    #[tokio::test]
+    async fn flt_06_however_many_fill_it_who_has_nothing_gets_one() {
+        let replies = Replies::of(MIB);
+        let mut held: Vec<Bytes> = (0..40).map(|_| replies.hold(&user("burst"), reply(MIB))).collect();
+        assert!(!replies.has_room(&user("burst")) && replies.has_room(&user("other")));
+        held.push(replies.admit(Some(&user("other")), MIB).await.around(reply(MIB)));
+        assert_eq!(replies.used().all.bytes, 41 * MIB);
+    }
+
+    #[tokio::test]
+    async fn what_is_being_read_from_a_server_keeps_nobody_from_asking() {
+        let replies = Replies::of(MIB);
+        let mut reading = Vec::new();
+        for _ in 0..16 {
+            reading.push(replies.admit(Some(&user("ann")), MIB).await);
+        }
+        assert!(replies.has_room(&user("ann")));
+        for counted in &mut reading {
+            counted.shrink(1000);
+        }
+        assert_eq!(replies.used().all.bytes, 16_000);
+        drop(reading);
+        assert_eq!(replies.used().all.bytes, 0);
+    }
+
     #[test]
     fn small_ones_are_not_counted() {
         let replies = Replies::of(MIB);
         let small = replies.hold(&user("ann"), reply(UNCOUNTED));
-        assert_eq!((small.len(), replies.used().total), (UNCOUNTED, 0));
+        assert_eq!((small.len(), replies.used().all.bytes), (UNCOUNTED, 0));
     }
 }

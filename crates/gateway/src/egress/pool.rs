@@ -124,9 +124,12 @@ impl Pool {
             return self.keep(live);
         }
         let (pool, patience) = (Arc::clone(self), self.bounds.idle_time);
+        let tasks = self.tasks.clone();
         self.tasks.spawn(async move {
-            if tokio::time::timeout(patience, live.finish()).await.is_ok() {
-                pool.keep(live);
+            tokio::select! {
+                () = live.finish() => pool.keep(live),
+                () = tokio::time::sleep(patience) => {}
+                () = tasks.stopping() => {}
             }
         });
     }

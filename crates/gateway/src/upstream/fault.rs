@@ -64,6 +64,8 @@ pub enum Fault {
     Status(u16),
     /// Client and server share no era.
     NoEra(Vec<Version>),
+    /// There was no room to read the answer within the time of the call: other answers were not read.
+    NoRoom,
     /// No sign of life within the time limit of the server.
     Silent,
     /// The absolute limit of a call passed.
@@ -106,6 +108,7 @@ impl Fault {
             Self::Credential => "upstream_credential",
             Self::SessionLost => "upstream_session_lost",
             Self::Resting(_) => "upstream_resting",
+            Self::NoRoom => "no_room_for_answer",
             Self::Store => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
             Self::SessionsFull => "sessions_full",
@@ -179,6 +182,9 @@ impl Fault {
             Self::TaskNotKept => {
                 format!("The call ran on {server}, but its task could not be kept. See what it did before you run it again.")
             }
+            Self::NoRoom => {
+                "There was no room for the answer: too many others are not read. See what the call did before you repeat it.".to_owned()
+            }
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
@@ -230,6 +236,7 @@ impl Fault {
             | Self::PackageMissing
             | Self::Store
             | Self::SessionsFull
+            | Self::NoRoom
             | Self::TaskNotKept => Blame::Us,
             Self::NoEra(_)
             | Self::TooManySessions

@@ -5,7 +5,6 @@
 use super::breaker::Breaker;
 use super::exchange::{DEPTH, Events, Exchange};
 use super::fault::Fault;
-use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::{ReplyBody, ReplyLimits};
 use crate::egress::target::Target;
@@ -203,6 +202,7 @@ impl HttpServer {
     /// All of a reply that is no stream, by its time. What may be large is read once there is room for it, so the server waits.
     async fn whole(&self, line: &Line, mut body: ReplyBody, end: Instant) -> Result<Bytes, Fault> {
         let late = |_| Fault::Silent;
+        let full = |_| Fault::NoRoom;
         let user = line.pool.user.as_ref();
         let known = body.length();
         if known.is_some_and(|length| length <= UNCOUNTED as u64) {
@@ -214,20 +214,25 @@ impl HttpServer {
         let read = async {
             loop {
                 if counted.is_none() && (known.is_some() || all.len() > UNCOUNTED) {
-                    counted = Some(self.replies.admit(user, size).await);
+                    counted = Some(tokio::time::timeout_at(end, self.replies.admit(user, size)).await.map_err(full)?);
                     all.reserve(size.saturating_sub(all.len()));
                 }
                 match body.frame().await.transpose()? {
                     Some(piece) => all.extend_from_slice(&piece),
-                    None => return Ok::<(), EgressError>(()),
+                    None => return Ok::<(), Fault>(()),
                 }
             }
         };
-        tokio::time::timeout_at(end, read).await.map_err(late)??;
+        // Waiting for room has its own end, at the same time.
+        tokio::time::timeout_at(end + Duration::from_millis(1), read).await.map_err(late)??;
         let bytes = all.freeze();
         Ok(match counted {
-            Some(counted) => counted.around(bytes),
-            None => bytes,
+            Some(mut counted) if user.is_some() => {
+                counted.shrink(bytes.len());
+                counted.around(bytes)
+            }
+            // Catalogues are nobody's, stay for long, and have bounds of their own.
+            _ => bytes,
         })
     }
 
