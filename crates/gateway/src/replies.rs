@@ -77,8 +77,8 @@ impl Replies {
         own == 0 || own < self.0.all.saturating_sub(used.all.unread)
     }
 
-    /// Waits until a reply of `size` bytes fits, and counts it. Nobody else's turn comes later for that: each asks once for all it needs,
-    /// and holds nothing meanwhile. For nobody in particular with `None`.
+    /// Waits until a reply of `size` bytes fits, and counts it; in no order among those who wait. Whoever asks, asks once for all that the
+    /// reply needs and holds nothing of it meanwhile: so nobody waits for somebody who waits. For nobody in particular with `None`.
     pub async fn admit(&self, user: Option<&UserId>, size: usize) -> Counted {
         loop {
             let freed = self.0.freed.notified();
