@@ -3,7 +3,9 @@
 //! Every room's error becomes a [`Refusal`] at the edge. It has two voices: `public` for the client, which
 //! reveals nothing it may not know, and `private` for the log and the audit record.
 
-use crate::id::{ClientId, ServerName, UserId};
+use crate::id::{AgentLabel, ClientId, CredentialId, ServerName, UserId};
+use crate::identity::caller::Level;
+use crate::mcp::version::Version;
 use std::time::Duration;
 
 /// A station of the corridor.
@@ -104,10 +106,20 @@ pub struct Refusal {
 /// The part of an attempt that had been established before it was refused.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    /// The verified user.
+    /// The user of the credential that was presented, whether or not it still counted.
     pub user: Option<UserId>,
-    /// The verified client.
+    /// The client of that credential.
     pub client: Option<ClientId>,
+    /// The administrator's label for that client.
+    pub agent: Option<AgentLabel>,
+    /// The level of that credential.
+    pub level: Option<Level>,
+    /// That credential.
+    pub credential: Option<CredentialId>,
+    /// Digest of the id of the session that was found.
+    pub session: Option<[u8; 32]>,
+    /// The revision that the request was read in.
+    pub era: Option<Version>,
     /// The server asked for.
     pub server: Option<ServerName>,
     /// The JSON-RPC method, as far as it was read (bounded, escaped by the sink).
@@ -153,9 +165,23 @@ impl Refusal {
     /// Adds who called and which server, keeping what was known more exactly already.
     #[must_use]
     pub fn informed(mut self, known: &Known, server: &ServerName) -> Self {
-        self.known.user = self.known.user.or_else(|| known.user.clone());
-        self.known.client = self.known.client.or_else(|| known.client.clone());
-        self.known.server = self.known.server.or_else(|| Some(server.clone()));
+        let own = &mut self.known;
+        if own.credential.is_none() {
+            own.user.clone_from(&known.user);
+            own.client.clone_from(&known.client);
+            own.agent.clone_from(&known.agent);
+            own.level = known.level;
+            own.credential.clone_from(&known.credential);
+        }
+        own.session = own.session.or(known.session);
+        own.era = own.era.or(known.era);
+        self.at(Some(server))
+    }
+
+    /// Adds which server, unless that is known.
+    #[must_use]
+    pub fn at(mut self, server: Option<&ServerName>) -> Self {
+        self.known.server = self.known.server.or_else(|| server.cloned());
         self
     }
 

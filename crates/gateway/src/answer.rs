@@ -3,7 +3,7 @@
 //! Streams live on here with their intent, until their end is on the record. A stream never outlives its credential.
 
 use crate::Gateway;
-use crate::errand::Errand;
+use crate::errand::{Errand, Over};
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
 use crate::live::guard::Guard;
@@ -22,7 +22,7 @@ use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::flag::Flag;
 use doorward_core::id::UserId;
-use doorward_core::identity::caller::Door;
+use doorward_core::identity::caller::{Door, Why};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::error;
@@ -66,6 +66,15 @@ struct Ended {
     cause: Option<String>,
     /// Whether the server has answered, as far as this stream saw, or was told already.
     server: Server,
+}
+
+/// Why a message did not go to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undelivered {
+    /// The client is gone, or takes nothing for too long.
+    Gone,
+    /// Other answers that were not read leave no room for it.
+    NoRoom,
 }
 
 /// What a server knows of a stream that ended.
@@ -290,7 +299,7 @@ impl Gateway {
                         biased;
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
                         () = cancelled(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
-                        () = self.tasks.stopping() => return Ended::of(Class::NotDelivered, Some("shutdown")),
+                        () = self.tasks.stopping() => return Ended::shutdown(),
                         item = &mut next => break item,
                         // One timer for both ends.
                         () = tokio::time::sleep_until(silent.min(guard.at())) => {
@@ -301,8 +310,8 @@ impl Gateway {
                         () = guard.revoked() => {}
                     }
                     guard.looked();
-                    if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
-                        return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
+                    if let Some(over) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
+                        return Ended::over(over);
                     }
                     if streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout {
                         break Err(Fault::TooLong);
@@ -312,8 +321,8 @@ impl Gateway {
             // A busy stream is looked at as often as a quiet one: nothing passes after a revocation that is known here.
             if guard.is_due(self.env.now()) {
                 guard.looked();
-                if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
-                    return Ended::of(Class::Refused, Some(reason)).unknown_to_its_server();
+                if let Some(over) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
+                    return Ended::over(over);
                 }
             }
             let too_long = streaming.waits == Waits::Answer && begun.elapsed() > self.limits.call_timeout;
@@ -375,11 +384,11 @@ impl Gateway {
                 biased;
                 ended = &mut say => return ended,
                 () = cancelled(cancel) => return Some(Ended::of(Class::Cancelled, Some("cancelled"))),
-                () = self.tasks.stopping() => return Some(Ended::of(Class::NotDelivered, Some("shutdown"))),
+                () = self.tasks.stopping() => return Some(Ended::shutdown()),
                 () = guard.due() => guard.looked(),
             }
-            if let Some(reason) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
-                return Some(Ended::of(Class::Refused, Some(reason)).unknown_to_its_server());
+            if let Some(over) = Box::pin(self.must_end(ongoing.intent().permit(), errand)).await {
+                return Some(Ended::over(over));
             }
         }
     }
@@ -388,16 +397,14 @@ impl Gateway {
         match said {
             Said::Nothing => None,
             Said::Event(event) => {
-                if sink.send(event.content()).await {
-                    None
-                } else {
-                    Some(Ended::of(Class::Cancelled, Some("client_gone")).unknown_to_its_server())
-                }
+                sink.send(event.content()).await.err().map(|why| Ended::undelivered(Class::Cancelled, why).unknown_to_its_server())
             }
             Said::Final(end) => {
                 let end = self.narrowed(ongoing.intent().permit(), errand, end);
-                let delivered = sink.send(end.body.content()).await;
-                let ended = if delivered { Ended::of(end.class, end.reason) } else { Ended::of(Class::NotDelivered, Some("client_gone")) };
+                let ended = match sink.send(end.body.content()).await {
+                    Ok(()) => Ended::of(end.class, end.reason),
+                    Err(why) => Ended::undelivered(Class::NotDelivered, why),
+                };
                 Some(Ended { flags: end.flags, ..ended })
             }
         }
@@ -410,23 +417,23 @@ impl Gateway {
         meta.raw("io.modelcontextprotocol/subscriptionId", &id.to_raw());
         let mut result = ObjectWriter::with_capacity(96);
         result.text("resultType", "complete").raw("_meta", &meta.finish());
-        sink.send(&error::result(&id.to_json(), &result.finish())).await;
+        sink.send(&error::result(&id.to_json(), &result.finish())).await.ok();
     }
 
     /// Why what was permitted may not go on, if so: its credential ended, was revoked, or its owner may not act (I8; SES-06).
-    pub(crate) async fn must_end(&self, permit: &Permit, errand: &Errand) -> Option<&'static str> {
+    pub(crate) async fn must_end(&self, permit: &Permit, errand: &Errand) -> Option<Over> {
         let bound = permit.bound();
         let now = self.env.now();
         if bound.caller().expires() <= now {
-            return Some("expired_credential");
+            return Some(Over::taken(Why::Expired.reason()));
         }
-        if let Some(reason) = self.has_changed(bound.caller(), bound.server(), now).await {
-            return Some(reason);
+        if let Some(over) = self.has_changed(bound.caller(), bound.server(), now).await {
+            return Some(over);
         }
-        if let Some(reason) = self.session_is_over(bound, now).await {
-            return Some(reason);
+        if let Some(over) = self.session_is_over(bound, now).await {
+            return Some(over);
         }
-        (!self.still_permits(permit, errand).await).then_some("no_longer_permitted")
+        (!self.still_permits(permit, errand).await).then_some(Over::taken("no_longer_permitted"))
     }
 
     fn timeout_of(&self, ongoing: &Ongoing) -> Duration {
@@ -500,20 +507,22 @@ impl Gateway {
 // === impl Sink ===
 
 impl Sink {
-    /// False when the client is gone, or takes nothing for too long.
-    async fn send(&self, message: &RawJson) -> bool {
+    /// Waits for room, and for the client, a while each.
+    ///
+    /// # Errors
+    /// [`Undelivered`].
+    async fn send(&self, message: &RawJson) -> Result<(), Undelivered> {
         match self {
             Self::Direct(frames, replies, user) => {
                 let mut frame = sse::frame(None, message);
-                let sent = async {
-                    if frame.len() > UNCOUNTED {
-                        frame = replies.admit(Some(user), frame.len()).await.around(frame);
-                    }
-                    frames.send(frame).await
-                };
-                matches!(tokio::time::timeout(SLOW, sent).await, Ok(Ok(())))
+                if frame.len() > UNCOUNTED {
+                    let room = replies.admit(Some(user), frame.len());
+                    frame = tokio::time::timeout(SLOW, room).await.map_err(|_| Undelivered::NoRoom)?.unread().around(frame);
+                }
+                let sent = tokio::time::timeout(SLOW, frames.send(frame)).await;
+                sent.ok().and_then(Result::ok).ok_or(Undelivered::Gone)
             }
-            Self::Kept(replay) => replay.push(|id| sse::frame(Some(id), message)).await,
+            Self::Kept(replay) => replay.push(|id| sse::frame(Some(id), message)).await.then_some(()).ok_or(Undelivered::Gone),
         }
     }
 
@@ -538,6 +547,22 @@ impl Sink {
 impl Ended {
     const fn of(class: Class, reason: Option<&'static str>) -> Self {
         Self { class, blame: None, reason, flags: Vec::new(), cause: None, server: Server::Done }
+    }
+
+    /// What allowed it is not there any more.
+    fn over(over: Over) -> Self {
+        Self { blame: Some(over.blame), ..Self::of(Class::Refused, Some(over.reason)) }.unknown_to_its_server()
+    }
+
+    fn shutdown() -> Self {
+        Self { blame: Some(Blame::Us), ..Self::of(Class::NotDelivered, Some("shutdown")) }
+    }
+
+    fn undelivered(class: Class, why: Undelivered) -> Self {
+        match why {
+            Undelivered::Gone => Self::of(class, Some("client_gone")),
+            Undelivered::NoRoom => Self { blame: Some(Blame::Us), ..Self::of(Class::NotDelivered, Some(Fault::NoRoom.reason())) },
+        }
     }
 
     /// It ended from here, while its server was at work.

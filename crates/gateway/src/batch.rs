@@ -5,19 +5,19 @@
 use crate::Gateway;
 use crate::listen::Inbound;
 use crate::listen::body::Body;
-use crate::path::{Asked, Entered, HangUp, Walk};
-use bytes::Bytes;
-use doorward_core::blame::{Refusal, Station};
+use crate::path::{Asked, Entered, HangUp, Walk, answers_unread};
+use crate::replies::Counted;
+use doorward_core::blame::{Known, Refusal, Station};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
-use doorward_core::mcp::decode::{self, Shape};
-use doorward_core::mcp::error::{INVALID_REQUEST, wrong};
+use doorward_core::mcp::decode::{self, Message, Shape};
+use doorward_core::mcp::error::{self, INTERNAL, INVALID_REQUEST, wrong};
 use doorward_core::mcp::headers::Accept;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::session::era::Claimed;
-use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,8 +31,20 @@ pub(crate) struct Batch {
     pub(crate) elements: Vec<RawJson>,
 }
 
+/// The answers to a batch so far: an array without its end.
+#[derive(Debug, Default)]
+struct Answers(Vec<u8>);
+
 /// Elements of one batch.
 const MOST: usize = 20;
+
+const TOO_LARGE: &str = "This was not done: the answers of the batch are too large together. Send it by itself.";
+
+/// What the answers of a batch take at most, in bytes, where one reply has `result_bytes`: nothing more is begun once they are as large as
+/// one may be.
+pub(crate) const fn most(result_bytes: usize) -> usize {
+    result_bytes.saturating_mul(2)
+}
 
 impl Gateway {
     /// Serves a batch in a session of 2025-03-26.
@@ -43,36 +55,56 @@ impl Gateway {
             Ok(messages) => messages,
             Err(refusal) => return self.refuse(refusal.informed(&known, &server), &walk).await,
         };
-        let mut answers = Vec::new();
+        let Some(mut counted) = self.batches.reserve(&user, most(self.desk.result_bytes)) else {
+            return self.refuse(answers_unread().informed(&known, &server), &walk).await;
+        };
+        let mut answers = Answers::default();
         for (at, message) in messages.into_iter().enumerate() {
             // A caller is proved anew for each: what one element does may end the right of the next.
             let (hang_up, gone) = HangUp::pair();
             let mut own = Walk::new(inbound, gone, self.epoch.subscribe());
             own.id = self.env.correlation();
             own.accept = Accept::Json;
-            let caller = self.identify(inbound).await.map_err(|stopped| stopped.informed(&known, &server));
-            // The first was counted with the request that brought them all.
-            let counted = match caller {
-                Ok(caller) if at > 0 => self.within_rate(&caller, Some(&server)).await.map(|()| caller).map_err(Into::into),
-                caller => caller,
+            let id = match message.shape() {
+                Shape::Request { id, .. } => Some(id.to_json()),
+                _ => None,
             };
-            let response = match counted {
-                Ok(caller) => {
-                    let asked = Asked::Message(Box::new(message), Box::default());
-                    self.walk(Entered { caller, server: server.clone(), claimed: claimed.clone(), asked }, own).await
-                }
-                Err(stopped) => self.stopped(stopped, &own).await,
+            let response = if id.is_some() && answers.0.len() >= self.desk.result_bytes {
+                let refusal = wrong(Station::Decode, "batch_too_large", 200, INVALID_REQUEST, TOO_LARGE);
+                self.refuse(refusal.knowing(Known { rpc_id: id.clone(), server: Some(server.clone()), ..known.clone() }), &own).await
+            } else {
+                self.element(inbound, (at, message), (&server, &claimed, &known), own).await
             };
             drop(hang_up);
             let json = response.headers().get(CONTENT_TYPE).is_some_and(|media| media.as_bytes() == b"application/json");
             let Ok(body) = response.into_body().collect().await;
-            let body = body.to_bytes();
-            if json && !body.is_empty() {
-                // Copied, it is not counted any more: the next one may have to wait for room, and would wait for this one.
-                answers.push(Bytes::copy_from_slice(&body));
-            }
+            answers.add(id.as_deref(), &body.to_bytes(), json);
         }
-        together(&answers, |whole| self.replies.hold(&user, whole))
+        counted.shrink(answers.0.len());
+        answers.together(counted)
+    }
+
+    /// One element on its own way through the corridor.
+    async fn element(
+        self: &Arc<Self>,
+        inbound: &Inbound,
+        (at, message): (usize, Message),
+        (server, claimed, known): (&ServerName, &Claimed, &Known),
+        walk: Walk,
+    ) -> Response<Body> {
+        let caller = self.identify(inbound).await.map_err(|stopped| stopped.informed(known, server));
+        // The first was counted with the request that brought them all.
+        let counted = match caller {
+            Ok(caller) if at > 0 => self.within_rate(&caller, Some(server)).await.map(|()| caller).map_err(Into::into),
+            caller => caller,
+        };
+        match counted {
+            Ok(caller) => {
+                let asked = Asked::Message(Box::new(message), Box::default());
+                self.walk(Entered { caller, server: server.clone(), claimed: claimed.clone(), asked }, walk).await
+            }
+            Err(stopped) => self.stopped(stopped, &walk).await,
+        }
     }
 
     async fn batch(
@@ -107,25 +139,34 @@ impl Gateway {
     }
 }
 
-/// One array of the answers; 202 where nothing was to be answered.
-fn together(answers: &[Bytes], hold: impl FnOnce(Bytes) -> Bytes) -> Response<Body> {
-    let mut response = if answers.is_empty() {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::ACCEPTED;
-        response
-    } else {
-        let mut body = vec![b'['];
-        for (at, answer) in answers.iter().enumerate() {
-            if at > 0 {
-                body.push(b',');
+impl Answers {
+    /// Adds what was said to the request of this id. Whatever stands outside of JSON-RPC elsewhere, as 429 does, is an error in a batch:
+    /// each request has an answer (JSON-RPC 2.0 section 6).
+    fn add(&mut self, id: Option<&str>, said: &[u8], is_json: bool) {
+        let error;
+        let answer = match id {
+            _ if is_json && !said.is_empty() => said,
+            Some(_) => {
+                error = error::body(id, INTERNAL, String::from_utf8_lossy(said).trim_end(), None);
+                error.as_bytes()
             }
-            body.extend_from_slice(answer);
+            None => return,
+        };
+        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
+        self.0.extend_from_slice(answer);
+    }
+
+    /// One array of them; 202 where nothing was to be answered.
+    fn together(mut self, counted: Counted) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        if self.0.is_empty() {
+            *response.status_mut() = StatusCode::ACCEPTED;
+        } else {
+            self.0.push(b']');
+            *response.body_mut() = Body::whole(counted.around(self.0.into()));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        body.push(b']');
-        let mut response = Response::new(Body::whole(hold(Bytes::from(body))));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
-    };
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    }
 }

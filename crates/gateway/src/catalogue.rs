@@ -465,7 +465,7 @@ impl Gateway {
         Ok(Reply::Whole(Final::screened(&id, error::result(&id, &result.finish()), (Class::Completed, None), &means), None))
     }
 
-    fn sealed_position(&self, outgoing: &Outgoing<'_>, position: &str) -> Result<String, Fault> {
+    pub(crate) fn sealed_position(&self, outgoing: &Outgoing<'_>, position: &str) -> Result<String, Fault> {
         let owner = Owner::of(outgoing.bound());
         let random = |_| Fault::Store;
         let fresh = Fresh { nonce: self.env.bytes().map_err(random)?, jti: self.env.bytes().map_err(random)? };

@@ -4,12 +4,13 @@
 //! sessions or policy. Credentials of others are named in the record and dropped, never printed (PT-02).
 
 use crate::Gateway;
+use crate::errand::Over;
 use crate::listen::Inbound;
 use crate::listen::guard::Turned;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
-use doorward_core::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, Why, verify};
+use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify};
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
@@ -92,8 +93,7 @@ impl Gateway {
         }
         // Only now: a stranger beyond the limit leaves no record of their own.
         self.note_foreign(inbound).await;
-        let known = || Known { server: inbound.route.server.clone(), ..Known::default() };
-        verified.map_err(|refusal| Stopped::Refused(refusal.knowing(known())))
+        verified.map_err(|refusal| Stopped::Refused(refusal.at(inbound.route.server.as_ref())))
     }
 
     /// Records that something was turned away, as far as the record has room for such.
@@ -141,7 +141,7 @@ impl Gateway {
         match verify(&inbound.presented, door, server, record, self.env.now()) {
             // What the administrator blocked is over, whatever it holds.
             Verdict::Verified(caller) if door == Door::OAuth && self.clients.admission().blocks(caller.client()) => {
-                Err(Why::Revoked.refusal())
+                Err(Why::Revoked.refusal().knowing(caller.known()))
             }
             Verdict::Verified(caller) => {
                 if let Some(digest) = digest {
@@ -150,32 +150,30 @@ impl Gateway {
                 Ok(caller)
             }
             Verdict::NotMine => Err(Why::Absent.refusal()),
-            Verdict::Refused(why) => Err(why.refusal()),
+            Verdict::Refused(why, known) => Err(why.refusal().knowing(*known)),
         }
     }
 
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
     ///
     /// Whoever lost or won a group or a grant is another caller: the stream ends, and its client comes back as who it is now.
-    pub(crate) async fn has_changed(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> Option<&'static str> {
-        let Some((digest, door)) = self.records.digests.get(caller.credential()) else { return Some("credential_not_known_here") };
+    pub(crate) async fn has_changed(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> Option<Over> {
+        let Some((digest, door)) = self.records.digests.get(caller.credential()) else {
+            return Some(Over::taken("credential_not_known_here"));
+        };
         let record = match self.record(door, digest).await {
             Ok(Some(record)) => record,
-            Ok(None) => return Some("revoked_credential"),
-            Err(_) => return Some("store_unavailable"),
+            Ok(None) => return Some(Over::taken(Why::Revoked.reason())),
+            Err(_) => return Some(Over::UNKNOWN),
         };
-        let audience = match &record.audience {
-            Audience::Every => true,
-            Audience::Only(servers) => servers.contains(server),
-        };
-        if !audience || record.revoked.is_some() || record.expires <= now || record.user != *caller.user() {
-            return Some("revoked_credential");
+        if let Err(why) = record.counts(door, Some(server), now) {
+            return Some(Over::taken(why.reason()));
         }
-        if record.user_disabled {
-            return Some("user_disabled");
-        }
-        let same = record.groups == caller.groups() && record.granted == *caller.granted() && record.agent.as_ref() == caller.agent();
-        (!same).then_some("caller_changed")
+        let same = record.user == *caller.user()
+            && record.groups == caller.groups()
+            && record.granted == *caller.granted()
+            && record.agent.as_ref() == caller.agent();
+        (!same).then_some(Over::taken("caller_changed"))
     }
 
     /// Whether a credential that was accepted here counts no more. One that cannot be asked for is not over.
@@ -203,8 +201,12 @@ impl Gateway {
     async fn counts_no_more(&self, door: Door, digest: [u8; 32]) -> bool {
         // Past the cache, which would note a use.
         match self.look_up(door, digest).await {
-            // Tokens run out and are refreshed; a key that ran out is over.
-            Ok(Some(record)) => record.revoked.is_some() || record.user_disabled || (door == Door::Key && record.expires <= self.env.now()),
+            Ok(Some(record)) => match record.counts(door, None, self.env.now()) {
+                Ok(()) => false,
+                // Tokens run out and are refreshed; a key that ran out is over.
+                Err(Why::Expired) => door == Door::Key,
+                Err(_) => true,
+            },
             Ok(None) => true,
             Err(_) => false,
         }

@@ -98,6 +98,8 @@ pub struct Gateway {
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     pub(crate) replies: replies::Replies,
+    /// What batches gather, apart from single replies: a batch that waits for room for its next one does not wait for itself.
+    pub(crate) batches: replies::Replies,
     /// Turns to say goodbye to servers.
     pub(crate) farewells: Arc<tokio::sync::Semaphore>,
     /// Keeps a second gateway away from the database, where that is a file: what is not shared is believed to be changed by nobody else.

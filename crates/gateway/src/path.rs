@@ -138,10 +138,10 @@ impl Gateway {
         let Entered { caller, server, claimed, asked } = entered;
         let bound = self.session(caller, &server, &claimed).await?;
         walk.era = Some(bound.era());
-        let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&bound.caller().known(), &server))?;
+        let call = asked.decode(bound.era()).map_err(|refusal| refusal.informed(&bound.known(), &server))?;
         let opened = self.resolve(&bound, &call).await?;
         let (permit, judged) = self.policy(bound, call, opened, walk).await?;
-        let cleared = self.consume(judged, permit.bound().caller()).await?;
+        let cleared = self.consume(judged, &permit).await?;
         Ok((permit, cleared))
     }
 
@@ -236,8 +236,7 @@ impl Gateway {
                 // Not what takes something back, or answers a question.
                 let begins = !matches!(&body, decode::Body::One(message) if !matches!(message.shape(), decode::Shape::Request { .. }));
                 if begins && !self.replies.has_room(caller.user()) {
-                    let public = "You have not read your other answers yet.";
-                    return Err(Refusal::new(Station::Listen, "answers_unread", Blame::Caller, Wire::Http(429), public).retry(SOON));
+                    return Err(answers_unread());
                 }
                 match body {
                     decode::Body::One(message) => Ok((era::decide(&headers, &message)?, Asked::Message(message, Box::new(headers)))),
@@ -333,6 +332,12 @@ impl Gone {
     pub fn is_gone(&self) -> bool {
         self.0.is_down.load(Ordering::Acquire)
     }
+}
+
+/// What this client was given, and has not taken, fills its user's part of the memory.
+pub(crate) fn answers_unread() -> Refusal {
+    let public = "You have not read your other answers yet.";
+    Refusal::new(Station::Listen, "answers_unread", Blame::Caller, Wire::Http(429), public).retry(SOON)
 }
 
 fn is_json(headers: &http::HeaderMap) -> bool {

@@ -237,7 +237,7 @@ impl Gateway {
 }
 
 /// What is known of a call before it is permitted: told of one that is not.
-fn known(bound: &Bound, call: &Call) -> Known {
+pub(crate) fn known(bound: &Bound, call: &Call) -> Known {
     Known {
         method: Some(call.method().as_str().to_owned()),
         name: call.target().map(str::to_owned),

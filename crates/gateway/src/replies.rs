@@ -94,6 +94,12 @@ impl Replies {
         }
     }
 
+    /// Reserves `size` for an answer of this user that is gathered over time, unless what they have not read yet fills their part.
+    #[must_use]
+    pub fn reserve(&self, user: &UserId, size: usize) -> Option<Counted> {
+        self.has_room(user).then(|| self.take(&mut self.used(), Some(user), size, true))
+    }
+
     /// Counts what is in memory already, whether it fits or not, until the last part of it is dropped.
     #[must_use]
     pub fn hold(&self, user: &UserId, bytes: Bytes) -> Bytes {
@@ -157,6 +163,19 @@ impl Counted {
     pub fn shrink(&mut self, size: usize) {
         self.of.give_back(self.user.as_ref(), self.size.saturating_sub(size), self.is_unread);
         self.size = self.size.min(size);
+    }
+
+    /// From here on it waits for its client.
+    #[must_use]
+    pub fn unread(mut self) -> Self {
+        if !std::mem::replace(&mut self.is_unread, true) {
+            let mut used = self.of.used();
+            used.all.unread = used.all.unread.saturating_add(self.size);
+            if let Some(own) = self.user.as_ref().and_then(|user| used.by_user.get_mut(user)) {
+                own.unread = own.unread.saturating_add(self.size);
+            }
+        }
+        self
     }
 
     /// These bytes, counted until the last part of them is dropped.

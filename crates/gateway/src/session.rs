@@ -4,14 +4,16 @@
 //! opened here is consumed before the intent, so that no state works twice (I3).
 
 use crate::Gateway;
-use crate::errand::{Cleared, Judged, Opened};
+use crate::errand::{Cleared, Judged, Opened, Over};
+use crate::policy::known;
 use crate::upstream::relay::Owner;
-use doorward_core::blame::{Blame, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{INVALID_PARAMS, MISSING_CAPABILITY, wrong};
 use doorward_core::mcp::version::Era;
+use doorward_core::policy::permit::Permit;
 use doorward_core::secret::sha256;
 use doorward_core::session::era::Claimed;
 use doorward_core::session::sealed::Purpose;
@@ -49,6 +51,7 @@ impl Gateway {
                             let public = "Doorward cannot look up sessions at the moment.";
                             Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public)
                                 .because(error.to_string())
+                                .knowing(Known { server: Some(server.clone()), ..caller.known() })
                         })?
                         .map(Arc::new)
                     }
@@ -88,9 +91,9 @@ impl Gateway {
 
     /// Why the session of something that runs is over, if so: ended here, at another replica over the same store, or by its
     /// age. A store that cannot say ends what runs in it, as everywhere.
-    pub(crate) async fn session_is_over(&self, bound: &Bound, now: Timestamp) -> Option<&'static str> {
+    pub(crate) async fn session_is_over(&self, bound: &Bound, now: Timestamp) -> Option<Over> {
         let stored = bound.session()?;
-        let Some(live) = self.live.find(&stored.digest) else { return Some("session_ended") };
+        let Some(live) = self.live.find(&stored.digest) else { return Some(Over::taken("session_ended")) };
         // What only this process ends need not be asked for: thousands of streams would ask in vain. What seems too old by what
         // was read last may have been used since.
         if !self.store.is_shared() && live.last_record().is_some_and(|record| record.is_alive(LIFETIMES, now)) {
@@ -99,8 +102,8 @@ impl Gateway {
         let caller = bound.caller();
         match self.store.session(&stored.digest, caller.user(), caller.client(), caller.credential(), bound.server()).await {
             Ok(Some(stored)) if stored.is_alive(LIFETIMES, now) => None,
-            Ok(_) => Some("session_ended"),
-            Err(_) => Some("store_unavailable"),
+            Ok(_) => Some(Over::taken("session_ended")),
+            Err(_) => Some(Over::UNKNOWN),
         }
     }
 
@@ -112,10 +115,7 @@ impl Gateway {
         let owner = Owner::of(bound);
         let now = self.env.now();
         let refuse = |reason, public: &str| {
-            let mut known = bound.known();
-            known.method = Some(call.method().as_str().to_owned());
-            known.rpc_id = call.rpc_id();
-            wrong(Station::Session, reason, 200, INVALID_PARAMS, public).knowing(known)
+            wrong(Station::Session, reason, 200, INVALID_PARAMS, public).knowing(known(bound, call))
         };
         let mut opened = Opened::nothing();
         if let Some(blob) = call.request_state() {
@@ -136,23 +136,24 @@ impl Gateway {
                 return Err(Refusal { wire: Wire::Rpc { status: 400, code: MISSING_CAPABILITY, data: Some(data) }, ..refusal });
             }
             let gateway_id = call.target().unwrap_or_default();
-            let task = self.task_of(&owner, gateway_id).await?;
+            let task = self.task_of(&owner, gateway_id).await.map_err(|error| no_tasks(&error, known(bound, call)))?;
             let task = task.ok_or_else(|| refuse("unknown_task", "Unknown task."))?;
             opened.tasks.tasks.insert(task.upstream_id.clone(), gateway_id.to_owned());
             opened.task = Some(task);
         }
         if call.method() == Method::TasksList {
             let own = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await;
-            opened.own_tasks = own.map_err(|error| no_tasks(&error))?;
+            opened.own_tasks = own.map_err(|error| no_tasks(&error, known(bound, call)))?;
         }
         if call.method() == Method::Listen {
-            Box::pin(self.resolve_listen(call, &owner, &mut opened)).await?;
+            let found = Box::pin(self.resolve_listen(call, &owner, &mut opened)).await;
+            found.map_err(|error| no_tasks(&error, known(bound, call)))?;
         }
         Ok(opened)
     }
 
     /// Which of the tasks of a subscription are the caller's own; the policy station leaves the others out.
-    async fn resolve_listen(&self, call: &Call, owner: &Owner, opened: &mut Opened) -> Result<(), Refusal> {
+    async fn resolve_listen(&self, call: &Call, owner: &Owner, opened: &mut Opened) -> Result<(), StoreError> {
         let filter = call.params().iter().find_map(|(key, value)| (key == "notifications").then_some(value));
         let Some(ids) = filter.and_then(|filter| filter.member("taskIds")).and_then(|ids| ids.elements()) else { return Ok(()) };
         for id in ids.iter().take(MOST_TASKS_HEARD) {
@@ -165,17 +166,16 @@ impl Gateway {
         Ok(())
     }
 
-    async fn task_of(&self, owner: &Owner, gateway_id: &str) -> Result<Option<StoredTask>, Refusal> {
+    async fn task_of(&self, owner: &Owner, gateway_id: &str) -> Result<Option<StoredTask>, StoreError> {
         let digest = sha256(gateway_id.as_bytes());
-        let found = self.store.task(&digest, &owner.user, &owner.client, &owner.credential, &owner.server).await;
-        found.map_err(|error| no_tasks(&error))
+        self.store.task(&digest, &owner.user, &owner.client, &owner.credential, &owner.server).await
     }
 
     /// Consumes a state: it works once, across replicas and restarts (I3; SES-10).
     ///
     /// # Errors
     /// −32602 when it was used before; 503 when the store cannot say.
-    pub(crate) async fn consume(&self, judged: Judged, caller: &Caller) -> Result<Cleared, Refusal> {
+    pub(crate) async fn consume(&self, judged: Judged, permit: &Permit) -> Result<Cleared, Refusal> {
         let consumed = match judged.once() {
             Some((once, expires)) => self.store.consume_once("state", &once, expires, self.env.now()).await,
             None => Ok(true),
@@ -184,11 +184,12 @@ impl Gateway {
             Ok(true) => Ok(Cleared::of(judged)),
             Ok(false) => {
                 let refusal = wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.");
-                Err(refusal.knowing(caller.known()))
+                Err(refusal.knowing(known(permit.bound(), permit.call())))
             }
             Err(error) => {
                 let public = "Doorward cannot check this request at the moment.";
-                Err(Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string()))
+                let refusal = Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public);
+                Err(refusal.because(error.to_string()).knowing(known(permit.bound(), permit.call())))
             }
         }
     }
@@ -197,9 +198,9 @@ impl Gateway {
 /// Tasks of one subscription.
 const MOST_TASKS_HEARD: usize = 100;
 
-fn no_tasks(error: &StoreError) -> Refusal {
+fn no_tasks(error: &StoreError, known: Known) -> Refusal {
     let public = "Doorward cannot look up tasks at the moment.";
-    Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string())
+    Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string()).knowing(known)
 }
 
 fn declares_tasks(call: &Call) -> bool {

@@ -11,6 +11,7 @@ use crate::audit::key;
 use crate::audit::medium;
 use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
+use crate::batch;
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
 use crate::egress::target::BadTarget;
@@ -249,6 +250,7 @@ impl Gateway {
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             replies,
+            batches: Replies::of(batch::most(result_bytes)),
             skew: Skew::default(),
             limits: config.limits,
             metrics: Metrics::new(),

@@ -50,10 +50,41 @@ pub struct StoredTask {
     pub created: Timestamp,
     /// When the server forgets it.
     pub expires: Option<Timestamp>,
+    /// When it was seen to be over, and how it ended.
+    pub ended: Option<(Timestamp, TaskEnd)>,
+}
+
+/// How a task ended: the statuses after which it does not change (MCP 2025-11-25, tasks, "Task Status Lifecycle").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskEnd {
+    /// With a result.
+    Completed,
+    /// With an error.
+    Failed,
+    /// By its requestor.
+    Cancelled,
+}
+
+impl TaskEnd {
+    /// The status on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The end with this name.
+    #[must_use]
+    pub fn parse(status: &str) -> Option<Self> {
+        [Self::Completed, Self::Failed, Self::Cancelled].into_iter().find(|end| end.as_str() == status)
+    }
 }
 
 /// Life of a task whose server names none.
-const LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub const LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
 const ID: usize = 1_024;
 /// Tasks of one user that are over and stay for their results; of more, those that ended first go.
 const KEPT_ENDED: i64 = 1_000;
@@ -118,7 +149,7 @@ impl Store {
         server: &ServerName,
     ) -> Result<Option<StoredTask>, StoreError> {
         let owner = Owner { user, client, credential, server };
-        let sql = "SELECT digest, tool, gateway_id, upstream_id, created, expires FROM tasks \
+        let sql = "SELECT digest, tool, gateway_id, upstream_id, created, expires, ended, status FROM tasks \
                    WHERE issuer = $1 AND subject = $2 AND client = $3 AND credential = $4 AND server = $5 AND digest = $6";
         let [a, b, c, d, e] = owner.values();
         let row = self.db().row(sql, &[a, b, c, d, e, Value::bytes(digest)]).await?;
@@ -137,7 +168,7 @@ impl Store {
         server: &ServerName,
     ) -> Result<Vec<StoredTask>, StoreError> {
         let owner = Owner { user, client, credential, server };
-        let sql = "SELECT digest, tool, gateway_id, upstream_id, created, expires FROM tasks \
+        let sql = "SELECT digest, tool, gateway_id, upstream_id, created, expires, ended, status FROM tasks \
                    WHERE issuer = $1 AND subject = $2 AND client = $3 AND credential = $4 AND server = $5 \
                    ORDER BY created, digest LIMIT 10000";
         self.db().rows(sql, &owner.values()).await?.iter().map(|row| self.read_task(row, &owner)).collect()
@@ -160,9 +191,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "UPDATE tasks SET ended = $4 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL";
-        let values = [Value::bytes(digest), Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)];
+    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId, how: TaskEnd, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "UPDATE tasks SET ended = $4, status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL";
+        let (issuer, subject) = (Value::text(user.issuer()), Value::text(user.subject()));
+        let values = [Value::bytes(digest), issuer, subject, Value::int(millis(now)?), Value::text(how.as_str())];
         at_most_one(self.db().execute(sql, &values).await?, "tasks")
     }
 
@@ -179,12 +211,18 @@ impl Store {
         if sha256(gateway_id.as_bytes()) != reading.digest("digest")? {
             return Err(reading.broken("gateway_id"));
         }
+        let status: Option<String> = row.column("status")?;
+        let how = match status.as_deref() {
+            None => TaskEnd::Completed,
+            Some(status) => TaskEnd::parse(status).ok_or_else(|| reading.broken("status"))?,
+        };
         Ok(StoredTask {
             gateway_id,
             upstream_id: open("upstream_id")?,
             tool: ToolName::new(&row.column::<String>("tool")?).map_err(|_| reading.broken("tool"))?,
             created: reading.instant("created")?,
             expires: reading.optional_instant("expires")?,
+            ended: reading.optional_instant("ended")?.map(|at| (at, how)),
         })
     }
 }

@@ -11,7 +11,6 @@ use super::outcome::{Class, Notice, Outcome};
 use crate::blame::{Refusal, Station};
 use crate::credential::Principal;
 use crate::id::{CorrelationId, UserId};
-use crate::mcp::version::{Era, Version};
 use crate::policy::permit::Permit;
 use crate::secret::sha256;
 use crate::time::Timestamp;
@@ -185,6 +184,11 @@ impl Chain {
         record.id = Some(Cow::Owned(id.to_string()));
         record.user = known.user.as_ref().map(user);
         record.client = known.client.as_ref().map(|client| whole_or_digest(client.as_str()));
+        record.agent = known.agent.as_ref().map(|agent| cap(agent.as_str()));
+        record.level = known.level.map(|level| Cow::Borrowed(level.as_str()));
+        record.credential = known.credential.as_ref().map(|credential| cap(credential.as_str()));
+        record.session = known.session.as_ref().map(session);
+        record.era = known.era.map(|version| Cow::Borrowed(version.as_str()));
         record.server = known.server.as_ref().map(|server| cap(server.as_str()));
         record.method = known.method.as_deref().map(cap);
         record.name = known.name.as_deref().map(named);
@@ -337,20 +341,20 @@ fn permitted(permit: &Permit) -> Record<'_> {
     record.agent = caller.agent().map(|agent| cap(agent.as_str()));
     record.level = Some(Cow::Borrowed(caller.level().as_str()));
     record.credential = Some(cap(caller.credential().as_str()));
-    record.session = bound.session().map(|session| {
-        let mut short = hex(&sha256(&session.digest));
-        short.truncate(16);
-        Cow::Owned(short)
-    });
+    record.session = bound.session().map(|stored| session(&stored.digest));
     record.server = Some(cap(bound.server().as_str()));
-    record.era = Some(Cow::Borrowed(match bound.era() {
-        Era::Legacy(version) => version.as_str(),
-        Era::Modern => Version::V2026_07_28.as_str(),
-    }));
+    record.era = Some(Cow::Borrowed(bound.era().version().as_str()));
     record.method = Some(Cow::Borrowed(call.method().as_str()));
     record.name = call.target().map(named);
     record.decision = Some(Cow::Borrowed("permit"));
     record
+}
+
+/// A name for a session that leads to nothing: the digest of what the store finds it by, in part.
+fn session(digest: &[u8; 32]) -> Cow<'static, str> {
+    let mut short = hex(&sha256(digest));
+    short.truncate(16);
+    Cow::Owned(short)
 }
 
 fn user(user: &UserId) -> User<'_> {

@@ -56,6 +56,11 @@ impl Writer {
         intent
     }
 
+    fn last(&self) -> Value {
+        let text = std::str::from_utf8(&self.file).expect("text");
+        serde_json::from_str(text.lines().last().expect("a line")).expect("json")
+    }
+
     pub(super) fn call(&mut self, name: &str, n: u64) {
         let intent = self.intend(name, n);
         let (_, line) = self.chain.settle(intent, &Outcome::new(Class::Completed, Duration::from_millis(3)), NOW);
@@ -125,14 +130,11 @@ pub(super) fn permit(name: &str) -> Permit {
 
 fn denied(method: &str, name: &str, private: &str) -> Refusal {
     Refusal::new(Station::Policy, "policy_denied", Blame::Caller, Wire::Http(403), "no").because(private).knowing(Known {
-        user: Some(caller().user().clone()),
-        client: Some(caller().client().clone()),
-        server: Some(ServerName::new("notes").expect("name")),
         method: Some(method.into()),
         name: Some(name.into()),
         digest: Some(sha256(b"{}")),
         rule: Some("no-merge".into()),
-        rpc_id: None,
+        ..permit(name).bound().known()
     })
 }
 
@@ -210,11 +212,21 @@ fn aud_01_an_intent_and_its_outcome_say_who_what_where_as_whom_by_which_rule_and
 #[test]
 fn aud_01_a_refusal_has_the_same_fields_as_a_success() {
     let mut writer = Writer::new(Digests::Plain);
+    let intent = writer.intend("merge", 1);
+    let intended = writer.last();
+    let (_, line) = writer.chain.settle(intent, &Outcome::new(Class::Completed, Duration::ZERO), NOW);
+    writer.put(&line);
     let (_, line) = writer.chain.refused(&denied("tools/call", "merge", "rule 4"), id(2), NOW);
     let said = writer.put(&line);
-    for field in
-        ["id", "user", "client", "server", "method", "name", "digest", "rules", "decision", "class", "blame", "station", "reason", "cause"]
-    {
+    for (field, value) in intended.as_object().expect("a record").iter().filter(|(_, value)| !value.is_null()) {
+        match field.as_str() {
+            // Nobody acts downstream.
+            "principal" => assert!(said[field].is_null(), "{field}"),
+            "id" | "kind" | "seq" | "prev" | "hash" | "decision" | "rules" => assert!(!said[field].is_null(), "{field}"),
+            _ => assert_eq!(said[field], *value, "{field}"),
+        }
+    }
+    for field in ["user", "client", "agent", "level", "credential", "session", "era", "name", "class", "blame", "station", "reason", "cause"] {
         assert!(!said[field].is_null(), "{field}");
     }
     assert_eq!((said["decision"].as_str(), said["station"].as_str()), (Some("deny"), Some("policy")));

@@ -80,8 +80,8 @@ pub enum Verdict {
     NotMine,
     /// Verified.
     Verified(Caller),
-    /// It is a credential of this scheme, or meant to be one, and it is no good.
-    Refused(Why),
+    /// It is a credential of this scheme, or meant to be one, and it is no good; with whose it is, where one was found.
+    Refused(Why, Box<Known>),
 }
 
 /// What was wrong with the credential. Each variant has a test that names it.
@@ -119,14 +119,14 @@ pub fn verify(presented: &Presented, door: Door, server: Option<&ServerName>, re
         return Verdict::NotMine;
     }
     if let Some(fault) = presented.fault() {
-        return Verdict::Refused(Why::Fault(fault));
+        return Verdict::refused(Why::Fault(fault));
     }
     match (own_kind(presented, door), record) {
-        (Err(why), _) => Verdict::Refused(why),
-        (Ok(()), None) => Verdict::Refused(Why::Unknown),
-        (Ok(()), Some(record)) => match judge(&record, door, server, now) {
+        (Err(why), _) => Verdict::refused(why),
+        (Ok(()), None) => Verdict::refused(Why::Unknown),
+        (Ok(()), Some(record)) => match record.counts(door, server, now) {
             Ok(()) => Verdict::Verified(Caller { record }),
-            Err(why) => Verdict::Refused(why),
+            Err(why) => Verdict::Refused(why, Box::new(record.known())),
         },
     }
 }
@@ -144,26 +144,55 @@ fn own_kind(presented: &Presented, door: Door) -> Result<(), Why> {
     }
 }
 
-fn judge(record: &Record, door: Door, server: Option<&ServerName>, now: Timestamp) -> Result<(), Why> {
-    let fits = match door {
-        Door::Key => record.level == Level::StaticKey,
-        Door::OAuth => record.level == Level::OAuth,
-    };
-    if !fits {
-        return Err(Why::WrongDoor);
+// === impl Record ===
+
+impl Record {
+    /// Whether the credential counts at this door, for this server where one is asked for.
+    ///
+    /// # Errors
+    /// [`Why`] not; the first reason of several.
+    pub fn counts(&self, door: Door, server: Option<&ServerName>, now: Timestamp) -> Result<(), Why> {
+        let fits = match door {
+            Door::Key => self.level == Level::StaticKey,
+            Door::OAuth => self.level == Level::OAuth,
+        };
+        if !fits {
+            return Err(Why::WrongDoor);
+        }
+        if self.revoked.is_some() {
+            return Err(Why::Revoked);
+        }
+        if self.user_disabled {
+            return Err(Why::UserDisabled);
+        }
+        if self.expires <= now {
+            return Err(Why::Expired);
+        }
+        match (&self.audience, server) {
+            (Audience::Only(servers), Some(server)) if !servers.contains(server) => Err(Why::WrongAudience),
+            _ => Ok(()),
+        }
     }
-    if record.revoked.is_some() {
-        return Err(Why::Revoked);
+
+    /// Whose it is, for what is told of a refusal.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        Known {
+            user: Some(self.user.clone()),
+            client: Some(self.client.clone()),
+            agent: self.agent.clone(),
+            level: Some(self.level),
+            credential: Some(self.credential.clone()),
+            ..Known::default()
+        }
     }
-    if record.expires <= now {
-        return Err(Why::Expired);
-    }
-    if record.user_disabled {
-        return Err(Why::UserDisabled);
-    }
-    match (&record.audience, server) {
-        (Audience::Only(servers), Some(server)) if !servers.contains(server) => Err(Why::WrongAudience),
-        _ => Ok(()),
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    fn refused(why: Why) -> Self {
+        Self::Refused(why, Box::default())
     }
 }
 
@@ -221,7 +250,7 @@ impl Caller {
     /// For refusals that come later.
     #[must_use]
     pub fn known(&self) -> Known {
-        Known { user: Some(self.user().clone()), client: Some(self.client().clone()), ..Known::default() }
+        self.record.known()
     }
 }
 

@@ -40,6 +40,9 @@ pub enum BadStream {
     NotUtf8,
 }
 
+/// What a reader keeps of its buffer between two lines, in bytes.
+const KEPT: usize = 16 * 1024;
+
 // === impl Reader ===
 
 impl Reader {
@@ -52,6 +55,12 @@ impl Reader {
     /// Forgets what was begun: a new connection follows.
     pub fn restart(&mut self) {
         *self = Self::new(self.limit);
+    }
+
+    /// Bytes of the event that has begun and is not complete.
+    #[must_use]
+    pub const fn begun(&self) -> usize {
+        self.size
     }
 
     /// Takes the next piece and appends the events that it completes to `events`.
@@ -110,7 +119,8 @@ impl Reader {
             "retry" if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) => self.event.retry = value.parse().ok(),
             _ => {}
         }
-        if self.line.capacity() == 0 {
+        // Used again unless it is large: a stream is open for hours, and one long line is no reason to hold as much for the next.
+        if self.line.capacity() == 0 && line.capacity() <= KEPT {
             self.line = line;
             self.line.clear();
         }

@@ -26,6 +26,17 @@ pub enum Era {
     Modern,
 }
 
+impl Era {
+    /// The revision that messages are read in.
+    #[must_use]
+    pub const fn version(self) -> Version {
+        match self {
+            Self::Legacy(version) => version,
+            Self::Modern => Version::V2026_07_28,
+        }
+    }
+}
+
 /// Versions that Doorward negotiates with clients, newest first.
 pub const LEGACY: [Version; 3] = [Version::V2025_11_25, Version::V2025_06_18, Version::V2025_03_26];
 

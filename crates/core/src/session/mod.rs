@@ -149,7 +149,12 @@ impl Bound {
     /// For refusals that come later.
     #[must_use]
     pub fn known(&self) -> Known {
-        Known { server: Some(self.server.clone()), ..self.caller.known() }
+        Known {
+            server: Some(self.server.clone()),
+            session: self.session().map(|session| session.digest),
+            era: Some(self.era.version()),
+            ..self.caller.known()
+        }
     }
 }
 

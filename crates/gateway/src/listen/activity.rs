@@ -29,7 +29,7 @@ struct Mark {
 #[derive(Debug)]
 pub(super) struct Serving(Arc<Activity>);
 
-/// Reads that are noticed.
+/// Reads and writes that are noticed.
 #[derive(Debug)]
 pub(super) struct Noticed<T> {
     io: T,
@@ -102,6 +102,14 @@ impl Activity {
         }
     }
 
+    /// An answer that was given to the connection whole may take longer than an idle connection may.
+    fn sent(&self) {
+        let mut mark = self.mark();
+        if mark.serving == 0 {
+            mark.quiet_since = Instant::now();
+        }
+    }
+
     fn mark(&self) -> MutexGuard<'_, Mark> {
         self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,6 +129,13 @@ impl<T> Noticed<T> {
     pub(super) const fn new(io: T, activity: Arc<Activity>) -> Self {
         Self { io, activity }
     }
+
+    fn noticed(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.activity.sent();
+        }
+        written
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Noticed<T> {
@@ -136,7 +151,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Noticed<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Noticed<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let done = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.noticed(done)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -148,7 +164,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Noticed<T> {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let done = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.noticed(done)
     }
 
     fn is_write_vectored(&self) -> bool {

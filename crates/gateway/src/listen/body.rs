@@ -1,5 +1,6 @@
 //! Bodies of answers: whole, or a stream of events with keep-alive comments. Every buffer is bounded.
 
+use super::starved::Offered;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::convert::Infallible;
@@ -14,6 +15,8 @@ pub struct Body {
     content: Content,
     /// Held until the body is sent or given up.
     held: Option<Box<dyn std::any::Any + Send>>,
+    /// Of HTTP/2: it is given in pieces, as its client grants a window for them.
+    offered: Option<Offered>,
 }
 
 #[derive(Debug)]
@@ -41,18 +44,20 @@ struct Events {
 
 /// Longest silence on an open stream: proxies on the way close what is silent for 30 s and more.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
+/// What a stream of HTTP/2 is given at a time, in bytes: the usual size of its frames (RFC 9113 section 6.5.2).
+const PIECE: usize = 16 * 1024;
 
 impl Body {
     /// No content.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { content: Content::Whole(None), held: None }
+        Self { content: Content::Whole(None), held: None, offered: None }
     }
 
     /// These bytes.
     #[must_use]
     pub const fn whole(bytes: Bytes) -> Self {
-        Self { content: Content::Whole(Some(bytes)), held: None }
+        Self { content: Content::Whole(Some(bytes)), held: None, offered: None }
     }
 
     /// Frames as `next` gives them, until it gives none. It is asked by whoever writes to the client, when there is room for more, and is
@@ -60,12 +65,16 @@ impl Body {
     #[must_use]
     pub fn stream(next: impl FnMut(&mut Context<'_>) -> Poll<Option<Bytes>> + Send + 'static) -> Self {
         let events = Events { frames: Box::new(next), silence: Box::pin(tokio::time::sleep(KEEP_ALIVE)) };
-        Self { content: Content::Stream(events), held: None }
+        Self { content: Content::Stream(events), held: None, offered: None }
     }
 
-    /// Holds `guard` until the body is sent or given up.
+    /// Holds `guard` until the body is sent or given up; to be called in the task that sends it.
     pub(super) fn while_sent(&mut self, guard: Box<dyn std::any::Any + Send>) {
         self.held = Some(guard);
+        self.offered = Offered::here();
+        if let Some(offered) = &self.offered {
+            offered.more();
+        }
     }
 }
 
@@ -86,10 +95,20 @@ impl http_body::Body for Body {
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.get_mut().content {
-            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        let this = self.get_mut();
+        let frame = match &mut this.content {
+            Content::Whole(bytes) => Poll::Ready(match bytes {
+                Some(rest) if this.offered.is_some() && rest.len() > PIECE => Some(rest.split_to(PIECE)),
+                bytes => bytes.take(),
+            }),
             Content::Stream(events) => events.poll(cx),
+        };
+        match &this.offered {
+            Some(offered) if frame.is_pending() => offered.nothing(),
+            Some(offered) => offered.more(),
+            None => {}
         }
+        frame.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -105,7 +124,7 @@ impl http_body::Body for Body {
 }
 
 impl Events {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let frame = match (self.frames)(cx) {
             Poll::Ready(Some(bytes)) => bytes,
             Poll::Ready(None) => return Poll::Ready(None),
@@ -115,6 +134,6 @@ impl Events {
             }
         };
         self.silence.as_mut().reset(Instant::now() + KEEP_ALIVE);
-        Poll::Ready(Some(Ok(Frame::data(frame))))
+        Poll::Ready(Some(frame))
     }
 }

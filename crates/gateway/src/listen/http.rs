@@ -9,6 +9,7 @@ use super::rate::AddressLimit;
 use super::rest::Arriving;
 use super::route::{Origins, Route, Verb};
 use super::stall::Stall;
+use super::starved::Streams;
 use super::tls::Tls;
 use super::{Inbound, OfficeRequest, cors};
 use crate::env::Env;
@@ -23,7 +24,7 @@ use doorward_core::identity::presented::Presented;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
 use std::convert::Infallible;
 use std::future::Future;
@@ -221,7 +222,7 @@ async fn http_2<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, s
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams { limit: settings.patience.write });
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))

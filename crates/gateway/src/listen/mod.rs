@@ -16,6 +16,7 @@ mod rest;
 pub mod room;
 pub mod route;
 mod stall;
+mod starved;
 pub mod tls;
 
 use ::http::{HeaderMap, Method};

@@ -106,7 +106,7 @@ fn upstream(
             let is_secret = |name: &String| !matches!(command.env.get(name), Some(SecretRef::Plain(_)));
             let held: Vec<_> = values.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| Arc::clone(value)).collect();
             let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
-            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages)
+            let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages, replies.clone())
                 .with_packages(packages.to_owned());
             Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
         }

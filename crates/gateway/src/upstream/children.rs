@@ -62,7 +62,7 @@ impl StdioServer {
         let lines = child.take_lines().ok_or(Fault::Child("its output is taken"))?;
         let (input, mut wanted) = mpsc::channel::<Bytes>(WAITING);
         let (gone, ended) = watch::channel(false);
-        let pipe = Pipe::new(input, ended, Arc::clone(&upstream.generation));
+        let pipe = Pipe::new(input, ended, Arc::clone(&upstream.generation), self.replies.clone());
         let pace = Pace::of(PaceOf { count: self.pace.count.saturating_mul(CALLS), per: self.pace.per });
         tasks.spawn(Arc::clone(&pipe).read(lines, pace));
         let server = upstream.config.name.clone();

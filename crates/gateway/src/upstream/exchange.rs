@@ -5,11 +5,13 @@
 use super::fault::Fault;
 use super::http::Resume;
 use super::pace::Pace;
-use super::pipe::PipeCall;
+use super::pipe::{PipeCall, Said};
 use crate::egress::error::EgressError;
 use crate::egress::reply::ReplyBody;
+use crate::replies::{Counted, Replies, UNCOUNTED};
 use bytes::Bytes;
 use doorward_core::config::units::Rate;
+use doorward_core::id::UserId;
 use doorward_core::mcp::reply::{self, Incoming};
 use doorward_core::mcp::sse::{BadStream, Event, Reader};
 use std::collections::VecDeque;
@@ -28,7 +30,7 @@ pub enum Exchange {
     /// Messages of a child process.
     Pipe(PipeCall),
     /// What a child process says outside any call.
-    Rest(tokio::sync::mpsc::Receiver<Incoming>),
+    Rest(tokio::sync::mpsc::Receiver<Said>),
 }
 
 /// The next thing that came back.
@@ -45,7 +47,11 @@ pub enum Item {
 pub struct Events {
     body: Option<ReplyBody>,
     reader: Reader,
+    limit: usize,
     pace: Pace,
+    /// What is reserved for the event that is being read, once it is seen to be large.
+    counted: Option<Counted>,
+    whose: Whose,
     queue: VecDeque<Event>,
     last_id: Option<String>,
     retry: Duration,
@@ -53,10 +59,21 @@ pub struct Events {
     tries: u32,
 }
 
+/// Where a stream's large events are counted, and for whom.
+#[derive(Debug)]
+pub struct Whose {
+    /// The count of all replies.
+    pub replies: Replies,
+    /// For nobody in particular with `None`.
+    pub user: Option<UserId>,
+}
+
 /// How often a broken stream is picked up again without a message in between.
 const MOST_TRIES: u32 = 5;
 /// The longest wait before that.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// The longest wait for room for a large event.
+const ROOM: Duration = Duration::from_secs(30);
 
 impl Exchange {
     /// The next message; `None` at the end.
@@ -67,7 +84,7 @@ impl Exchange {
         match self {
             Self::Whole(message) => Ok(message.take().map(Item::Message)),
             Self::Events(events) => events.next().await,
-            Self::Rest(messages) => Ok(messages.recv().await.map(Item::Message)),
+            Self::Rest(messages) => Ok(messages.recv().await.map(|said| Item::Message(said.message))),
             Self::Pipe(call) => call.next().await.map(|message| message.map(Item::Message)),
         }
     }
@@ -76,11 +93,14 @@ impl Exchange {
 impl Events {
     /// A stream whose events are at most `limit` bytes, read at a pace. `resume` says how to pick it up again, where the era has that.
     #[must_use]
-    pub fn new(body: ReplyBody, limit: usize, pace: Rate, resume: Option<Resume>) -> Self {
+    pub fn new(body: ReplyBody, limit: usize, pace: Rate, resume: Option<Resume>, whose: Whose) -> Self {
         Self {
             body: Some(body),
             reader: Reader::new(limit),
+            limit,
             pace: Pace::of(pace),
+            counted: None,
+            whose,
             queue: VecDeque::new(),
             last_id: None,
             retry: Duration::from_secs(1),
@@ -104,6 +124,13 @@ impl Events {
                 Box::pin(self.pick_up()).await?;
                 continue;
             };
+            // The server waits, not the memory: what is large is read once there is room for the largest that it may be.
+            if self.reader.begun() <= UNCOUNTED {
+                self.counted = None;
+            } else if self.counted.is_none() {
+                let room = self.whose.replies.admit(self.whose.user.as_ref(), self.limit);
+                self.counted = Some(tokio::time::timeout(ROOM, Box::pin(room)).await.map_err(|_| Fault::NoRoom)?);
+            }
             match body.frame().await {
                 Some(Ok(piece)) => {
                     let mut events = Vec::new();
@@ -141,7 +168,16 @@ impl Events {
         if event.data.is_empty() {
             return Ok(None);
         }
-        Ok(Some(reply::read(&Bytes::from(event.data), DEPTH)?))
+        let mut data = Bytes::from(event.data);
+        // Catalogues are nobody's, stay for long, and have bounds of their own.
+        if data.len() > UNCOUNTED
+            && self.whose.user.is_some()
+            && let Some(mut counted) = self.counted.take()
+        {
+            counted.shrink(data.len());
+            data = counted.around(data);
+        }
+        Ok(Some(reply::read(&data, DEPTH)?))
     }
 
     fn can_pick_up(&self) -> bool {
@@ -157,6 +193,7 @@ impl Events {
         tokio::time::sleep(self.retry).await;
         self.body = Some(resume.open(Some(last_id)).await?);
         self.reader.restart();
+        self.counted = None;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
 
 use crate::egress::error::EgressError;
+use crate::errand::Over;
 use doorward_core::blame::{Blame, Presence, Refusal, Retry, Station, Wire};
 use doorward_core::flag::Flag;
 use doorward_core::mcp::error::{INTERNAL, INVALID_REQUEST};
@@ -40,8 +41,13 @@ pub enum Fault {
     SessionLost,
     /// The upstream failed several times in a row and is left alone for so long. Nothing was sent.
     Resting(Duration),
-    /// The upstream is overloaded.
-    Overloaded(Option<u64>),
+    /// The upstream is overloaded, or who stands before it says so.
+    Overloaded {
+        /// For how many seconds, in its own words.
+        seconds: Option<u64>,
+        /// 429 is said before anything is done; a proxy may say 503 of a request that ran (RFC 9110 section 15.6.4).
+        ran: Effect,
+    },
     /// Doorward's own store or random source takes or gives nothing: no fault of the upstream.
     Store,
     /// The caller has as many sessions as they may.
@@ -60,6 +66,8 @@ pub enum Fault {
     IdInUse,
     /// The rights of the caller ended while the call ran (I8). With the reason.
     Withdrawn(&'static str),
+    /// The store could not say whether they had ended.
+    Unjudged,
     /// A status without meaning here.
     Status(u16),
     /// Client and server share no era.
@@ -85,6 +93,9 @@ pub enum Effect {
     Unknown,
 }
 
+/// The longest time to wait that is passed on from an upstream.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 impl Fault {
     /// Stable id for records, metrics and documentation.
     #[must_use]
@@ -94,7 +105,7 @@ impl Fault {
             Self::Egress(EgressError::Timeout { .. }) | Self::Silent | Self::TooLong => "upstream_timeout",
             Self::Egress(EgressError::Redirect(_)) => "upstream_redirect",
             Self::Egress(EgressError::TooLarge) | Self::BadStream(_) | Self::Flood => "upstream_too_much",
-            Self::Overloaded(_) | Self::Egress(EgressError::Busy) => "upstream_overloaded",
+            Self::Overloaded { .. } | Self::Egress(EgressError::Busy) => "upstream_overloaded",
             Self::Egress(_) => "upstream_unreachable",
             Self::Child(_) => "child_ended",
             Self::NotApproved => "launch_not_approved",
@@ -109,7 +120,7 @@ impl Fault {
             Self::SessionLost => "upstream_session_lost",
             Self::Resting(_) => "upstream_resting",
             Self::NoRoom => "no_room_for_answer",
-            Self::Store => "store_unavailable",
+            Self::Store | Self::Unjudged => "store_unavailable",
             Self::TooManySessions => "too_many_sessions",
             Self::SessionsFull => "sessions_full",
             Self::TooManyTasks => "too_many_tasks",
@@ -121,6 +132,14 @@ impl Fault {
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
             Self::Broken(flag) => flag.reason(),
+        }
+    }
+
+    /// The end of a call that may not go on.
+    pub(crate) const fn of(over: Over) -> Self {
+        match over.blame {
+            Blame::Us => Self::Unjudged,
+            _ => Self::Withdrawn(over.reason),
         }
     }
 
@@ -139,7 +158,7 @@ impl Fault {
             | Self::NoEra(_)
             | Self::Credential
             | Self::Resting(_)
-            | Self::Overloaded(_)
+            | Self::Overloaded { ran: Effect::None, .. }
             | Self::Store
             | Self::TooManySessions
             | Self::SessionsFull
@@ -174,7 +193,7 @@ impl Fault {
                 format!("{server} did not answer in time. Your other tools work.")
             }
             Self::Resting(_) => format!("{server} does not answer and is left alone for a moment. Your other tools work."),
-            Self::Overloaded(_) | Self::Egress(EgressError::Busy) => format!("{server} is overloaded. Try again later."),
+            Self::Overloaded { .. } | Self::Egress(EgressError::Busy) => format!("{server} is overloaded. Try again later."),
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
             Self::SessionsFull => "Doorward has no room for another session at the moment. Try again later.".to_owned(),
@@ -188,6 +207,7 @@ impl Fault {
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
+            Self::Unjudged => "Doorward could not look up whether this call may go on. See what it did before you repeat it.".to_owned(),
             Self::Withdrawn(_) => "What allowed this call was taken back while it ran.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
             Self::Broken(_) => format!("The result of {server} was kept back: it is not of the form that was approved."),
@@ -202,7 +222,7 @@ impl Fault {
             Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
             // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
-            Self::Withdrawn("revoked_credential" | "user_disabled" | "expired_credential") => {
+            Self::Withdrawn("revoked_credential" | "user_disabled" | "expired_credential" | "wrong_audience") => {
                 Wire::Challenge { presented: Presence::Presented }
             }
             Self::NoEra(supported) => {
@@ -220,11 +240,11 @@ impl Fault {
             },
         };
         let retry = match self {
-            Self::Overloaded(seconds) => Retry::After(Duration::from_secs(seconds.unwrap_or(5))),
+            Self::Overloaded { seconds, .. } => Retry::After(Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST)),
             Self::Resting(wait) => Retry::After(Duration::from_secs(wait.as_secs().saturating_add(1))),
             Self::Store => Retry::After(Duration::from_secs(5)),
             Self::TooManySessions | Self::TooManyTasks | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
-            Self::TaskNotKept => Retry::Never,
+            Self::TaskNotKept | Self::NoRoom | Self::Unjudged => Retry::Never,
             Self::TooManyStreams => Retry::After(Duration::from_secs(5)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
@@ -237,6 +257,7 @@ impl Fault {
             | Self::Store
             | Self::SessionsFull
             | Self::NoRoom
+            | Self::Unjudged
             | Self::TaskNotKept => Blame::Us,
             Self::NoEra(_)
             | Self::TooManySessions

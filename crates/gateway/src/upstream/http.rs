@@ -3,8 +3,8 @@
 //! Protocol 5 to 7, C1 to C7. No redirect is followed; no header of a reply but the session id is looked at further.
 
 use super::breaker::Breaker;
-use super::exchange::{DEPTH, Events, Exchange};
-use super::fault::Fault;
+use super::exchange::{DEPTH, Events, Exchange, Whose};
+use super::fault::{Effect, Fault};
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::{ReplyBody, ReplyLimits};
 use crate::egress::target::Target;
@@ -123,7 +123,7 @@ impl HttpServer {
                     Era::Legacy(version) => Some(Resume { server: Arc::clone(self), line: line.clone(), version }),
                     Era::Modern => None,
                 };
-                Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, resume)))
+                Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, resume, self.whose(line))))
             }
             (StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) if id.is_none() => Exchange::Whole(None),
             _ => Exchange::Whole(Some(self.failed(&parts, line, id, (body, end)).await?)),
@@ -163,7 +163,11 @@ impl HttpServer {
     #[must_use]
     pub fn stream(self: &Arc<Self>, body: ReplyBody, line: &Line, version: Version) -> Exchange {
         let resume = Resume { server: Arc::clone(self), line: line.clone(), version };
-        Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, Some(resume))))
+        Exchange::Events(Box::new(Events::new(body, self.limit, self.pace, Some(resume), self.whose(line))))
+    }
+
+    fn whose(&self, line: &Line) -> Whose {
+        Whose { replies: self.replies.clone(), user: line.pool.user.clone() }
     }
 
     async fn send(&self, line: &Line, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<ReplyBody>, Fault> {
@@ -183,7 +187,8 @@ impl HttpServer {
             StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-                return Err(Fault::Overloaded(seconds));
+                let ran = if status == StatusCode::TOO_MANY_REQUESTS { Effect::None } else { Effect::Unknown };
+                return Err(Fault::Overloaded { seconds, ran });
             }
             _ => {}
         }

@@ -22,6 +22,7 @@ mod watched;
 use self::fault::Fault;
 use self::http::HttpServer;
 use crate::env::Env;
+use crate::replies::Replies;
 use doorward_core::config::units::Rate;
 use doorward_core::config::{Asking, EraPreference, Server, Stdio};
 use doorward_core::id::{ClientId, ServerName, UserId};
@@ -80,6 +81,8 @@ pub struct StdioServer {
     pub launcher: Launcher,
     /// How fast a process is read, its answers apart.
     pace: Rate,
+    /// Where what its processes say is counted.
+    replies: Replies,
     /// Where installed packages lie.
     packages: PathBuf,
     since: Instant,
@@ -255,12 +258,19 @@ impl Upstream {
 impl StdioServer {
     /// A server of this command, whose processes are read at a pace.
     #[must_use]
-    pub fn new(command: Stdio, secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>, launcher: Launcher, pace: Rate) -> Self {
+    pub fn new(
+        command: Stdio,
+        secrets: Vec<(String, Arc<doorward_core::secret::Secret<String>>)>,
+        launcher: Launcher,
+        pace: Rate,
+        replies: Replies,
+    ) -> Self {
         Self {
             command,
             secrets,
             launcher,
             pace,
+            replies,
             packages: PathBuf::new(),
             since: Instant::now(),
             budgets: Mutex::default(),

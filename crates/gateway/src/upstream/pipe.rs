@@ -4,6 +4,7 @@
 use super::fault::Fault;
 use super::pace::Pace;
 use super::stdio::framing::one_line;
+use crate::replies::{Counted, Replies, UNCOUNTED};
 use bytes::Bytes;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
@@ -23,6 +24,7 @@ pub struct Pipe {
     input: Mutex<Option<mpsc::Sender<Bytes>>>,
     ended: watch::Receiver<bool>,
     routes: Mutex<Routes>,
+    replies: Replies,
     generation: Arc<AtomicU64>,
     used: Mutex<Instant>,
     /// Users share this child: what names no call belongs to nobody.
@@ -45,13 +47,13 @@ pub struct OwnTools {
 struct Routes {
     calls: HashMap<i64, Route>,
     /// Takes what belongs to no call: the server stream of a legacy session.
-    rest: Option<mpsc::Sender<Incoming>>,
+    rest: Option<mpsc::Sender<Said>>,
     gone: bool,
 }
 
 #[derive(Debug)]
 struct Route {
-    to: mpsc::Sender<Incoming>,
+    to: mpsc::Sender<Said>,
     asks: Asks,
 }
 
@@ -68,8 +70,16 @@ enum Asks {
 pub struct PipeCall {
     pipe: Arc<Pipe>,
     id: i64,
-    messages: mpsc::Receiver<Incoming>,
+    messages: mpsc::Receiver<Said>,
     answered: bool,
+}
+
+/// A message, and what it takes until somebody has taken it.
+#[derive(Debug)]
+pub struct Said {
+    /// The message.
+    pub message: Incoming,
+    counted: Option<Counted>,
 }
 
 /// Messages of one call that its client has not taken yet. More, and the call fails instead of holding up the others.
@@ -81,13 +91,15 @@ const DEPTH: usize = 128;
 
 impl Pipe {
     /// Pipes over a child: lines for it go to `input`, which is closed to end it; `ended` tells when it is gone.
-    /// `generation` is raised when the child says that a list changed. The caller spawns [`Pipe::read`] with its lines.
+    /// `generation` is raised when the child says that a list changed. What it says is counted in `replies`. The caller spawns
+    /// [`Pipe::read`] with its lines.
     #[must_use]
-    pub fn new(input: mpsc::Sender<Bytes>, ended: watch::Receiver<bool>, generation: Arc<AtomicU64>) -> Arc<Self> {
+    pub fn new(input: mpsc::Sender<Bytes>, ended: watch::Receiver<bool>, generation: Arc<AtomicU64>, replies: Replies) -> Arc<Self> {
         Arc::new(Self {
             input: Mutex::new(Some(input)),
             ended,
             routes: Mutex::default(),
+            replies,
             generation,
             used: Mutex::new(Instant::now()),
             shared: AtomicBool::new(false),
@@ -104,10 +116,16 @@ impl Pipe {
     pub async fn read(self: Arc<Self>, mut lines: mpsc::Receiver<Bytes>, mut pace: Pace) {
         let mut is_known_to_err = false;
         while let Some(line) = lines.recv().await {
+            // Lines wait in the process while the memory is full. They wait for nobody's part of it: a child may have several users,
+            // and none of them waits behind another who does not read.
+            let counted = match line.len() {
+                ..=UNCOUNTED => None,
+                size => Some(self.replies.admit(None, size).await),
+            };
             match reply::read(&line, DEPTH) {
                 // Answers are as many as were asked for, and others wait for theirs behind them: they do not count.
-                Ok(incoming) => {
-                    if !self.route(incoming).await {
+                Ok(message) => {
+                    if !self.route(Said { message, counted }).await {
                         pace.read(line.len());
                     }
                 }
@@ -175,7 +193,7 @@ impl Pipe {
 
     /// From here on what belongs to no call goes to the receiver.
     #[must_use]
-    pub fn take_rest(&self) -> mpsc::Receiver<Incoming> {
+    pub fn take_rest(&self) -> mpsc::Receiver<Said> {
         let (send, receive) = mpsc::channel(WAITING);
         self.lock().rest = Some(send);
         receive
@@ -211,11 +229,11 @@ impl Pipe {
     }
 
     /// True for the answer of a call that waited for it.
-    async fn route(&self, incoming: Incoming) -> bool {
-        match &incoming {
+    async fn route(&self, said: Said) -> bool {
+        match &said.message {
             Incoming::Response { id: RpcId::Number(id), .. } => {
                 if let Some(call) = self.lock().calls.remove(id) {
-                    call.to.try_send(incoming).ok();
+                    call.to.try_send(said).ok();
                     return true;
                 }
             }
@@ -227,7 +245,7 @@ impl Pipe {
             }
             Incoming::Request { id, .. } => {
                 let id = id.to_raw();
-                if !self.unattributed(incoming) {
+                if !self.unattributed(said) {
                     self.send(not_found(&id)).await.ok();
                 }
             }
@@ -236,9 +254,9 @@ impl Pipe {
                     self.generation.fetch_add(1, Ordering::AcqRel);
                 }
                 match params.as_ref().and_then(|params| addressee(method, params)) {
-                    Some(id) => self.to_call(id, incoming),
+                    Some(id) => self.to_call(id, said),
                     None => {
-                        self.unattributed(incoming);
+                        self.unattributed(said);
                     }
                 }
             }
@@ -246,23 +264,23 @@ impl Pipe {
         false
     }
 
-    fn to_call(&self, id: i64, incoming: Incoming) {
+    fn to_call(&self, id: i64, said: Said) {
         let mut routes = self.lock();
-        if routes.calls.get(&id).is_some_and(|call| !beside_the_answer(&call.to, incoming)) {
+        if routes.calls.get(&id).is_some_and(|call| !beside_the_answer(&call.to, said)) {
             routes.calls.remove(&id);
         }
     }
 
     /// To the only call in flight, else to the server stream; false where neither can take it.
-    fn unattributed(&self, incoming: Incoming) -> bool {
+    fn unattributed(&self, said: Said) -> bool {
         if self.shared.load(Ordering::Acquire) {
             return false;
         }
         let routes = self.lock();
         let mut calls = routes.calls.values().filter(|call| call.asks == Asks::Caller);
         match (calls.next(), calls.next(), &routes.rest) {
-            (Some(only), None, _) => beside_the_answer(&only.to, incoming),
-            (_, _, Some(rest)) => rest.try_send(incoming).is_ok(),
+            (Some(only), None, _) => beside_the_answer(&only.to, said),
+            (_, _, Some(rest)) => rest.try_send(said).is_ok(),
             _ => false,
         }
     }
@@ -277,8 +295,8 @@ impl Pipe {
 }
 
 /// Hands a message to a call, but never takes the last place: that is for its answer, whatever comes before it.
-fn beside_the_answer(call: &mpsc::Sender<Incoming>, incoming: Incoming) -> bool {
-    call.capacity() > 1 && call.try_send(incoming).is_ok()
+fn beside_the_answer(call: &mpsc::Sender<Said>, said: Said) -> bool {
+    call.capacity() > 1 && call.try_send(said).is_ok()
 }
 
 impl PipeCall {
@@ -291,9 +309,11 @@ impl PipeCall {
             return Ok(None);
         }
         match self.messages.recv().await {
-            Some(incoming) => {
-                self.answered = matches!(incoming, Incoming::Response { .. });
-                Ok(Some(incoming))
+            Some(Said { message, counted }) => {
+                // Whoever takes it counts it for its user.
+                drop(counted);
+                self.answered = matches!(message, Incoming::Response { .. });
+                Ok(Some(message))
             }
             None if self.pipe.is_gone() => Err(Fault::Child("the process ended before its answer")),
             None => Err(Fault::Flood),
@@ -344,7 +364,7 @@ mod tests {
     async fn a_question_is_never_for_doorwards_own_request() {
         let (input, mut sent) = mpsc::channel(8);
         let (_alive, ended) = watch::channel(false);
-        let pipe = Pipe::new(input, ended, Arc::default());
+        let pipe = Pipe::new(input, ended, Arc::default(), Replies::of(1 << 20));
         let (said, lines) = mpsc::channel(8);
         let mut caller = pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent");
         let mut own = pipe.ask(2, Bytes::from_static(b"{}")).await.expect("sent");
@@ -363,7 +383,7 @@ mod tests {
     async fn std_06_an_answer_has_its_place_whatever_comes_before_it() {
         let (input, _kept) = mpsc::channel(8);
         let (_alive, ended) = watch::channel(false);
-        let pipe = Pipe::new(input, ended, Arc::default());
+        let pipe = Pipe::new(input, ended, Arc::default(), Replies::of(1 << 20));
         let mut call = pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent");
         let (said, lines) = mpsc::channel(WAITING * 2);
         for _ in 0..=WAITING {
@@ -386,7 +406,7 @@ mod tests {
         for line in [r#"{"jsonrpc":"2.0","id":999,"result":{}}"#, r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "no JSON", ""] {
             let (input, _kept) = mpsc::channel(8);
             let (_alive, ended) = watch::channel(false);
-            let pipe = Pipe::new(input, ended, Arc::default());
+            let pipe = Pipe::new(input, ended, Arc::default(), Replies::of(1 << 20));
             let (said, lines) = mpsc::channel(2_000);
             for _ in 0..1_500 {
                 said.try_send(Bytes::from_static(line.as_bytes())).expect("room");

@@ -30,7 +30,7 @@ use doorward_core::mcp::version::{Era, LEGACY, Version};
 use doorward_core::screen;
 use doorward_core::secret::sha256;
 use doorward_core::session::Stored;
-use doorward_store::{Refused, SessionCaps, StoreError, StoredTask};
+use doorward_store::{Refused, SessionCaps, StoreError, StoredTask, TASK_LIFE};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -109,7 +109,7 @@ impl Gateway {
                 Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
                 Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, errand).await,
-                Method::TasksList => Ok(Self::own_tasks(outgoing.call(), &errand.opened().own_tasks)),
+                Method::TasksList => self.own_tasks(&outgoing, errand),
                 _ => self.forward(&upstream, &outgoing, errand).await,
             },
         };
@@ -474,25 +474,43 @@ impl Gateway {
         Ok(Reply::Stream(Box::new(Streaming { exchange, relay, first: First::Nothing, cancel, seat, waits: Waits::Changes })))
     }
 
-    fn own_tasks(call: &Call, tasks: &[StoredTask]) -> Reply {
-        let entries: Vec<RawJson> = tasks
-            .iter()
-            .map(|task| {
-                let mut entry = ObjectWriter::with_capacity(160);
-                entry.text("taskId", &task.gateway_id).text("status", "working").text("createdAt", &task.created.to_string());
-                entry.text("lastUpdatedAt", &task.created.to_string()).raw("ttl", &RawJson::of(&serde_json::Value::Null));
-                entry.finish()
-            })
-            .collect();
-        let mut result = ObjectWriter::with_capacity(64);
+    /// The caller's tasks as far as Doorward has seen them, a page at a time (2025-11-25, tasks, "Listing Tasks").
+    fn own_tasks(&self, outgoing: &Outgoing<'_>, errand: &Errand) -> Result<Reply, Fault> {
+        let after = errand.opened().cursor.as_deref().unwrap_or_default();
+        let mut tasks: Vec<(String, &StoredTask)> = errand.opened().own_tasks.iter().map(|task| (position(task), task)).collect();
+        tasks.retain(|(position, _)| position.as_str() > after);
+        tasks.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let entries: Vec<RawJson> = tasks.iter().take(TASKS_PAGE).map(|(_, task)| listed_task(task)).collect();
+        let mut result = ObjectWriter::with_capacity(64 + entries.len() * 192);
         result.raw("tasks", &RawJson::array(&entries));
-        Self::own_answer(call, &result.finish())
+        if let Some((last, _)) = tasks.get(TASKS_PAGE - 1).filter(|_| tasks.len() > TASKS_PAGE) {
+            result.text("nextCursor", &self.sealed_position(outgoing, last)?);
+        }
+        Ok(Self::own_answer(outgoing.call(), &result.finish()))
     }
 
     fn own_answer(call: &Call, result: &RawJson) -> Reply {
         let body = error::result(&call.rpc_id().unwrap_or_default(), result);
         Reply::Whole(whole(body, Class::Completed, None), None)
     }
+}
+
+/// Tasks on one page.
+const TASKS_PAGE: usize = 100;
+
+/// Where a task stands in the list, by its age: it stays there whatever becomes of the others.
+fn position(task: &StoredTask) -> String {
+    format!("{:020}.{}", task.created.as_millis(), task.gateway_id)
+}
+
+/// As 2025-11-25 shows a task. What was not seen to end is at work, as far as anybody here knows; `tasks/get` asks its server.
+fn listed_task(task: &StoredTask) -> RawJson {
+    let (status, changed) = task.ended.map_or(("working", task.created), |(at, how)| (how.as_str(), at));
+    let ttl = task.expires.unwrap_or_else(|| task.created.after(TASK_LIFE)).since(task.created);
+    let mut entry = ObjectWriter::with_capacity(192);
+    entry.text("taskId", &task.gateway_id).text("status", status).text("createdAt", &task.created.to_string());
+    entry.text("lastUpdatedAt", &changed.to_string()).integer("ttl", i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+    entry.finish()
 }
 
 /// A request as it is sent, once or, where it certainly did not run, twice.

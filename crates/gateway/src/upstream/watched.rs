@@ -48,7 +48,7 @@ impl Gateway {
     /// which closes the connection or tells the child; a legacy server over HTTP is told in words.
     ///
     /// # Errors
-    /// [`Fault::Cancelled`], [`Fault::Withdrawn`], and those of `work`.
+    /// [`Fault::Cancelled`], [`Fault::Withdrawn`], [`Fault::Unjudged`], and those of `work`.
     pub(super) async fn watched<T>(&self, watch: &mut Watch<'_>, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         tokio::pin!(work);
         loop {
@@ -75,9 +75,9 @@ impl Gateway {
                 () = late => {}
             }
             watch.guard.looked();
-            if let Some(reason) = Box::pin(self.must_end(watch.permit, watch.errand)).await {
+            if let Some(over) = Box::pin(self.must_end(watch.permit, watch.errand)).await {
                 watch.back.call_off(watch.id, &self.tasks);
-                return Err(Fault::Withdrawn(reason));
+                return Err(Fault::of(over));
             }
             if let Some(done) = done {
                 return done;

@@ -1,11 +1,11 @@
 //! FLT: more than can be served, and everybody at once. Bounds, not speed: figures are the business of `bench/`.
 
 use super::house::{House, Key, LAPTOP, server, within};
-use super::speak::{modern, modern_call};
+use super::speak::{initialize, legacy, modern, modern_call};
 use super::wire::Ask;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Answer, Behaviour, Quirk};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -224,6 +224,49 @@ async fn flt_06_answers_that_nobody_reads_do_not_fill_the_memory() {
     lines.truncate(lines.len() / 2);
     let served = within(Duration::from_secs(10), async || tried(ask(&alice, 1), house.address).await.0 == 200);
     assert!(served.await, "{}", house.last_reason());
+    drop(lines);
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_a_batch_gathers_no_more_than_its_part() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::Answer(Answer::LargeResult))).await.unwrap();
+    let house = House::open(&format!(
+        "{}[limits]\nper_user = \"60000000/m\"\n",
+        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
+    ))
+    .await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let opened = house.ask(initialize(&alice, "alpha", "2025-03-26", json!({}))).await;
+    let session = opened.field("mcp-session-id").expect("a session").to_owned();
+    let call = |id: u32| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "echo", "arguments": {} } });
+    let batch = |count: u32| {
+        let ask = legacy(&alice, "alpha", &session, 1, "ping", json!({})).set("MCP-Protocol-Version", "2025-03-26");
+        Ask { body: Value::from((1..=count).map(call).collect::<Vec<_>>()).to_string().into_bytes(), ..ask }
+    };
+    lax.forget();
+    let reply = house.ask(batch(20)).await;
+    let answers = reply.json();
+    let answers = answers.as_array().expect("an array");
+    assert_eq!(answers.len(), 20, "each request has its answer");
+    let done = answers.iter().filter(|answer| answer["result"].is_object()).count();
+    assert!((2..=3).contains(&done), "{done}");
+    assert_eq!(lax.seen_method("tools/call").len(), done, "what is refused was not done");
+    let last = &answers[19];
+    assert!(last["id"] == 20 && last["error"]["message"].as_str().is_some_and(|text| text.contains("by itself")), "{last}");
+    assert_eq!(house.last_reason(), "batch_too_large");
+    // Whole batches that nobody reads are as bounded.
+    let mut lines = Vec::new();
+    let refused = loop {
+        let (line, status) = unread(&batch(20), house.address).await;
+        if status != 200 {
+            break status;
+        }
+        lines.push(line);
+        assert!(lines.len() < 60, "they are all in memory");
+    };
+    assert_eq!((refused, house.last_reason()), (429, "answers_unread".to_owned()));
     drop(lines);
     house.close(&[&alice.text]).await;
 }

@@ -291,10 +291,25 @@ async fn pol_07_a_batch_is_as_many_requests_as_it_has() {
     let batch: Vec<Value> = (1..=15)
         .map(|id| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "echo", "arguments": { "n": id } } }))
         .collect();
-    for _ in 0..3 {
+    let mut done = 0;
+    for round in 0..3 {
         let ask = legacy(&alice, "alpha", &session, 1, "ping", json!({})).set("MCP-Protocol-Version", "2025-03-26");
-        house.ask(Ask { body: Value::from(batch.clone()).to_string().into_bytes(), ..ask }).await;
+        let reply = house.ask(Ask { body: Value::from(batch.clone()).to_string().into_bytes(), ..ask }).await;
+        if round == 2 {
+            assert_eq!(reply.status, 429, "the batch itself is one too many");
+            continue;
+        }
+        let answers = reply.json();
+        let answers = answers.as_array().expect("an array");
+        let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_i64()).collect();
+        assert_eq!(ids, (1..=15).map(Some).collect::<Vec<_>>(), "each request has its answer");
+        for answer in answers {
+            let text = answer["error"]["message"].as_str();
+            assert!(answer["result"].is_object() || text.is_some_and(|text| text.contains("Too many requests")), "{answer}");
+            done += usize::from(answer["result"].is_object());
+        }
     }
+    assert_eq!(done, 19);
     assert_eq!(lax.seen_method("tools/call").len(), 19, "one was initialize");
     house.close(&[&alice.text]).await;
 }

@@ -137,6 +137,38 @@ async fn a_task_that_is_over_gives_its_room_back_and_is_still_its_owners() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_of_tasks_says_which_are_over_and_has_pages() {
+    let upstream = upstream().await;
+    let (house, alice) = house(&upstream).await;
+    let session = house.session(&alice, "alpha").await;
+    let augmented = json!({ "name": "work", "arguments": {}, "task": {} });
+    let mut ids = Vec::new();
+    for n in 0..205 {
+        let reply = house.ask(legacy(&alice, "alpha", &session, n, "tools/call", augmented.clone())).await;
+        ids.push(reply.result()["task"]["taskId"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned());
+    }
+    house.ask(legacy(&alice, "alpha", &session, 301, "tasks/get", json!({ "taskId": ids[0] }))).await;
+    house.ask(legacy(&alice, "alpha", &session, 302, "tasks/cancel", json!({ "taskId": ids[1] }))).await;
+    let (mut listed, mut cursor, mut pages) = (Vec::new(), Value::Null, 0);
+    loop {
+        let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+        let page = house.ask(legacy(&alice, "alpha", &session, 400 + pages, "tasks/list", params)).await.result();
+        listed.extend(page["tasks"].as_array().unwrap_or_else(|| panic!("{page}")).clone());
+        (cursor, pages) = (page["nextCursor"].clone(), pages + 1);
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(pages, 3);
+    let status = |id: &String| listed.iter().find(|task| task["taskId"] == id.as_str()).map(|task| task["status"].clone());
+    let said: Vec<_> = ids.iter().map(status).collect();
+    assert_eq!(said[..3], [Some(json!("completed")), Some(json!("cancelled")), Some(json!("working"))]);
+    assert!(said[3..].iter().all(|status| *status == Some(json!("working"))) && listed.len() == ids.len(), "each of them once");
+    assert_eq!(listed[0]["ttl"], 7 * 86_400_000, "as long as Doorward keeps it");
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_cannot_be_kept_is_no_invitation_to_run_it_again() {
     let upstream = upstream().await;
     let (house, alice) = house(&upstream).await;

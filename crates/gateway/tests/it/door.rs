@@ -148,6 +148,7 @@ impl Door {
     /// A listener with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        doorward_gateway::listen::http::narrow(&listener).expect("buffer");
         let address = listener.local_addr().expect("address");
         let (tell, events) = mpsc::unbounded_channel();
         let (tasks, metrics, go) = (Tasks::new(), Metrics::new(), Arc::new(Notify::new()));

@@ -1,7 +1,8 @@
 //! HTTP-02 and HTTP-06 over HTTP/2: floods end the connection or cost nothing, and others do not notice.
 
-use super::door::{Door, Event, Folder, statuses};
+use super::door::{Door, Event, Folder, SHORT, statuses};
 use super::tls::connect;
+use bytes::Bytes;
 use doorward_gateway::listen::tls::Oldest;
 use std::sync::Arc;
 use std::time::Duration;
@@ -302,4 +303,59 @@ async fn a_reset_stream_is_a_cancelled_request() {
     drop(response);
     assert!(matches!(door.event().await, Event::Cancelled));
     driver.abort();
+}
+
+/// What a client of HTTP/2 takes of an answer of this size, with so much of it granted at a time every 20 ms, and the error at its end.
+async fn taken(door: &Door, client: &h2::client::SendRequest<Bytes>, size: usize, grants: usize) -> (usize, Option<h2::Reason>) {
+    let mut client = client.clone().ready().await.expect("ready");
+    let request = http::Request::post(format!("https://{}/k/echo/mcp", door.host())).body(()).expect("request");
+    let (response, mut body) = client.send_request(request, false).expect("send");
+    body.send_data(vec![b'x'; size].into(), true).expect("send");
+    let response = response.await.expect("response");
+    assert_eq!(response.headers()["content-length"], size.to_string().as_str());
+    let (mut body, mut got, mut due) = (response.into_body(), 0, 0);
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let granted = due.min(grants);
+                body.flow_control().release_capacity(granted).expect("release");
+                due -= granted;
+            }
+            data = body.data() => match data {
+                Some(Ok(data)) => {
+                    got += data.len();
+                    due += data.len();
+                }
+                Some(Err(error)) => return (got, error.reason()),
+                None => return (got, None),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_07_a_stream_of_http_2_that_takes_nothing_is_reset_and_the_others_go_on() {
+    const ALL: usize = 1024 * 1024;
+    let folder = Folder::new("starved");
+    let door = Door::secured(&folder, Oldest::V1_2, |settings| settings.patience = SHORT).await;
+    for window in [0, 65_535] {
+        let stream = connect(&door, &folder, &[b"h2"], &[&rustls::version::TLS13]).await.expect("handshake");
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(window).initial_connection_window_size(8 << 20);
+        let (client, connection) = builder.handshake::<_, Bytes>(stream).await.expect("handshake");
+        let driver = tokio::spawn(connection);
+        let (stands, (slow, end)) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(20), taken(&door, &client, ALL, 0)),
+            // With no window to begin with nobody can be slow, only dead.
+            taken(&door, &client, ALL, if window == 0 { 0 } else { 16 * 1024 }),
+        );
+        let (got, why) = stands.expect("not for ever");
+        assert!(got <= window as usize, "{got}");
+        assert_eq!(why, Some(h2::Reason::CANCEL));
+        if window > 0 {
+            assert_eq!((slow, end), (ALL, None), "who is slow gets all of it, though it takes longer than a connection may be idle");
+        }
+        driver.abort();
+    }
 }

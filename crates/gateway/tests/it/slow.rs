@@ -83,6 +83,31 @@ async fn http_07_a_reader_that_never_reads_loses_its_stream_only() {
 }
 
 #[tokio::test]
+async fn http_07_a_slow_reader_has_the_time_that_it_needs() {
+    const ALL: usize = 4 * 1024 * 1024;
+    let door = Door::with(|settings| settings.patience = SHORT).await;
+    let host = door.host();
+    let socket = tokio::net::TcpSocket::new_v4().expect("socket");
+    // What the system takes for it is little, so most of it waits in the gateway.
+    socket.set_recv_buffer_size(64 * 1024).expect("buffer");
+    let mut slow = socket.connect(door.address).await.expect("connect");
+    let head = format!("POST /k/echo/mcp HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {ALL}\r\n\r\n");
+    slow.write_all(head.as_bytes()).await.expect("write");
+    slow.write_all(&vec![b'x'; ALL]).await.expect("write");
+    let (begun, mut got, mut piece) = (Instant::now(), 0, vec![0; 64 * 1024]);
+    let mut ticks = tokio::time::interval(Duration::from_millis(40));
+    loop {
+        ticks.tick().await;
+        match slow.read(&mut piece).await.expect("read") {
+            0 => break,
+            n => got += n,
+        }
+    }
+    assert!(begun.elapsed() > SHORT.idle * 2, "slower than a connection may be idle: {:?}", begun.elapsed());
+    assert!(got > ALL, "all of it: {got}");
+}
+
+#[tokio::test]
 async fn http_07_a_stalled_handshake_and_a_slow_preface_are_cut_off() {
     let folder = Folder::new("handshake");
     let door = Door::secured(&folder, Oldest::V1_2, |settings| settings.patience = SHORT).await;

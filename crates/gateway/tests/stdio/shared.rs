@@ -8,6 +8,7 @@ use doorward_core::id::{ClientId, ServerName, UserId};
 use doorward_core::screen::Searcher;
 use doorward_gateway::egress::pool::PoolKey;
 use doorward_gateway::env::Env;
+use doorward_gateway::replies::Replies;
 use doorward_gateway::tasks::Tasks;
 use doorward_gateway::upstream::own::Way;
 use doorward_gateway::upstream::stdio::household::Launcher;
@@ -27,7 +28,7 @@ fn upstream(launcher: Launcher, script: &str) -> (Upstream, [u8; 32]) {
     let config = loaded.unwrap_or_else(|problems| panic!("{problems:#?}")).config;
     let server: Arc<Server> = Arc::clone(config.servers.values().next().expect("one"));
     let Target::Stdio(command) = server.target.clone() else { panic!("a command") };
-    let stdio = StdioServer::new(command, Vec::new(), launcher, Rate::parse("500/s").expect("a rate"));
+    let stdio = StdioServer::new(command, Vec::new(), launcher, Rate::parse("500/s").expect("a rate"), Replies::of(1 << 20));
     let digest = stdio.digest(&server.name).expect("it can run");
     (
         Upstream::new(server, Reached::Stdio(Box::new(stdio)), Arc::new(Searcher::new().expect("rules")), &Env::system()).expect("random"),

@@ -35,7 +35,7 @@ fn key() -> Presented {
 
 fn why(verdict: Verdict) -> Why {
     match verdict {
-        Verdict::Refused(why) => why,
+        Verdict::Refused(why, _) => why,
         Verdict::NotMine => Why::Absent,
         Verdict::Verified(caller) => panic!("verified {caller:?}"),
     }

@@ -11,7 +11,7 @@ use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::version::Era;
 use doorward_core::secret::sha256;
 use doorward_core::time::Timestamp;
-use doorward_store::NewTask;
+use doorward_store::{NewTask, TaskEnd};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -133,26 +133,28 @@ impl Relay {
         let most = if self.room.is_some() { u32::MAX } else { MOST_TASKS };
         let kept = self.desk.store.put_task(&new, most).await;
         self.room = None;
-        self.desk.promised.began(&self.owner.user);
         kept.map_err(|error| {
             tracing::error!(%error, "a task could not be kept");
             Fault::TaskNotKept
         })?;
-        if is_over(task) {
-            self.end_task(&gateway_id).await;
+        self.desk.promised.began(&self.owner.user);
+        if let Some(how) = end_of(task) {
+            self.end_task(&gateway_id, how).await;
         }
         Ok(gateway_id)
     }
 
     /// Notes the end of the task that the call was about, where its result tells.
     pub(super) async fn seen_end(&self, result: &RawJson) {
-        let is_over = match self.method {
-            Method::TasksCancel | Method::TasksResult => true,
-            Method::TasksGet => is_over(result),
-            _ => false,
+        let end = match self.method {
+            Method::TasksCancel => Some(end_of(result).unwrap_or(TaskEnd::Cancelled)),
+            // The result of the call itself, which does not say how its task is.
+            Method::TasksResult => Some(TaskEnd::Completed),
+            Method::TasksGet => end_of(result),
+            _ => None,
         };
-        if let Some(task) = self.tasks.values().next().filter(|_| is_over && self.tasks.len() == 1) {
-            self.end_task(task).await;
+        if let (Some(how), Some(task), 1) = (end, self.tasks.values().next(), self.tasks.len()) {
+            self.end_task(task, how).await;
         }
     }
 
@@ -160,23 +162,23 @@ impl Relay {
     pub(super) async fn heard_of_end(&self, method: &str, params: Option<&RawJson>) {
         let Some(params) = params.filter(|_| matches!(method, "notifications/tasks" | "notifications/tasks/status")) else { return };
         let known = text(params, "taskId").and_then(|id| self.tasks.get(&id));
-        if let Some(task) = known.filter(|_| is_over(params)) {
-            self.end_task(task).await;
+        if let (Some(task), Some(how)) = (known, end_of(params)) {
+            self.end_task(task, how).await;
         }
     }
 
     /// A task that is not marked counts until it is swept: worse for its owner, and no reason to keep an answer back.
-    async fn end_task(&self, gateway_id: &str) {
+    async fn end_task(&self, gateway_id: &str, how: TaskEnd) {
         let digest = sha256(gateway_id.as_bytes());
-        if let Err(error) = self.desk.store.end_task(&digest, &self.owner.user, self.desk.env.now()).await {
+        if let Err(error) = self.desk.store.end_task(&digest, &self.owner.user, how, self.desk.env.now()).await {
             tracing::warn!(%error, "the end of a task could not be noted");
         }
     }
 }
 
-/// The statuses after which a task does not change (2025-11-25, tasks; the extension of 2026-07-28).
-fn is_over(task: &RawJson) -> bool {
-    text(task, "status").is_some_and(|status| matches!(status.as_str(), "completed" | "failed" | "cancelled"))
+/// How a task ended, if its status says that it did (2025-11-25, tasks; the extension of 2026-07-28).
+fn end_of(task: &RawJson) -> Option<TaskEnd> {
+    TaskEnd::parse(&text(task, "status")?)
 }
 
 /// True for a client, or a way to a server, that knows tasks of 2026-07-28.

@@ -22,8 +22,10 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-/// Lines on their way in either direction.
+/// Lines on their way to the process.
 const QUEUE: usize = 8;
+/// Lines of the process that nobody has taken yet; each may be as large as a reply, and nobody has counted it.
+const AHEAD: usize = 2;
 /// How long the launcher may take.
 const LAUNCH: Duration = Duration::from_secs(10);
 /// How long a child may run on after its standard input was closed, and then after SIGTERM.
@@ -122,7 +124,7 @@ impl Child {
         let (tell_end, ending) = watch::channel(None);
         let (tell_start, started) = oneshot::channel();
         let (outgoing, to_write) = mpsc::channel(QUEUE);
-        let (deliver, lines) = mpsc::channel(QUEUE);
+        let (deliver, lines) = mpsc::channel(AHEAD);
         let (judge, verdict) = mpsc::channel(4);
         let phase = watch::Sender::new(Phase::Open);
 
