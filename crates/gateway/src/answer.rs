@@ -491,11 +491,12 @@ impl Gateway {
     /// RFC 6750 section 3, RFC 9728 section 5.1: OAuth routes name their metadata, `/k` never does.
     fn challenge(&self, walk: &Walk, presented: Presence) -> String {
         let mut parts = Vec::new();
-        if walk.route.door == Door::OAuth {
-            let path = walk.route.server.as_ref().map_or_else(|| "/mcp".to_owned(), |server| format!("/s/{server}/mcp"));
-            parts.push(format!("resource_metadata=\"{}/.well-known/oauth-protected-resource{path}\"", self.root()));
-        } else {
-            parts.push("realm=\"doorward\"".to_owned());
+        match (walk.route.door, &walk.route.server) {
+            (Door::OAuth, Some(server)) => {
+                parts.push(format!("resource_metadata=\"{}/.well-known/oauth-protected-resource/s/{server}/mcp\"", self.root()));
+            }
+            // Servers have metadata; the joined endpoint, which is not there yet, has none.
+            _ => parts.push("realm=\"doorward\"".to_owned()),
         }
         if presented == Presence::Presented {
             parts.push("error=\"invalid_token\"".to_owned());

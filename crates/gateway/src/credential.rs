@@ -33,7 +33,7 @@ impl Gateway {
                 let wire = Wire::Rpc { status: 200, code: INTERNAL, data: None };
                 return Err(Refusal::new(
                     Station::Credential,
-                    "no_credential",
+                    "credential_missing",
                     Blame::Us,
                     wire,
                     "Doorward holds no credential for this server.",

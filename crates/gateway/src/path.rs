@@ -93,18 +93,19 @@ impl Gateway {
             Stopped::Refused(refusal) => self.refuse(refusal, walk).await,
             Stopped::Stranger(wait) => {
                 let public = "Too many requests without a valid credential.";
-                self.put_off(StatusCode::TOO_MANY_REQUESTS, public, wait, walk.peer)
+                self.put_off((Turned::Rate, StatusCode::TOO_MANY_REQUESTS), public, wait, walk.peer)
             }
             Stopped::Away(wait) => {
-                self.put_off(StatusCode::SERVICE_UNAVAILABLE, "Doorward cannot look up credentials at the moment.", wait, walk.peer)
+                let public = "Doorward cannot look up credentials at the moment.";
+                self.put_off((Turned::Away, StatusCode::SERVICE_UNAVAILABLE), public, wait, walk.peer)
             }
         }
     }
 
     /// Recorded in sum only.
-    fn put_off(self: &Arc<Self>, status: StatusCode, public: &'static str, wait: Duration, peer: IpAddr) -> Response<Body> {
-        self.metrics.turned_away(Turned::Rate);
-        self.turn_away(Turned::Rate, peer);
+    fn put_off(self: &Arc<Self>, (what, status): (Turned, StatusCode), public: &'static str, wait: Duration, peer: IpAddr) -> Response<Body> {
+        self.metrics.turned_away(what);
+        self.turn_away(what, peer);
         let mut response = plain(status, public);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
         response

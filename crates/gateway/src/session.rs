@@ -70,7 +70,7 @@ impl Gateway {
                 let refusal = unknown.refusal();
                 if let (Some(digest), Some(owner)) = (digest, over) {
                     // Over is over: a clock that steps back does not bring it back (FLT-07).
-                    self.forget(&digest, &owner).await;
+                    self.forget(&digest, &owner).await.ok();
                 }
                 // For the record alone, where this process knows whose it is (SES-02).
                 let Some(theirs) = named else { return Err(refusal) };

@@ -30,6 +30,8 @@ pub enum Turned {
     Path,
     /// Too many requests without a valid credential from this address.
     Rate,
+    /// Too many requests from this address whose credential could not be looked up.
+    Away,
     /// As many connections are open as are allowed.
     Connections,
     /// Plain HTTP from a peer that is not one of the proxies that end TLS.
@@ -48,6 +50,7 @@ impl Turned {
             Self::Peer => "untrusted_peer",
             Self::Path => "unknown_path",
             Self::Rate => "address_rate",
+            Self::Away => "store_unavailable",
             Self::Connections => "connections",
         }
     }

@@ -73,10 +73,11 @@ pub struct OfficeRequest {
 /// whoever sends one is nobody yet.
 const OFFICE_BODY: usize = 16 * 1024;
 
-/// Before the minimum rate of a body counts.
-/// A piece of a body below this size is copied to its neighbours, up to this size of them.
+/// A piece of a body below this size, in bytes, is copied to its neighbours.
 const SMALL: usize = 4 * 1024;
+/// Up to this size of them, in bytes.
 const GATHERED: usize = 64 * 1024;
+/// Before the minimum rate of a body counts.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a body was not taken.

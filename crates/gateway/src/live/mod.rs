@@ -106,7 +106,7 @@ impl Live {
         session.end()
     }
 
-    /// Forgets what is over; gives the digests of sessions unused for `idle`, to be ended.
+    /// The digests of sessions unused for `idle`, to be ended.
     pub fn idle(&self, idle: std::time::Duration) -> Vec<[u8; 32]> {
         let now = Instant::now();
         self.lock().iter().filter(|(_, session)| session.is_idle(now, idle)).map(|(digest, _)| *digest).collect()
@@ -235,8 +235,11 @@ impl Session {
             table.streams.remove(&oldest);
         }
         if table.streams.len() >= MOST_STREAMS {
-            let left: Option<String> = table.streams.iter().find(|(_, stream)| !stream.is_read()).map(|(id, _)| id.clone());
-            if let Some(id) = left {
+            // Of those that nobody reads: the one that ended first, an open one only where none has. What is read has a seat of its
+            // user, who has no more of these than `limits.streams_per_user`.
+            let unread = table.streams.iter().filter(|(_, stream)| !stream.is_read());
+            let first = unread.min_by_key(|(_, stream)| stream.left_behind().map_or((true, now), |since| (false, since)));
+            if let Some(id) = first.map(|(id, _)| id.clone()) {
                 table.streams.remove(&id);
             }
         }

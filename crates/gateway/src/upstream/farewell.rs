@@ -3,25 +3,32 @@
 //! Only who asked for an end waits for it. What upkeep ends, ends beside it: processes by the task that holds each, servers in
 //! a bounded number of goodbyes at once.
 
+use super::fault::Fault;
 use super::http::{HttpServer, Line};
 use super::station::Reply;
 use super::{Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use doorward_core::credential::Outgoing;
+use doorward_core::id::UserId;
 use doorward_core::mcp::version::{Era, Version};
 use doorward_core::session::Lifetimes;
+use doorward_store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Gateway {
-    pub(super) async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Reply {
-        let Some(stored) = outgoing.bound().session() else { return Reply::Status(204) };
+    /// Ends the session of a call that asks for it.
+    ///
+    /// # Errors
+    /// [`Fault::Store`]: it has ended in this process and at its server, and the next request may find it alive. To be asked for again.
+    pub(super) async fn end_session(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+        let Some(stored) = outgoing.bound().session() else { return Ok(Reply::Status(204)) };
         if let Ok((way, Era::Legacy(version))) = self.way(upstream, outgoing).await {
             upstream.close(&way, version).await;
         }
-        self.forget(&stored.digest, outgoing.bound().caller().user()).await;
-        Reply::Status(204)
+        self.forget(&stored.digest, outgoing.bound().caller().user()).await.map_err(|_| Fault::Store)?;
+        Ok(Reply::Status(204))
     }
 
     /// Ends the sessions that nobody used through this process for as long as `unused`, towards their servers too, unless
@@ -103,7 +110,8 @@ impl Gateway {
             let Some(stored) = self.live.find(&digest).and_then(|session| session.last_record()) else { continue };
             if self.is_over(&stored.credential).await {
                 self.end_here(&digest);
-                self.forget(&digest, &stored.user).await;
+                // Said there; the next round tries again.
+                self.forget(&digest, &stored.user).await.ok();
             }
         }
     }
@@ -127,12 +135,14 @@ impl Gateway {
     }
 
     /// Ends a session here and in the store.
-    pub(crate) async fn forget(&self, digest: &[u8; 32], user: &doorward_core::id::UserId) {
+    ///
+    /// # Errors
+    /// [`StoreError`]: here alone.
+    pub(crate) async fn forget(&self, digest: &[u8; 32], user: &UserId) -> Result<(), StoreError> {
         if let Some(child) = self.live.end(digest) {
             child.close().await;
         }
-        if let Err(error) = self.store.end_session(digest, user).await {
-            tracing::error!(%error, "a session could not be ended in the store");
-        }
+        let ended = self.store.end_session(digest, user).await;
+        ended.map(|_| ()).inspect_err(|error| tracing::error!(%error, "a session could not be ended in the store"))
     }
 }

@@ -87,7 +87,8 @@ pub struct StdioServer {
     packages: PathBuf,
     since: Instant,
     budgets: Mutex<HashMap<PipeKey, RestartBudget>>,
-    shared: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
+    /// Processes that belong to no session: one for everybody, or one for each owner.
+    pipes: tokio::sync::Mutex<HashMap<PipeKey, Arc<Pipe>>>,
     turns: Mutex<HashMap<PipeKey, Turn>>,
 }
 
@@ -138,7 +139,7 @@ impl Upstreams {
         for server in self.servers.values() {
             let Reached::Stdio(stdio) = &server.reach else { continue };
             let idle: Vec<Arc<Pipe>> = {
-                let mut shared = stdio.shared.lock().await;
+                let mut shared = stdio.pipes.lock().await;
                 let (ended, kept) = shared.drain().partition::<HashMap<_, _>, _>(|(_, pipe)| pipe.is_idle(server.config.idle));
                 *shared = kept;
                 ended.into_values().collect()
@@ -154,7 +155,7 @@ impl Upstreams {
         let mut owners = HashSet::new();
         for server in self.servers.values() {
             if let Reached::Stdio(stdio) = &server.reach {
-                owners.extend(stdio.shared.lock().await.keys().filter_map(|key| key.owner.clone()));
+                owners.extend(stdio.pipes.lock().await.keys().filter_map(|key| key.owner.clone()));
             }
         }
         owners
@@ -165,7 +166,7 @@ impl Upstreams {
         let key = PipeKey { owner: Some(owner.clone()) };
         for server in self.servers.values() {
             let Reached::Stdio(stdio) = &server.reach else { continue };
-            let pipe = stdio.shared.lock().await.remove(&key);
+            let pipe = stdio.pipes.lock().await.remove(&key);
             if let Some(pipe) = pipe {
                 pipe.hang_up();
             }
@@ -175,7 +176,7 @@ impl Upstreams {
     /// Ends the processes of this server that belong to no session.
     pub(crate) async fn end_shared(&self, server: &Upstream) {
         let Reached::Stdio(stdio) = &server.reach else { return };
-        for (_, pipe) in stdio.shared.lock().await.drain() {
+        for (_, pipe) in stdio.pipes.lock().await.drain() {
             pipe.hang_up();
         }
     }
@@ -190,11 +191,11 @@ impl Upstreams {
         0
     }
 
-    /// Ends every shared process.
+    /// Ends every process that belongs to no session.
     pub async fn close(&self) {
         for server in self.servers.values() {
             if let Reached::Stdio(stdio) = &server.reach {
-                let pipes: Vec<Arc<Pipe>> = stdio.shared.lock().await.drain().map(|(_, pipe)| pipe).collect();
+                let pipes: Vec<Arc<Pipe>> = stdio.pipes.lock().await.drain().map(|(_, pipe)| pipe).collect();
                 for pipe in pipes {
                     pipe.close().await;
                 }
@@ -274,7 +275,7 @@ impl StdioServer {
             packages: PathBuf::new(),
             since: Instant::now(),
             budgets: Mutex::default(),
-            shared: tokio::sync::Mutex::default(),
+            pipes: tokio::sync::Mutex::default(),
             turns: Mutex::default(),
         }
     }

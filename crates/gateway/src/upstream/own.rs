@@ -75,7 +75,7 @@ impl Upstream {
                 // ending waits alone.
                 let turn = stdio.turn(&key);
                 let _mine = turn.lock().await;
-                let known = stdio.shared.lock().await.get(&key).cloned();
+                let known = stdio.pipes.lock().await.get(&key).cloned();
                 match known {
                     Some(pipe) if !pipe.is_gone() => return Ok(Way::Pipe(pipe)),
                     // Stays in the map until another takes its place, so that giving up the wait spares nobody theirs.
@@ -86,7 +86,7 @@ impl Upstream {
                 if stdio.command.share == Share::All {
                     pipe.share();
                 }
-                stdio.shared.lock().await.insert(key, Arc::clone(&pipe));
+                stdio.pipes.lock().await.insert(key, Arc::clone(&pipe));
                 Ok(Way::Pipe(pipe))
             }
         }

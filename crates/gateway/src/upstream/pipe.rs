@@ -400,6 +400,29 @@ mod tests {
         assert!(matches!(last, Some(Incoming::Response { id: RpcId::Number(1), .. })), "{last:?}");
     }
 
+    #[tokio::test]
+    async fn flt_06_a_large_line_waits_while_the_memory_is_full() {
+        let replies = Replies::of(1 << 20);
+        let held = replies.hold(&doorward_core::id::UserId::new("local", "greedy").expect("user"), vec![b'x'; 64 << 20].into());
+        let (input, _kept) = mpsc::channel(8);
+        let (_alive, ended) = watch::channel(false);
+        let pipe = Pipe::new(input, ended, Arc::default(), replies);
+        let (mut small, mut large) =
+            (pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent"), pipe.call(2, Bytes::from_static(b"{}")).await.expect("sent"));
+        let (said, lines) = mpsc::channel(8);
+        said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).expect("room");
+        let text = "x".repeat(UNCOUNTED);
+        said.try_send(format!(r#"{{"jsonrpc":"2.0","id":2,"result":{{"text":"{text}"}}}}"#).into()).expect("room");
+        drop(said);
+        let reading = Arc::clone(&pipe).read(lines, pace());
+        tokio::pin!(reading);
+        assert!(tokio::time::timeout(Duration::ZERO, reading.as_mut()).await.is_err(), "the second line waits");
+        assert!(matches!(small.next().await, Ok(Some(Incoming::Response { .. }))));
+        drop(held);
+        reading.await;
+        assert!(matches!(large.next().await, Ok(Some(Incoming::Response { .. }))));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn flt_04_whatever_a_process_says_unasked_is_read_at_its_pace() {
         tokio::time::advance(Duration::from_secs(60)).await;

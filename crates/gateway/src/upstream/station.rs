@@ -104,7 +104,7 @@ impl Gateway {
             Form::OpenStream { last_event_id } => {
                 return Box::pin(self.open_stream(&upstream, &outgoing, last_event_id.as_deref(), errand.id)).await;
             }
-            Form::EndSession => Ok(Box::pin(self.end_session(&upstream, &outgoing)).await),
+            Form::EndSession => Box::pin(self.end_session(&upstream, &outgoing)).await,
             Form::Request(_) => match call.method() {
                 Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
@@ -119,7 +119,8 @@ impl Gateway {
                 if let Some(session) = outgoing.bound().session()
                     && matches!(self.renewed(&outgoing, session).await, Ok(None))
                 {
-                    self.forget(&session.digest, outgoing.bound().caller().user()).await;
+                    // Lost whether or not the store hears of it: it is known by its server's answer.
+                    self.forget(&session.digest, outgoing.bound().caller().user()).await.ok();
                 }
                 let lost = error::wrong(
                     doorward_core::blame::Station::Upstream,

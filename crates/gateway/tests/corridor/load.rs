@@ -1,7 +1,7 @@
 //! FLT: more than can be served, and everybody at once. Bounds, not speed: figures are the business of `bench/`.
 
 use super::house::{House, Key, LAPTOP, server, within};
-use super::speak::{initialize, legacy, modern, modern_call};
+use super::speak::{end, initialize, legacy, modern, modern_call};
 use super::wire::Ask;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Answer, Behaviour, Quirk};
@@ -206,6 +206,7 @@ async fn flt_06_answers_that_nobody_reads_do_not_fill_the_memory() {
     house.approve().await;
     let (alice, bob) = (house.full("alice").await, house.full("bob").await);
     let ask = |key: &Key, n| modern_call(key, "alpha", n, "echo", json!({}));
+    let session = house.session(&alice, "alpha").await;
     let first = house.ask(ask(&alice, 0)).await;
     assert!(first.body.len() > 900_000, "{}", String::from_utf8_lossy(&first.body[..first.body.len().min(300)]));
     let mut lines = Vec::new();
@@ -219,12 +220,48 @@ async fn flt_06_answers_that_nobody_reads_do_not_fill_the_memory() {
     };
     assert_eq!((refused, house.last_reason()), (429, "answers_unread".to_owned()));
     assert!(lines.len() >= 12, "a few at once are nothing unusual: {}", lines.len());
+    // What takes something back is no request for more.
+    let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
+    let taken_back = Ask { body: cancelled.to_string().into_bytes(), ..legacy(&alice, "alpha", &session, 1, "ping", json!({})) };
+    assert_eq!(tried(taken_back, house.address).await.0, 202);
+    assert_eq!(tried(end(&alice, "alpha", &session), house.address).await.0, 204);
     // Everybody else is served, and she is again once she has read or gone.
     assert_eq!(tried(ask(&bob, 1), house.address).await.0, 200);
     lines.truncate(lines.len() / 2);
     let served = within(Duration::from_secs(10), async || tried(ask(&alice, 1), house.address).await.0 == 200);
     assert!(served.await, "{}", house.last_reason());
     drop(lines);
+    house.close(&[&alice.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_a_burst_of_large_events_waits_at_its_server() {
+    let lax = Lax::start(modern_lax().with(Quirk::Answer(Answer::LargeEvent))).await.unwrap();
+    let house = House::open(&format!(
+        "{}[limits]\nper_user = \"60000000/m\"\n",
+        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
+    ))
+    .await;
+    house.approve().await;
+    let alice = house.full("alice").await;
+    let first = house.ask(modern_call(&alice, "alpha", 0, "echo", json!({}))).await;
+    assert!(first.body.len() > 900_000, "{}", String::from_utf8_lossy(&first.body[..first.body.len().min(300)]));
+    // All at once, before any of them has an answer that is not read: nothing is a reason to refuse one.
+    let mut asked = JoinSet::new();
+    for n in 0..60 {
+        let (ask, address) = (modern_call(&alice, "alpha", n, "echo", json!({})), house.address);
+        asked.spawn(async move { unread(&ask, address).await });
+    }
+    let mut lines = Vec::new();
+    while let Ok(Some(answered)) = tokio::time::timeout(Duration::from_secs(3), asked.join_next()).await {
+        lines.push(answered.expect("a status"));
+    }
+    let served = lines.iter().filter(|(_, status)| *status == 200).count();
+    assert!((8..=24).contains(&served), "{served} are in memory");
+    asked.shutdown().await;
+    drop(lines);
+    let again = async || tried(modern_call(&alice, "alpha", 1, "echo", json!({})), house.address).await.0 == 200;
+    assert!(within(Duration::from_secs(10), again).await, "{}", house.last_reason());
     house.close(&[&alice.text]).await;
 }
 

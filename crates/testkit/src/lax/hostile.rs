@@ -36,10 +36,8 @@ pub async fn write(answer: Answer, id: &Value, out: &mut (impl AsyncWrite + Unpi
             let error = json!({ "code": -32000, "message": "e".repeat(MEGABYTE) });
             json_body(out, &json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()).await
         }
-        Answer::LargeResult => {
-            let result = json!({ "content": [{ "type": "text", "text": "a long tale ".repeat(75_000) }], "resultType": "complete" });
-            json_body(out, &json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()).await
-        }
+        Answer::LargeResult => json_body(out, &large(id)).await,
+        Answer::LargeEvent => events(out, &[&large(id)]).await,
         Answer::HugeResult => huge(id, out).await,
         Answer::Crash => {
             let half: Vec<u8> = good.bytes().take(good.len() / 2).collect();
@@ -131,6 +129,11 @@ async fn endless(out: &mut (impl AsyncWrite + Unpin), first: &[u8], more: &[u8])
         out.write_all(more).await?;
         tokio::task::yield_now().await;
     }
+}
+
+fn large(id: &Value) -> String {
+    let result = json!({ "content": [{ "type": "text", "text": "a long tale ".repeat(75_000) }], "resultType": "complete" });
+    json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()
 }
 
 async fn huge(id: &Value, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {

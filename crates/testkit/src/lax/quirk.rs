@@ -120,6 +120,8 @@ pub enum Answer {
     HugeError,
     /// With a result of 900 KB.
     LargeResult,
+    /// The same as an event.
+    LargeEvent,
     /// With a result of 100 MB.
     HugeResult,
     /// With half a result, and then the connection ends.
@@ -233,6 +235,7 @@ pub const ANSWERS: &[(&str, Answer)] = &[
     ("bad-utf8", Answer::BadUtf8),
     ("huge-error", Answer::HugeError),
     ("large-result", Answer::LargeResult),
+    ("large-event", Answer::LargeEvent),
     ("huge-result", Answer::HugeResult),
     ("crash", Answer::Crash),
     ("slow", Answer::Slow),
