@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod exit;
 pub mod failure;
 pub mod house;
+pub mod memory;
 pub mod policies;
 pub mod port;
 pub mod question;

@@ -134,6 +134,26 @@ pub struct Known {
     pub rpc_id: Option<String>,
 }
 
+/// Why what was permitted may not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over {
+    /// Stable id, as that of a refusal.
+    pub reason: &'static str,
+    /// Whose side: the caller's where a right was taken, ours where nobody can say whether it was.
+    pub blame: Blame,
+}
+
+impl Over {
+    /// The store cannot say whether the right is still there, and what cannot be looked up ends.
+    pub const UNKNOWN: Self = Self { reason: "store_unavailable", blame: Blame::Us };
+
+    /// The right was taken.
+    #[must_use]
+    pub const fn taken(reason: &'static str) -> Self {
+        Self { reason, blame: Blame::Caller }
+    }
+}
+
 impl Refusal {
     /// A refusal with no knowledge yet; add it with [`Refusal::knowing`].
     #[must_use]

@@ -2,15 +2,17 @@
 //!
 //! Streams live on here with their intent, until their end is on the record. A stream never outlives its credential.
 
+mod sink;
+
+use self::sink::{Sink, Undelivered};
 use crate::Gateway;
-use crate::errand::{Errand, Over};
+use crate::errand::Errand;
 use crate::listen::body::Body;
 use crate::listen::metrics::OutcomeClass;
 use crate::live::guard::Guard;
 use crate::live::replay::Replay;
 use crate::live::{Session, cancelled};
 use crate::path::Walk;
-use crate::replies::{Replies, UNCOUNTED};
 use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Relay, Said};
@@ -18,7 +20,7 @@ use crate::upstream::station::{First, Reply, Streaming, Waits};
 use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Notice, Outcome};
-use doorward_core::blame::{Blame, Presence, Refusal, Retry, Wire};
+use doorward_core::blame::{Blame, Over, Presence, Refusal, Retry, Wire};
 use doorward_core::credential::Principal;
 use doorward_core::flag::Flag;
 use doorward_core::id::UserId;
@@ -38,15 +40,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
-
-/// Where the messages of a stream go.
-#[derive(Debug)]
-enum Sink {
-    /// To the one client of a modern request: gone when it is gone. What is large waits for room.
-    Direct(mpsc::Sender<Bytes>, Replies, UserId),
-    /// Kept for a client that comes back.
-    Kept(Arc<Replay>),
-}
 
 /// A stream that is passed on, with what its end needs.
 struct Passing {
@@ -68,15 +61,6 @@ struct Ended {
     server: Server,
 }
 
-/// Why a message did not go to its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Undelivered {
-    /// The client is gone, or takes nothing for too long.
-    Gone,
-    /// Other answers that were not read leave no room for it.
-    NoRoom,
-}
-
 /// What a server knows of a stream that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Server {
@@ -88,8 +72,6 @@ enum Server {
 
 /// Frames that wait for a slow client of a modern stream.
 const WAITING: usize = 16;
-/// A client that takes nothing for this long is gone.
-const SLOW: Duration = Duration::from_secs(30);
 /// When a client should come back to a broken stream.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -122,7 +104,7 @@ impl Gateway {
                 (self.whole(end, session.as_deref(), intent.permit().bound().caller().user(), &errand), outcome)
             }
             Err(refusal) => {
-                let refusal = Refusal { known: known(&intent), ..refusal };
+                let refusal = Refusal { known: intent.permit().bound().asked(intent.permit().call()), ..refusal };
                 let mut outcome = Outcome::refused(&refusal, None, errand.latency());
                 if errand.gone.is_gone() {
                     outcome.class = Class::Cancelled;
@@ -173,7 +155,10 @@ impl Gateway {
         };
         let Ok(random) = self.env.bytes() else {
             never_begins();
-            let refusal = Refusal { known: known(&intent), ..Fault::Store.refusal(intent.permit().bound().server().as_str()) };
+            let refusal = Refusal {
+                known: intent.permit().bound().asked(intent.permit().call()),
+                ..Fault::Store.refusal(intent.permit().bound().server().as_str())
+            };
             let outcome = Outcome::refused(&refusal, Some(principal), errand.latency());
             let response = self.refusal(&refusal, &errand, Some(era));
             return match self.audit.settle(intent, &outcome, self.env.now()).await {
@@ -505,44 +490,6 @@ impl Gateway {
     }
 }
 
-// === impl Sink ===
-
-impl Sink {
-    /// Waits for room, and for the client, a while each.
-    ///
-    /// # Errors
-    /// [`Undelivered`].
-    async fn send(&self, message: &RawJson) -> Result<(), Undelivered> {
-        match self {
-            Self::Direct(frames, replies, user) => {
-                let mut frame = sse::frame(None, message);
-                if frame.len() > UNCOUNTED {
-                    let room = replies.admit(Some(user), frame.len());
-                    frame = tokio::time::timeout(SLOW, room).await.map_err(|_| Undelivered::NoRoom)?.unread().around(frame);
-                }
-                let sent = tokio::time::timeout(SLOW, frames.send(frame)).await;
-                sent.ok().and_then(Result::ok).ok_or(Undelivered::Gone)
-            }
-            Self::Kept(replay) => replay.push(|id| sse::frame(Some(id), message)).await.then_some(()).ok_or(Undelivered::Gone),
-        }
-    }
-
-    /// Lets a legacy client poll: it is sent away and comes back with its last event.
-    fn part(&self) {
-        if let Self::Kept(replay) = self {
-            replay.part();
-        }
-    }
-
-    /// Resolves when the client of a modern stream is gone; a legacy client may come back.
-    async fn closed(&self) {
-        match self {
-            Self::Direct(frames, ..) => frames.closed().await,
-            Self::Kept(_) => std::future::pending().await,
-        }
-    }
-}
-
 // === impl Ended ===
 
 impl Ended {
@@ -579,12 +526,6 @@ fn metric_class(outcome: &Outcome) -> OutcomeClass {
         Some(Blame::Upstream) => OutcomeClass::Upstream,
         Some(Blame::Us) => OutcomeClass::Us,
     }
-}
-
-fn known(intent: &Intent) -> doorward_core::blame::Known {
-    let mut known = intent.permit().bound().known();
-    known.rpc_id = intent.permit().call().rpc_id();
-    known
 }
 
 fn json(status: u16, body: &RawJson) -> Response<Body> {

@@ -6,7 +6,7 @@ use crate::Gateway;
 use crate::listen::Inbound;
 use crate::listen::body::Body;
 use crate::path::{Asked, Entered, HangUp, Walk, answers_unread};
-use crate::replies::Counted;
+use crate::replies::{Counted, of_batch};
 use doorward_core::blame::{Known, Refusal, Station};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
@@ -40,12 +40,6 @@ const MOST: usize = 20;
 
 const TOO_LARGE: &str = "This was not done: the answers of the batch are too large together. Send it by itself.";
 
-/// What the answers of a batch take at most, in bytes, where one reply has `result_bytes`: nothing more is begun once they are as large as
-/// one may be.
-pub(crate) const fn most(result_bytes: usize) -> usize {
-    result_bytes.saturating_mul(2)
-}
-
 impl Gateway {
     /// Serves a batch in a session of 2025-03-26.
     pub(crate) async fn serve_batch(self: &Arc<Self>, inbound: &Inbound, batch: Batch, walk: Walk) -> Response<Body> {
@@ -55,7 +49,7 @@ impl Gateway {
             Ok(messages) => messages,
             Err(refusal) => return self.refuse(refusal.informed(&known, &server), &walk).await,
         };
-        let Some(mut counted) = self.batches.reserve(&user, most(self.desk.result_bytes)) else {
+        let Some(mut counted) = self.batches.reserve(&user, of_batch(self.desk.result_bytes)) else {
             return self.refuse(answers_unread().informed(&known, &server), &walk).await;
         };
         let mut answers = Answers::default();

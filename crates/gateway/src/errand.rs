@@ -4,7 +4,6 @@
 //! turns that into [`Cleared`], and nothing goes to a server without an [`Errand`]. Each maker has one caller (`tests/tidy/sites.toml`).
 
 use crate::path::Walk;
-use doorward_core::blame::Blame;
 use doorward_core::contract::Promise;
 use doorward_core::id::ToolName;
 use doorward_core::json::RawJson;
@@ -13,25 +12,6 @@ use doorward_core::time::Timestamp;
 use doorward_store::StoredTask;
 use std::collections::HashMap;
 use std::ops::Deref;
-
-/// Why what was permitted may not go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Over {
-    /// Stable id, as that of a refusal.
-    pub(crate) reason: &'static str,
-    /// Whose side: the caller's where a right was taken, ours where nobody can say whether it was.
-    pub(crate) blame: Blame,
-}
-
-impl Over {
-    /// The store cannot say whether the right is still there, and what cannot be looked up ends.
-    pub(crate) const UNKNOWN: Self = Self { reason: "store_unavailable", blame: Blame::Us };
-
-    /// The right was taken.
-    pub(crate) const fn taken(reason: &'static str) -> Self {
-        Self { reason, blame: Blame::Caller }
-    }
-}
 
 /// What the sealed values and ids of a call stand for, towards its server.
 #[derive(Debug)]

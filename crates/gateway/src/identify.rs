@@ -4,11 +4,10 @@
 //! sessions or policy. Credentials of others are named in the record and dropped, never printed (PT-02).
 
 use crate::Gateway;
-use crate::errand::Over;
 use crate::listen::Inbound;
 use crate::listen::guard::Turned;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Over, Refusal, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify};
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};

@@ -103,7 +103,13 @@ impl Gateway {
     }
 
     /// Recorded in sum only.
-    fn put_off(self: &Arc<Self>, (what, status): (Turned, StatusCode), public: &'static str, wait: Duration, peer: IpAddr) -> Response<Body> {
+    fn put_off(
+        self: &Arc<Self>,
+        (what, status): (Turned, StatusCode),
+        public: &'static str,
+        wait: Duration,
+        peer: IpAddr,
+    ) -> Response<Body> {
         self.metrics.turned_away(what);
         self.turn_away(what, peer);
         let mut response = plain(status, public);

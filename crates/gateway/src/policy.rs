@@ -41,7 +41,7 @@ impl Gateway {
             let found = self
                 .tool(bound.server(), call.era(), name)
                 .await
-                .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known(&bound, &call)))?;
+                .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(bound.asked(&call)))?;
             if let Some(found) = found {
                 approved = Approved { mirrors: found.mirrors, promise: found.promise, definition: Some(found.definition) };
                 tool = Some(found.facts);
@@ -50,14 +50,14 @@ impl Gateway {
         // A task may be stopped whatever its server says of its tools.
         if !matches!(call.method(), Method::ToolsCall | Method::TasksCancel) {
             let narrowed = Box::pin(self.tool_of_task(&bound, &call, (&mut opened, &mut approved), walk)).await;
-            tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(known(&bound, &call)))?;
+            tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(bound.asked(&call)))?;
         }
         let facts = self.facts(&bound, walk, tool, approved.promise.as_ref());
         self.narrow_listen(&bound, &call, &facts, &mut opened);
         let rules = self.rules.load_full();
-        let facts = self.having_seen(&rules, facts, &bound, &call).await.map_err(|error| no_memory(&error, known(&bound, &call)))?;
+        let facts = self.having_seen(&rules, facts, &bound, &call).await.map_err(|error| no_memory(&error, bound.asked(&call)))?;
         let permit = decide(&rules, &facts, bound, call).map_err(|denied| at_door(denied, walk.route.door))?;
-        let known = || known(permit.bound(), permit.call());
+        let known = || permit.bound().asked(permit.call());
         if permit.call().method() == Method::ToolsCall {
             // Of what they may not call not even the names of its headers are told (I9; RPC-09).
             if permit.call().era() == Era::Modern {
@@ -233,16 +233,6 @@ impl Gateway {
         let result = result.edited(|key, _| if key == list { Edit::Replace(kept.clone()) } else { Edit::Keep }, &[]);
         let body = end.body.content().edited(|key, _| if key == "result" { Edit::Replace(result.clone()) } else { Edit::Keep }, &[]);
         Final { body: screen::own(body), ..end }
-    }
-}
-
-/// What is known of a call before it is permitted: told of one that is not.
-pub(crate) fn known(bound: &Bound, call: &Call) -> Known {
-    Known {
-        method: Some(call.method().as_str().to_owned()),
-        name: call.target().map(str::to_owned),
-        rpc_id: call.rpc_id(),
-        ..bound.known()
     }
 }
 

@@ -59,6 +59,13 @@ const FEW: usize = 8;
 /// What is not counted: the number of connections bounds it.
 pub const UNCOUNTED: usize = 16 * 1024;
 
+/// What the answers of a batch take at most, in bytes, where one reply has `result_bytes`: nothing more is begun once they are as large as
+/// one may be.
+#[must_use]
+pub const fn of_batch(result_bytes: usize) -> usize {
+    result_bytes.saturating_mul(2)
+}
+
 // === impl Replies ===
 
 impl Replies {

@@ -4,10 +4,9 @@
 //! opened here is consumed before the intent, so that no state works twice (I3).
 
 use crate::Gateway;
-use crate::errand::{Cleared, Judged, Opened, Over};
-use crate::policy::known;
+use crate::errand::{Cleared, Judged, Opened};
 use crate::upstream::relay::Owner;
-use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Over, Refusal, Station, Wire};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
 use doorward_core::mcp::call::{Call, Method};
@@ -114,9 +113,7 @@ impl Gateway {
     pub(crate) async fn resolve(&self, bound: &Bound, call: &Call) -> Result<Opened, Refusal> {
         let owner = Owner::of(bound);
         let now = self.env.now();
-        let refuse = |reason, public: &str| {
-            wrong(Station::Session, reason, 200, INVALID_PARAMS, public).knowing(known(bound, call))
-        };
+        let refuse = |reason, public: &str| wrong(Station::Session, reason, 200, INVALID_PARAMS, public).knowing(bound.asked(call));
         let mut opened = Opened::nothing();
         if let Some(blob) = call.request_state() {
             let state = self.desk.sealing.open(Purpose::State, owner.binding(call.method().as_str(), call.digest()), blob, now);
@@ -136,18 +133,18 @@ impl Gateway {
                 return Err(Refusal { wire: Wire::Rpc { status: 400, code: MISSING_CAPABILITY, data: Some(data) }, ..refusal });
             }
             let gateway_id = call.target().unwrap_or_default();
-            let task = self.task_of(&owner, gateway_id).await.map_err(|error| no_tasks(&error, known(bound, call)))?;
+            let task = self.task_of(&owner, gateway_id).await.map_err(|error| no_tasks(&error, bound.asked(call)))?;
             let task = task.ok_or_else(|| refuse("unknown_task", "Unknown task."))?;
             opened.tasks.tasks.insert(task.upstream_id.clone(), gateway_id.to_owned());
             opened.task = Some(task);
         }
         if call.method() == Method::TasksList {
             let own = self.store.tasks_of(&owner.user, &owner.client, &owner.credential, &owner.server).await;
-            opened.own_tasks = own.map_err(|error| no_tasks(&error, known(bound, call)))?;
+            opened.own_tasks = own.map_err(|error| no_tasks(&error, bound.asked(call)))?;
         }
         if call.method() == Method::Listen {
             let found = Box::pin(self.resolve_listen(call, &owner, &mut opened)).await;
-            found.map_err(|error| no_tasks(&error, known(bound, call)))?;
+            found.map_err(|error| no_tasks(&error, bound.asked(call)))?;
         }
         Ok(opened)
     }
@@ -184,12 +181,12 @@ impl Gateway {
             Ok(true) => Ok(Cleared::of(judged)),
             Ok(false) => {
                 let refusal = wrong(Station::Session, "used_request_state", 200, INVALID_PARAMS, "requestState is not valid here.");
-                Err(refusal.knowing(known(permit.bound(), permit.call())))
+                Err(refusal.knowing(permit.bound().asked(permit.call())))
             }
             Err(error) => {
                 let public = "Doorward cannot check this request at the moment.";
                 let refusal = Refusal::new(Station::Session, "store_unavailable", Blame::Us, Wire::Http(503), public);
-                Err(refusal.because(error.to_string()).knowing(known(permit.bound(), permit.call())))
+                Err(refusal.because(error.to_string()).knowing(permit.bound().asked(permit.call())))
             }
         }
     }

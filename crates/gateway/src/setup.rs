@@ -11,7 +11,6 @@ use crate::audit::key;
 use crate::audit::medium;
 use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
-use crate::batch;
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
 use crate::egress::target::BadTarget;
@@ -31,7 +30,7 @@ use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::oauth::Consents;
 use crate::oauth::register::RegistrationRates;
-use crate::replies::Replies;
+use crate::replies::{Replies, of_batch};
 use crate::seen::Remembering;
 use crate::session::LIFETIMES;
 use crate::signin::Reception;
@@ -250,7 +249,7 @@ impl Gateway {
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             replies,
-            batches: Replies::of(batch::most(result_bytes)),
+            batches: Replies::of(of_batch(result_bytes)),
             skew: Skew::default(),
             limits: config.limits,
             metrics: Metrics::new(),

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use crate::running::{self, Claim, Notice, State};
-use crate::{port, settings};
+use crate::{memory, port, settings};
 use clap::Args;
 use doorward_core::config::{LogForm, LogLevel, Telemetry};
 use doorward_gateway::Gateway;
@@ -27,6 +27,7 @@ pub struct Arguments {}
 /// # Errors
 /// [`Failure`] when it cannot start.
 pub fn run(_arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
+    memory::fix_thresholds();
     let house = House::open(global)?;
     if house.built_in.is_some() {
         let help = "name a file with --config, or start laptop mode in a terminal: doorward";

@@ -86,6 +86,21 @@ async fn flt_06_a_body_of_tiny_pieces_takes_no_more_than_another() {
     gateway.stop();
 }
 
+/// Of a process that serves: what the C library reads when it begins (ADR 18). Root alone may look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flt_06_large_blocks_go_back_to_the_system() {
+    let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("an upstream");
+    let house = House::new(&lax.url());
+    let gateway = house.serve();
+    let environment = match std::fs::read(format!("/proc/{}/environ", gateway.id())) {
+        Ok(environment) => String::from_utf8_lossy(&environment).into_owned(),
+        Err(error) => return eprintln!("not tested: {error}"),
+    };
+    let told: Vec<&str> = environment.split('\0').filter(|variable| variable.starts_with("MALLOC_")).collect();
+    assert_eq!(told, ["MALLOC_MMAP_THRESHOLD_=262144", "MALLOC_TRIM_THRESHOLD_=1048576"]);
+    gateway.stop();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flt_06_with_little_memory_it_refuses_and_lives() {
     let lax = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.expect("an upstream");

@@ -226,7 +226,9 @@ fn aud_01_a_refusal_has_the_same_fields_as_a_success() {
             _ => assert_eq!(said[field], *value, "{field}"),
         }
     }
-    for field in ["user", "client", "agent", "level", "credential", "session", "era", "name", "class", "blame", "station", "reason", "cause"] {
+    for field in
+        ["user", "client", "agent", "level", "credential", "session", "era", "name", "class", "blame", "station", "reason", "cause"]
+    {
         assert!(!said[field].is_null(), "{field}");
     }
     assert_eq!((said["decision"].as_str(), said["station"].as_str()), (Some("deny"), Some("policy")));

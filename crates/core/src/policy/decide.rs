@@ -11,7 +11,7 @@ use super::rules::Rules;
 use crate::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use crate::flag::Flag;
 use crate::id::{RuleId, SeenLabel};
-use crate::mcp::call::{Call, Form, Method, Reference, RpcId};
+use crate::mcp::call::{Call, Method, Reference};
 use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::version::Era;
 use crate::session::Bound;
@@ -265,17 +265,7 @@ impl Why {
 
 impl Denied {
     fn new(why: Why, surface: Surface, bound: &Bound, call: &Call) -> Self {
-        let known = Known {
-            method: Some(call.method().as_str().to_owned()),
-            name: call.target().map(str::to_owned),
-            digest: Some(*call.digest()),
-            rpc_id: match call.form() {
-                Form::Request(RpcId::Number(number)) => Some(number.to_string()),
-                Form::Request(RpcId::Text(text)) => Some(serde_json::Value::from(text.as_ref()).to_string()),
-                _ => None,
-            },
-            ..bound.known()
-        };
+        let known = bound.asked(call);
         let server = bound.server().to_string();
         Self { why, surface, rules: Vec::new(), message: None, detail: None, missing: None, knowledge: Knowledge::Hidden, server, known }
     }

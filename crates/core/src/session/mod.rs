@@ -8,6 +8,7 @@ pub mod sealed;
 use crate::blame::{Blame, Known, Refusal, Station, Wire};
 use crate::id::{ClientId, CredentialId, ServerName, UserId};
 use crate::identity::caller::Caller;
+use crate::mcp::call::Call;
 use crate::mcp::version::{Era, Version};
 use crate::time::Timestamp;
 use std::fmt;
@@ -144,6 +145,18 @@ impl Bound {
     #[must_use]
     pub fn session_shared(&self) -> Option<Arc<Stored>> {
         self.session.clone()
+    }
+
+    /// What is known of a call in it, for refusals that come later.
+    #[must_use]
+    pub fn asked(&self, call: &Call) -> Known {
+        Known {
+            method: Some(call.method().as_str().to_owned()),
+            name: call.target().map(str::to_owned),
+            digest: Some(*call.digest()),
+            rpc_id: call.rpc_id(),
+            ..self.known()
+        }
     }
 
     /// For refusals that come later.

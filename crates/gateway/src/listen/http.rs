@@ -222,7 +222,7 @@ async fn http_2<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, s
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = http2::Builder::new(Streams { limit: settings.patience.write });
+    let mut builder = http2::Builder::new(Streams { tasks: settings.tasks.clone(), limit: settings.patience.write });
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))

@@ -3,6 +3,7 @@
 //! Of HTTP/1.1 a write that stalls is seen at the socket (`Stall`). The connection of HTTP/2 goes on while one of its streams stands
 //! still (RFC 9113 section 5.2), and a proxy in front may carry many clients on one: only the stream that stands still is reset.
 
+use crate::tasks::Tasks;
 use hyper::rt::Executor;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -25,6 +26,7 @@ pub(super) struct Offered(Arc<AtomicU32>);
 /// Runs the streams of a connection, and resets those whose client takes nothing for `limit` of what there is for it.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
+    pub(super) tasks: Tasks,
     pub(super) limit: Duration,
 }
 
@@ -61,7 +63,7 @@ where
     fn execute(&self, stream: F) {
         let limit = self.limit;
         let offered = Offered::default();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let mut stream = pin!(OFFERED.scope(offered.clone(), stream));
             // Where it stood when it was last seen to move, and when it is given up. Rarely set: most answers go out at once.
             let mut stands = (0, None);

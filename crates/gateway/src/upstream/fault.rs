@@ -1,8 +1,7 @@
 //! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
 
 use crate::egress::error::EgressError;
-use crate::errand::Over;
-use doorward_core::blame::{Blame, Presence, Refusal, Retry, Station, Wire};
+use doorward_core::blame::{Blame, Over, Presence, Refusal, Retry, Station, Wire};
 use doorward_core::flag::Flag;
 use doorward_core::mcp::error::{INTERNAL, INVALID_REQUEST};
 use doorward_core::mcp::reply::BadReply;

@@ -87,8 +87,8 @@ async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
                 assert!(challenge.starts_with("Bearer"), "{verb} {path}: {challenge}");
                 assert!(!challenge.contains("error="), "nothing was presented, {verb} {path}: {challenge}");
                 let metadata = format!("/.well-known/oauth-protected-resource{path}\"");
-                assert_eq!(challenge.contains("resource_metadata="), !path.starts_with("/k/"), "{verb} {path}: {challenge}");
-                assert_eq!(challenge.contains(&metadata), !path.starts_with("/k/"), "{verb} {path}: {challenge}");
+                assert_eq!(challenge.contains("resource_metadata="), path.starts_with("/s/"), "{verb} {path}: {challenge}");
+                assert_eq!(challenge.contains(&metadata), path.starts_with("/s/"), "{verb} {path}: {challenge}");
             }
         }
     }

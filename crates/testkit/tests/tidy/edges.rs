@@ -63,7 +63,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("listen", &["env", "tasks"]),
     ("errand", &["path"]),
     ("path", &["batch", "errand", "listen", "identify", "session", "policy", "credential", "upstream", "answer", "audit", "tasks"]),
-    ("batch", &["listen", "path"]),
+    ("batch", &["listen", "path", "replies"]),
     ("identify", &["env", "epoch", "listen"]),
     ("session", &["env", "errand"]),
     ("policy", &["env", "catalogue", "errand", "path", "seen"]),

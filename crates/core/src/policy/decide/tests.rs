@@ -6,7 +6,7 @@ use crate::id::{ClientId, CredentialId, GroupName, ServerName, ToolName, UserId}
 use crate::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, verify};
 use crate::identity::presented::Presented;
 use crate::json::RawJson;
-use crate::mcp::call::Reference;
+use crate::mcp::call::{Form, Reference, RpcId};
 use crate::mcp::version::Version;
 use crate::policy::facts::{Checks, RiskClass, ToolFacts};
 use crate::policy::filter;
