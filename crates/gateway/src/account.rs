@@ -14,7 +14,7 @@ use crate::ui::me::{Browser, Grant, Key, MePage};
 use crate::ui::text::{Claimed, Hidden};
 use crate::when::{ago, until};
 use doorward_core::audit::outcome::Notice;
-use doorward_core::config::Selector;
+use doorward_core::config::{self, Selector, Somebody, Through};
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::resource;
@@ -175,9 +175,11 @@ impl Gateway {
             Ok(None) => return self.sign_in_page(&request, None, None),
             Err(_) => return self.away(request.id),
         };
+        // Through which client will be seen when one asks.
+        let who = Somebody { user: &person.user, groups: &person.groups, through: Through::Any };
+        let offered = |server: &config::Server| server.enabled && Selector::is_visible(&server.visible_to, &who);
         let mut servers = Vec::new();
-        for upstream in self.upstreams.iter().filter(|upstream| upstream.config.enabled && is_theirs(&upstream.config.visible_to, &person))
-        {
+        for upstream in self.upstreams.iter().filter(|upstream| offered(&upstream.config)) {
             let name = &upstream.config.name;
             let Ok(pins) = self.store.pins(name).await else { return self.away(request.id) };
             let mut tools: BTreeMap<RiskClass, std::collections::BTreeSet<&str>> = BTreeMap::new();
@@ -229,14 +231,4 @@ fn classes<'a>(granted: impl Iterator<Item = &'a str>) -> String {
     words.sort_unstable();
     words.dedup();
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
-}
-
-fn is_theirs(selectors: &[Selector], person: &Person) -> bool {
-    selectors.is_empty()
-        || selectors.iter().any(|selector| match selector {
-            Selector::User(user) => *user == person.user,
-            Selector::Group(group) => person.groups.contains(group),
-            // Through which client will be seen when one asks.
-            Selector::Client(_) | Selector::Agent(_) => true,
-        })
 }

@@ -327,7 +327,7 @@ impl Gateway {
     /// # Errors
     /// [`Fault`] when the server cannot be read.
     pub async fn catalogue_of(&self, server: &ServerName, family: Family) -> Result<(Arc<Listing>, Arc<View>), Fault> {
-        let upstream = self.upstreams.find(server).cloned().ok_or(Fault::Incomplete)?;
+        let upstream = self.upstreams.find(server).cloned().ok_or(Fault::Internal("a server that is not configured"))?;
         let slot = self.catalogue.slot(server, family);
         let asked = Instant::now();
         if let Some(ready) = &*slot.ready.load()
@@ -370,7 +370,7 @@ impl Gateway {
                 }
                 (held, read)
             }));
-            let (back, read) = reading.await.map_err(|_| Fault::Incomplete)?;
+            let (back, read) = reading.await.map_err(|_| Fault::Internal("a task that failed"))?;
             (held, fresh) = (back, Some(read?));
         }
         let listing = fresh.ok_or(Fault::Incomplete)?;

@@ -10,6 +10,7 @@ use crate::seen::no_memory;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::Final;
 use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
+use doorward_core::config::{Selector, Somebody, Through};
 use doorward_core::contract::{Measure, Promise};
 use doorward_core::id::{ServerName, ToolName};
 use doorward_core::identity::caller::{Caller, Door};
@@ -171,7 +172,8 @@ impl Gateway {
 
     /// Whether the server is there for this caller.
     pub(crate) fn is_visible(&self, server: &ServerName, caller: &Caller) -> bool {
-        self.upstreams.find(server).is_some_and(|upstream| is_visible(&upstream.config.visible_to, caller))
+        let who = Somebody { user: caller.user(), groups: caller.groups(), through: Through::Client(caller.client(), caller.agent()) };
+        self.upstreams.find(server).is_some_and(|upstream| Selector::is_visible(&upstream.config.visible_to, &who))
     }
 
     /// Which tools of a listing the caller may see.
@@ -261,14 +263,3 @@ fn too_many(wait: Duration) -> Refusal {
 
 /// URIs of one subscription (SES-12).
 const MOST_SUBSCRIPTIONS: usize = 1000;
-
-fn is_visible(selectors: &[doorward_core::config::Selector], caller: &Caller) -> bool {
-    use doorward_core::config::Selector;
-    selectors.is_empty()
-        || selectors.iter().any(|selector| match selector {
-            Selector::User(user) => user == caller.user(),
-            Selector::Group(group) => caller.groups().contains(group),
-            Selector::Client(client) => client == caller.client(),
-            Selector::Agent(agent) => caller.agent() == Some(agent),
-        })
-}

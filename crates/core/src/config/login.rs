@@ -1,7 +1,7 @@
 //! What `[idp.<name>]`, `[login]` and `[tokens]` mean.
 
-use super::Selector;
 use super::reference::SecretRef;
+use super::{Selector, Somebody, Through};
 use crate::id::{GroupName, ProviderName, UserId};
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
@@ -67,11 +67,8 @@ impl Login {
     /// Whether a person administers this installation.
     #[must_use]
     pub fn is_admin(&self, user: &UserId, groups: &[GroupName]) -> bool {
-        self.admins.iter().any(|selector| match selector {
-            Selector::User(known) => known == user,
-            Selector::Group(group) => groups.contains(group),
-            Selector::Client(_) | Selector::Agent(_) => false,
-        })
+        let person = Somebody { user, groups, through: Through::None };
+        self.admins.iter().any(|selector| selector.means(&person))
     }
 
     /// How long a person may leave a page alone.

@@ -14,6 +14,7 @@ pub mod login;
 pub mod problem;
 pub mod reference;
 pub mod schema;
+pub mod selector;
 pub mod show;
 pub mod source;
 pub mod tree;
@@ -24,7 +25,7 @@ pub mod unready;
 mod tests;
 
 use crate::contract::Measure;
-use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, ServerName, ToolName, UserId};
+use crate::id::{ProviderName, ServerName, ToolName};
 use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
 use crate::screen::Modes;
@@ -35,6 +36,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use login::{IdentityProvider, Login, Tokens};
 use reference::SecretRef;
+pub use selector::{Selector, Somebody, Through};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -279,19 +281,6 @@ pub enum EraPreference {
     Legacy,
     /// 2026-07-28.
     Modern,
-}
-
-/// Somebody in a list of who may.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
-    /// `user:<issuer name>/<subject>`.
-    User(UserId),
-    /// `group:<name>`.
-    Group(GroupName),
-    /// `client:<client id>`.
-    Client(ClientId),
-    /// `agent:<label>`.
-    Agent(AgentLabel),
 }
 
 /// `server.<name>.tools`: which tools exist for callers, and which class the administrator gives them.

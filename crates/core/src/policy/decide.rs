@@ -341,7 +341,7 @@ impl Denied {
     pub fn refusal(self) -> Refusal {
         let blame = if matches!(self.why, Why::Fault | Why::Unusable) { Blame::Us } else { Blame::Caller };
         let (wire, public) = match self.why {
-            Why::Invisible => (Wire::Http(404), "Not found.".to_owned()),
+            Why::Invisible => (Wire::Http(404), "There is nothing here.".to_owned()),
             Why::Misfit | Why::Unchecked | Why::Unusable | Why::ForeignToken | Why::Secret => {
                 (Wire::Rpc { status: 200, code: INVALID_PARAMS, data: None }, self.told_of_arguments())
             }

@@ -28,9 +28,9 @@ pub async fn read(
     family: Family,
 ) -> Result<Listing, Fault> {
     let way = match &upstream.reach {
-        Reached::Http(_) => {
+        Reached::Http(server) => {
             let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
-            Way::Http(Line { pool, secret, session: None })
+            Way::Http(Arc::clone(server), Line { pool, secret, session: None })
         }
         Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, tasks, approved).await?),
     };

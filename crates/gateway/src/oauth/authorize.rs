@@ -13,7 +13,7 @@ use crate::signin::browser;
 use crate::signin::{FETCH_DEST, FETCH_MODE, FETCH_SITE, Person, Problem};
 use crate::ui::problem::Side;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::config::Selector;
+use doorward_core::config::{Selector, Somebody, Through};
 use doorward_core::id::{ClientId, GroupName, ServerName, UserId};
 use doorward_core::oauth::client::Client;
 use doorward_core::oauth::flow::{Browser, Facts, Next, Refusal, SignedIn, next};
@@ -128,11 +128,11 @@ impl Gateway {
     }
 
     /// Whether the server that is asked for is there for this person and client.
-    pub(super) fn is_offered(&self, server: &ServerName, person: (&UserId, &[GroupName]), client: &ClientId) -> bool {
-        self.upstreams.find(server).is_some_and(|upstream| {
-            let selectors = &upstream.config.visible_to;
-            upstream.config.enabled && (selectors.is_empty() || selectors.iter().any(|selector| names(selector, person, client)))
-        })
+    pub(super) fn is_offered(&self, server: &ServerName, (user, groups): (&UserId, &[GroupName]), client: &ClientId) -> bool {
+        // Clients that connect by themselves have no label.
+        let who = Somebody { user, groups, through: Through::Client(client, None) };
+        let offered = self.upstreams.find(server).filter(|upstream| upstream.config.enabled);
+        offered.is_some_and(|upstream| Selector::is_visible(&upstream.config.visible_to, &who))
     }
 
     /// Sends the browser back to the client with an error. Its address was checked.
@@ -252,14 +252,4 @@ pub(super) enum Stop {
     Page(Box<Response<Body>>),
     /// The client is told.
     Answer(Box<Answer>),
-}
-
-/// Whether a selector means this person, through this client.
-fn names(selector: &Selector, (user, groups): (&UserId, &[GroupName]), client: &ClientId) -> bool {
-    match selector {
-        Selector::User(known) => known == user,
-        Selector::Group(group) => groups.contains(group),
-        Selector::Client(known) => known == client,
-        Selector::Agent(_) => false,
-    }
 }

@@ -67,6 +67,8 @@ pub enum Fault {
     Withdrawn(&'static str),
     /// The store could not say whether they had ended.
     Unjudged,
+    /// What cannot be, with what it was: a mistake of Doorward's.
+    Internal(&'static str),
     /// A status without meaning here.
     Status(u16),
     /// Client and server share no era.
@@ -128,6 +130,7 @@ impl Fault {
             Self::Cancelled => "cancelled",
             Self::IdInUse => "id_in_use",
             Self::Withdrawn(reason) => reason,
+            Self::Internal(_) => "internal_error",
             Self::Status(_) => "upstream_status",
             Self::NoEra(_) => "no_common_era",
             Self::Broken(flag) => flag.reason(),
@@ -206,6 +209,7 @@ impl Fault {
             Self::TooManyStreams => "Too many open streams.".to_owned(),
             Self::Cancelled => "Cancelled.".to_owned(),
             Self::IdInUse => "This request id is in use, or too many requests are open.".to_owned(),
+            Self::Internal(_) => "Something went wrong here. See what the call did before you repeat it.".to_owned(),
             Self::Unjudged => "Doorward could not look up whether this call may go on. See what it did before you repeat it.".to_owned(),
             Self::Withdrawn(_) => "What allowed this call was taken back while it ran.".to_owned(),
             Self::Egress(EgressError::TooLarge) | Self::Flood | Self::BadStream(_) => format!("{server} sent more than is allowed."),
@@ -238,17 +242,24 @@ impl Fault {
                 data: Some(json!({ "reason": self.reason(), "permanent": permanent, "effect": effect })),
             },
         };
-        let retry = match self {
+        Refusal::new(Station::Upstream, self.reason(), self.blame(), wire, public).retry(self.retry(permanent)).because(self.cause())
+    }
+
+    fn retry(&self, permanent: bool) -> Retry {
+        match self {
             Self::Overloaded { seconds, .. } => Retry::After(Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST)),
             Self::Resting(wait) => Retry::After(Duration::from_secs(wait.as_secs().saturating_add(1))),
             Self::Store => Retry::After(Duration::from_secs(5)),
             Self::TooManySessions | Self::TooManyTasks | Self::SessionsFull => Retry::After(Duration::from_secs(60)),
-            Self::TaskNotKept | Self::NoRoom | Self::Unjudged => Retry::Never,
+            Self::TaskNotKept | Self::NoRoom | Self::Unjudged | Self::Internal(_) => Retry::Never,
             Self::TooManyStreams => Retry::After(Duration::from_secs(5)),
             _ if permanent => Retry::Never,
             _ => Retry::Now,
-        };
-        let blame = match self {
+        }
+    }
+
+    const fn blame(&self) -> Blame {
+        match self {
             Self::NotApproved
             | Self::Unpinned
             | Self::PackageChanged
@@ -257,6 +268,7 @@ impl Fault {
             | Self::SessionsFull
             | Self::NoRoom
             | Self::Unjudged
+            | Self::Internal(_)
             | Self::TaskNotKept => Blame::Us,
             Self::NoEra(_)
             | Self::TooManySessions
@@ -266,15 +278,14 @@ impl Fault {
             | Self::IdInUse
             | Self::Withdrawn(_) => Blame::Caller,
             _ => Blame::Upstream,
-        };
-        Refusal::new(Station::Upstream, self.reason(), blame, wire, public).retry(retry).because(self.cause())
+        }
     }
 
     fn cause(&self) -> String {
         match self {
             Self::Egress(error) => error.to_string(),
             Self::Bad(bad) => bad.to_string(),
-            Self::BadStream(text) | Self::Child(text) => (*text).to_owned(),
+            Self::BadStream(text) | Self::Child(text) | Self::Internal(text) => (*text).to_owned(),
             Self::Status(status) => format!("status {status}"),
             Self::Broken(flag) => flag.detail().to_owned(),
             other => other.reason().to_owned(),

@@ -4,7 +4,7 @@
 
 use super::exchange::{Exchange, Item};
 use super::fault::Fault;
-use super::http::Line;
+use super::http::{HttpServer, Line};
 use super::pipe::Pipe;
 use super::{Known, PipeKey, Reached, Upstream, no_capabilities};
 use crate::egress::pool::PoolKey;
@@ -25,7 +25,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub enum Way {
     /// HTTP, with the session in the line where there is one.
-    Http(Line),
+    Http(Arc<HttpServer>, Line),
     /// A process.
     Pipe(Arc<Pipe>),
 }
@@ -64,7 +64,7 @@ impl Upstream {
         approved: Option<[u8; 32]>,
     ) -> Result<Way, Fault> {
         match &self.reach {
-            Reached::Http(_) => Ok(Way::Http(Line { pool: pool.clone(), secret, session: None })),
+            Reached::Http(server) => Ok(Way::Http(Arc::clone(server), Line { pool: pool.clone(), secret, session: None })),
             Reached::Stdio(stdio) => {
                 // Before a process that runs, too: it may have been started while it was still approved (I9).
                 if approved.is_none() {
@@ -132,8 +132,7 @@ impl Upstream {
         let id = self.next_id();
         let body = encode::initialize(id, version, capabilities);
         let (incoming, session) = match &way {
-            Way::Http(line) => {
-                let Reached::Http(server) = &self.reach else { return Err(Fault::Incomplete) };
+            Way::Http(server, line) => {
                 let mut posted = server.post(line, &[], Era::Legacy(version), Some(id), body.bytes().clone()).await?;
                 (answer(&mut posted.exchange, id, FIRST_ANSWER).await?, posted.session)
             }
@@ -152,7 +151,7 @@ impl Upstream {
         let spoken = result.member("protocolVersion").and_then(|text| Version::parse(text.as_text()?.as_ref()));
         let spoken = spoken.filter(|spoken| !spoken.is_modern()).ok_or(Fault::NoEra(vec![]))?;
         let way = match way {
-            Way::Http(line) => Way::Http(Line { session, ..line }),
+            Way::Http(server, line) => Way::Http(server, Line { session, ..line }),
             Way::Pipe(pipe) => Way::Pipe(pipe),
         };
         Ok(Ok(OpenedSession { way, version: spoken, result }))
@@ -172,21 +171,18 @@ impl Upstream {
     /// [`Fault`].
     pub async fn tell(&self, way: &Way, version: Version, message: &RawJson) -> Result<(), Fault> {
         let era = Era::Legacy(version);
-        match (way, &self.reach) {
-            (Way::Http(line), Reached::Http(server)) => {
-                server.post(line, &encode::own_headers("", era), era, None, message.bytes().clone()).await.map(drop)
-            }
-            (Way::Pipe(pipe), _) => pipe.send(message.bytes().clone()).await,
-            (Way::Http(_), Reached::Stdio(_)) => Err(Fault::Incomplete),
+        match way {
+            Way::Http(server, line) => server.post(line, &encode::own_headers("", era), era, None, message.bytes().clone()).await.map(drop),
+            Way::Pipe(pipe) => pipe.send(message.bytes().clone()).await,
         }
     }
 
     /// Ends a session or a process that was opened for Doorward itself.
     pub async fn close(&self, way: &Way, version: Version) {
-        match (way, &self.reach) {
-            (Way::Http(line), Reached::Http(server)) if line.session.is_some() => server.end(line, version).await,
-            (Way::Pipe(pipe), _) => pipe.close().await,
-            _ => {}
+        match way {
+            Way::Http(server, line) if line.session.is_some() => server.end(line, version).await,
+            Way::Http(..) => {}
+            Way::Pipe(pipe) => pipe.close().await,
         }
     }
 
@@ -198,12 +194,9 @@ impl Upstream {
         let id = self.next_id();
         let wire = Wire { era, id, capabilities: no_capabilities(), cursor: None, state: None, task: None, replaced: Vec::new() };
         let body = encode::own_request(method, params, &wire).bytes().clone();
-        let mut exchange = match (way, &self.reach) {
-            (Way::Http(line), Reached::Http(server)) => {
-                server.post(line, &encode::own_headers(method, era), era, Some(id), body).await?.exchange
-            }
-            (Way::Pipe(pipe), _) => Exchange::Pipe(pipe.ask(id, body).await?),
-            (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete),
+        let mut exchange = match way {
+            Way::Http(server, line) => server.post(line, &encode::own_headers(method, era), era, Some(id), body).await?.exchange,
+            Way::Pipe(pipe) => Exchange::Pipe(pipe.ask(id, body).await?),
         };
         match answer(&mut exchange, id, self.config.timeout).await? {
             ReplyBody::Result(result) => Ok(Ok(result)),
@@ -244,7 +237,7 @@ impl Upstream {
     #[must_use]
     pub fn session_of(way: &Way) -> Option<UpstreamSessionId> {
         match way {
-            Way::Http(line) => line.session.clone(),
+            Way::Http(_, line) => line.session.clone(),
             Way::Pipe(_) => None,
         }
     }

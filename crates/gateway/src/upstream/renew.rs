@@ -15,13 +15,13 @@ use std::sync::Arc;
 impl Gateway {
     /// A lost session towards the server is opened again with the same capabilities; the client keeps its own.
     pub(super) async fn restore(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, lost: &Way) -> Result<Way, Fault> {
-        let (Some(stored), Way::Http(line)) = (outgoing.bound().session(), lost) else { return Err(Fault::SessionLost) };
-        let over = |renewed: Stored| Way::Http(Line { session: renewed.upstream_id, ..line.clone() });
+        let (Some(stored), Way::Http(server, line)) = (outgoing.bound().session(), lost) else { return Err(Fault::SessionLost) };
+        let over = |renewed: Stored| Way::Http(Arc::clone(server), Line { session: renewed.upstream_id, ..line.clone() });
         if let Some(renewed) = self.renewed(outgoing, stored).await? {
             return Ok(over(renewed));
         }
         let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).map_err(|_| Fault::SessionLost)?;
-        let fresh = Way::Http(Line { session: None, ..line.clone() });
+        let fresh = Way::Http(Arc::clone(server), Line { session: None, ..line.clone() });
         let opened = upstream.open_session(fresh, stored.upstream_version, &capabilities).await?.map_err(|_| Fault::SessionLost)?;
         if opened.version != stored.upstream_version {
             upstream.close(&opened.way, opened.version).await;

@@ -188,16 +188,16 @@ impl Gateway {
         let (promise, errand) = (errand.approved().promise.clone(), &*errand);
         // From before it is sent: a server may take its time until the head of its reply, and send it with the answer.
         let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
-        let mut watch = Watch::over(outgoing.permit(), errand, cancel, (back(upstream, &way, era), id));
-        let mut sent = self.watched(&mut watch, self.send(upstream, &way, &request)).await;
+        let mut watch = Watch::over(outgoing.permit(), errand, cancel, (back(&way, era), id));
+        let mut sent = self.watched(&mut watch, send(&way, &request)).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
             way = Box::pin(self.restore(upstream, outgoing, &way)).await?;
-            watch.through(back(upstream, &way, era));
-            sent = self.watched(&mut watch, self.send(upstream, &way, &request)).await;
+            watch.through(back(&way, era));
+            sent = self.watched(&mut watch, send(&way, &request)).await;
         }
         let exchange = sent?;
-        let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(upstream, &way, era))
+        let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(&way, era))
             .of(upstream)
             .with_secret(outgoing.secret())
             .promising(promise)
@@ -261,8 +261,9 @@ impl Gateway {
         if let Some(stored) = bound.session() {
             let era = Era::Legacy(stored.upstream_version);
             return match &upstream.reach {
-                Reached::Http(_) => {
-                    Ok((Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: stored.upstream_id.clone() }), era))
+                Reached::Http(server) => {
+                    let line = Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: stored.upstream_id.clone() };
+                    Ok((Way::Http(Arc::clone(server), line), era))
                 }
                 Reached::Stdio(_) => {
                     // Of every message, not of the launch alone: what was withdrawn answers nobody while it ends (I9).
@@ -280,27 +281,18 @@ impl Gateway {
         Ok((way, Era::Modern))
     }
 
-    async fn send(&self, upstream: &Upstream, way: &Way, request: &Request) -> Result<Exchange, Fault> {
-        let Request { headers, era, id, body } = request;
-        match (way, &upstream.reach) {
-            (Way::Http(line), Reached::Http(server)) => {
-                server.post(line, headers, *era, Some(*id), body.clone()).await.map(|posted| posted.exchange)
-            }
-            (Way::Pipe(pipe), _) => pipe.call(*id, body.clone()).await.map(Exchange::Pipe),
-            (Way::Http(_), Reached::Stdio(_)) => Err(Fault::Incomplete),
-        }
-    }
-
     /// Opens a session: `initialize` towards the server, then an id of our own for the client (SES-01).
     async fn initialize(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
         let (call, bound) = (outgoing.call(), outgoing.bound());
-        let Era::Legacy(version) = bound.era() else { return Err(Fault::Incomplete) };
+        let Era::Legacy(version) = bound.era() else { return Err(Fault::Internal("initialize without a session to open")) };
         let way = match &upstream.reach {
-            Reached::Http(_) => Way::Http(Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None }),
+            Reached::Http(server) => {
+                Way::Http(Arc::clone(server), Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None })
+            }
             Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await?).await?),
         };
         let secret = outgoing.secret();
-        let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Incomplete)?;
+        let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Internal("a server without a screen"))?;
         let screened = |id: &str, body, end| Final::screened(id, body, end, &means);
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
         // A process that served no session serves nobody: it ends with the attempt.
@@ -452,8 +444,8 @@ impl Gateway {
         let seat = self.streams.take(user).ok_or_else(|| Fault::TooManyStreams.refusal(&name))?;
         let (way, era) = self.way(upstream, outgoing).await.map_err(|fault| fault.refusal(&name))?;
         let Era::Legacy(version) = era else { return Err(Fault::SessionLost.refusal(&name)) };
-        let exchange = match (&way, &upstream.reach) {
-            (Way::Http(line), Reached::Http(server)) => match server.listen(line, version, None).await {
+        let exchange = match &way {
+            Way::Http(server, line) => match server.listen(line, version, None).await {
                 Ok(body) => server.stream(body, line, version),
                 Err(Fault::Status(405)) => {
                     let refusal = refuse("no_server_stream", 405, "This server has no stream of its own.");
@@ -461,16 +453,14 @@ impl Gateway {
                 }
                 Err(fault) => return Err(fault.refusal(&name)),
             },
-            (Way::Pipe(pipe), _) => Exchange::Rest(pipe.take_rest()),
-            (Way::Http(_), Reached::Stdio(_)) => return Err(Fault::Incomplete.refusal(&name)),
+            Way::Pipe(pipe) => Exchange::Rest(pipe.take_rest()),
         };
         let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).unwrap_or_else(|_| RawJson::empty_object());
-        let relay =
-            Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(upstream, &way, era))
-                .of(upstream)
-                .with_secret(outgoing.secret())
-                .named(named)
-                .in_session(Arc::clone(&session));
+        let relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(&way, era))
+            .of(upstream)
+            .with_secret(outgoing.secret())
+            .named(named)
+            .in_session(Arc::clone(&session));
         let cancel = Some(session.listens());
         Ok(Reply::Stream(Box::new(Streaming { exchange, relay, first: First::Nothing, cancel, seat, waits: Waits::Changes })))
     }
@@ -560,13 +550,19 @@ const fn whole(body: RawJson, class: Class, reason: Option<&'static str>) -> Fin
     Final { status: 200, body: screen::own(body), class, reason, flags: Vec::new() }
 }
 
-fn back(upstream: &Upstream, way: &Way, era: Era) -> Back {
-    match (era, way, &upstream.reach) {
-        (Era::Legacy(version), Way::Http(line), Reached::Http(server)) => {
-            Back::Http { server: Arc::clone(server), line: line.clone(), version }
-        }
-        (Era::Legacy(_), Way::Pipe(pipe), _) => Back::Pipe(Arc::clone(pipe)),
-        _ => Back::Nowhere,
+async fn send(way: &Way, request: &Request) -> Result<Exchange, Fault> {
+    let Request { headers, era, id, body } = request;
+    match way {
+        Way::Http(server, line) => server.post(line, headers, *era, Some(*id), body.clone()).await.map(|posted| posted.exchange),
+        Way::Pipe(pipe) => pipe.call(*id, body.clone()).await.map(Exchange::Pipe),
+    }
+}
+
+fn back(way: &Way, era: Era) -> Back {
+    match (era, way) {
+        (Era::Legacy(version), Way::Http(server, line)) => Back::Http { server: Arc::clone(server), line: line.clone(), version },
+        (Era::Legacy(_), Way::Pipe(pipe)) => Back::Pipe(Arc::clone(pipe)),
+        (Era::Modern, _) => Back::Nowhere,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, ValueEnum};
-use doorward_core::config::{Selector, Server};
+use doorward_core::config::{Selector, Server, Somebody, Through};
 use doorward_core::id::{AgentLabel, ClientId, GroupName, SeenLabel, ServerName, UserId};
 use doorward_core::identity::caller::Level;
 use doorward_core::json::RawJson;
@@ -96,7 +96,8 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
     let (server, subject, about) = house::runtime()?.block_on(addressed(arguments, &house))?;
     let question = question(arguments, &server.name, subject, &house)?;
     let mut explanation = explain(&rules, &question);
-    if !is_visible(&server.visible_to, &question) {
+    let through = Through::Client(&question.client, question.agent.as_ref());
+    if !Selector::is_visible(&server.visible_to, &Somebody { user: &question.user, groups: &question.groups, through }) {
         explanation = Explanation { denied: Some(Why::Invisible), rules: Vec::new(), otherwise: Vec::new(), ..explanation };
     }
     let denied = explanation.denied.is_some();
@@ -216,16 +217,6 @@ fn granted(grants: &[String], server: &ServerName) -> Result<BTreeSet<String>, F
             .ok_or_else(|| bad(&format!("\"{}\" is no grant", inert(grant)), "read, write, destructive, or github:write"))
     };
     grants.iter().map(one).collect()
-}
-
-fn is_visible(selectors: &[Selector], question: &Question) -> bool {
-    selectors.is_empty()
-        || selectors.iter().any(|selector| match selector {
-            Selector::User(user) => *user == question.user,
-            Selector::Group(group) => question.groups.contains(group),
-            Selector::Client(client) => *client == question.client,
-            Selector::Agent(agent) => question.agent.as_ref() == Some(agent),
-        })
 }
 
 fn no_label() -> Failure {

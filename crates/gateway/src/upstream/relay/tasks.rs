@@ -124,7 +124,7 @@ impl Relay {
             client: self.owner.client.clone(),
             credential: self.owner.credential.clone(),
             server: self.owner.server.clone(),
-            tool: self.tool.clone().ok_or(Fault::Incomplete)?,
+            tool: self.tool.clone().ok_or(Fault::Internal("a task of no tool"))?,
             upstream_id,
             created: self.desk.env.now(),
             expires: None,
