@@ -344,8 +344,11 @@ impl Gateway {
                         let end = Said::Final(end);
                         Box::pin(self.say_guarded(end, sink, (&mut guard, streaming.cancel.as_ref()), ongoing, errand)).await;
                     }
-                    let class = if matches!(fault, Fault::Silent | Fault::TooLong) { Class::TimedOut } else { Class::UpstreamError };
-                    let server = if class == Class::TimedOut { Server::Unaware } else { Server::Done };
+                    let (class, server) = match fault {
+                        Fault::Silent | Fault::TooLong => (Class::TimedOut, Server::Unaware),
+                        Fault::NoRoom => (Class::NotDelivered, Server::Unaware),
+                        _ => (Class::UpstreamError, Server::Done),
+                    };
                     let (blame, reason) = (Some(refusal.blame), Some(refusal.reason));
                     return Ended { class, blame, reason, flags, cause: refusal.private, server };
                 }

@@ -7,7 +7,7 @@ use crate::listen::Inbound;
 use crate::listen::body::Body;
 use crate::path::{Asked, Entered, HangUp, Walk, answers_unread};
 use crate::replies::{Counted, of_batch};
-use doorward_core::blame::{Known, Refusal, Station};
+use doorward_core::blame::{Blame, Known, Refusal, Retry, Station, Wire};
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Caller;
 use doorward_core::json::RawJson;
@@ -21,6 +21,7 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A verified caller at a server, with an array in hand.
 #[derive(Debug)]
@@ -49,8 +50,9 @@ impl Gateway {
             Ok(messages) => messages,
             Err(refusal) => return self.refuse(refusal.informed(&known, &server), &walk).await,
         };
-        let Some(mut counted) = self.batches.reserve(&user, of_batch(self.desk.result_bytes)) else {
-            return self.refuse(answers_unread().informed(&known, &server), &walk).await;
+        let Some(mut counted) = self.batches.try_admit(Some(&user), of_batch(self.desk.result_bytes)) else {
+            let refusal = if self.batches.has_unread(&user) { answers_unread() } else { too_many_batches() };
+            return self.refuse(refusal.informed(&known, &server), &walk).await;
         };
         let mut answers = Answers::default();
         for (at, message) in messages.into_iter().enumerate() {
@@ -133,6 +135,11 @@ impl Gateway {
     }
 }
 
+fn too_many_batches() -> Refusal {
+    let public = "You have too many batches under way.";
+    Refusal::new(Station::Listen, "too_much_at_once", Blame::Caller, Wire::Http(429), public).retry(Retry::After(Duration::from_secs(1)))
+}
+
 impl Answers {
     /// Adds what was said to the request of this id. Whatever stands outside of JSON-RPC elsewhere, as 429 does, is an error in a batch:
     /// each request has an answer (JSON-RPC 2.0 section 6).
@@ -157,7 +164,7 @@ impl Answers {
             *response.status_mut() = StatusCode::ACCEPTED;
         } else {
             self.0.push(b']');
-            *response.body_mut() = Body::whole(counted.around(self.0.into()));
+            *response.body_mut() = Body::whole(counted.unread().around(self.0.into()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

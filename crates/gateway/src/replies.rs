@@ -24,9 +24,10 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Used {
-    /// Everything, and of each user.
+    /// Everything, of each user, and of nobody in particular.
     all: Sum,
     by_user: HashMap<UserId, Sum>,
+    nobody: Sum,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -84,8 +85,15 @@ impl Replies {
         own == 0 || own < self.0.all.saturating_sub(used.all.unread)
     }
 
+    /// True while something waits for this user to read it.
+    #[must_use]
+    pub fn has_unread(&self, user: &UserId) -> bool {
+        self.used().by_user.get(user).is_some_and(|own| own.unread > 0)
+    }
+
     /// Waits until a reply of `size` bytes fits, and counts it; in no order among those who wait. Whoever asks, asks once for all that the
-    /// reply needs and holds nothing of it meanwhile: so nobody waits for somebody who waits. For nobody in particular with `None`.
+    /// reply needs and holds nothing of it meanwhile: so nobody waits for somebody who waits. With `None` it is for nobody in particular,
+    /// who has a part as everybody.
     pub async fn admit(&self, user: Option<&UserId>, size: usize) -> Counted {
         loop {
             let freed = self.0.freed.notified();
@@ -101,10 +109,11 @@ impl Replies {
         }
     }
 
-    /// Reserves `size` for an answer of this user that is gathered over time, unless what they have not read yet fills their part.
+    /// Counts a reply of `size` bytes where it fits at once.
     #[must_use]
-    pub fn reserve(&self, user: &UserId, size: usize) -> Option<Counted> {
-        self.has_room(user).then(|| self.take(&mut self.used(), Some(user), size, true))
+    pub fn try_admit(&self, user: Option<&UserId>, size: usize) -> Option<Counted> {
+        let mut used = self.used();
+        self.fits(&used, user, size).then(|| self.take(&mut used, user, size, false))
     }
 
     /// Counts what is in memory already, whether it fits or not, until the last part of it is dropped.
@@ -122,7 +131,10 @@ impl Replies {
     }
 
     fn fits(&self, used: &Used, user: Option<&UserId>, size: usize) -> bool {
-        let own = user.and_then(|user| used.by_user.get(user)).map_or(0, |own| own.bytes);
+        let own = match user {
+            Some(user) => used.by_user.get(user).map_or(0, |own| own.bytes),
+            None => used.nobody.bytes,
+        };
         match own {
             0 => used.all.bytes < self.0.all.saturating_mul(2),
             own => own.saturating_add(size) <= self.0.all.saturating_sub(used.all.bytes),
@@ -132,13 +144,16 @@ impl Replies {
     fn give_back(&self, user: Option<&UserId>, size: usize, is_unread: bool) {
         let mut used = self.used();
         used.all.remove(size, is_unread);
-        if let Some(user) = user
-            && let Some(own) = used.by_user.get_mut(user)
-        {
-            own.remove(size, is_unread);
-            if own.bytes == 0 {
-                used.by_user.remove(user);
+        match user {
+            Some(user) => {
+                if let Some(own) = used.by_user.get_mut(user) {
+                    own.remove(size, is_unread);
+                    if own.bytes == 0 {
+                        used.by_user.remove(user);
+                    }
+                }
             }
+            None => used.nobody.remove(size, is_unread),
         }
         drop(used);
         self.0.freed.notify_waiters();
@@ -146,8 +161,9 @@ impl Replies {
 
     fn take(&self, used: &mut Used, user: Option<&UserId>, size: usize, is_unread: bool) -> Counted {
         used.all.add(size, is_unread);
-        if let Some(user) = user {
-            used.by_user.entry(user.clone()).or_default().add(size, is_unread);
+        match user {
+            Some(user) => used.by_user.entry(user.clone()).or_default().add(size, is_unread),
+            None => used.nobody.add(size, is_unread),
         }
         Counted { of: self.clone(), user: user.cloned(), size, is_unread }
     }

@@ -43,7 +43,7 @@ pub use seal::{NoKey, NoRandom, Random, Sealer};
 pub use seen::SeenInfo;
 pub use sessions::SessionCaps;
 pub use sweep::Swept;
-pub use tasks::{LIFE as TASK_LIFE, NewTask, StoredTask, TaskEnd};
+pub use tasks::{LIFE as TASK_LIFE, NewTask, StoredTask, TaskEnd, Word};
 pub use users::{Standing, UserInfo};
 
 use crate::db::{Db, Row};

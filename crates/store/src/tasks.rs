@@ -65,6 +65,15 @@ pub enum TaskEnd {
     Cancelled,
 }
 
+/// Who says how a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Its server, in a status.
+    Said,
+    /// Nobody in words: it was cancelled, or its result was read.
+    Assumed,
+}
+
 impl TaskEnd {
     /// The status on the wire.
     #[must_use]
@@ -186,13 +195,19 @@ impl Store {
         Ok(u32::try_from(count).unwrap_or(most))
     }
 
-    /// Notes that a task of this user is over: it counts no more, and is there for its result as long as before. True exactly
-    /// once.
+    /// Notes that a task of this user is over: it counts no more, and is there for its result as long as before. What its server says
+    /// goes before what was assumed. False where there is no such task, or nothing new of it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId, how: TaskEnd, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "UPDATE tasks SET ended = $4, status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL";
+    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId, (how, word): (TaskEnd, Word), now: Timestamp) -> Result<bool, StoreError> {
+        let sql = match word {
+            Word::Assumed => "UPDATE tasks SET ended = $4, status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL",
+            Word::Said => {
+                "UPDATE tasks SET ended = COALESCE(ended, $4), status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 \
+                 AND (ended IS NULL OR status IS NULL OR status <> $5)"
+            }
+        };
         let (issuer, subject) = (Value::text(user.issuer()), Value::text(user.subject()));
         let values = [Value::bytes(digest), issuer, subject, Value::int(millis(now)?), Value::text(how.as_str())];
         at_most_one(self.db().execute(sql, &values).await?, "tasks")

@@ -27,13 +27,16 @@ pub struct Arguments {}
 /// # Errors
 /// [`Failure`] when it cannot start.
 pub fn run(_arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    memory::fix_thresholds();
+    let begun = memory::fix_thresholds();
     let house = House::open(global)?;
     if house.built_in.is_some() {
         let help = "name a file with --config, or start laptop mode in a terminal: doorward";
         return Err(Failure::new(Exit::Configuration, "serve.no_configuration", "there is no configuration to serve", help));
     }
     logs(&house.config().telemetry, global.verbose, console);
+    if let Err(error) = begun {
+        tracing::warn!(%error, "the thresholds of the C library stay as they are; large bodies may keep memory (ADR 18)");
+    }
     house::runtime()?.block_on(serve(house, console))
 }
 
@@ -42,6 +45,8 @@ async fn serve(house: House, console: &mut Console) -> Result<Exit, Failure> {
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
+    // Handled, whatever this process was left with: a write to somebody who is gone is an error, and no end.
+    let _handled = signal(SignalKind::pipe()).map_err(failed)?;
     let config = house.config().clone();
     let env = house.env.clone();
     let mut claim = claim(&house.state)?;

@@ -16,6 +16,7 @@ use doorward_core::mcp::reply::{self, Incoming};
 use doorward_core::mcp::sse::{BadStream, Event, Reader};
 use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Nesting of an upstream's JSON.
 pub const DEPTH: usize = 128;
@@ -49,8 +50,8 @@ pub struct Events {
     reader: Reader,
     limit: usize,
     pace: Pace,
-    /// What is reserved for the event that is being read, once it is seen to be large.
-    counted: Option<Counted>,
+    /// What is reserved for the event that is being read, once it is seen to be large, and until when.
+    counted: Option<(Counted, Instant)>,
     whose: Whose,
     queue: VecDeque<Event>,
     last_id: Option<String>,
@@ -74,6 +75,8 @@ const MOST_TRIES: u32 = 5;
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// The longest wait for room for a large event.
 const ROOM: Duration = Duration::from_secs(30);
+/// A large event comes whole within this time.
+const WHOLE: Duration = Duration::from_secs(60);
 
 impl Exchange {
     /// The next message; `None` at the end.
@@ -129,9 +132,15 @@ impl Events {
                 self.counted = None;
             } else if self.counted.is_none() {
                 let room = self.whose.replies.admit(self.whose.user.as_ref(), self.limit);
-                self.counted = Some(tokio::time::timeout(ROOM, Box::pin(room)).await.map_err(|_| Fault::NoRoom)?);
+                let counted = tokio::time::timeout(ROOM, Box::pin(room)).await.map_err(|_| Fault::NoRoom)?;
+                self.counted = Some((counted, Instant::now() + WHOLE));
             }
-            match body.frame().await {
+            let piece = match &self.counted {
+                None => body.frame().await,
+                // What is reserved is not there for others.
+                Some((_, end)) => Box::pin(tokio::time::timeout_at(*end, body.frame())).await.map_err(|_| Fault::Silent)?,
+            };
+            match piece {
                 Some(Ok(piece)) => {
                     let mut events = Vec::new();
                     self.reader.push(&piece, &mut events).map_err(|bad| {
@@ -172,7 +181,7 @@ impl Events {
         // Catalogues are nobody's, stay for long, and have bounds of their own.
         if data.len() > UNCOUNTED
             && self.whose.user.is_some()
-            && let Some(mut counted) = self.counted.take()
+            && let Some((mut counted, _)) = self.counted.take()
         {
             counted.shrink(data.len());
             data = counted.around(data);

@@ -195,6 +195,7 @@ impl Fault {
                 format!("{server} did not answer in time. Your other tools work.")
             }
             Self::Resting(_) => format!("{server} does not answer and is left alone for a moment. Your other tools work."),
+            Self::Overloaded { ran: Effect::Unknown, .. } => format!("{server} is overloaded. See what the call did before you repeat it."),
             Self::Overloaded { .. } | Self::Egress(EgressError::Busy) => format!("{server} is overloaded. Try again later."),
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
             Self::TooManySessions => "Too many open sessions. End one of them first.".to_owned(),
@@ -247,6 +248,7 @@ impl Fault {
 
     fn retry(&self, permanent: bool) -> Retry {
         match self {
+            Self::Overloaded { ran: Effect::Unknown, .. } => Retry::Never,
             Self::Overloaded { seconds, .. } => Retry::After(Duration::from_secs(seconds.unwrap_or(5)).min(LONGEST)),
             Self::Resting(wait) => Retry::After(Duration::from_secs(wait.as_secs().saturating_add(1))),
             Self::Store => Retry::After(Duration::from_secs(5)),

@@ -137,7 +137,7 @@ impl Upstream {
                 (answer(&mut posted.exchange, id, FIRST_ANSWER).await?, posted.session)
             }
             Way::Pipe(pipe) => {
-                let mut exchange = Exchange::Pipe(pipe.call(id, body.bytes().clone()).await?);
+                let mut exchange = Exchange::Pipe(pipe.call(id, body.bytes().clone(), None).await?);
                 (answer(&mut exchange, id, FIRST_ANSWER).await?, None)
             }
         };

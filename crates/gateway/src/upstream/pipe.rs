@@ -6,6 +6,7 @@ use super::pace::Pace;
 use super::stdio::framing::one_line;
 use crate::replies::{Counted, Replies, UNCOUNTED};
 use bytes::Bytes;
+use doorward_core::id::UserId;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
 use doorward_core::mcp::call::RpcId;
@@ -47,14 +48,16 @@ pub struct OwnTools {
 struct Routes {
     calls: HashMap<i64, Route>,
     /// Takes what belongs to no call: the server stream of a legacy session.
-    rest: Option<mpsc::Sender<Said>>,
+    rest: Option<(mpsc::Sender<Said>, UserId)>,
     gone: bool,
 }
 
 #[derive(Debug)]
 struct Route {
-    to: mpsc::Sender<Said>,
+    to: mpsc::Sender<Result<Said, Fault>>,
     asks: Asks,
+    /// For whom what is large is counted.
+    user: Option<UserId>,
 }
 
 /// Who asks.
@@ -70,7 +73,7 @@ enum Asks {
 pub struct PipeCall {
     pipe: Arc<Pipe>,
     id: i64,
-    messages: mpsc::Receiver<Said>,
+    messages: mpsc::Receiver<Result<Said, Fault>>,
     answered: bool,
 }
 
@@ -84,6 +87,8 @@ pub struct Said {
 
 /// Messages of one call that its client has not taken yet. More, and the call fails instead of holding up the others.
 const WAITING: usize = 256;
+/// The longest wait for room for a large line.
+const ROOM: Duration = Duration::from_secs(30);
 /// A child that takes no line for this long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 /// Nesting of a child's JSON.
@@ -116,16 +121,18 @@ impl Pipe {
     pub async fn read(self: Arc<Self>, mut lines: mpsc::Receiver<Bytes>, mut pace: Pace) {
         let mut is_known_to_err = false;
         while let Some(line) = lines.recv().await {
-            // Lines wait in the process while the memory is full. They wait for nobody's part of it: a child may have several users,
-            // and none of them waits behind another who does not read.
-            let counted = match line.len() {
-                ..=UNCOUNTED => None,
-                size => Some(self.replies.admit(None, size).await),
-            };
             match reply::read(&line, DEPTH) {
-                // Answers are as many as were asked for, and others wait for theirs behind them: they do not count.
                 Ok(message) => {
-                    if !self.route(Said { message, counted }).await {
+                    let counted = match line.len() {
+                        ..=UNCOUNTED => Ok(None),
+                        size => self.room(&message, size).await.map(Some),
+                    };
+                    let is_answer = match counted {
+                        Ok(counted) => self.route(Said { message, counted }).await,
+                        Err(fault) => self.dropped(&message, fault),
+                    };
+                    // Answers are as many as were asked for, and others wait for theirs behind them: they do not count.
+                    if !is_answer {
                         pace.read(line.len());
                     }
                 }
@@ -147,12 +154,12 @@ impl Pipe {
         routes.rest = None;
     }
 
-    /// Sends a request and gives what comes back for it.
+    /// Sends a request of this user's and gives what comes back for it.
     ///
     /// # Errors
     /// [`Fault::Child`].
-    pub async fn call(self: &Arc<Self>, id: i64, line: Bytes) -> Result<PipeCall, Fault> {
-        self.asked(id, line, Asks::Caller).await
+    pub async fn call(self: &Arc<Self>, id: i64, line: Bytes, user: Option<&UserId>) -> Result<PipeCall, Fault> {
+        self.asked(id, line, (Asks::Caller, user)).await
     }
 
     /// Sends a request of Doorward's own, beside those of callers.
@@ -160,10 +167,10 @@ impl Pipe {
     /// # Errors
     /// [`Fault::Child`].
     pub async fn ask(self: &Arc<Self>, id: i64, line: Bytes) -> Result<PipeCall, Fault> {
-        self.asked(id, line, Asks::Upkeep).await
+        self.asked(id, line, (Asks::Upkeep, None)).await
     }
 
-    async fn asked(self: &Arc<Self>, id: i64, line: Bytes, asks: Asks) -> Result<PipeCall, Fault> {
+    async fn asked(self: &Arc<Self>, id: i64, line: Bytes, (asks, user): (Asks, Option<&UserId>)) -> Result<PipeCall, Fault> {
         let (send, messages) = mpsc::channel(WAITING);
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         {
@@ -171,7 +178,7 @@ impl Pipe {
             if routes.gone {
                 return Err(Fault::Child("the process has ended"));
             }
-            routes.calls.insert(id, Route { to: send, asks });
+            routes.calls.insert(id, Route { to: send, asks, user: user.cloned() });
         }
         let call = PipeCall { pipe: Arc::clone(self), id, messages, answered: false };
         self.send(line).await?;
@@ -191,11 +198,11 @@ impl Pipe {
         }
     }
 
-    /// From here on what belongs to no call goes to the receiver.
+    /// From here on what belongs to no call goes to the receiver, which is this user's.
     #[must_use]
-    pub fn take_rest(&self) -> mpsc::Receiver<Said> {
+    pub fn take_rest(&self, user: &UserId) -> mpsc::Receiver<Said> {
         let (send, receive) = mpsc::channel(WAITING);
-        self.lock().rest = Some(send);
+        self.lock().rest = Some((send, user.clone()));
         receive
     }
 
@@ -233,7 +240,7 @@ impl Pipe {
         match &said.message {
             Incoming::Response { id: RpcId::Number(id), .. } => {
                 if let Some(call) = self.lock().calls.remove(id) {
-                    call.to.try_send(said).ok();
+                    call.to.try_send(Ok(said)).ok();
                     return true;
                 }
             }
@@ -264,6 +271,37 @@ impl Pipe {
         false
     }
 
+    /// Room for a large message, counted for whom it is. A process of one user waits for it, and its lines with it; behind a line of a
+    /// process that several share nobody waits.
+    async fn room(&self, message: &Incoming, size: usize) -> Result<Counted, Fault> {
+        let user = self.user_of(message);
+        if self.shared.load(Ordering::Acquire) {
+            return self.replies.try_admit(user.as_ref(), size).ok_or(Fault::NoRoom);
+        }
+        tokio::time::timeout(ROOM, self.replies.admit(user.as_ref(), size)).await.map_err(|_| Fault::NoRoom)
+    }
+
+    fn user_of(&self, message: &Incoming) -> Option<UserId> {
+        let call = match message {
+            Incoming::Response { id: RpcId::Number(id), .. } => Some(*id),
+            Incoming::Notification { method, params } => params.as_ref().and_then(|params| addressee(method, params)),
+            _ => None,
+        };
+        let routes = self.lock();
+        match call.and_then(|id| routes.calls.get(&id)) {
+            Some(route) => route.user.clone(),
+            None => routes.rest.as_ref().map(|(_, user)| user.clone()),
+        }
+    }
+
+    /// A message for which there is no room: a call ends with that, anything else is lost. True for an answer, as of `route`.
+    fn dropped(&self, message: &Incoming, fault: Fault) -> bool {
+        tracing::debug!(reason = fault.reason(), "a large line of a child process was dropped");
+        let Incoming::Response { id: RpcId::Number(id), .. } = message else { return false };
+        let call = self.lock().calls.remove(id);
+        call.is_some_and(|call| call.to.try_send(Err(fault)).is_ok())
+    }
+
     fn to_call(&self, id: i64, said: Said) {
         let mut routes = self.lock();
         if routes.calls.get(&id).is_some_and(|call| !beside_the_answer(&call.to, said)) {
@@ -280,7 +318,7 @@ impl Pipe {
         let mut calls = routes.calls.values().filter(|call| call.asks == Asks::Caller);
         match (calls.next(), calls.next(), &routes.rest) {
             (Some(only), None, _) => beside_the_answer(&only.to, said),
-            (_, _, Some(rest)) => rest.try_send(said).is_ok(),
+            (_, _, Some((rest, _))) => rest.try_send(said).is_ok(),
             _ => false,
         }
     }
@@ -295,25 +333,31 @@ impl Pipe {
 }
 
 /// Hands a message to a call, but never takes the last place: that is for its answer, whatever comes before it.
-fn beside_the_answer(call: &mpsc::Sender<Said>, said: Said) -> bool {
-    call.capacity() > 1 && call.try_send(said).is_ok()
+fn beside_the_answer(call: &mpsc::Sender<Result<Said, Fault>>, said: Said) -> bool {
+    call.capacity() > 1 && call.try_send(Ok(said)).is_ok()
 }
 
 impl PipeCall {
     /// The next message of this call; `None` after its answer.
     ///
     /// # Errors
-    /// [`Fault::Child`] when the child ended first, [`Fault::Flood`] when it said more than anybody took.
+    /// [`Fault::Child`] when the child ended first, [`Fault::Flood`] when it said more than anybody took, [`Fault::NoRoom`] when
+    /// there was no room for what it said.
     pub async fn next(&mut self) -> Result<Option<Incoming>, Fault> {
         if self.answered {
             return Ok(None);
         }
         match self.messages.recv().await {
-            Some(Said { message, counted }) => {
+            Some(Ok(Said { message, counted })) => {
                 // Whoever takes it counts it for its user.
                 drop(counted);
                 self.answered = matches!(message, Incoming::Response { .. });
                 Ok(Some(message))
+            }
+            Some(Err(fault)) => {
+                // The child has answered.
+                self.answered = true;
+                Err(fault)
             }
             None if self.pipe.is_gone() => Err(Fault::Child("the process ended before its answer")),
             None => Err(Fault::Flood),
@@ -366,7 +410,7 @@ mod tests {
         let (_alive, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::default(), Replies::of(1 << 20));
         let (said, lines) = mpsc::channel(8);
-        let mut caller = pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent");
+        let mut caller = pipe.call(1, Bytes::from_static(b"{}"), None).await.expect("sent");
         let mut own = pipe.ask(2, Bytes::from_static(b"{}")).await.expect("sent");
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":"q","method":"roots/list"}"#)).expect("room");
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":2,"result":{}}"#)).expect("room");
@@ -384,7 +428,7 @@ mod tests {
         let (input, _kept) = mpsc::channel(8);
         let (_alive, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::default(), Replies::of(1 << 20));
-        let mut call = pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent");
+        let mut call = pipe.call(1, Bytes::from_static(b"{}"), None).await.expect("sent");
         let (said, lines) = mpsc::channel(WAITING * 2);
         for _ in 0..=WAITING {
             said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/x","params":{}}"#)).expect("room");
@@ -408,7 +452,7 @@ mod tests {
         let (_alive, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::default(), replies);
         let (mut small, mut large) =
-            (pipe.call(1, Bytes::from_static(b"{}")).await.expect("sent"), pipe.call(2, Bytes::from_static(b"{}")).await.expect("sent"));
+            (pipe.call(1, Bytes::from_static(b"{}"), None).await.expect("sent"), pipe.call(2, Bytes::from_static(b"{}"), None).await.expect("sent"));
         let (said, lines) = mpsc::channel(8);
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).expect("room");
         let text = "x".repeat(UNCOUNTED);
@@ -421,6 +465,31 @@ mod tests {
         drop(held);
         reading.await;
         assert!(matches!(large.next().await, Ok(Some(Incoming::Response { .. }))));
+    }
+
+    #[tokio::test]
+    async fn flt_06_behind_a_large_line_of_a_shared_process_nobody_waits() {
+        let (ann, bob) = (UserId::new("local", "ann").expect("user"), UserId::new("local", "bob").expect("user"));
+        let replies = Replies::of(1 << 20);
+        // She has her part, and more, unread.
+        let _held = replies.hold(&ann, vec![b'x'; 20 << 20].into());
+        let (input, _kept) = mpsc::channel(8);
+        let (_alive, ended) = watch::channel(false);
+        let pipe = Pipe::new(input, ended, Arc::default(), replies);
+        pipe.share();
+        let line = |id, size| Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"text":"{}"}}}}"#, "x".repeat(size)));
+        let (said, lines) = mpsc::channel(8);
+        let mut calls = Vec::new();
+        for (id, user, size) in [(1, &ann, UNCOUNTED), (2, &bob, UNCOUNTED), (3, &ann, 1)] {
+            calls.push(pipe.call(id, Bytes::from_static(b"{}"), Some(user)).await.expect("sent"));
+            said.try_send(line(id, size)).expect("room");
+        }
+        drop(said);
+        Arc::clone(&pipe).read(lines, pace()).await;
+        assert_eq!(calls[0].next().await.err(), Some(Fault::NoRoom));
+        for call in &mut calls[1..] {
+            assert!(matches!(call.next().await, Ok(Some(Incoming::Response { .. }))));
+        }
     }
 
     #[tokio::test(start_paused = true)]

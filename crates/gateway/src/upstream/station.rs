@@ -20,7 +20,7 @@ use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
 use doorward_core::config::CredentialConfig;
 use doorward_core::credential::Outgoing;
-use doorward_core::id::CorrelationId;
+use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
 use doorward_core::mcp::call::{AnswerBody, Call, Form, Method, RpcId};
@@ -189,12 +189,12 @@ impl Gateway {
         // From before it is sent: a server may take its time until the head of its reply, and send it with the answer.
         let cancel = guard.as_ref().map(|guard| Arc::clone(&guard.cancel));
         let mut watch = Watch::over(outgoing.permit(), errand, cancel, (back(&way, era), id));
-        let mut sent = self.watched(&mut watch, send(&way, &request)).await;
+        let mut sent = self.watched(&mut watch, send(&way, &request, outgoing.bound().caller().user())).await;
         if matches!(sent, Err(Fault::SessionLost)) {
             // The call did not run: once, in a session restored with the same capabilities (protocol 6.3).
             way = Box::pin(self.restore(upstream, outgoing, &way)).await?;
             watch.through(back(&way, era));
-            sent = self.watched(&mut watch, send(&way, &request)).await;
+            sent = self.watched(&mut watch, send(&way, &request, outgoing.bound().caller().user())).await;
         }
         let exchange = sent?;
         let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(&way, era))
@@ -453,7 +453,7 @@ impl Gateway {
                 }
                 Err(fault) => return Err(fault.refusal(&name)),
             },
-            Way::Pipe(pipe) => Exchange::Rest(pipe.take_rest()),
+            Way::Pipe(pipe) => Exchange::Rest(pipe.take_rest(user)),
         };
         let capabilities = RawJson::parse(&bytes::Bytes::from(stored.capabilities.clone()), 64).unwrap_or_else(|_| RawJson::empty_object());
         let relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), outgoing.call(), 0, capabilities, back(&way, era))
@@ -550,11 +550,11 @@ const fn whole(body: RawJson, class: Class, reason: Option<&'static str>) -> Fin
     Final { status: 200, body: screen::own(body), class, reason, flags: Vec::new() }
 }
 
-async fn send(way: &Way, request: &Request) -> Result<Exchange, Fault> {
+async fn send(way: &Way, request: &Request, user: &UserId) -> Result<Exchange, Fault> {
     let Request { headers, era, id, body } = request;
     match way {
         Way::Http(server, line) => server.post(line, headers, *era, Some(*id), body.clone()).await.map(|posted| posted.exchange),
-        Way::Pipe(pipe) => pipe.call(*id, body.clone()).await.map(Exchange::Pipe),
+        Way::Pipe(pipe) => pipe.call(*id, body.clone(), Some(user)).await.map(Exchange::Pipe),
     }
 }
 

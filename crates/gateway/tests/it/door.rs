@@ -86,6 +86,11 @@ impl Serve for Corridor {
             return self.events();
         }
         match body {
+            // One event, as large as what was sent.
+            Ok(bytes) if server == "event" => {
+                let mut event = Some(bytes);
+                Response::new(Body::stream(move |_| std::task::Poll::Ready(event.take())))
+            }
             Ok(bytes) => Response::new(Body::whole(bytes)),
             Err(BadBody::TooLarge) => status(StatusCode::PAYLOAD_TOO_LARGE),
             Err(BadBody::Broken) => status(StatusCode::REQUEST_TIMEOUT),

@@ -305,22 +305,32 @@ async fn a_reset_stream_is_a_cancelled_request() {
     driver.abort();
 }
 
-/// What a client of HTTP/2 takes of an answer of this size, with so much of it granted at a time every 20 ms, and the error at its end.
-async fn taken(door: &Door, client: &h2::client::SendRequest<Bytes>, size: usize, grants: usize) -> (usize, Option<h2::Reason>) {
+/// How a client of HTTP/2 takes an answer.
+#[derive(Clone, Copy)]
+struct Taker {
+    /// `echo` for a body that is known as a whole, `event` for one of a stream.
+    kind: &'static str,
+    size: usize,
+    /// Granted back every 20 ms, of what came, and in all.
+    grants: usize,
+    most: usize,
+}
+
+/// What came, and the error at its end.
+async fn taken(door: &Door, client: &h2::client::SendRequest<Bytes>, taker: Taker) -> (usize, Option<h2::Reason>) {
     let mut client = client.clone().ready().await.expect("ready");
-    let request = http::Request::post(format!("https://{}/k/echo/mcp", door.host())).body(()).expect("request");
+    let request = http::Request::post(format!("https://{}/k/{}/mcp", door.host(), taker.kind)).body(()).expect("request");
     let (response, mut body) = client.send_request(request, false).expect("send");
-    body.send_data(vec![b'x'; size].into(), true).expect("send");
+    body.send_data(vec![b'x'; taker.size].into(), true).expect("send");
     let response = response.await.expect("response");
-    assert_eq!(response.headers()["content-length"], size.to_string().as_str());
-    let (mut body, mut got, mut due) = (response.into_body(), 0, 0);
+    let (mut body, mut got, mut due, mut left) = (response.into_body(), 0, 0, taker.most);
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let granted = due.min(grants);
+                let granted = due.min(taker.grants).min(left);
                 body.flow_control().release_capacity(granted).expect("release");
-                due -= granted;
+                (due, left) = (due - granted, left - granted);
             }
             data = body.data() => match data {
                 Some(Ok(data)) => {
@@ -334,28 +344,44 @@ async fn taken(door: &Door, client: &h2::client::SendRequest<Bytes>, size: usize
     }
 }
 
+async fn client(door: &Door, folder: &Folder, window: u32) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<()>) {
+    let stream = connect(door, folder, &[b"h2"], &[&rustls::version::TLS13]).await.expect("handshake");
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window).initial_connection_window_size(8 << 20);
+    let (client, connection) = builder.handshake::<_, Bytes>(stream).await.expect("handshake");
+    (client, tokio::spawn(async move { drop(connection.await) }))
+}
+
 #[tokio::test]
 async fn http_07_a_stream_of_http_2_that_takes_nothing_is_reset_and_the_others_go_on() {
     const ALL: usize = 1024 * 1024;
+    const WINDOW: u32 = 65_535;
     let folder = Folder::new("starved");
     let door = Door::secured(&folder, Oldest::V1_2, |settings| settings.patience = SHORT).await;
-    for window in [0, 65_535] {
-        let stream = connect(&door, &folder, &[b"h2"], &[&rustls::version::TLS13]).await.expect("handshake");
-        let mut builder = h2::client::Builder::new();
-        builder.initial_window_size(window).initial_connection_window_size(8 << 20);
-        let (client, connection) = builder.handshake::<_, Bytes>(stream).await.expect("handshake");
-        let driver = tokio::spawn(connection);
-        let (stands, (slow, end)) = tokio::join!(
-            tokio::time::timeout(Duration::from_secs(20), taken(&door, &client, ALL, 0)),
-            // With no window to begin with nobody can be slow, only dead.
-            taken(&door, &client, ALL, if window == 0 { 0 } else { 16 * 1024 }),
+    for kind in ["echo", "event"] {
+        let begun = tokio::time::Instant::now();
+        let (stubborn, ending) = client(&door, &folder, WINDOW).await;
+        let slow = Taker { kind, size: ALL, grants: 16 * 1024, most: usize::MAX };
+        let window = WINDOW as usize;
+        // On one connection, beside one that is slow: who takes nothing, who leaves the last byte, and who leaves that of a small one.
+        let (nothing, last, one, all) = tokio::join!(
+            taken(&door, &stubborn, Taker { grants: 0, ..slow }),
+            taken(&door, &stubborn, Taker { most: ALL - window - 1, grants: ALL, ..slow }),
+            taken(&door, &stubborn, Taker { size: window + 1, grants: 0, ..slow }),
+            taken(&door, &stubborn, slow),
         );
-        let (got, why) = stands.expect("not for ever");
-        assert!(got <= window as usize, "{got}");
-        assert_eq!(why, Some(h2::Reason::CANCEL));
-        if window > 0 {
-            assert_eq!((slow, end), (ALL, None), "who is slow gets all of it, though it takes longer than a connection may be idle");
+        assert_eq!((nothing.0, nothing.1), (window, Some(h2::Reason::CANCEL)), "{kind}");
+        assert_eq!((last.0, last.1), (ALL - 1, Some(h2::Reason::CANCEL)), "{kind}");
+        assert_eq!((one.0, one.1), (window, Some(h2::Reason::CANCEL)), "{kind}");
+        assert_eq!((all.0, all.1), (ALL, None), "{kind}: who is slow gets all of it");
+        assert!(begun.elapsed() > SHORT.idle, "{kind}: slower than a connection may be idle");
+        ending.abort();
+        // A window of nothing, and of one byte.
+        for window in [0, 1] {
+            let (stubborn, ending) = client(&door, &folder, window).await;
+            let (got, why) = taken(&door, &stubborn, Taker { size: 8_000, grants: 0, ..slow }).await;
+            assert_eq!((got, why), (window as usize, Some(h2::Reason::CANCEL)), "{kind}");
+            ending.abort();
         }
-        driver.abort();
     }
 }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, LIVES, NOW, client, credential, later, new_key, record, server, task, user};
 use doorward_core::identity::caller::{Level, Record};
 use doorward_core::secret::{AccessToken, PlainToken};
-use doorward_store::{NewTask, Refused, Store, StoreError, StoredTask, TaskEnd};
+use doorward_store::{NewTask, Refused, Store, StoreError, StoredTask, TaskEnd, Word};
 
 async fn find(store: &Store, of: &NewTask) -> Result<Option<StoredTask>, StoreError> {
     store.task(&of.digest, &of.user, &of.client, &of.credential, &of.server).await
@@ -30,12 +30,22 @@ pub(crate) async fn a_task_is_seen_and_listed_by_its_owner_alone(bench: &Bench) 
         let list = bench.a.tasks_of(&stranger.user, &stranger.client, &stranger.credential, &stranger.server).await.expect("list");
         assert!(list.is_empty(), "{stranger:?}");
     }
-    assert!(!bench.a.end_task(&one.digest, &user("bob"), TaskEnd::Failed, NOW).await.expect("answer"));
+    assert!(!bench.a.end_task(&one.digest, &user("bob"), (TaskEnd::Failed, Word::Said), NOW).await.expect("answer"));
     assert_eq!(find(&bench.b, &one).await.expect("answer").expect("found").ended, None);
-    assert!(bench.a.end_task(&one.digest, &one.user, TaskEnd::Cancelled, NOW).await.expect("ended"));
-    assert!(!bench.a.end_task(&one.digest, &one.user, TaskEnd::Completed, later(1)).await.expect("again"));
-    let over = find(&bench.b, &one).await.expect("answer").expect("over, and there for its result");
-    assert_eq!(over.ended, Some((NOW, TaskEnd::Cancelled)), "what does not change");
+    let (said, assumed) = (Word::Said, Word::Assumed);
+    let mut noted = Vec::new();
+    for (how, word, new) in [
+        (TaskEnd::Cancelled, assumed, true),
+        (TaskEnd::Completed, assumed, false),
+        (TaskEnd::Completed, said, true),
+        (TaskEnd::Completed, said, false),
+        (TaskEnd::Cancelled, assumed, false),
+    ] {
+        assert_eq!(bench.a.end_task(&one.digest, &one.user, (how, word), later(noted.len() as u64)).await.expect("answer"), new);
+        noted.push(find(&bench.b, &one).await.expect("answer").expect("over, and there for its result").ended);
+    }
+    let (first, then) = (Some((NOW, TaskEnd::Cancelled)), Some((NOW, TaskEnd::Completed)));
+    assert_eq!(noted, [first, first, then, then, then], "its server's word goes before, and its end stays where it was");
     assert_eq!(format!("{:?}", listed[1]).matches("two").count() + format!("{two:?}").matches("two").count(), 0, "ids are not printed");
 }
 
@@ -47,7 +57,7 @@ pub(crate) async fn tasks_have_a_cap_and_are_swept(bench: &Bench) {
     bench.b.put_task(&task("three", "bob"), 2).await.expect("another user");
     // Over is over: the room is free for the next, and each one that is over is still there.
     assert_eq!(bench.a.running_tasks(&lasting.user, 10).await.expect("count"), 2);
-    assert!(bench.a.end_task(&task("one", "alice").digest, &lasting.user, TaskEnd::Completed, NOW).await.expect("ended"));
+    assert!(bench.a.end_task(&task("one", "alice").digest, &lasting.user, (TaskEnd::Completed, Word::Said), NOW).await.expect("ended"));
     assert_eq!(bench.b.running_tasks(&lasting.user, 10).await.expect("count"), 1);
     bench.b.put_task(&task("five", "alice"), 2).await.expect("room");
     assert!(matches!(bench.b.put_task(&task("six", "alice"), 2).await, Err(StoreError::Refused(Refused::TooMany))));

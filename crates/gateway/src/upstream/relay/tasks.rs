@@ -11,7 +11,7 @@ use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::version::Era;
 use doorward_core::secret::sha256;
 use doorward_core::time::Timestamp;
-use doorward_store::{NewTask, TaskEnd};
+use doorward_store::{NewTask, TaskEnd, Word};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,7 +139,7 @@ impl Relay {
         })?;
         self.desk.promised.began(&self.owner.user);
         if let Some(how) = end_of(task) {
-            self.end_task(&gateway_id, how).await;
+            self.end_task(&gateway_id, (how, Word::Said)).await;
         }
         Ok(gateway_id)
     }
@@ -147,10 +147,13 @@ impl Relay {
     /// Notes the end of the task that the call was about, where its result tells.
     pub(super) async fn seen_end(&self, result: &RawJson) {
         let end = match self.method {
-            Method::TasksCancel => Some(end_of(result).unwrap_or(TaskEnd::Cancelled)),
-            // The result of the call itself, which does not say how its task is.
-            Method::TasksResult => Some(TaskEnd::Completed),
-            Method::TasksGet => end_of(result),
+            Method::TasksCancel => end_of(result).map(|how| (how, Word::Said)).or(Some((TaskEnd::Cancelled, Word::Assumed))),
+            // The result of the call itself, which does not say how its task is; one with an error is that of a task that failed.
+            Method::TasksResult if result.member("isError").is_some_and(|flag| flag.as_bytes() == b"true") => {
+                Some((TaskEnd::Failed, Word::Assumed))
+            }
+            Method::TasksResult => Some((TaskEnd::Completed, Word::Assumed)),
+            Method::TasksGet => end_of(result).map(|how| (how, Word::Said)),
             _ => None,
         };
         if let (Some(how), Some(task), 1) = (end, self.tasks.values().next(), self.tasks.len()) {
@@ -163,12 +166,12 @@ impl Relay {
         let Some(params) = params.filter(|_| matches!(method, "notifications/tasks" | "notifications/tasks/status")) else { return };
         let known = text(params, "taskId").and_then(|id| self.tasks.get(&id));
         if let (Some(task), Some(how)) = (known, end_of(params)) {
-            self.end_task(task, how).await;
+            self.end_task(task, (how, Word::Said)).await;
         }
     }
 
     /// A task that is not marked counts until it is swept: worse for its owner, and no reason to keep an answer back.
-    async fn end_task(&self, gateway_id: &str, how: TaskEnd) {
+    async fn end_task(&self, gateway_id: &str, how: (TaskEnd, Word)) {
         let digest = sha256(gateway_id.as_bytes());
         if let Err(error) = self.desk.store.end_task(&digest, &self.owner.user, how, self.desk.env.now()).await {
             tracing::warn!(%error, "the end of a task could not be noted");
