@@ -200,9 +200,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end_task(&self, digest: &[u8; 32], user: &UserId, (how, word): (TaskEnd, Word), now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn end_task(
+        &self,
+        digest: &[u8; 32],
+        user: &UserId,
+        (how, word): (TaskEnd, Word),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let sql = match word {
-            Word::Assumed => "UPDATE tasks SET ended = $4, status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL",
+            Word::Assumed => {
+                "UPDATE tasks SET ended = $4, status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 AND ended IS NULL"
+            }
             Word::Said => {
                 "UPDATE tasks SET ended = COALESCE(ended, $4), status = $5 WHERE digest = $1 AND issuer = $2 AND subject = $3 \
                  AND (ended IS NULL OR status IS NULL OR status <> $5)"

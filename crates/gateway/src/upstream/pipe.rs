@@ -451,8 +451,10 @@ mod tests {
         let (input, _kept) = mpsc::channel(8);
         let (_alive, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::default(), replies);
-        let (mut small, mut large) =
-            (pipe.call(1, Bytes::from_static(b"{}"), None).await.expect("sent"), pipe.call(2, Bytes::from_static(b"{}"), None).await.expect("sent"));
+        let (mut small, mut large) = (
+            pipe.call(1, Bytes::from_static(b"{}"), None).await.expect("sent"),
+            pipe.call(2, Bytes::from_static(b"{}"), None).await.expect("sent"),
+        );
         let (said, lines) = mpsc::channel(8);
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).expect("room");
         let text = "x".repeat(UNCOUNTED);
