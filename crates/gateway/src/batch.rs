@@ -50,7 +50,7 @@ impl Gateway {
             Ok(messages) => messages,
             Err(refusal) => return self.refuse(refusal.informed(&known, &server), &walk).await,
         };
-        let Some(mut counted) = self.batches.try_admit(Some(&user), of_batch(self.desk.result_bytes)) else {
+        let Some(mut counted) = self.batches.reserve(&user, of_batch(self.desk.result_bytes)) else {
             let refusal = if self.batches.has_unread(&user) { answers_unread() } else { too_many_batches() };
             return self.refuse(refusal.informed(&known, &server), &walk).await;
         };

@@ -24,10 +24,9 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Used {
-    /// Everything, of each user, and of nobody in particular.
+    /// Everything, and of each user.
     all: Sum,
     by_user: HashMap<UserId, Sum>,
-    nobody: Sum,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -92,8 +91,8 @@ impl Replies {
     }
 
     /// Waits until a reply of `size` bytes fits, and counts it; in no order among those who wait. Whoever asks, asks once for all that the
-    /// reply needs and holds nothing of it meanwhile: so nobody waits for somebody who waits. With `None` it is for nobody in particular,
-    /// who has a part as everybody.
+    /// reply needs and holds nothing of it meanwhile: so nobody waits for somebody who waits. For nobody in particular with `None`:
+    /// what upkeep reads is not refused for what users hold, short of all of it.
     pub async fn admit(&self, user: Option<&UserId>, size: usize) -> Counted {
         loop {
             let freed = self.0.freed.notified();
@@ -109,11 +108,20 @@ impl Replies {
         }
     }
 
-    /// Counts a reply of `size` bytes where it fits at once.
+    /// Counts what this user will be given, unless they have something already and their part is too small for this as well.
     #[must_use]
-    pub fn try_admit(&self, user: Option<&UserId>, size: usize) -> Option<Counted> {
+    pub fn reserve(&self, user: &UserId, size: usize) -> Option<Counted> {
         let mut used = self.used();
-        self.fits(&used, user, size).then(|| self.take(&mut used, user, size, false))
+        let may = used.own(Some(user)) == 0 || self.fits(&used, Some(user), size);
+        may.then(|| self.take(&mut used, Some(user), size, false))
+    }
+
+    /// Counts what is there already, and must be lost otherwise, for as long as all of it is within the room.
+    #[must_use]
+    pub fn squeeze(&self, user: &UserId, size: usize) -> Option<Counted> {
+        let mut used = self.used();
+        let may = used.all.bytes.saturating_add(size) <= self.0.all;
+        may.then(|| self.take(&mut used, Some(user), size, false))
     }
 
     /// Counts what is in memory already, whether it fits or not, until the last part of it is dropped.
@@ -131,10 +139,7 @@ impl Replies {
     }
 
     fn fits(&self, used: &Used, user: Option<&UserId>, size: usize) -> bool {
-        let own = match user {
-            Some(user) => used.by_user.get(user).map_or(0, |own| own.bytes),
-            None => used.nobody.bytes,
-        };
+        let own = used.own(user);
         match own {
             0 => used.all.bytes < self.0.all.saturating_mul(2),
             own => own.saturating_add(size) <= self.0.all.saturating_sub(used.all.bytes),
@@ -144,16 +149,13 @@ impl Replies {
     fn give_back(&self, user: Option<&UserId>, size: usize, is_unread: bool) {
         let mut used = self.used();
         used.all.remove(size, is_unread);
-        match user {
-            Some(user) => {
-                if let Some(own) = used.by_user.get_mut(user) {
-                    own.remove(size, is_unread);
-                    if own.bytes == 0 {
-                        used.by_user.remove(user);
-                    }
-                }
+        if let Some(user) = user
+            && let Some(own) = used.by_user.get_mut(user)
+        {
+            own.remove(size, is_unread);
+            if own.bytes == 0 {
+                used.by_user.remove(user);
             }
-            None => used.nobody.remove(size, is_unread),
         }
         drop(used);
         self.0.freed.notify_waiters();
@@ -161,11 +163,16 @@ impl Replies {
 
     fn take(&self, used: &mut Used, user: Option<&UserId>, size: usize, is_unread: bool) -> Counted {
         used.all.add(size, is_unread);
-        match user {
-            Some(user) => used.by_user.entry(user.clone()).or_default().add(size, is_unread),
-            None => used.nobody.add(size, is_unread),
+        if let Some(user) = user {
+            used.by_user.entry(user.clone()).or_default().add(size, is_unread);
         }
         Counted { of: self.clone(), user: user.cloned(), size, is_unread }
+    }
+}
+
+impl Used {
+    fn own(&self, user: Option<&UserId>) -> usize {
+        user.and_then(|user| self.by_user.get(user)).map_or(0, |own| own.bytes)
     }
 }
 

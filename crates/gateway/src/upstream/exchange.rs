@@ -50,8 +50,8 @@ pub struct Events {
     reader: Reader,
     limit: usize,
     pace: Pace,
-    /// What is reserved for the event that is being read, once it is seen to be large, and until when.
-    counted: Option<(Counted, Instant)>,
+    /// What is reserved for the event that is being read, once it is seen to be large, and how long its server may still take.
+    counted: Option<(Counted, Duration)>,
     whose: Whose,
     queue: VecDeque<Event>,
     last_id: Option<String>,
@@ -73,9 +73,9 @@ pub struct Whose {
 const MOST_TRIES: u32 = 5;
 /// The longest wait before that.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// The longest wait for room for a large event.
-const ROOM: Duration = Duration::from_secs(30);
-/// A large event comes whole within this time.
+/// The longest wait for room for a large event: well within the time of a call, which else would blame its server.
+const ROOM: Duration = Duration::from_secs(10);
+/// What a server may take for the rest of a large event.
 const WHOLE: Duration = Duration::from_secs(60);
 
 impl Exchange {
@@ -133,12 +133,17 @@ impl Events {
             } else if self.counted.is_none() {
                 let room = self.whose.replies.admit(self.whose.user.as_ref(), self.limit);
                 let counted = tokio::time::timeout(ROOM, Box::pin(room)).await.map_err(|_| Fault::NoRoom)?;
-                self.counted = Some((counted, Instant::now() + WHOLE));
+                self.counted = Some((counted, WHOLE));
             }
-            let piece = match &self.counted {
+            let piece = match &mut self.counted {
                 None => body.frame().await,
-                // What is reserved is not there for others.
-                Some((_, end)) => Box::pin(tokio::time::timeout_at(*end, body.frame())).await.map_err(|_| Fault::Silent)?,
+                // What is reserved is not there for others. Of the time of its server alone, not of ours.
+                Some((_, left)) => {
+                    let begun = Instant::now();
+                    let piece = Box::pin(tokio::time::timeout(*left, body.frame())).await.map_err(|_| Fault::Silent)?;
+                    *left = left.saturating_sub(begun.elapsed());
+                    piece
+                }
             };
             match piece {
                 Some(Ok(piece)) => {

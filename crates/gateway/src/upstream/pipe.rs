@@ -87,8 +87,8 @@ pub struct Said {
 
 /// Messages of one call that its client has not taken yet. More, and the call fails instead of holding up the others.
 const WAITING: usize = 256;
-/// The longest wait for room for a large line.
-const ROOM: Duration = Duration::from_secs(30);
+/// The longest wait for room for a large line: well within the time of a call, which else would blame its server.
+const ROOM: Duration = Duration::from_secs(10);
 /// A child that takes no line for this long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 /// Nesting of a child's JSON.
@@ -125,11 +125,11 @@ impl Pipe {
                 Ok(message) => {
                     let counted = match line.len() {
                         ..=UNCOUNTED => Ok(None),
-                        size => self.room(&message, size).await.map(Some),
+                        size => self.room(&message, size).await,
                     };
                     let is_answer = match counted {
                         Ok(counted) => self.route(Said { message, counted }).await,
-                        Err(fault) => self.dropped(&message, fault),
+                        Err(fault) => self.dropped(&message, fault).await,
                     };
                     // Answers are as many as were asked for, and others wait for theirs behind them: they do not count.
                     if !is_answer {
@@ -271,35 +271,56 @@ impl Pipe {
         false
     }
 
-    /// Room for a large message, counted for whom it is. A process of one user waits for it, and its lines with it; behind a line of a
-    /// process that several share nobody waits.
-    async fn room(&self, message: &Incoming, size: usize) -> Result<Counted, Fault> {
-        let user = self.user_of(message);
+    /// Room for a large message, counted for whom it is; none for what is Doorward's own, or nobody's and will be dropped. A process of
+    /// one user waits for it, and its lines with it. Behind a line of a process that several share nobody waits: an answer takes what is
+    /// left of the whole room, anything else its user's part.
+    async fn room(&self, message: &Incoming, size: usize) -> Result<Option<Counted>, Fault> {
+        let Some(user) = self.user_of(message) else { return Ok(None) };
         if self.shared.load(Ordering::Acquire) {
-            return self.replies.try_admit(user.as_ref(), size).ok_or(Fault::NoRoom);
+            let counted = match message {
+                Incoming::Response { .. } => self.replies.squeeze(&user, size),
+                _ => self.replies.reserve(&user, size),
+            };
+            return counted.map(Some).ok_or(Fault::NoRoom);
         }
-        tokio::time::timeout(ROOM, self.replies.admit(user.as_ref(), size)).await.map_err(|_| Fault::NoRoom)
+        tokio::time::timeout(ROOM, self.replies.admit(Some(&user), size)).await.map(Some).map_err(|_| Fault::NoRoom)
     }
 
+    /// Who gets a message, as `route` does it.
     fn user_of(&self, message: &Incoming) -> Option<UserId> {
-        let call = match message {
-            Incoming::Response { id: RpcId::Number(id), .. } => Some(*id),
-            Incoming::Notification { method, params } => params.as_ref().and_then(|params| addressee(method, params)),
-            _ => None,
-        };
         let routes = self.lock();
-        match call.and_then(|id| routes.calls.get(&id)) {
-            Some(route) => route.user.clone(),
-            None => routes.rest.as_ref().map(|(_, user)| user.clone()),
+        let call = match message {
+            Incoming::Response { id: RpcId::Number(id), .. } => return routes.calls.get(id)?.user.clone(),
+            Incoming::Response { .. } => return None,
+            Incoming::Notification { method, params } => params.as_ref().and_then(|params| addressee(method, params)),
+            Incoming::Request { .. } => None,
+        };
+        if let Some(id) = call {
+            return routes.calls.get(&id)?.user.clone();
+        }
+        let mut callers = routes.calls.values().filter(|call| call.asks == Asks::Caller);
+        match (callers.next(), callers.next(), &routes.rest) {
+            (Some(only), None, _) => only.user.clone(),
+            (_, _, Some((rest, user))) if !rest.is_closed() => Some(user.clone()),
+            _ => None,
         }
     }
 
-    /// A message for which there is no room: a call ends with that, anything else is lost. True for an answer, as of `route`.
-    fn dropped(&self, message: &Incoming, fault: Fault) -> bool {
+    /// A message for which there is no room: a call ends with that, a question is refused, anything else is lost. True for an answer, as
+    /// of `route`.
+    async fn dropped(&self, message: &Incoming, fault: Fault) -> bool {
         tracing::debug!(reason = fault.reason(), "a large line of a child process was dropped");
-        let Incoming::Response { id: RpcId::Number(id), .. } = message else { return false };
-        let call = self.lock().calls.remove(id);
-        call.is_some_and(|call| call.to.try_send(Err(fault)).is_ok())
+        match message {
+            Incoming::Response { id: RpcId::Number(id), .. } => {
+                let call = self.lock().calls.remove(id);
+                call.is_some_and(|call| call.to.try_send(Err(fault)).is_ok())
+            }
+            Incoming::Request { id, .. } => {
+                self.send(not_found(&id.to_raw())).await.ok();
+                false
+            }
+            _ => false,
+        }
     }
 
     fn to_call(&self, id: i64, said: Said) {
@@ -447,13 +468,14 @@ mod tests {
     #[tokio::test]
     async fn flt_06_a_large_line_waits_while_the_memory_is_full() {
         let replies = Replies::of(1 << 20);
-        let held = replies.hold(&doorward_core::id::UserId::new("local", "greedy").expect("user"), vec![b'x'; 64 << 20].into());
+        let ann = UserId::new("local", "ann").expect("user");
+        let held = replies.hold(&ann, vec![b'x'; 20 << 20].into());
         let (input, _kept) = mpsc::channel(8);
         let (_alive, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::default(), replies);
         let (mut small, mut large) = (
-            pipe.call(1, Bytes::from_static(b"{}"), None).await.expect("sent"),
-            pipe.call(2, Bytes::from_static(b"{}"), None).await.expect("sent"),
+            pipe.call(1, Bytes::from_static(b"{}"), Some(&ann)).await.expect("sent"),
+            pipe.call(2, Bytes::from_static(b"{}"), Some(&ann)).await.expect("sent"),
         );
         let (said, lines) = mpsc::channel(8);
         said.try_send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)).expect("room");
@@ -473,8 +495,8 @@ mod tests {
     async fn flt_06_behind_a_large_line_of_a_shared_process_nobody_waits() {
         let (ann, bob) = (UserId::new("local", "ann").expect("user"), UserId::new("local", "bob").expect("user"));
         let replies = Replies::of(1 << 20);
-        // She has her part, and more, unread.
-        let _held = replies.hold(&ann, vec![b'x'; 20 << 20].into());
+        // She has all of the room, unread.
+        let _held = replies.hold(&ann, vec![b'x'; 32 << 20].into());
         let (input, _kept) = mpsc::channel(8);
         let (_alive, ended) = watch::channel(false);
         let pipe = Pipe::new(input, ended, Arc::default(), replies);
@@ -488,10 +510,10 @@ mod tests {
         }
         drop(said);
         Arc::clone(&pipe).read(lines, pace()).await;
+        // What is there already is lost where all of it is full, whoever filled it; small ones never.
         assert_eq!(calls[0].next().await.err(), Some(Fault::NoRoom));
-        for call in &mut calls[1..] {
-            assert!(matches!(call.next().await, Ok(Some(Incoming::Response { .. }))));
-        }
+        assert_eq!(calls[1].next().await.err(), Some(Fault::NoRoom));
+        assert!(matches!(calls[2].next().await, Ok(Some(Incoming::Response { .. }))));
     }
 
     #[tokio::test(start_paused = true)]
