@@ -8,6 +8,7 @@ use bytes::Bytes;
 use doorward_core::id::UserId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The count of all replies. Cheap to clone.
@@ -54,6 +55,8 @@ struct Held {
 
 /// Room for all of them, in bytes, unless a few of the largest need more. As for requests, each takes a multiple of its size for a moment.
 const ALL: usize = 32 << 20;
+/// How long what has begun to come waits for room.
+const SOON: Duration = Duration::from_secs(10);
 /// As many of the largest there is room for in any case.
 const FEW: usize = 8;
 /// What is not counted: the number of connections bounds it.
@@ -106,6 +109,11 @@ impl Replies {
             }
             freed.await;
         }
+    }
+
+    /// As [`Replies::admit`], for ten seconds: well within the time of a call, which else would blame its server.
+    pub async fn admit_soon(&self, user: Option<&UserId>, size: usize) -> Option<Counted> {
+        tokio::time::timeout(SOON, self.admit(user, size)).await.ok()
     }
 
     /// Counts what this user will be given, unless they have something already and their part is too small for this as well.

@@ -73,8 +73,6 @@ pub struct Whose {
 const MOST_TRIES: u32 = 5;
 /// The longest wait before that.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// The longest wait for room for a large event: well within the time of a call, which else would blame its server.
-const ROOM: Duration = Duration::from_secs(10);
 /// What a server may take for the rest of a large event.
 const WHOLE: Duration = Duration::from_secs(60);
 
@@ -131,8 +129,8 @@ impl Events {
             if self.reader.begun() <= UNCOUNTED {
                 self.counted = None;
             } else if self.counted.is_none() {
-                let room = self.whose.replies.admit(self.whose.user.as_ref(), self.limit);
-                let counted = tokio::time::timeout(ROOM, Box::pin(room)).await.map_err(|_| Fault::NoRoom)?;
+                let room = self.whose.replies.admit_soon(self.whose.user.as_ref(), self.limit);
+                let counted = Box::pin(room).await.ok_or(Fault::NoRoom)?;
                 self.counted = Some((counted, WHOLE));
             }
             let piece = match &mut self.counted {

@@ -87,8 +87,6 @@ pub struct Said {
 
 /// Messages of one call that its client has not taken yet. More, and the call fails instead of holding up the others.
 const WAITING: usize = 256;
-/// The longest wait for room for a large line: well within the time of a call, which else would blame its server.
-const ROOM: Duration = Duration::from_secs(10);
 /// A child that takes no line for this long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 /// Nesting of a child's JSON.
@@ -283,7 +281,7 @@ impl Pipe {
             };
             return counted.map(Some).ok_or(Fault::NoRoom);
         }
-        tokio::time::timeout(ROOM, self.replies.admit(Some(&user), size)).await.map(Some).map_err(|_| Fault::NoRoom)
+        self.replies.admit_soon(Some(&user), size).await.map(Some).ok_or(Fault::NoRoom)
     }
 
     /// Who gets a message, as `route` does it.

@@ -183,6 +183,18 @@ async fn flt_06_one_caller_does_not_hold_the_room_of_large_bodies() {
     house.close(&[&alice.text, &bob.text]).await;
 }
 
+/// A server with large answers, which nobody looks into and no rate bounds.
+async fn large_answers(behaviour: Behaviour) -> (Lax, House) {
+    let lax = Lax::start(behaviour).await.unwrap();
+    let house = House::open(&format!(
+        "{}[limits]\nper_user = \"60000000/m\"\n",
+        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
+    ))
+    .await;
+    house.approve().await;
+    (lax, house)
+}
+
 /// Asks and takes the status alone: what follows stays where it is.
 async fn unread(ask: &Ask, address: SocketAddr) -> (TcpStream, u16) {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -197,13 +209,7 @@ async fn unread(ask: &Ask, address: SocketAddr) -> (TcpStream, u16) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flt_06_answers_that_nobody_reads_do_not_fill_the_memory() {
-    let lax = Lax::start(modern_lax().with(Quirk::Answer(Answer::LargeResult))).await.unwrap();
-    let house = House::open(&format!(
-        "{}[limits]\nper_user = \"60000000/m\"\n",
-        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
-    ))
-    .await;
-    house.approve().await;
+    let (_lax, house) = large_answers(modern_lax().with(Quirk::Answer(Answer::LargeResult))).await;
     let (alice, bob) = (house.full("alice").await, house.full("bob").await);
     let ask = |key: &Key, n| modern_call(key, "alpha", n, "echo", json!({}));
     let session = house.session(&alice, "alpha").await;
@@ -236,13 +242,7 @@ async fn flt_06_answers_that_nobody_reads_do_not_fill_the_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flt_06_a_burst_of_large_events_waits_at_its_server() {
-    let lax = Lax::start(modern_lax().with(Quirk::Answer(Answer::LargeEvent))).await.unwrap();
-    let house = House::open(&format!(
-        "{}[limits]\nper_user = \"60000000/m\"\n",
-        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
-    ))
-    .await;
-    house.approve().await;
+    let (_lax, house) = large_answers(modern_lax().with(Quirk::Answer(Answer::LargeEvent))).await;
     let alice = house.full("alice").await;
     let first = house.ask(modern_call(&alice, "alpha", 0, "echo", json!({}))).await;
     assert!(first.body.len() > 900_000, "{}", String::from_utf8_lossy(&first.body[..first.body.len().min(300)]));
@@ -267,13 +267,7 @@ async fn flt_06_a_burst_of_large_events_waits_at_its_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flt_06_a_batch_gathers_no_more_than_its_part() {
-    let lax = Lax::start(Behaviour::plain().with(Quirk::Answer(Answer::LargeResult))).await.unwrap();
-    let house = House::open(&format!(
-        "{}[limits]\nper_user = \"60000000/m\"\n",
-        server("alpha", &lax.url(), "screening = { secrets = \"off\", personal = \"off\", injection = \"off\" }")
-    ))
-    .await;
-    house.approve().await;
+    let (lax, house) = large_answers(Behaviour::plain().with(Quirk::Answer(Answer::LargeResult))).await;
     let alice = house.full("alice").await;
     let opened = house.ask(initialize(&alice, "alpha", "2025-03-26", json!({}))).await;
     let session = opened.field("mcp-session-id").expect("a session").to_owned();
