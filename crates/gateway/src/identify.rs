@@ -10,10 +10,12 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Over, Refusal, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify};
+use doorward_core::oauth::client;
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
 use quick_cache::sync::Cache;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,7 +141,7 @@ impl Gateway {
         };
         match verify(&inbound.presented, door, server, record, self.env.now()) {
             // What the administrator blocked is over, whatever it holds.
-            Verdict::Verified(caller) if door == Door::OAuth && self.clients.admission().blocks(caller.client()) => {
+            Verdict::Verified(caller) if door == Door::OAuth && !self.may_still(caller.client(), caller.user(), caller.granted()) => {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }
             Verdict::Verified(caller) => {
@@ -151,6 +153,11 @@ impl Gateway {
             Verdict::NotMine => Err(Why::Absent.refusal()),
             Verdict::Refused(why, known) => Err(why.refusal().knowing(*known)),
         }
+    }
+
+    /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has for itself is still its own.
+    pub(crate) fn may_still(&self, client: &ClientId, user: &UserId, granted: &BTreeSet<String>) -> bool {
+        !self.clients.admission().blocks(client) && (user.issuer() != client::ISSUER || self.clients.still_own(client, granted))
     }
 
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.

@@ -27,6 +27,7 @@ impl Gateway {
             Office::Token => self.token(request).await,
             Office::Register => self.registration(request).await,
             Office::Revoke => self.revoke(request).await,
+            Office::Introspect => self.introspect(request).await,
             Office::Setup => self.setup(request).await,
             Office::Login => self.login(request).await,
             Office::Provider(name) => self.depart(request, &name).await,

@@ -6,7 +6,7 @@ use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, millis};
-use crate::users::{hold, insert};
+use crate::users::{Standing, hold, insert};
 use doorward_core::id::{AgentLabel, ClientId, CredentialId};
 use doorward_core::identity::caller::{Level, Record};
 use doorward_core::secret::{AccessToken, TokenHash};
@@ -34,6 +34,24 @@ impl Store {
         insert(&mut tx, &new.user, &columns.groups, now).await?;
         put(&mut tx, hash, new, &columns, now).await?;
         tx.commit().await
+    }
+
+    /// Records a token of a client that acts for itself: none for one whom an administrator disabled.
+    ///
+    /// # Errors
+    /// Those of [`Self::put_access_token`].
+    pub async fn issue_to_client(&self, hash: &TokenHash<AccessToken>, new: &Record, now: Timestamp) -> Result<Standing, StoreError> {
+        let columns = Columns::of(new)?;
+        let mut tx = self.db().begin().await?;
+        insert(&mut tx, &new.user, &columns.groups, now).await?;
+        let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
+        let sql = "SELECT 1 AS one FROM users WHERE issuer = $1 AND subject = $2 AND disabled IS NULL";
+        if tx.row(sql, &owner).await?.is_none() {
+            return Ok(Standing::Disabled);
+        }
+        put(&mut tx, hash, new, &columns, now).await?;
+        tx.commit().await?;
+        Ok(Standing::Good)
     }
 
     /// What is known under the digest of a presented token, whether it still counts or not.

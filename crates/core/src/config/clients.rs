@@ -4,9 +4,12 @@ use super::reference::SecretRef;
 use super::units::Rate;
 use crate::id::ClientId;
 use crate::oauth::admission::Admission;
+use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::Registered;
+use crate::oauth::scope::Scope;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[clients]`.
@@ -33,8 +36,10 @@ pub struct StaticClient {
     pub name: String,
     /// How it proves itself.
     pub auth: StaticAuth,
-    /// Where its answers may go; at least one.
+    /// Where its answers may go; none if it asks nobody.
     pub redirects: Vec<Registered>,
+    /// What it may have for itself; none if it acts for people only.
+    pub own: BTreeSet<Scope>,
 }
 
 /// How such a client proves itself.
@@ -46,6 +51,17 @@ pub enum StaticAuth {
     Basic(SecretRef),
     /// By a secret in the body of the form.
     Post(SecretRef),
+    /// By assertions signed with one of these keys.
+    PrivateKeyJwt(Jwks),
+}
+
+/// Where the public keys of such a client stand.
+#[derive(Debug, Clone)]
+pub enum Jwks {
+    /// In a file, read at start.
+    File(PathBuf),
+    /// At an https address.
+    At(DocumentUrl),
 }
 
 /// Registrations of everybody together, for each that one address may make.

@@ -1,6 +1,7 @@
 //! The effective values of a configuration as pairs of key and text, for `config show`. Secrets appear as their references only.
 
-use super::clients::{Clients, StaticAuth};
+use super::clients::{Clients, Jwks, StaticAuth};
+use super::reference::SecretRef;
 use super::{
     Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
@@ -196,18 +197,29 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
         let below = |key: &'static str| ["clients", "static", &at, key];
         sheet.text(&below("id"), &client.id);
         sheet.text(&below("name"), &client.name);
-        let (kind, sent) = match &client.auth {
-            StaticAuth::None => ("none", None),
-            StaticAuth::Basic(secret) => ("secret", Some((secret, "basic"))),
-            StaticAuth::Post(secret) => ("secret", Some((secret, "post"))),
+        let auth = |key: &'static str| ["clients", "static", &at, "auth", key];
+        let mut secret = |secret: &SecretRef, method: &str| {
+            sheet.text(&auth("kind"), "secret");
+            sheet.text(&auth("secret"), secret);
+            sheet.text(&auth("method"), method);
         };
-        sheet.text(&["clients", "static", &at, "auth", "kind"], kind);
-        if let Some((secret, method)) = sent {
-            sheet.text(&["clients", "static", &at, "auth", "secret"], secret);
-            sheet.text(&["clients", "static", &at, "auth", "method"], method);
+        match &client.auth {
+            StaticAuth::None => sheet.text(&auth("kind"), "none"),
+            StaticAuth::Basic(reference) => secret(reference, "basic"),
+            StaticAuth::Post(reference) => secret(reference, "post"),
+            StaticAuth::PrivateKeyJwt(jwks) => {
+                sheet.text(&auth("kind"), "private_key_jwt");
+                match jwks {
+                    Jwks::File(path) => sheet.text(&auth("jwks"), path.display()),
+                    Jwks::At(url) => sheet.text(&auth("jwks"), url.as_str()),
+                }
+            }
         }
         let uris: Vec<&str> = client.redirects.iter().map(Registered::as_str).collect();
         sheet.list(&below("redirect_uris"), &uris);
+        if !client.own.is_empty() {
+            sheet.list(&below("scopes"), &client.own.iter().collect::<Vec<_>>());
+        }
     }
 }
 

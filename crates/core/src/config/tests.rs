@@ -86,6 +86,17 @@ redirect_uris = ["https://portal.acme.example/callback", "cursor://acme/cb"]
 id = "tool"
 redirect_uris = ["http://127.0.0.1/cb"]
 
+[[clients.static]]
+id = "nightly"
+auth = { kind = "private_key_jwt", jwks = "nightly.jwks" }
+scopes = ["github:write", "github:read"]
+
+[[clients.static]]
+id = "reporter"
+auth = { kind = "private_key_jwt", jwks = "https://reporter.acme.example/jwks.json" }
+scopes = ["warehouse:read"]
+redirect_uris = ["https://reporter.acme.example/callback"]
+
 [server.github]
 url = "https://api.githubcopilot.com/mcp/"
 title = "GitHub"
@@ -264,6 +275,36 @@ const MUTATIONS: &[(&str, &str)] = &[
         "config.wrong_place",
         "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"none\", method = \"post\" }",
     ),
+    ("config.own_scopes", "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nscopes = [\"github:read\"]"),
+    (
+        "config.own_scopes",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"private_key_jwt\", jwks = \"/a\" }\nscopes = [\"github:everything\"]",
+    ),
+    (
+        "config.unknown_server",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"private_key_jwt\", jwks = \"/a\" }\nscopes = [\"githup:read\"]",
+    ),
+    (
+        "config.empty",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"private_key_jwt\", jwks = \"/a\" }\nscopes = []",
+    ),
+    (
+        "config.missing_key",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"private_key_jwt\", jwks = \"/a\" }",
+    ),
+    (
+        "config.missing_key",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"private_key_jwt\" }",
+    ),
+    (
+        "config.jwks",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"private_key_jwt\", jwks = \"http://a.example/j\" }\nscopes = [\"github:read\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"secret\", secret = \"env:A\", jwks = \"/a\" }\nscopes = [\"github:read\"]",
+    ),
+    ("config.idp_name", "[idp.client]\nkind = \"oidc\"\nissuer = \"https://client.example\"\nclient_id = \"a\"\nclient_secret = \"env:A\""),
     ("config.not_available", "[listen]\nadmin = \"127.0.0.1:1\""),
     ("config.not_available", "[screening]\nmodel_armor = { template = \"a\" }"),
     ("config.not_available", "[screening]\nwebhook = { url = \"https://a.example\" }"),

@@ -5,8 +5,10 @@
 
 use crate::id::ClientId;
 use crate::oauth::redirect::Registered;
+use crate::oauth::scope::Scope;
 use crate::secret::{ClientSecret, PlainToken, Secret, sha256};
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// An OAuth client whose metadata was checked.
@@ -18,6 +20,8 @@ pub struct Client {
     document: Option<Document>,
     redirects: Vec<Registered>,
     auth: ClientAuth,
+    /// What it may have for itself; nothing is no such client.
+    own: BTreeSet<Scope>,
     fingerprint: [u8; 32],
 }
 
@@ -71,6 +75,8 @@ pub enum ClientAuth {
     SecretPost(SecretDigest),
     /// An assertion signed with a key of its own (RFC 7523).
     PrivateKeyJwt(Keys),
+    /// Such an assertion, or not at all: a document may name both, and its client chooses by what our metadata offers.
+    EitherWay(Keys),
 }
 
 /// SHA-256 of a client secret. Secrets of registrations have 256 random bits; one of a configuration is in memory only.
@@ -85,6 +91,10 @@ pub enum Keys {
     /// The URL of its JWK set: public https, not fetched yet.
     At(String),
 }
+
+/// The issuer of clients that act for themselves (`client_credentials`): their user is `client/<client id>`. No provider can be
+/// configured under this name, so that no id of a client is ever one of a person (TK-11).
+pub const ISSUER: &str = "client";
 
 /// What a client is made of.
 pub(crate) struct Parts {
@@ -105,13 +115,19 @@ impl Client {
             Identity::Approved | Identity::SelfClaimed => None,
         };
         let fingerprint = fingerprint(&name, &redirects, &auth);
-        Self { id, name, identity, document, redirects, auth, fingerprint }
+        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), fingerprint }
     }
 
-    /// A client of the configuration (`[[clients.static]]`). `auth` is `None` or one of the secrets.
+    /// A client of the configuration (`[[clients.static]]`).
     #[must_use]
     pub fn configured(id: ClientId, name: String, redirects: Vec<Registered>, auth: ClientAuth) -> Self {
         Self::new(Parts { id, name, identity: Identity::Approved, redirects, auth })
+    }
+
+    /// The same client with what it may have for itself, without a person: the administrator says so, and nobody else can.
+    #[must_use]
+    pub fn acting_for_itself(self, own: BTreeSet<Scope>) -> Self {
+        Self { own, ..self }
     }
 
     /// The same client, named by the administrator (`clients.allow`). What it was read from stays known.
@@ -168,6 +184,13 @@ impl Client {
         &self.auth
     }
 
+    /// What it may have for itself (OAuth 2.1 section 4.2); a client that proves nothing has nothing.
+    #[must_use]
+    pub fn own(&self) -> &BTreeSet<Scope> {
+        static NOTHING: BTreeSet<Scope> = BTreeSet::new();
+        if matches!(self.auth, ClientAuth::None) { &NOTHING } else { &self.own }
+    }
+
     /// Digest of name, redirect URIs, way to prove itself and keys. A consent is bound to it: when it changes, the person is
     /// asked again (product R4, C15). The order of redirect URIs does not count, nor does where a document came from.
     #[must_use]
@@ -188,8 +211,8 @@ fn fingerprint(name: &str, redirects: &[Registered], auth: &ClientAuth) -> [u8; 
     part(name);
     part(auth.method());
     part(match auth {
-        ClientAuth::PrivateKeyJwt(Keys::Inline(keys)) => keys,
-        ClientAuth::PrivateKeyJwt(Keys::At(url)) => url,
+        ClientAuth::PrivateKeyJwt(Keys::Inline(keys)) | ClientAuth::EitherWay(Keys::Inline(keys)) => keys,
+        ClientAuth::PrivateKeyJwt(Keys::At(url)) | ClientAuth::EitherWay(Keys::At(url)) => url,
         // A new secret of the same client is the same client.
         ClientAuth::None | ClientAuth::SecretBasic(_) | ClientAuth::SecretPost(_) => "",
     });
@@ -202,6 +225,15 @@ fn fingerprint(name: &str, redirects: &[Registered], auth: &ClientAuth) -> [u8; 
 // === impl ClientAuth ===
 
 impl ClientAuth {
+    /// Its keys.
+    #[must_use]
+    pub const fn keys(&self) -> Option<&Keys> {
+        match self {
+            Self::PrivateKeyJwt(keys) | Self::EitherWay(keys) => Some(keys),
+            Self::None | Self::SecretBasic(_) | Self::SecretPost(_) => None,
+        }
+    }
+
     /// Its name in metadata.
     #[must_use]
     pub const fn method(&self) -> &'static str {
@@ -210,6 +242,7 @@ impl ClientAuth {
             Self::SecretBasic(_) => "client_secret_basic",
             Self::SecretPost(_) => "client_secret_post",
             Self::PrivateKeyJwt(_) => "private_key_jwt",
+            Self::EitherWay(_) => "none or private_key_jwt",
         }
     }
 }

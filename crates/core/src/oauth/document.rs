@@ -49,8 +49,6 @@ pub enum BadDocument {
 pub const MAX_DOCUMENT: usize = 5 * 1024;
 
 const MAX_DEPTH: usize = 16;
-/// Methods that the token endpoint can check for a client without a secret, strongest first.
-const CHECKED: [&str; 1] = ["none"];
 
 // === impl BadDocument ===
 
@@ -139,7 +137,8 @@ pub fn parse(
     Ok(Client::new(Parts { id: url.id.clone(), name, identity, redirects, auth }))
 }
 
-/// The strongest way that both sides know; none named is none at all, since the secret of RFC 7591 is out of the question.
+/// Every way that both sides know, as its client chooses by our metadata; none named is none at all, since the secret of RFC 7591 is out
+/// of the question.
 fn auth(claims: &Claims) -> Result<ClientAuth, BadDocument> {
     let mut named = claims.auth_methods()?;
     if let Some(preferred) = claims.text("token_endpoint_auth_method").ok().flatten() {
@@ -150,18 +149,17 @@ fn auth(claims: &Claims) -> Result<ClientAuth, BadDocument> {
     }
     let choice = claims.auth_methods()?;
     let is_named = |method: &str| choice.iter().any(|one| one == method);
-    if choice.is_empty() || CHECKED.iter().any(|method| is_named(method)) {
-        return Ok(ClientAuth::None);
-    }
-    if !is_named("private_key_jwt") {
-        return Err(BadClaims::AuthMethod.into());
+    let (without, with) = (choice.is_empty() || is_named("none"), is_named("private_key_jwt"));
+    if !with {
+        return if without { Ok(ClientAuth::None) } else { Err(BadClaims::AuthMethod.into()) };
     }
     let keys = match (claims.get("jwks"), claims.text("jwks_uri")?) {
         (Some(keys), None) if are_public(keys) => Keys::Inline(String::from_utf8_lossy(keys.as_bytes()).into_owned()),
         (None, Some(url)) if DocumentUrl::new(&url).is_ok() => Keys::At(url.into_owned()),
+        (None, None) if without => return Ok(ClientAuth::None),
         _ => return Err(BadDocument::Keys),
     };
-    Ok(ClientAuth::PrivateKeyJwt(keys))
+    Ok(if without { ClientAuth::EitherWay(keys) } else { ClientAuth::PrivateKeyJwt(keys) })
 }
 
 /// A JWK set (RFC 7517 section 5) of public keys: neither symmetric ones nor private parts.

@@ -4,6 +4,7 @@
 
 use super::scope::{Scope, resource};
 use crate::id::ServerName;
+use crate::oidc::jose::Alg;
 use crate::policy::facts::RiskClass;
 use serde_json::{Value, json};
 
@@ -14,12 +15,20 @@ pub struct Offers {
     pub registration: bool,
     /// Client id metadata documents are taken.
     pub documents: bool,
+    /// Some client may sign assertions: one with a document, or one of the configuration.
+    pub assertions: bool,
+    /// Some client may act for itself.
+    pub own: bool,
 }
 
 /// The document of the authorization server. One text under every name that clients try (AS2).
 #[must_use]
 pub fn server(root: &str, offers: Offers) -> Value {
-    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let secrets = ["client_secret_basic", "client_secret_post"];
+    let signed = offers.assertions.then_some("private_key_jwt");
+    let confidential: Vec<&str> = secrets.into_iter().chain(signed).collect();
+    let methods: Vec<&str> = ["none"].into_iter().chain(confidential.iter().copied()).collect();
+    let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(offers.own.then_some("client_credentials")).collect();
     let mut document = json!({
         "issuer": root,
         "authorization_endpoint": format!("{root}/oauth/authorize"),
@@ -27,17 +36,26 @@ pub fn server(root: &str, offers: Offers) -> Value {
         "revocation_endpoint": format!("{root}/oauth/revoke"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "introspection_endpoint": format!("{root}/oauth/introspect"),
+        "grant_types_supported": grants,
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": confidential,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": offers.documents,
     });
-    if offers.registration
-        && let Some(members) = document.as_object_mut()
-    {
-        members.insert("registration_endpoint".to_owned(), json!(format!("{root}/oauth/register")));
+    if let Some(members) = document.as_object_mut() {
+        if offers.registration {
+            members.insert("registration_endpoint".to_owned(), json!(format!("{root}/oauth/register")));
+        }
+        if offers.assertions {
+            // RFC 8414 section 2: where assertions are taken, their algorithms have to be said.
+            let algorithms: Vec<&str> = Alg::ALL.iter().map(|alg| alg.as_str()).collect();
+            for endpoint in ["token", "revocation", "introspection"] {
+                members.insert(format!("{endpoint}_endpoint_auth_signing_alg_values_supported"), json!(algorithms));
+            }
+        }
     }
     document
 }

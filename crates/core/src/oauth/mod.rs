@@ -4,6 +4,7 @@
 //! handlers load, ask, save and render; what happens next is decided here. Must not know sockets, the store or pages.
 
 pub mod admission;
+pub mod assertion;
 pub mod catalogue;
 pub mod claims;
 pub mod client;

@@ -2,12 +2,15 @@
 //!
 //! Reads and judges; what a code or a refresh token stands for is the store's to say, in one guarded statement.
 
+use super::assertion::{self, Asserted, BadAssertion, Expected};
 use super::client::{Client, ClientAuth};
 use super::form::Form;
 use super::pkce::Challenge;
 use super::scope::Scopes;
 use crate::id::ClientId;
+use crate::oidc::keys::KeySet;
 use crate::secret::{AuthorizationCode, RefreshToken, Secret, TokenHash};
+use crate::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -36,6 +39,13 @@ pub enum Grant {
         /// The resource, where it is said again.
         resource: Option<String>,
     },
+    /// Nothing: a client acts for itself (OAuth 2.1 section 4.2).
+    Own {
+        /// Narrower scopes, where some are asked for.
+        scopes: Option<Scopes>,
+        /// For which server.
+        resource: Option<String>,
+    },
 }
 
 /// A client as it shows itself at the token endpoint.
@@ -53,12 +63,40 @@ enum How {
     Basic(Secret<String>),
     /// `client_secret` in the body.
     Post(Secret<String>),
+    /// A signed assertion (RFC 7523).
+    Assertion(Secret<String>),
 }
 
-/// A client that has shown what it is registered with. Made only by [`authenticate`].
+/// A client that has shown what it is registered with. Made only by [`authenticate`], and by [`OneUse::settled`].
 #[derive(Debug)]
 pub struct AuthenticatedClient {
     id: ClientId,
+    is_confidential: bool,
+}
+
+/// What it takes for a client to be authenticated.
+#[derive(Debug)]
+pub enum Authentication {
+    /// Nothing more.
+    Done(AuthenticatedClient),
+    /// That nobody showed the same assertion before.
+    Once(OneUse),
+}
+
+/// What the store says of the name of an assertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Used {
+    /// It is used up now, by this request alone.
+    Never,
+    /// It was used up before.
+    Before,
+}
+
+/// A client whose assertion is good, if it comes for the first time.
+#[derive(Debug)]
+pub struct OneUse {
+    client: AuthenticatedClient,
+    asserted: Asserted,
 }
 
 /// An error response of the token endpoint (OAuth 2.1 section 3.2.4).
@@ -99,6 +137,35 @@ impl TokenError {
         Self { status: 400, code: "invalid_scope", description: "the scope is wider than what was granted", reason: "wider_scope" }
     }
 
+    /// 400 `unauthorized_client`: no such grant for this client (OAuth 2.1 section 3.2.4).
+    #[must_use]
+    pub const fn unauthorized() -> Self {
+        Self {
+            status: 400,
+            code: "unauthorized_client",
+            description: "the configuration lets this client do nothing for itself",
+            reason: "no_own_access",
+        }
+    }
+
+    /// 400 `invalid_target`: a client with access of its own to several servers has to say which (RFC 8707 section 2).
+    #[must_use]
+    pub const fn which_target() -> Self {
+        Self { description: "say with resource which server is meant", reason: "no_resource", ..Self::target() }
+    }
+
+    /// 400 `invalid_grant`: an administrator disabled the user that this client is.
+    #[must_use]
+    pub const fn disabled() -> Self {
+        Self { description: "this client may not act any more", ..Self::grant("user_disabled") }
+    }
+
+    /// 429: it has more tokens that count than it could need.
+    #[must_use]
+    pub const fn too_many_tokens() -> Self {
+        Self { description: "this client has too many tokens that still count; use those", reason: "too_many_tokens", ..Self::too_many() }
+    }
+
     /// 401 `invalid_client`.
     #[must_use]
     pub const fn client(reason: &'static str) -> Self {
@@ -108,6 +175,18 @@ impl TokenError {
             description: "the client is not known here, or did not show what it is registered with",
             reason,
         }
+    }
+
+    /// Whether the client may have a key that is newer than the ones it was held against.
+    #[must_use]
+    pub fn is_of_unknown_key(&self) -> bool {
+        self.reason == assertion::UNKNOWN_KEY
+    }
+
+    /// 401: its assertion shows nothing. Developers are told why: it is about a text that they made, and no secret is in it.
+    fn assertion(why: BadAssertion) -> Self {
+        let (description, reason) = why.told();
+        Self { description, ..Self::client(reason) }
     }
 
     /// 429: too many of one address failed.
@@ -149,10 +228,13 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
                 resource,
             })
         }
+        Some("client_credentials") => {
+            Ok(Grant::Own { scopes: form.get("scope").filter(|text| !text.is_empty()).map(|text| Scopes::parse(Some(text))), resource })
+        }
         Some(_) => Err(TokenError {
             status: 400,
             code: "unsupported_grant_type",
-            description: "authorization_code and refresh_token are served",
+            description: "authorization_code, refresh_token and client_credentials are served",
             reason: "unsupported_grant",
         }),
         None => Err(TokenError::request("grant_type is missing")),
@@ -166,8 +248,8 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
 pub fn shown(authorization: Option<&str>, form: &Form) -> Result<Shown, TokenError> {
     let named = form.get("client_id");
     let posted = form.get("client_secret");
-    if form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some() {
-        return Err(TokenError::client("assertion_not_served"));
+    if let Some(shown) = asserted(authorization, form)? {
+        return Ok(shown);
     }
     let Some(authorization) = authorization else {
         let id = named.ok_or(TokenError::client("no_client"))?.to_owned();
@@ -184,6 +266,26 @@ pub fn shown(authorization: Option<&str>, form: &Form) -> Result<Shown, TokenErr
     Ok(Shown { id, how: How::Basic(secret) })
 }
 
+/// RFC 7521 section 4.2: the assertion names its client; where `client_id` stands besides, it is the same.
+fn asserted(authorization: Option<&str>, form: &Form) -> Result<Option<Shown>, TokenError> {
+    let (assertion, kind) = match (form.get("client_assertion"), form.get("client_assertion_type")) {
+        (None, None) => return Ok(None),
+        (Some(assertion), Some(kind)) => (assertion, kind),
+        _ => return Err(TokenError::request("client_assertion and client_assertion_type belong together")),
+    };
+    if authorization.is_some() || form.get("client_secret").is_some() {
+        return Err(TokenError::request("use one way to authenticate"));
+    }
+    if kind != assertion::TYPE {
+        return Err(TokenError::client("unknown_assertion_type"));
+    }
+    let claimed = assertion::claimed(assertion).ok_or(TokenError::client("malformed_assertion"))?;
+    if form.get("client_id").is_some_and(|named| named != claimed) {
+        return Err(TokenError::request("client_id is another one than the one of the assertion"));
+    }
+    Ok(Some(Shown { id: claimed, how: How::Assertion(Secret::new(assertion.to_owned())) }))
+}
+
 /// RFC 6749 section 2.3.1: both halves are form-encoded.
 fn basic(authorization: &str) -> Option<(String, Secret<String>)> {
     let (scheme, coded) = authorization.split_once(' ')?;
@@ -196,22 +298,39 @@ fn basic(authorization: &str) -> Option<(String, Secret<String>)> {
     Some((read(id)?, Secret::new(read(secret)?)))
 }
 
-/// Checks that a client showed exactly what it is registered with: no more, no less, no other way (REG-04).
+/// Checks that a client showed exactly what it is registered with: no more, no less, no other way (REG-04). `keys` are those of a
+/// client that shows an assertion; `issuer` and `endpoint` are what it has to be for.
 ///
 /// # Errors
 /// [`TokenError`] 401.
-pub fn authenticate(client: &Client, shown: &Shown) -> Result<AuthenticatedClient, TokenError> {
+pub fn authenticate(
+    client: &Client,
+    shown: &Shown,
+    keys: Option<&KeySet>,
+    (issuer, endpoint): (&str, &str),
+    now: Timestamp,
+) -> Result<Authentication, TokenError> {
     if client.id().as_str() != shown.id {
         return Err(TokenError::client("other_client"));
     }
+    let id = client.id().clone();
+    if let (Some(_), How::Assertion(assertion), Some(keys)) = (client.auth().keys(), &shown.how, keys) {
+        let expected = Expected { client: client.id(), issuer, endpoint };
+        let asserted = assertion::check(assertion.expose(), keys, &expected, now).map_err(TokenError::assertion)?;
+        return Ok(Authentication::Once(OneUse { client: AuthenticatedClient { id, is_confidential: true }, asserted }));
+    }
     let fits = match (client.auth(), &shown.how) {
-        (ClientAuth::None, How::Nothing) => true,
+        (ClientAuth::None | ClientAuth::EitherWay(_), How::Nothing) => true,
         (ClientAuth::SecretBasic(digest), How::Basic(secret)) | (ClientAuth::SecretPost(digest), How::Post(secret)) => {
             digest.is_of(secret.expose())
         }
         _ => false,
     };
-    if fits { Ok(AuthenticatedClient { id: client.id().clone() }) } else { Err(TokenError::client("other_authentication")) }
+    if !fits {
+        return Err(TokenError::client("other_authentication"));
+    }
+    let is_confidential = !matches!(shown.how, How::Nothing);
+    Ok(Authentication::Done(AuthenticatedClient { id, is_confidential }))
 }
 
 // === impl Shown ===
@@ -222,6 +341,34 @@ impl Shown {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    /// Whether it takes the keys of the client to say whether this is it.
+    #[must_use]
+    pub const fn wants_keys(&self) -> bool {
+        matches!(self.how, How::Assertion(_))
+    }
+}
+
+// === impl OneUse ===
+
+impl OneUse {
+    /// Names the assertion among all, and says until when it has to be remembered.
+    #[must_use]
+    pub const fn name(&self) -> (&[u8; 32], Timestamp) {
+        (&self.asserted.id, self.asserted.expires)
+    }
+
+    /// The client, if nobody used the assertion before, which the store says of its name.
+    ///
+    /// # Errors
+    /// [`TokenError`] 401.
+    pub fn settled(self, used: Used) -> Result<AuthenticatedClient, TokenError> {
+        if used == Used::Never {
+            Ok(self.client)
+        } else {
+            Err(TokenError { description: "the client assertion: it was used before", ..TokenError::client("replayed_assertion") })
+        }
+    }
 }
 
 // === impl AuthenticatedClient ===
@@ -231,5 +378,11 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn id(&self) -> &ClientId {
         &self.id
+    }
+
+    /// Whether it showed something that only it can show.
+    #[must_use]
+    pub const fn is_confidential(&self) -> bool {
+        self.is_confidential
     }
 }

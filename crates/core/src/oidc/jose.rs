@@ -114,6 +114,14 @@ fn object(part: &str) -> Result<RawJson, BadToken> {
     RawJson::parse(&Bytes::from(bytes), DEPTH).ok().filter(RawJson::is_object).ok_or(BadToken::Form)
 }
 
+/// A `NumericDate` (RFC 7519 section 2) without sign and exponent, whole seconds of it.
+pub(crate) fn seconds(value: &RawJson) -> Option<u64> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(whole, 12) && digits(part, 12) { whole.parse().ok() } else { None }
+}
+
 // === impl Signed ===
 
 impl Signed {

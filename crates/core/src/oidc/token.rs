@@ -4,7 +4,7 @@
 //! for the domains that may come in, never for who somebody is (I7). Groups that cannot be read are an error, not "none": a rule may
 //! forbid something to a group. Must not know how the token came.
 
-use super::jose::Signed;
+use super::jose::{Signed, seconds};
 use crate::id::{GroupName, UserId};
 use crate::json::RawJson;
 use crate::time::Timestamp;
@@ -145,14 +145,6 @@ fn audience(claims: &RawJson, client_id: &str) -> Result<(), Unvouched> {
 
 fn is_text(claims: &RawJson, name: &str, wanted: &str) -> bool {
     claims.member(name).is_some_and(|value| value.as_text().as_deref() == Some(wanted))
-}
-
-/// A `NumericDate` (RFC 7519 section 2) without sign and exponent, whole seconds of it.
-fn seconds(value: &RawJson) -> Option<u64> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?;
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits(whole, 12) && digits(part, 12) { whole.parse().ok() } else { None }
 }
 
 /// `None` where the provider says nothing of groups here.

@@ -46,6 +46,8 @@ pub enum Office {
     Register,
     /// `/oauth/revoke` (RFC 7009).
     Revoke,
+    /// `/oauth/introspect` (RFC 7662).
+    Introspect,
     /// `/setup`: where a one-time link leads.
     Setup,
     /// `/login`: how to sign in.
@@ -93,7 +95,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 30] = [
+pub const ROUTES: [(&str, bool); 31] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -114,6 +116,7 @@ pub const ROUTES: [(&str, bool); 30] = [
     ("/oauth/register", true),
     ("/register", true),
     ("/oauth/revoke", true),
+    ("/oauth/introspect", true),
     ("/setup", true),
     ("/setup.js", true),
     ("/style.css", true),
@@ -177,6 +180,7 @@ impl Office {
             "/oauth/token" | "/token" => Self::Token,
             "/oauth/register" | "/register" => Self::Register,
             "/oauth/revoke" => Self::Revoke,
+            "/oauth/introspect" => Self::Introspect,
             "/setup" => Self::Setup,
             "/setup.js" => Self::SetupScript,
             "/style.css" => Self::Style,
@@ -217,7 +221,7 @@ impl Office {
     /// that fail, for a client that has a right to its tokens must not be held up by its neighbours.
     #[must_use]
     pub const fn counts_strangers(&self) -> bool {
-        !matches!(self, Self::Style | Self::SetupScript | Self::Icon | Self::Token | Self::Revoke)
+        !matches!(self, Self::Style | Self::SetupScript | Self::Icon | Self::Token | Self::Revoke | Self::Introspect)
     }
 
     /// Whether browsers of other sites may read it without asking first: public documents.

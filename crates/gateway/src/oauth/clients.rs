@@ -5,16 +5,19 @@
 //! nobody in, and one that it took away ends the client. Grants that were given go on while a document is merely not acceptable.
 
 use crate::oauth::fetch::{Fetcher, Why};
+use crate::oauth::key_sets::{KeySets, Wanted};
 use bytes::Bytes;
 use doorward_core::id::ClientId;
 use doorward_core::oauth::admission::Admission;
 use doorward_core::oauth::catalogue;
 use doorward_core::oauth::client::{Client, DocumentSource};
-use doorward_core::oauth::document::{self, DocumentUrl};
+use doorward_core::oauth::document::{self, DocumentUrl, MAX_DOCUMENT};
 use doorward_core::oauth::registration::{PREFIX, RegistrationKeys};
+use doorward_core::oauth::scope::Scope;
+use doorward_core::oidc::keys::KeySet;
 use doorward_core::time::Timestamp;
 use doorward_store::{ClientDocument, Store, StoreError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +30,7 @@ pub struct Clients {
     fetcher: Fetcher,
     store: Store,
     flights: Flights,
+    key_sets: KeySets,
 }
 
 /// Why a client id is no client now. To the caller unknown, blocked and not allowed look the same (product R6).
@@ -82,7 +86,7 @@ impl Clients {
     #[must_use]
     pub fn new(admission: Admission, fixed: Vec<Client>, keys: RegistrationKeys, fetcher: Fetcher, store: Store) -> Self {
         let fixed = fixed.into_iter().map(|client| (client.id().clone(), client)).collect();
-        Self { admission, fixed, keys, fetcher, store, flights: Flights::default() }
+        Self { admission, fixed, keys, fetcher, store, flights: Flights::default(), key_sets: KeySets::default() }
     }
 
     /// Finds a client, and reads its document where that is [`Reading::Allowed`] and it is not fresh.
@@ -107,6 +111,38 @@ impl Clients {
         }
         let client = self.published(&url, reading, now).await?;
         self.admission.admit(client).ok_or(Unresolved::NotAllowed)
+    }
+
+    /// The keys of a client that signs assertions; `None` for one that does not.
+    ///
+    /// # Errors
+    /// [`Why`].
+    pub(super) async fn keys_of(&self, client: &Client, wanted: Wanted, now: Timestamp) -> Result<Option<Arc<KeySet>>, Why> {
+        match client.auth().keys() {
+            Some(keys) => self.key_sets.of(keys, wanted, &self.fetcher, now).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What a client may have for itself, if anything.
+    pub(super) fn own(&self, client: &ClientId) -> Option<&BTreeSet<Scope>> {
+        self.fixed.get(client).map(Client::own).filter(|own| !own.is_empty())
+    }
+
+    /// Whether a client still has for itself what its token carries, as the configuration says now.
+    pub(crate) fn still_own(&self, client: &ClientId, granted: &BTreeSet<String>) -> bool {
+        let Some(own) = self.fixed.get(client).map(Client::own) else { return false };
+        granted.iter().all(|scope| Scope::parse(scope).is_some_and(|scope| own.contains(&scope)))
+    }
+
+    /// Whether any client may act for itself.
+    pub(super) fn has_own(&self) -> bool {
+        self.fixed.values().any(|client| !client.own().is_empty())
+    }
+
+    /// Whether a client of the configuration proves itself by assertions.
+    pub(super) fn has_keys(&self) -> bool {
+        self.fixed.values().any(|client| client.auth().keys().is_some())
     }
 
     pub(crate) const fn admission(&self) -> &Admission {
@@ -152,7 +188,7 @@ impl Clients {
 
     /// The document from its own URL, which is kept if it is good and never if it is not.
     async fn live(&self, url: &DocumentUrl, now: Timestamp) -> Result<Result<Client, Why>, Unresolved> {
-        let fetched = match self.fetcher.fetch(url, now).await {
+        let fetched = match self.fetcher.fetch(url, MAX_DOCUMENT, now).await {
             Ok(fetched) => fetched,
             Err(why) => return Ok(Err(why)),
         };

@@ -1,4 +1,4 @@
-//! Reads a client id metadata document: one guarded request to the public internet, bounded in everything (REG-07, REG-08).
+//! Reads a client id metadata document, or the keys of a client: one guarded request to the public internet, bounded in everything (REG-07, REG-08).
 //!
 //! Owns how often whom may be asked. Must not know what a document says, nor who may be a client.
 
@@ -9,7 +9,8 @@ use crate::egress::target::{Reach, Target};
 use crate::egress::{Egress, Outbound};
 use bytes::Bytes;
 use doorward_core::id::{ClientId, ServerName};
-use doorward_core::oauth::document::{BadDocument, DocumentUrl, MAX_DOCUMENT};
+use doorward_core::oauth::document::{BadDocument, DocumentUrl};
+use doorward_core::oidc::keys::BadKeys;
 use doorward_core::time::Timestamp;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode};
@@ -52,6 +53,12 @@ pub enum Why {
     /// It took too long.
     #[error("its host took too long")]
     TimedOut,
+    /// More than is read.
+    #[error("what its host answered with is too long")]
+    TooLong,
+    /// Its keys cannot be used.
+    #[error("its keys are of no use: {0}")]
+    Keys(BadKeys),
     /// The document cannot be believed.
     #[error("its document is not valid: {0}")]
     Invalid(BadDocument),
@@ -109,13 +116,13 @@ impl Fetcher {
         Self { egress, reach, patience, asked: Mutex::default() }
     }
 
-    /// Reads the document of `url`, if its host may be asked now.
+    /// Reads what is at `url`, at most so many bytes of it, if its host may be asked now.
     ///
     /// # Errors
     /// [`Why`]; also counted against the host.
-    pub async fn fetch(&self, url: &DocumentUrl, now: Timestamp) -> Result<Fetched, Why> {
+    pub async fn fetch(&self, url: &DocumentUrl, most: usize, now: Timestamp) -> Result<Fetched, Why> {
         self.asked().admit(url, now)?;
-        let read = match tokio::time::timeout(self.patience, self.read(url)).await {
+        let read = match tokio::time::timeout(self.patience, self.read(url, most)).await {
             Ok(read) => read,
             Err(_) => Err(Why::TimedOut),
         };
@@ -137,14 +144,14 @@ impl Fetcher {
         asked.hosts.len() + asked.failed.len() + asked.unreachable.len()
     }
 
-    async fn read(&self, url: &DocumentUrl) -> Result<Fetched, Why> {
+    async fn read(&self, url: &DocumentUrl, most: usize) -> Result<Fetched, Why> {
         let target = Target::new(url.as_str(), self.reach).map_err(|_| Why::Unreachable(EgressError::BadRequest("the address")))?;
         let server = ServerName::new("client-documents").map_err(|_| Why::Unreachable(EgressError::BadRequest("the name")))?;
         let pool = PoolKey { server, user: None, credential: None, version: 0 };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("Doorward"));
-        let limits = ReplyLimits { headers: self.patience, whole: MAX_DOCUMENT as u64, stream: 0, idle: self.patience };
+        let limits = ReplyLimits { headers: self.patience, whole: most as u64, stream: 0, idle: self.patience };
         let outbound = Outbound { method: Method::GET, headers, body: Bytes::new() };
         let reply = self.egress.send(&target, &pool, outbound, &limits).await.map_err(Why::Unreachable)?;
         let (head, body) = reply.into_parts();
@@ -157,7 +164,7 @@ impl Fetcher {
             return Err(Why::MediaType);
         }
         let body = body.whole().await.map_err(|error| match error {
-            EgressError::TooLarge => Why::Invalid(BadDocument::TooLong),
+            EgressError::TooLarge => Why::TooLong,
             other => Why::Unreachable(other),
         })?;
         Ok(Fetched { body, fresh: fresh(&head.headers) })
@@ -279,7 +286,9 @@ impl Why {
                     | EgressError::Timeout { .. }
                     | EgressError::Broken { .. }
             ),
-            Self::Status(_) | Self::MediaType | Self::Invalid(_) | Self::Withdrawn | Self::TooOften => false,
+            Self::Status(_) | Self::MediaType | Self::TooLong | Self::Keys(_) | Self::Invalid(_) | Self::Withdrawn | Self::TooOften => {
+                false
+            }
         }
     }
 
@@ -289,7 +298,9 @@ impl Why {
         match self {
             Self::Invalid(document) => document.is_its_own(),
             Self::Withdrawn => true,
-            Self::Unreachable(_) | Self::Status(_) | Self::MediaType | Self::TimedOut | Self::TooOften => false,
+            Self::Unreachable(_) | Self::Status(_) | Self::MediaType | Self::TimedOut | Self::TooLong | Self::Keys(_) | Self::TooOften => {
+                false
+            }
         }
     }
 }

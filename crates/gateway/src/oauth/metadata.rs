@@ -22,7 +22,13 @@ impl Gateway {
     /// What the configuration lets work.
     fn offers(&self) -> Offers {
         let admission = self.clients.admission();
-        Offers { registration: admission.registrations != Registrations::Off, documents: admission.documents != Documents::Off }
+        let documents = admission.documents != Documents::Off;
+        Offers {
+            registration: admission.registrations != Registrations::Off,
+            documents,
+            assertions: documents || self.clients.has_keys(),
+            own: self.clients.has_own(),
+        }
     }
 
     /// One MCP server (product AS1). One that is not configured or switched off has no document.

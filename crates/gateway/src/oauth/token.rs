@@ -1,6 +1,7 @@
 //! `/oauth/token`: phases that every grant goes through, in one function (house 11.5): read, client, redeem, record, answer.
 
 use super::clients::{Reading, Unresolved};
+use super::key_sets::Wanted;
 use super::{credential, token_error};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
@@ -10,9 +11,10 @@ use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::login::Tokens;
 use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::oauth::client::Client;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
-use doorward_core::oauth::token::{AuthenticatedClient, Grant, Shown, TokenError, authenticate, grant, shown};
+use doorward_core::oauth::token::{AuthenticatedClient, Authentication, Grant, Shown, TokenError, Used, authenticate, grant, shown};
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, StoreError, Successors};
@@ -76,6 +78,9 @@ impl Gateway {
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
             }
+            Grant::Own { scopes, resource } => {
+                return self.issued_to_itself(request, &client, scopes.as_ref(), resource.as_deref()).await;
+            }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
                 self.still_theirs(hash).await?;
@@ -113,11 +118,33 @@ impl Gateway {
 
     /// The client, as it is registered, having shown exactly that. Its document is not fetched here: who calls is nobody yet.
     pub(super) async fn authenticated(&self, shown: &Shown) -> Result<AuthenticatedClient, TokenError> {
-        let client = self.clients.resolve(shown.id(), Reading::Withheld, self.env.now()).await.map_err(|why| match why {
+        let now = self.env.now();
+        let client = self.clients.resolve(shown.id(), Reading::Withheld, now).await.map_err(|why| match why {
             Unresolved::Store(_) => TokenError::unavailable(),
             _ => TokenError::client("unknown_client"),
         })?;
-        authenticate(&client, shown)
+        let authentication = match self.held_against(&client, shown, Wanted::Known, now).await {
+            Err(error) if error.is_of_unknown_key() => self.held_against(&client, shown, Wanted::Newer, now).await?,
+            first => first?,
+        };
+        match authentication {
+            Authentication::Done(client) => Ok(client),
+            Authentication::Once(once) => {
+                let (name, until) = once.name();
+                let is_first = self.store.consume_once("client assertion", name, until, now).await.map_err(|error| unavailable(&error))?;
+                once.settled(if is_first { Used::Never } else { Used::Before })
+            }
+        }
+    }
+
+    async fn held_against(&self, client: &Client, shown: &Shown, wanted: Wanted, now: Timestamp) -> Result<Authentication, TokenError> {
+        let keys = match shown.wants_keys() {
+            // Nobody knows whether it is good: the client keeps what it has, and comes again.
+            true => self.clients.keys_of(client, wanted, now).await.map_err(|_| TokenError::unavailable())?,
+            false => None,
+        };
+        let endpoint = format!("{}/oauth/token", self.root());
+        authenticate(client, shown, keys.as_deref(), (self.root(), &endpoint), now)
     }
 
     /// A refresh is a decision anew: the server is there, and still for this person and client (TK-07). What is unknown is left to
@@ -133,7 +160,7 @@ impl Gateway {
     }
 
     /// The server that a `resource` means; another address than one of ours is nobody's.
-    fn meant(&self, resource: Option<&str>) -> Result<Option<ServerName>, TokenError> {
+    pub(super) fn meant(&self, resource: Option<&str>) -> Result<Option<ServerName>, TokenError> {
         resource.map(|resource| server_of(self.root(), resource).ok_or_else(TokenError::target)).transpose()
     }
 
@@ -159,7 +186,7 @@ impl Gateway {
         redeemed: &Redeemed,
     ) -> Result<(), TokenError> {
         let reason = match (by, redeemed.again) {
-            (Grant::Code { .. }, _) => "tokens_issued",
+            (Grant::Code { .. } | Grant::Own { .. }, _) => "tokens_issued",
             (Grant::Refresh { .. }, false) => "tokens_refreshed",
             (Grant::Refresh { .. }, true) => "tokens_repeated",
         };
@@ -223,7 +250,7 @@ const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHa
     Successors { access, access_life: lives.access, refresh, refresh_life: lives.refresh_idle }
 }
 
-const fn unavailable(_: &StoreError) -> TokenError {
+pub(super) const fn unavailable(_: &StoreError) -> TokenError {
     TokenError::unavailable()
 }
 

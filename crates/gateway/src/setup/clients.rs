@@ -6,13 +6,16 @@ use crate::oauth::clients::Clients;
 use crate::oauth::fetch::{Fetcher, PATIENCE};
 use crate::sources::Sources;
 use crate::tasks::Tasks;
+use bytes::Bytes;
 use doorward_core::config::Config;
-use doorward_core::config::clients::{StaticAuth, StaticClient};
-use doorward_core::oauth::client::{Client, ClientAuth, SecretDigest};
+use doorward_core::config::clients::{Jwks, StaticAuth, StaticClient};
+use doorward_core::oauth::client::{Client, ClientAuth, Keys, SecretDigest};
 use doorward_core::oauth::registration::RegistrationKeys;
+use doorward_core::oidc::keys::KeySet;
 use doorward_core::secret::Secret;
 use doorward_store::Store;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// Connections that documents are read over at a time: few, for they are for people who wait at a page.
@@ -39,8 +42,19 @@ fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError>
         StaticAuth::None => ClientAuth::None,
         StaticAuth::Basic(reference) => ClientAuth::SecretBasic(digest(reference)?),
         StaticAuth::Post(reference) => ClientAuth::SecretPost(digest(reference)?),
+        StaticAuth::PrivateKeyJwt(Jwks::File(path)) => ClientAuth::PrivateKeyJwt(Keys::Inline(key_set(path)?)),
+        StaticAuth::PrivateKeyJwt(Jwks::At(url)) => ClientAuth::PrivateKeyJwt(Keys::At(url.as_str().to_owned())),
     };
-    Ok(Client::configured(client.id.clone(), client.name.clone(), client.redirects.clone(), auth))
+    let known = Client::configured(client.id.clone(), client.name.clone(), client.redirects.clone(), auth);
+    Ok(known.acting_for_itself(client.own.clone()))
+}
+
+/// A file of public keys that can be used: what is wrong with it is said at start, not to the client.
+fn key_set(path: &Path) -> Result<String, SetupError> {
+    let text = fs::read_to_string(path).map_err(|cause| SetupError::File { path: path.to_owned(), cause })?;
+    KeySet::parse(&Bytes::copy_from_slice(text.as_bytes()))
+        .map_err(|why| SetupError::Other(format!("{}, the keys of a client: {why}", path.display())))?;
+    Ok(text)
 }
 
 /// A door of its own: what somebody else's client id makes it hold takes no connection of a server, and no private network that is

@@ -17,6 +17,7 @@ mod house;
 mod identity;
 mod likeness;
 mod load;
+mod machines;
 mod messages;
 mod passthrough;
 mod policy;

@@ -4,7 +4,7 @@
 //!
 //! Nobody signs in here: a test says who comes back from it. The client's secret is a word.
 
-mod sign;
+pub mod sign;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};

@@ -1,4 +1,4 @@
-//! The key of a provider, and everything that can be wrong with a signature.
+//! The key of a provider or of a client, and everything that can be wrong with a signature.
 
 use super::Signature;
 use aws_lc_rs::hmac;
@@ -12,28 +12,37 @@ use std::io;
 
 /// An RSA key with its id.
 #[derive(Debug)]
-pub(super) struct Signer {
+pub struct Signer {
     key: KeyPair,
     id: String,
 }
 
 impl Signer {
-    pub(super) fn new(id: &str) -> io::Result<Self> {
+    /// A new key under this id.
+    ///
+    /// # Errors
+    /// Without randomness.
+    pub fn new(id: &str) -> io::Result<Self> {
         let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| io::Error::other("no key"))?;
         Ok(Self { key, id: id.to_owned() })
     }
 
-    pub(super) fn id(&self) -> &str {
+    /// Its `kid`.
+    #[must_use]
+    pub fn id(&self) -> &str {
         &self.id
     }
 
     /// The public half (RFC 7517).
-    pub(super) fn jwk(&self) -> Value {
+    #[must_use]
+    pub fn jwk(&self) -> Value {
         let (modulus, exponent) = self.components();
         json!({"kty": "RSA", "kid": self.id, "use": "sig", "alg": "RS256", "n": b64(&modulus), "e": b64(&exponent)})
     }
 
-    pub(super) fn sign(&self, how: Signature, claims: &Value) -> String {
+    /// A JWT with these claims.
+    #[must_use]
+    pub fn sign(&self, how: Signature, claims: &Value) -> String {
         let header = match how {
             Signature::Right | Signature::ForeignKey => json!({"alg": "RS256", "kid": self.id, "typ": "JWT"}),
             Signature::None => json!({"alg": "none", "kid": self.id}),

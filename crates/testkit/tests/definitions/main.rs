@@ -55,3 +55,31 @@ fn pol_03_definitions_that_no_rule_was_tuned_with() {
     // What the documentation says, no more: who makes it better writes new ones.
     assert!(found * 2 >= of && suspected * 100 <= all * 2, "{found} of {of}, {suspected} of {all}: {}", missed(&poisoned, &benign));
 }
+
+/// Sets that others published are not kept here. `DOORWARD_DEFINITIONS=poisoned.jsonl:honest.jsonl cargo test ... -- --nocapture` measures
+/// one, by where each definition came from (a member `source`, up to its first `:`); `DOORWARD_SHOW=low` or `high` shows those as well.
+#[test]
+#[expect(clippy::print_stdout, reason = "a measurement, which somebody asked for")]
+fn pol_03_definitions_of_others() {
+    let Ok(files) = std::env::var("DOORWARD_DEFINITIONS") else { return };
+    let searcher = Searcher::new().expect("rules");
+    for file in files.split(':') {
+        let text: &'static str = std::fs::read_to_string(file).expect(file).leak();
+        let mut by_source: std::collections::BTreeMap<String, (usize, usize)> = std::collections::BTreeMap::new();
+        for (line, (_, judgement)) in text.lines().zip(judged(&searcher, text)) {
+            let json = RawJson::parse(&Bytes::from_static(line.as_bytes()), 64).expect("a definition");
+            let source = json.member("source").and_then(|source| source.as_text().map(std::borrow::Cow::into_owned)).unwrap_or_default();
+            let entry = by_source.entry(source.split(':').next().unwrap_or_default().to_owned()).or_default();
+            entry.0 += usize::from(judgement.is_high());
+            if std::env::var("DOORWARD_SHOW").is_ok_and(|show| (show == "high") == judgement.is_high()) {
+                println!("## {source} [{}]\n{line}", judgement.rules().join(", "));
+            }
+            entry.1 += 1;
+        }
+        let (high, all) = by_source.values().fold((0, 0), |sum, (high, all)| (sum.0 + high, sum.1 + all));
+        println!("{file}: {high} of {all} are high");
+        for (source, (high, all)) in by_source {
+            println!("  {high:>4} of {all:>4}  {source}");
+        }
+    }
+}

@@ -1,24 +1,26 @@
 //! `[clients]`: who may ask for access.
 
-use super::{Checker, count, path_of};
-use crate::config::clients::{Clients, StaticAuth, StaticClient};
+use super::{Checker, count, path_of, unknown_server};
+use crate::config::clients::{Clients, Jwks, StaticAuth, StaticClient};
 use crate::config::file::{
     ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile,
 };
 use crate::config::schema::{escaped, written};
 use crate::config::units::Rate;
-use crate::id::ClientId;
+use crate::id::{ClientId, ServerName};
 use crate::oauth::admission::{Admission, Blocked, Documents, Registrations};
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::oauth::registration;
+use crate::oauth::scope::Scope;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Beginnings of ids that Doorward gives itself.
 const OWN: [&str; 2] = [registration::PREFIX, "key:"];
 
 impl Checker<'_> {
-    pub(super) fn clients(&mut self, file: ClientsFile) -> Clients {
+    pub(super) fn clients(&mut self, file: ClientsFile, servers: &[ServerName]) -> Clients {
         let per_minute = Rate { count: count(20), per: Duration::from_secs(60) };
         let schemes = self.schemes(&file.custom_schemes.unwrap_or_default());
         let admission = Admission {
@@ -41,7 +43,7 @@ impl Checker<'_> {
         let mut fixed: Vec<StaticClient> = Vec::new();
         for (at, client) in file.fixed.unwrap_or_default().into_iter().enumerate() {
             let at = at.to_string();
-            let Some(client) = self.static_client(&at, client, &admission.schemes) else { continue };
+            let Some(client) = self.static_client(&at, client, &admission.schemes, servers) else { continue };
             if fixed.iter().any(|other| other.id == client.id) {
                 let message = format!("there are two static clients \"{}\"", escaped(client.id.as_str()));
                 let help = "give each client an id of its own".to_owned();
@@ -108,12 +110,25 @@ impl Checker<'_> {
         blocked
     }
 
-    fn static_client(&mut self, at: &str, file: StaticClientFile, schemes: &Schemes) -> Option<StaticClient> {
+    fn static_client(&mut self, at: &str, file: StaticClientFile, schemes: &Schemes, servers: &[ServerName]) -> Option<StaticClient> {
         let table = ["clients", "static", at];
         let below = |key: &'static str| ["clients", "static", at, key];
         let id = self.required(&table, "id", file.id, "the client_id that it sends").and_then(|text| self.static_id(&below("id"), &text));
-        let uris = self.required(&table, "redirect_uris", file.redirect_uris, "where its answers go: [\"https://app.example/callback\"]");
+        let own = file.scopes.map(|scopes| self.own_scopes(&below("scopes"), &scopes, servers));
+        let uris = match file.redirect_uris {
+            // One that acts for itself alone asks nobody.
+            None if own.is_some() => Some(Vec::new()),
+            uris => self.required(
+                &table,
+                "redirect_uris",
+                uris,
+                "where its answers go: [\"https://app.example/callback\"], or scopes of its own",
+            ),
+        };
         let redirects = uris.and_then(|uris| {
+            if uris.is_empty() && own.is_some() && !self.has(&below("redirect_uris")) {
+                return Some(Vec::new());
+            }
             if uris.is_empty() {
                 let message = format!("{} is empty", written(&path_of(&below("redirect_uris"))));
                 let help = "list where its answers may go: a client without one can never be answered".to_owned();
@@ -125,7 +140,40 @@ impl Checker<'_> {
         let name = self.words(&below("name"), file.name);
         let auth = self.static_auth(at, file.auth);
         let (id, redirects, auth) = (id?, redirects?, auth?);
-        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects })
+        let own = match own {
+            None => BTreeSet::new(),
+            Some(own) => own?,
+        };
+        if !own.is_empty() && matches!(auth, StaticAuth::None) {
+            let message = format!("the static client \"{}\" has scopes of its own and proves nothing", escaped(id.as_str()));
+            let help = "give it an auth of kind \"secret\" or \"private_key_jwt\": whoever knows its id could act as it".to_owned();
+            self.bad_key(&below("scopes"), ("config.own_scopes", message, "for whom?", help));
+            return None;
+        }
+        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own })
+    }
+
+    /// At least one, each of a server that is there.
+    fn own_scopes(&mut self, path: &[&str], texts: &[String], servers: &[ServerName]) -> Option<BTreeSet<Scope>> {
+        if texts.is_empty() {
+            let message = format!("{} is empty", written(&path_of(path)));
+            let help = "list what it may have for itself, such as \"crm:read\", or leave the key out".to_owned();
+            self.bad(path, ("config.empty", message, "empty", help));
+        }
+        let found = self.each(path, texts, |checker, path, text| {
+            let Some(scope) = Scope::parse(text) else {
+                let message = format!("\"{}\" is no scope", escaped(text));
+                let help = "write SERVER:read, SERVER:write or SERVER:destructive".to_owned();
+                checker.bad(path, ("config.own_scopes", message, "not a scope", help));
+                return None;
+            };
+            if let Some(complaint) = unknown_server(scope.server(), servers) {
+                checker.bad(path, complaint);
+                return None;
+            }
+            Some(scope)
+        });
+        (found.len() == texts.len() && !found.is_empty()).then(|| found.into_iter().collect())
     }
 
     fn static_id(&mut self, path: &[&str], text: &str) -> Option<ClientId> {
@@ -156,18 +204,18 @@ impl Checker<'_> {
         if self.misfit(&table) {
             return None;
         }
-        match self.required(&table, "kind", file.kind, "\"none\" or \"secret\"")? {
-            ClientAuthWord::None => {
-                for key in ["secret", "method"] {
-                    let path = ["clients", "static", at, "auth", key];
-                    if self.has(&path) {
-                        let message = format!("{key} is for kind = \"secret\"");
-                        let help = "remove it, or change the kind: a secret that is not used should not be here".to_owned();
-                        self.bad_key(&path, ("config.wrong_place", message, "not used here", help));
-                    }
-                }
-                Some(StaticAuth::None)
+        let kind = self.required(&table, "kind", file.kind, "\"none\", \"secret\" or \"private_key_jwt\"")?;
+        for (key, of) in [("secret", ClientAuthWord::Secret), ("method", ClientAuthWord::Secret), ("jwks", ClientAuthWord::PrivateKeyJwt)] {
+            let path = ["clients", "static", at, "auth", key];
+            if kind != of && self.has(&path) {
+                let message =
+                    format!("{key} is for kind = \"{}\"", if of == ClientAuthWord::Secret { "secret" } else { "private_key_jwt" });
+                let help = "remove it, or change the kind: a secret that is not used should not be here".to_owned();
+                self.bad_key(&path, ("config.wrong_place", message, "not used here", help));
             }
+        }
+        match kind {
+            ClientAuthWord::None => Some(StaticAuth::None),
             ClientAuthWord::Secret => {
                 let text = self.required(&table, "secret", file.secret, "a reference to it, such as file:/etc/doorward/client")?;
                 let secret = self.secret(&["clients", "static", at, "auth", "secret"], &text)?;
@@ -176,6 +224,23 @@ impl Checker<'_> {
                     Some(SecretMethodWord::Post) => StaticAuth::Post(secret),
                 })
             }
+            ClientAuthWord::PrivateKeyJwt => {
+                let text = self.required(&table, "jwks", file.jwks, "its public keys: a file, or an https address")?;
+                self.jwks(&["clients", "static", at, "auth", "jwks"], &text).map(StaticAuth::PrivateKeyJwt)
+            }
         }
+    }
+
+    fn jwks(&mut self, path: &[&str], text: &str) -> Option<Jwks> {
+        if !text.contains("://") {
+            return self.path(path, text).map(Jwks::File);
+        }
+        let url = DocumentUrl::new(text).ok().map(Jwks::At);
+        if url.is_none() {
+            let message = format!("\"{}\" cannot be the address of keys", escaped(text));
+            let help = "an https address with a path and without a user, a query or a fragment, or the name of a file".to_owned();
+            self.bad(path, ("config.jwks", message, "not such an address", help));
+        }
+        url
     }
 }

@@ -7,6 +7,7 @@ use crate::config::file::{IdpFile, LoginFile, TokensFile};
 use crate::config::login::{IdentityProvider, Login, Tokens};
 use crate::config::schema::{escaped, written};
 use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, UserId};
+use crate::oauth::client;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
 use std::collections::BTreeMap;
@@ -35,9 +36,9 @@ impl Checker<'_> {
         let mut found = Providers::new();
         for (name, file) in files {
             let path = ["idp", name.as_str()];
-            let Some(known) = ProviderName::new(&name).ok().filter(|name| name.as_str() != OWN_ISSUER) else {
+            let Some(known) = ProviderName::new(&name).ok().filter(|name| ![OWN_ISSUER, client::ISSUER].contains(&name.as_str())) else {
                 let message = format!("\"{}\" cannot be the name of an identity provider", escaped(&name));
-                let help = "a-z, 0-9 and -, at most 31 characters, no - first; local is Doorward's own".to_owned();
+                let help = "a-z, 0-9 and -, at most 31 characters, no - first; local and client are Doorward's own".to_owned();
                 self.bad_key(&path, ("config.idp_name", message, "not such a name", help));
                 continue;
             };
@@ -253,14 +254,17 @@ impl Checker<'_> {
                 of.and_then(|(issuer, subject)| UserId::new(issuer, subject).ok()).map(Selector::User)
             }
             "user" => match rest.split_once('/') {
-                Some((OWN_ISSUER, subject)) => UserId::new(OWN_ISSUER, subject).ok().map(Selector::User),
+                Some((own @ (OWN_ISSUER | client::ISSUER), subject)) => UserId::new(own, subject).ok().map(Selector::User),
                 Some((name, subject)) if !name.is_empty() && !subject.is_empty() => {
                     let Some(issuer) = self.issuers.get(name).cloned() else {
                         if !self.misfit(&["idp"]) {
                             let message = format!("there is no identity provider \"{}\"", escaped(name));
                             let near = super::super::problem::nearest(name, self.issuers.keys().map(String::as_str));
                             let help = near.map_or_else(
-                                || "write user:IDP/SUBJECT with the name of a table [idp.NAME], or user:local/NAME".to_owned(),
+                                || {
+                                    "write user:IDP/SUBJECT with the name of a table [idp.NAME], user:local/NAME or user:client/ID"
+                                        .to_owned()
+                                },
                                 |near| format!("did you mean \"{near}\"?"),
                             );
                             self.bad(path, ("config.unknown_idp", message, "unknown provider", help));

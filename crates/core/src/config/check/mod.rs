@@ -74,7 +74,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         login: checker.login(file.login.unwrap_or_default(), &idps),
         idps,
         tokens: checker.tokens(file.tokens.unwrap_or_default()),
-        clients: checker.clients(file.clients.unwrap_or_default()),
+        clients: checker.clients(file.clients.unwrap_or_default(), &names),
         servers,
         policy: checker.policy(file.policy.unwrap_or_default()),
         screening,
@@ -84,6 +84,13 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         egress,
     };
     (config, checker.problems, checker.notices)
+}
+
+/// What is wrong with the name of a server that is not there.
+fn unknown_server(server: &ServerName, servers: &[ServerName]) -> Option<Complaint<'static>> {
+    let near = super::problem::nearest(server.as_str(), servers.iter().map(ServerName::as_str));
+    let help = near.map_or_else(|| "servers are the tables [server.NAME]".to_owned(), |near| format!("did you mean \"{near}\"?"));
+    (!servers.contains(server)).then(|| ("config.unknown_server", format!("there is no server \"{server}\""), "unknown server", help))
 }
 
 /// Collects what is wrong while the parts are read.
@@ -371,10 +378,8 @@ impl Checker<'_> {
             self.bad_key(&path, ("config.tool_name", message, "a pattern", format!("write the whole name, or {server}__*")));
             return None;
         }
-        if !servers.contains(&server) {
-            let near = super::problem::nearest(server.as_str(), servers.iter().map(ServerName::as_str));
-            let help = near.map_or_else(|| "servers are the tables [server.NAME]".to_owned(), |near| format!("did you mean \"{near}\"?"));
-            self.bad_key(&path, ("config.unknown_server", format!("there is no server \"{server}\""), "unknown server", help));
+        if let Some(complaint) = unknown_server(&server, servers) {
+            self.bad_key(&path, complaint);
             return None;
         }
         Some(ToolLimit { server, tool, rate })

@@ -39,8 +39,12 @@ pub struct StaticClientFile {
     pub name: Option<String>,
     /// How it proves itself. Default: not at all.
     pub auth: Option<ClientAuthFile>,
-    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required.
+    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes`:
+    /// without any it asks nobody.
     pub redirect_uris: Option<Vec<String>>,
+    /// What it may have for itself, without a person (`client_credentials`): `SERVER:read`, `SERVER:write` or `SERVER:destructive`, each for
+    /// itself. Such a client proves itself by a secret or a key, and is the user `client/ID`. Default: nothing.
+    pub scopes: Option<Vec<String>>,
 }
 
 /// How a client proves itself at the token endpoint.
@@ -53,6 +57,9 @@ pub struct ClientAuthFile {
     pub secret: Option<String>,
     /// `secret`: how it is sent, in an `Authorization: Basic` header or in the body. Default: `basic`.
     pub method: Option<SecretMethodWord>,
+    /// `private_key_jwt`: its public keys (RFC 7517), a file or an https address without a query. A file is read at start, an address when
+    /// it is needed, through the same door as documents of clients.
+    pub jwks: Option<String>,
 }
 
 /// Whose documents are read.
@@ -82,13 +89,15 @@ pub enum RegistrationWord {
 }
 
 /// How a client proves itself.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientAuthWord {
     /// Not at all.
     None,
     /// By a secret.
     Secret,
+    /// By assertions that it signs (RFC 7523).
+    PrivateKeyJwt,
 }
 
 /// How a secret is sent.

@@ -174,7 +174,7 @@ fn reg_04_the_way_to_prove_itself_is_one_that_both_sides_know() {
     assert_eq!(method(r#","token_endpoint_auth_method":"none""#), Ok("none"));
     assert_eq!(method(r#","token_endpoint_auth_methods_supported":["none","private_key_jwt"]"#), Ok("none"));
     let preferred = r#","token_endpoint_auth_method":"private_key_jwt","token_endpoint_auth_methods_supported":["none","private_key_jwt"]"#;
-    assert_eq!(method(&format!("{preferred}{keys}")), Ok("none"), "ChatGPT's document");
+    assert_eq!(method(&format!("{preferred}{keys}")), Ok("none or private_key_jwt"), "ChatGPT's document");
     assert_eq!(
         method(&format!(r#","token_endpoint_auth_method":"private_key_jwt"{keys}"#)),
         Ok("private_key_jwt"),

@@ -22,7 +22,17 @@ pub(in super::super) const SHORTEST: usize = 14;
 const MOST_DIGITS: usize = 19;
 
 const fn number(id: &'static str) -> Rule {
-    Rule { id, subject: Subject::Personal, words: &[], pattern: "", reach: (0, 0), proof: super::any, weight: 0, whole: super::itself }
+    Rule {
+        id,
+        subject: Subject::Personal,
+        words: &[],
+        pattern: "",
+        reach: (0, 0),
+        proof: super::any,
+        weight: 0,
+        of_definitions: false,
+        whole: super::itself,
+    }
 }
 
 /// Numbers of cards and accounts in a text.

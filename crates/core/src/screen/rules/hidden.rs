@@ -14,11 +14,23 @@ static SELECTORS: Rule = character("hidden-variation-selectors", 10);
 const MANY: usize = 4;
 /// So many without anything between them are a text of their own: no format needs two.
 const RUN_LENGTH: usize = 8;
-/// The tags in the flag of a region: a country of two letters and one to four for its part (UTS 51, annex B; ISO 3166-2).
-const REGION: std::ops::RangeInclusive<usize> = 3..=6;
+/// The regions whose flags are in use (UTS 51, annex B): England, Scotland, Wales, and the states of the USA. Other words in tags are words.
+fn is_region(tags: &str) -> bool {
+    matches!(tags, "gbeng" | "gbsct" | "gbwls") || tags.len() == 4 && tags.starts_with("us")
+}
 
 const fn character(id: &'static str, weight: u8) -> Rule {
-    Rule { id, subject: Subject::Injection, words: &[], pattern: "", reach: (0, 0), proof: super::any, weight, whole: super::itself }
+    Rule {
+        id,
+        subject: Subject::Injection,
+        words: &[],
+        pattern: "",
+        reach: (0, 0),
+        proof: super::any,
+        weight,
+        of_definitions: false,
+        whole: super::itself,
+    }
 }
 
 /// A character that is not there for a reader: what stands on both of its sides belongs together.
@@ -30,9 +42,10 @@ pub(in super::super) const fn is_hidden(c: char) -> bool {
 /// The end of the flag of a region that begins behind `text`'s first character, U+1F3F4.
 fn flag_end(text: &str, at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
-    let tags = rest.chars().take_while(|c| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}')).count();
-    let last = rest.chars().nth(tags).filter(|c| REGION.contains(&tags) && *c == '\u{e007f}')?;
-    Some(at + tags * last.len_utf8() + last.len_utf8()) // all of these are of one length
+    let letters = rest.chars().take_while(|c| matches!(c, '\u{e0061}'..='\u{e007a}'));
+    let tags: String = letters.take(8).filter_map(|c| char::from_u32(u32::from(c) - 0xe0000)).collect();
+    let last = rest.chars().nth(tags.len()).filter(|c| is_region(&tags) && *c == '\u{e007f}')?;
+    Some(at + (tags.len() + 1) * last.len_utf8()) // all of these are of one length
 }
 
 /// What is hidden in a text: of each rule the first, which is enough to know it. Legitimate uses are none: marks at the

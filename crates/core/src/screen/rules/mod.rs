@@ -6,6 +6,7 @@
 
 mod card;
 mod hidden;
+mod orders;
 mod phrases;
 mod secrets;
 mod services;
@@ -48,6 +49,8 @@ pub(crate) struct Rule {
     pub(super) whole: fn(&[u8], Range<usize>) -> Range<usize>,
     /// For instructions: how much it says. [`HIGH`] and more decides alone.
     pub(super) weight: u8,
+    /// It is a sign in the definition of a tool, and says nothing in a reply.
+    pub(super) of_definitions: bool,
 }
 
 /// As much as makes instructions of signs.
@@ -57,7 +60,7 @@ const NEAR: (usize, usize) = (64, 512);
 
 /// Every rule with words.
 pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
-    secrets::RULES.iter().chain(services::RULES).chain(phrases::RULES).chain(sly::RULES).chain(card::WORDED)
+    secrets::RULES.iter().chain(services::RULES).chain(phrases::RULES).chain(sly::RULES).chain(orders::RULES).chain(card::WORDED)
 }
 
 /// Whether a rule is about what another provider gave out: PT-02 has a key of its own for that.
@@ -66,11 +69,16 @@ pub(super) fn is_of_provider(id: &str) -> bool {
 }
 
 const fn credential(id: &'static str, words: &'static [&'static str], pattern: &'static str, proof: fn(&[u8]) -> bool) -> Rule {
-    Rule { id, subject: Subject::Credential, words, pattern, reach: NEAR, proof, weight: 0, whole: token }
+    Rule { id, subject: Subject::Credential, words, pattern, reach: NEAR, proof, weight: 0, of_definitions: false, whole: token }
 }
 
 const fn sign(id: &'static str, weight: u8, words: &'static [&'static str], pattern: &'static str) -> Rule {
-    Rule { id, subject: Subject::Injection, words, pattern, reach: (240, 240), proof: any, weight, whole: itself }
+    Rule { id, subject: Subject::Injection, words, pattern, reach: (240, 240), proof: any, weight, of_definitions: false, whole: itself }
+}
+
+/// A sign that decides, however much it says, about definitions only.
+const fn order(id: &'static str, weight: u8, words: &'static [&'static str], pattern: &'static str) -> Rule {
+    Rule { of_definitions: true, ..sign(id, weight, words, pattern) }
 }
 
 /// What was found and no more.

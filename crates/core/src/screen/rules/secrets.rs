@@ -16,6 +16,7 @@ pub(super) const RULES: &[Rule] = &[
         reach: (64, 0),
         proof: key_body,
         weight: 0,
+        of_definitions: false,
         whole: key,
     },
     credential("age-key", &["age-secret-key-1"], r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}", any),

@@ -2,10 +2,10 @@
 
 use super::{HIGH, Rule, sign};
 
-/// True for signs that decide without others.
+/// True for signs that decide without others, wherever they stand.
 #[must_use]
 pub(in super::super) const fn decides(rule: &Rule) -> bool {
-    rule.weight >= HIGH
+    rule.weight >= HIGH && !rule.of_definitions
 }
 
 pub(super) const RULES: &[Rule] = &[

@@ -1,0 +1,84 @@
+//! `/oauth/introspect` (RFC 7662): a client that proves itself asks about access tokens of its own. Whatever else it names is not active.
+//!
+//! As little as answers the question: neither whose consent a token stands on, nor anything of a token of somebody else.
+
+use super::credential;
+use super::token::{posted_by_client, shown_by, unavailable};
+use crate::Gateway;
+use crate::listen::OfficeRequest;
+use crate::listen::body::Body;
+use crate::listen::page::not_allowed;
+
+use doorward_core::identity::caller::{Audience, Door, Record};
+use doorward_core::oauth::client;
+use doorward_core::oauth::form::Form;
+use doorward_core::oauth::scope::resource;
+use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
+use doorward_core::secret::{AccessToken, TokenHash};
+use http::{Method, Response};
+use serde_json::{Value, json};
+
+impl Gateway {
+    /// `/oauth/introspect`.
+    pub(crate) async fn introspect(&self, mut request: OfficeRequest) -> Response<Body> {
+        if request.method != Method::POST {
+            return not_allowed("POST");
+        }
+        let form = match posted_by_client(&mut request).await {
+            Ok(form) => form,
+            Err(error) => return self.token_refused(&request, error, None).await,
+        };
+        let shown = match shown_by(&request.headers, &form) {
+            Ok(shown) => shown,
+            Err(error) => return self.token_refused(&request, error, None).await,
+        };
+        let told = match self.authenticated(&shown).await {
+            // Who shows nothing could ask in anybody's name (RFC 7662 section 2.1).
+            Ok(client) if !client.is_confidential() => Err(TokenError::client("public_client_asks")),
+            Ok(client) => self.told_of(&client, &form).await,
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(told) => credential(200, &told),
+            Err(error) => self.token_refused(&request, error, Some(&shown)).await,
+        }
+    }
+
+    async fn told_of(&self, client: &AuthenticatedClient, form: &Form) -> Result<Value, TokenError> {
+        let token = form.get("token").ok_or(TokenError::request("token is missing"))?;
+        let Ok(hash) = TokenHash::<AccessToken>::of(token) else { return Ok(inactive()) };
+        let record = self.store.access_token(&hash).await.map_err(|error| unavailable(&error))?;
+        let counts = |record: &Record| {
+            record.counts(Door::OAuth, None, self.env.now()).is_ok() && self.may_still(&record.client, &record.user, &record.granted)
+        };
+        Ok(match record {
+            Some(record) if record.client == *client.id() && counts(&record) => self.described(&record),
+            _ => inactive(),
+        })
+    }
+
+    fn described(&self, record: &Record) -> Value {
+        let mut told = json!({
+            "active": true,
+            "iss": self.root(),
+            "client_id": record.client.as_str(),
+            "scope": record.granted.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
+            "exp": record.expires.as_millis() / 1_000,
+            "token_type": "Bearer",
+        });
+        if let Some(members) = told.as_object_mut() {
+            if let Audience::Only(servers) = &record.audience {
+                let all: Vec<String> = servers.iter().map(|server| resource(self.root(), server)).collect();
+                members.insert("aud".to_owned(), json!(all));
+            }
+            if record.user.issuer() == client::ISSUER {
+                members.insert("sub".to_owned(), json!(record.user.subject()));
+            }
+        }
+        told
+    }
+}
+
+fn inactive() -> Value {
+    json!({"active": false})
+}
