@@ -153,7 +153,7 @@ impl Fetcher {
         headers.insert(USER_AGENT, HeaderValue::from_static("Doorward"));
         let limits = ReplyLimits { headers: self.patience, whole: most as u64, stream: 0, idle: self.patience };
         let outbound = Outbound { method: Method::GET, headers, body: Bytes::new() };
-        let reply = self.egress.send(&target, &pool, outbound, &limits).await.map_err(Why::Unreachable)?;
+        let reply = self.egress.send(&target, &pool, outbound, &limits).await.map_err(unread)?;
         let (head, body) = reply.into_parts();
         match head.status {
             StatusCode::OK => {}
@@ -163,15 +163,19 @@ impl Fetcher {
         if !is_json(&head.headers) {
             return Err(Why::MediaType);
         }
-        let body = body.whole().await.map_err(|error| match error {
-            EgressError::TooLarge => Why::TooLong,
-            other => Why::Unreachable(other),
-        })?;
+        let body = body.whole().await.map_err(unread)?;
         Ok(Fetched { body, fresh: fresh(&head.headers) })
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unread(error: EgressError) -> Why {
+    match error {
+        EgressError::TooLarge => Why::TooLong,
+        other => Why::Unreachable(other),
     }
 }
 

@@ -9,6 +9,7 @@ use doorward_core::oauth::admission::{Blocked, Documents, Registrations};
 use doorward_core::oauth::client::Identity;
 use doorward_core::oauth::document::BadDocument;
 use doorward_core::oauth::redirect::check;
+use doorward_core::oidc::keys::BadKeys;
 use doorward_core::secret::Secret;
 
 const CLAUDE_CODE: &str = "https://claude.ai/oauth/claude-code-client-metadata";
@@ -370,4 +371,56 @@ async fn reg_01_registered_and_configured_clients_are_found_without_a_look_up() 
     assert!(matches!(bench.clients.resolve(&local, Reading::Withheld, at(0)).await, Err(Unresolved::Blocked)));
     let redirects = vec![Registered::new("https://portal.test/cb", &Schemes::default()).expect("uri")];
     assert!(bench.clients.resolve("portal", Reading::Withheld, at(0)).await.is_ok(), "{redirects:?}");
+}
+
+/// A public key (RFC 7517) under an id: the point of RFC 7515, appendix A.3.
+fn public_key(kid: &str) -> String {
+    format!(
+        r#"{{"kty":"EC","crv":"P-256","kid":"{kid}","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}}"#
+    )
+}
+
+fn signing(id: &str) -> String {
+    let jwks = id.replace("/c.json", "/jwks.json");
+    format!(
+        r#"{{"client_id":"{id}","client_name":"App","redirect_uris":["https://app.test/cb"],"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"{jwks}"}}"#
+    )
+}
+
+#[tokio::test]
+async fn reg_08_keys_of_a_client_are_read_when_they_are_wanted_and_not_more_often() {
+    let (first, second) = (public_key("a"), [public_key("a"), public_key("b")].join(","));
+    let site = Site::answering("app.test", |id| {
+        vec![reply(&signing(id)), reply(&format!("{{\"keys\":[{first}]}}")), reply(&format!("{{\"keys\":[{second}]}}")), reply("no keys")]
+    })
+    .await;
+    let bench = Bench::new(Documents::Any, &[&site]).await;
+    let client = bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await.expect("a client");
+    let keys = async |wanted, seconds| bench.clients.keys_of(&client, wanted, at(seconds)).await;
+    let count = async |wanted, seconds| keys(wanted, seconds).await.expect("keys").expect("of a client that signs").count();
+    assert_eq!(site.requests(), 1, "the document alone");
+    assert_eq!((count(Wanted::Known, 1).await, count(Wanted::Known, 299).await, site.requests()), (1, 1, 2));
+    // A key that nobody has seen is a reason to look, at most each half minute.
+    assert_eq!((count(Wanted::Newer, 300).await, site.requests()), (2, 3));
+    assert_eq!((count(Wanted::Newer, 329).await, site.requests()), (2, 3));
+    // What cannot be read takes nothing away for a day, and is not asked for again at once.
+    assert_eq!((count(Wanted::Known, 601).await, site.requests()), (2, 4));
+    assert_eq!((count(Wanted::Known, 602).await, site.requests()), (2, 4));
+    assert_eq!(count(Wanted::Known, 300 + 86_399).await, 2);
+    let later = keys(Wanted::Known, 300 + 86_400 + 20).await.expect_err("a day later nobody knows");
+    assert_eq!(later, Why::Keys(BadKeys::Form));
+}
+
+#[tokio::test]
+async fn reg_08_keys_that_are_private_or_too_long_are_none() {
+    for (set, wanted) in [
+        (public_key("a").replace("\"x\"", "\"d\":\"AA\",\"x\""), Why::Keys(BadKeys::Private)),
+        (r#"{"kty":"oct","k":"AAAA"}"#.to_owned(), Why::Keys(BadKeys::Empty)),
+        (public_key(&"k".repeat(70_000)), Why::TooLong),
+    ] {
+        let site = Site::answering("app.test", |id| vec![reply(&signing(id)), reply(&format!("{{\"keys\":[{set}]}}"))]).await;
+        let bench = Bench::new(Documents::Any, &[&site]).await;
+        let client = bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await.expect("a client");
+        assert_eq!(bench.clients.keys_of(&client, Wanted::Known, at(1)).await.expect_err("no keys"), wanted);
+    }
 }
