@@ -100,7 +100,7 @@ stop_peers() {
 trap stop_peers EXIT
 
 # gateway UPSTREAM : starts a fresh Doorward with one server `conf` and an API key for it, and sets $gateway (host:port) and $key_file.
-# UPSTREAM is a URL, or "stdio PROGRAM ARGUMENT...". Extra Host names: $extra_hosts (TOML list items).
+# UPSTREAM is a URL, or "stdio PROGRAM ARGUMENT...". Extra Host names: $extra_hosts (TOML list items); more tables: $more.
 gateway() {
   local port state config server
   port=$(free_port)
@@ -124,6 +124,7 @@ sampling = "allow"
 
 [limits]
 per_user = "100000/m"
+${more:-}
 TOML
   doorward=("$target/doorward" --state "$state" --config "$config")
   "${doorward[@]}" server approve conf --all --command > "$scratch/approve.log" 2>&1 || { cat "$scratch/approve.log" >&2; return 1; }
