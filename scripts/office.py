@@ -30,9 +30,10 @@ def expect(holds, text):
         raise Broken(text)
 
 
-def ask(port, method, path, fields=None, headers=None, body=None):
-    """One request on a connection of its own: status, header fields, body; status 0 if there was no whole answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+def ask(port, method, path, fields=None, headers=None, body=None, source="127.0.0.1"):
+    """One request on a connection of its own: status, header fields, body; status 0 if there was no whole answer. `source` is the loopback
+    address that asks."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15, source_address=(source, 0))
     try:
         sent = dict(headers or {})
         if fields is not None:
@@ -49,8 +50,8 @@ def ask(port, method, path, fields=None, headers=None, body=None):
 class Person:
     """A browser in which somebody is signed in."""
 
-    def __init__(self, house, client):
-        self.house, self.client, self.cookies = house, client, {}
+    def __init__(self, house, client, source="127.0.0.1"):
+        self.house, self.client, self.cookies, self.source = house, client, {}, source
         link = re.search(r"/setup#(\S+)", house.command("admin-link")).group(1)
         fields = self.form(self.open("/setup")[2])
         status, _, text = self.post("/setup", [*fields, ("code", link)])
@@ -60,7 +61,7 @@ class Person:
         headers = {"Sec-Fetch-Site": site, **({"Origin": "null"} if fields is not None else {})}
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = ask(self.house.port, method, path, fields, headers)
+        answer = ask(self.house.port, method, path, fields, headers, source=self.source)
         for name, value in answer[1]:
             if name.lower() == "set-cookie":
                 key, content = value.split(";")[0].split("=", 1)
@@ -105,17 +106,17 @@ class Person:
         return found.group(1)
 
 
-def register(house):
+def register(house, source="127.0.0.1"):
     body = json.dumps({"client_name": "Office kit", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"})
-    status, _, text = ask(house.port, "POST", "/oauth/register", headers={"Content-Type": "application/json"}, body=body)
+    status, _, text = ask(house.port, "POST", "/oauth/register", headers={"Content-Type": "application/json"}, body=body, source=source)
     expect(status == 201, f"no registration: {status} {text}")
     return json.loads(text)["client_id"]
 
 
-def by_code(house, client, code):
+def by_code(house, client, code, source="127.0.0.1"):
     return ask(house.port, "POST", "/oauth/token", {
         "grant_type": "authorization_code", "client_id": client, "code": code, "code_verifier": VERIFIER, "redirect_uri": CALLBACK,
-    })
+    }, source=source)
 
 
 def by_refresh(house, client, token):
@@ -132,15 +133,19 @@ class Door:
         return subprocess.run([*self.words, *words], capture_output=True, text=True, check=True).stdout
 
 
-def main(address, server, *command):
-    door = Door(address, command)
+def token(door, server):
+    """An access token for everything that the consent page offers of a server."""
     client = register(door)
     person = Person(door, client)
     page = person.page(server, " ".join(f"{server}:{what}" for what in ("read", "write", "destructive")))
     time.sleep(READING)
     status, _, text = by_code(door, client, person.allow(page))
     expect(status == 200, f"no tokens: {status} {text[:300]}")
-    print(json.loads(text)["access_token"])
+    return json.loads(text)["access_token"]
+
+
+def main(address, server, *command):
+    print(token(Door(address, command), server))
 
 
 if __name__ == "__main__":
