@@ -1,7 +1,9 @@
 """A person with a browser and an OAuth client, of the standard library alone, for scripts that need what the front office hands out.
 
-As a program: `scripts/office.py HOST:PORT SERVER COMMAND...` signs a person in by the link that `COMMAND... admin-link` prints, registers a
-client, allows it every scope that the consent page offers, and prints the access token. No browser is started; pages are read as text.
+As a program it signs a person in by the link that `COMMAND... admin-link` prints; no browser is started, pages are read as text.
+
+  scripts/office.py token HOST:PORT SERVER COMMAND...    registers a client, allows it all that the consent page offers, prints its access token
+  scripts/office.py visit HOST:PORT ADDRESS COMMAND...   opens an authorization request of a client, allows all, prints where the answer goes
 """
 
 import base64
@@ -86,24 +88,34 @@ class Person:
         return [(value(tag, "name"), value(tag, "value")) for tag in hidden]
 
     def page(self, server="lax", scope="lax:read"):
-        """A consent page: its hidden fields, and the scopes that it offers."""
+        """The consent page of a request of this client."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
         query = {
             "response_type": "code", "client_id": self.client, "redirect_uri": CALLBACK, "code_challenge": challenge,
             "code_challenge_method": "S256", "resource": f"{self.house.public}/s/{server}/mcp", "scope": scope, "state": "s",
         }
-        status, _, text = self.open("/oauth/authorize?" + urllib.parse.urlencode(query))
+        return self.asked("/oauth/authorize?" + urllib.parse.urlencode(query))
+
+    def asked(self, path):
+        """The consent page of a request: its hidden fields, and the scopes that it offers."""
+        status, _, text = self.open(path)
         expect(status == 200 and 'name="txn"' in text, f"no consent page: {status} {text[:300]}")
         return self.form(text), re.findall(r'name="grant" value="([^"]*)"', text)
 
     def allow(self, page):
         """The code of a yes to all that is offered."""
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.answer(page)).query))["code"]
+
+    def answer(self, page):
+        """Where the browser is sent after a yes to all that is offered."""
         fields, offered = page
         answers = [("decision", "allow"), ("duration", "8h"), *(("grant", scope) for scope in offered)]
         status, _, text = self.post("/oauth/consent", [*fields, *answers])
-        found = re.search(r"code=(dwac_[A-Za-z0-9_-]+)", html.unescape(text))
-        expect(status == 200 and found, f"no code: {status} {text[:300]}")
-        return found.group(1)
+        found = re.search(r'http-equiv="refresh" content="[^"]*?url=([^"]*)"', text)
+        expect(status == 200 and found, f"no answer: {status} {text[:300]}")
+        address = html.unescape(found.group(1)).strip("'")
+        expect("code=dwac_" in address, "an answer without a code")
+        return address
 
 
 def register(house, source="127.0.0.1"):
@@ -144,8 +156,15 @@ def token(door, server):
     return json.loads(text)["access_token"]
 
 
-def main(address, server, *command):
-    print(token(Door(address, command), server))
+def main(what, address, about, *command):
+    door = Door(address, command)
+    if what == "token":
+        print(token(door, about))
+    else:
+        person, asked = Person(door, None), urllib.parse.urlsplit(about)
+        page = person.asked(f"{asked.path}?{asked.query}")
+        time.sleep(READING)
+        print(person.answer(page))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+// oauth4webapi, a strict client of somebody else's, against the front office: it refuses whatever is not as the RFCs have it.
+//   strict_oauth.mjs ISSUER DIR SECRET_FILE VISIT...
+// DIR holds signer.pem; VISIT is a command that opens an authorization request as a person, allows it and prints where the answer goes. Run where
+// oauth4webapi and jose are installed.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import assert from 'node:assert/strict';
+
+const require = createRequire(`${process.cwd()}/`);
+const o = await import(pathToFileURL(require.resolve('oauth4webapi')));
+const { importPKCS8 } = await import(pathToFileURL(require.resolve('jose')));
+const [root, directory, secret, visitor, ...visit] = process.argv.slice(2);
+const http = { [o.allowInsecureRequests]: true };
+const resource = new URL(`${root}/s/conf/mcp`);
+const checked = [];
+const done = (what) => checked.push(what);
+
+// Who guards the resource says so, in a challenge and in a document (RFC 9728).
+const challenge = await o.protectedResourceRequest('nothing', 'POST', resource, undefined, undefined, http).then(
+  () => assert.fail('let in'),
+  (error) => error,
+);
+assert.ok(challenge instanceof o.WWWAuthenticateChallengeError, String(challenge));
+const [{ scheme, parameters }] = challenge.cause;
+assert.equal(scheme, 'bearer');
+assert.equal(parameters.resource_metadata, `${root}/.well-known/oauth-protected-resource/s/conf/mcp`);
+const guarded = await o.processResourceDiscoveryResponse(resource, await o.resourceDiscoveryRequest(resource, http));
+const issuer = new URL(guarded.authorization_servers[0]);
+done('resource metadata');
+
+for (const algorithm of ['oauth2', 'oidc']) {
+  const as = await o.processDiscoveryResponse(issuer, await o.discoveryRequest(issuer, { algorithm, ...http }));
+  assert.deepEqual(as.code_challenge_methods_supported, ['S256']);
+}
+const as = await o.processDiscoveryResponse(issuer, await o.discoveryRequest(issuer, { algorithm: 'oauth2', ...http }));
+done('server metadata');
+
+const redirect_uri = 'http://127.0.0.1:61036/callback';
+async function registered(method) {
+  const metadata = { client_name: 'Strict', redirect_uris: [redirect_uri], token_endpoint_auth_method: method };
+  return o.processDynamicClientRegistrationResponse(await o.dynamicClientRegistrationRequest(as, metadata, http));
+}
+
+async function throughAPerson(client, proof) {
+  const verifier = o.generateRandomCodeVerifier();
+  const state = o.generateRandomState();
+  const request = new URL(as.authorization_endpoint);
+  const query = { response_type: 'code', client_id: client.client_id, redirect_uri, state, resource: resource.href, scope: 'conf:read',
+    code_challenge: await o.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256' };
+  for (const [name, value] of Object.entries(query)) request.searchParams.set(name, value);
+  const answer = execFileSync(visitor, [visit[0], 'visit', new URL(root).host, request.href, ...visit.slice(1)], { encoding: 'utf8' }).trim();
+  const callback = o.validateAuthResponse(as, client, new URL(answer), state);
+  const code = await o.authorizationCodeGrantRequest(as, client, proof, callback, redirect_uri, verifier, http);
+  const tokens = await o.processAuthorizationCodeResponse(as, client, code);
+  assert.ok(tokens.refresh_token && tokens.expires_in > 0 && tokens.scope.includes('conf:read'));
+  const next = await o.processRefreshTokenResponse(as, client, await o.refreshTokenGrantRequest(as, client, proof, tokens.refresh_token, http));
+  assert.notEqual(next.refresh_token, tokens.refresh_token);
+  return next;
+}
+
+async function revoked(client, proof, token) {
+  await o.processRevocationResponse(await o.revocationRequest(as, client, proof, token, http));
+}
+
+// A public client: registration, PKCE, state and iss of the answer, code, rotation, revocation.
+const publicly = await registered('none');
+const tokens = await throughAPerson(publicly, o.None());
+await revoked(publicly, o.None(), tokens.refresh_token);
+const dead = await o.refreshTokenGrantRequest(as, publicly, o.None(), tokens.refresh_token, http);
+await assert.rejects(o.processRefreshTokenResponse(as, publicly, dead), (error) => error instanceof o.ResponseBodyError && error.error === 'invalid_grant');
+done('public client');
+
+// Confidential ones: each way, and introspection of what they hold.
+for (const [method, proof] of [['client_secret_basic', o.ClientSecretBasic], ['client_secret_post', o.ClientSecretPost]]) {
+  const client = await registered(method);
+  const shown = proof(client.client_secret);
+  const held = await throughAPerson(client, shown);
+  const told = await o.processIntrospectionResponse(as, client, await o.introspectionRequest(as, client, shown, held.access_token, http));
+  assert.deepEqual([told.active, told.client_id, told.sub], [true, client.client_id, undefined]);
+  await revoked(client, shown, held.access_token);
+  const after = await o.processIntrospectionResponse(as, client, await o.introspectionRequest(as, client, shown, held.access_token, http));
+  assert.equal(after.active, false);
+  const refused = await o.clientCredentialsGrantRequest(as, client, shown, { resource: resource.href }, http);
+  await assert.rejects(o.processClientCredentialsResponse(as, client, refused), (error) => error.error === 'unauthorized_client');
+  done(method);
+}
+
+// Machines.
+const key = await importPKCS8(readFileSync(`${directory}/signer.pem`, 'utf8'), 'ES256');
+for (const [client_id, proof] of [['nightly', o.ClientSecretBasic(readFileSync(secret, 'utf8'))], ['signer', o.PrivateKeyJwt({ key, kid: 'signer-1' })]]) {
+  const client = { client_id };
+  const own = await o.processClientCredentialsResponse(as, client, await o.clientCredentialsGrantRequest(as, client, proof, { resource: resource.href }, http));
+  assert.equal(own.refresh_token, undefined);
+  const told = await o.processIntrospectionResponse(as, client, await o.introspectionRequest(as, client, proof, own.access_token, http));
+  assert.deepEqual([told.active, told.sub, told.iss], [true, client_id, as.issuer]);
+  done(`client_credentials of ${client_id}`);
+}
+console.log(`oauth4webapi: ${checked.join(', ')}`);
