@@ -73,6 +73,14 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
+impl Secret<String> {
+    /// Whether it has so many bytes at least.
+    #[must_use]
+    pub const fn has_at_least(&self, bytes: usize) -> bool {
+        self.0.len() >= bytes
+    }
+}
+
 impl<T: Zeroize> Drop for Secret<T> {
     fn drop(&mut self) {
         self.0.zeroize();

@@ -140,7 +140,7 @@ impl Gateway {
             None => None,
         };
         match verify(&inbound.presented, door, server, record, self.env.now()) {
-            // What the administrator blocked is over, whatever it holds.
+            // What the configuration does not let in any more is over, whatever it holds.
             Verdict::Verified(caller) if door == Door::OAuth && !self.may_still(caller.client(), caller.user(), caller.granted()) => {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }

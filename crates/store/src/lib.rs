@@ -61,7 +61,7 @@ pub struct Store {
 struct Inner {
     db: Db,
     sealer: Sealer,
-    once: once::Gauge,
+    once: once::Gauges,
 }
 
 // === impl Store ===
@@ -81,7 +81,7 @@ impl Store {
         marker::check(&mut tx, &seal).await?;
         tx.commit().await?;
         let db = connect::with_readers(db, url, pool.max(1));
-        Ok(Self { inner: Arc::new(Inner { db, sealer: seal, once: once::Gauge::default() }) })
+        Ok(Self { inner: Arc::new(Inner { db, sealer: seal, once: once::Gauges::default() }) })
     }
 
     /// Asks the database for a sign of life, reading only.

@@ -5,16 +5,22 @@ use crate::db::Value;
 use crate::error::{Refused, StoreError};
 use crate::rows::{at_most_one, millis, plain};
 use doorward_core::time::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// When the table was last counted, and with which result. Counting each time would cost more than consuming.
+/// When the ids of a kind were last counted, and with which result. Counting each time would cost more than consuming.
 #[derive(Debug, Default)]
-pub(crate) struct Gauge {
+struct Gauge {
     uses: AtomicU64,
     full: AtomicBool,
 }
 
-/// Ids that the sweep has not taken yet. Each replica may overshoot by [`BETWEEN`].
+/// A gauge for each kind: who uses up many ids of one takes no room from another. Kinds are words of this program, and few.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges(Mutex<BTreeMap<String, Arc<Gauge>>>);
+
+/// Ids of one kind that the sweep has not taken yet. Each replica may overshoot by [`BETWEEN`].
 const CAP: i64 = 1_000_000;
 /// Uses between two counts.
 const BETWEEN: u64 = 1_024;
@@ -28,13 +34,13 @@ impl Store {
     /// `kind` keeps ids of different uses apart, 1 to 255 bytes. A life that has ended already is never won.
     ///
     /// # Errors
-    /// Any [`StoreError`] means: not won. [`Refused::TooMany`] at a million live ids.
+    /// Any [`StoreError`] means: not won. [`Refused::TooMany`] at a million live ids of this kind.
     pub async fn consume_once(&self, kind: &str, id: &[u8; 32], expires: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         plain(kind, "kind")?;
         if expires <= now {
             return Ok(false);
         }
-        self.check_room().await?;
+        self.check_room(kind).await?;
         let sql = "INSERT INTO consumed (kind, id, expires) VALUES ($1, $2, $3) \
                    ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $4";
         let values = [Value::text(kind), Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)];
@@ -42,14 +48,21 @@ impl Store {
     }
 
     /// Counts at the first use, at every 1,024th, and at each use while full.
-    async fn check_room(&self) -> Result<(), StoreError> {
-        let gauge = &self.inner.once;
+    async fn check_room(&self, kind: &str) -> Result<(), StoreError> {
+        let gauge = self.inner.once.of(kind);
         let due = gauge.uses.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN);
         if due || gauge.full.load(Ordering::Relaxed) {
-            let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM consumed LIMIT 1000000) AS live";
-            let count = self.db().row(sql, &[]).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
+            let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM consumed WHERE kind = $1 LIMIT 1000000) AS live";
+            let count = self.db().row(sql, &[Value::text(kind)]).await?.map_or(Ok(0), |row| row.column::<i64>("n"))?;
             gauge.full.store(count >= CAP, Ordering::Relaxed);
         }
         if gauge.full.load(Ordering::Relaxed) { Err(Refused::TooMany.into()) } else { Ok(()) }
+    }
+}
+
+impl Gauges {
+    fn of(&self, kind: &str) -> Arc<Gauge> {
+        let mut gauges = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(gauges.entry(kind.to_owned()).or_default())
     }
 }

@@ -55,6 +55,18 @@ impl Store {
         rows.iter().map(info).collect()
     }
 
+    /// The groups of a user, as they were last read; none for one who was never seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn groups_of(&self, user: &UserId) -> Result<Vec<GroupName>, StoreError> {
+        let sql = "SELECT issuer, subject, member_of, disabled FROM users WHERE issuer = $1 AND subject = $2";
+        let Some(row) = self.db().row(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await? else {
+            return Ok(Vec::new());
+        };
+        standing(&Reading { row: &row, table: "users", id: String::new() }).map(|(groups, _)| groups)
+    }
+
     /// Whether this user was ever seen.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
 use doorward_core::id::{ClientId, GroupName, UserId};
+use doorward_core::oauth::client;
 use serde_json::json;
 
 /// The subcommands.
@@ -109,9 +110,10 @@ async fn list(house: &House, console: &mut Console) -> Result<Exit, Failure> {
 
 async fn disable(house: &House, whom: &Whom, console: &mut Console) -> Result<Exit, Failure> {
     let (store, user) = (house.store().await?, whom.user(house)?);
-    // A name that was mistyped would be disabled, and the one that was meant would not.
-    if !store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
-        return Err(unknown());
+    // A name that was mistyped would be disabled, and the one that was meant would not. A client of the configuration that acts for itself
+    // can be stopped before it ever came.
+    if !is_configured(house, &user) && !store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
+        return Err(if user.issuer() == client::ISSUER { no_client() } else { unknown() });
     }
     store.disable_user(&user, house.env.now()).await.map_err(|error| unavailable(&error))?;
     store.close().await;
@@ -215,6 +217,17 @@ impl Whom {
         let issuer = provider.map_or(self.issuer.as_str(), |provider| &provider.issuer);
         UserId::new(issuer, &self.name).map_err(|_| unknown())
     }
+}
+
+/// Whether this is a client of the configuration that has access of its own.
+fn is_configured(house: &House, user: &UserId) -> bool {
+    let fixed = &house.config().clients.fixed;
+    user.issuer() == client::ISSUER && fixed.iter().any(|client| client.id.as_str() == user.subject() && !client.own.is_empty())
+}
+
+fn no_client() -> Failure {
+    let help = "write the id of a [[clients.static]] that has scopes, as it stands in the configuration";
+    Failure::new(Exit::Usage, "user.unknown", "there is no such client that acts for itself", help)
 }
 
 fn unknown() -> Failure {

@@ -88,7 +88,8 @@ redirect_uris = ["http://127.0.0.1/cb"]
 
 [[clients.static]]
 id = "nightly"
-auth = { kind = "private_key_jwt", jwks = "nightly.jwks" }
+auth = { kind = "private_key_jwt", jwks = "file:nightly.jwks" }
+redirect_uris = []
 scopes = ["github:write", "github:read"]
 
 [[clients.static]]
@@ -239,7 +240,7 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("config.client_id", "[clients]\nskip_consent = [\"http://app.example/c.json\"]"),
     ("config.out_of_range", "[clients]\nremember_consent = \"500d\""),
     ("config.not_available", "[clients]\nconsent = \"always\""),
-    ("config.not_available", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\ngrants = []"),
+    ("config.unknown_key", "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\ngrants = []"),
     (
         "config.not_available",
         "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"mtls\", subject = \"x\" }",

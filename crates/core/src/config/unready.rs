@@ -29,7 +29,6 @@ const KEYS: &[&str] = &[
     "clients.agents",
     "clients.require_dpop",
     "clients.static.*.agent",
-    "clients.static.*.grants",
     "clients.static.*.act_for",
     "tokens.dpop",
     "tokens.apikey_max",

@@ -6,7 +6,7 @@
 use crate::id::ClientId;
 use crate::json::RawJson;
 use crate::oidc::jose::{self, Alg, BadToken};
-use crate::oidc::keys::KeySet;
+use crate::oidc::keys::{KeySet, NoKey};
 use crate::secret::sha256;
 use crate::time::Timestamp;
 use base64::Engine as _;
@@ -37,13 +37,11 @@ pub struct Expected<'a> {
     pub endpoint: &'a str,
 }
 
-/// An assertion that its client signed, for us and now. Only [`check`] makes one. It counts once: see `id` and `expires`.
+/// An assertion that its client signed, for us and now. Only [`check`] makes one. It counts once: see [`Asserted::name`].
 #[derive(Debug)]
 pub(super) struct Asserted {
-    /// Names this assertion among all.
-    pub(super) id: [u8; 32],
-    /// Until when it must be remembered.
-    pub(super) expires: Timestamp,
+    id: [u8; 32],
+    expires: Timestamp,
 }
 
 /// Why an assertion shows nothing. Nothing of it is repeated.
@@ -121,6 +119,15 @@ pub(super) fn claimed(assertion: &str) -> Option<String> {
     claims.member("sub").and_then(|sub| sub.as_text().map(std::borrow::Cow::into_owned))
 }
 
+// === impl Asserted ===
+
+impl Asserted {
+    /// Names this assertion among all, and says until when that must be remembered.
+    pub(super) const fn name(&self) -> (&[u8; 32], Timestamp) {
+        (&self.id, self.expires)
+    }
+}
+
 // === impl BadAssertion ===
 
 impl BadAssertion {
@@ -131,7 +138,10 @@ impl BadAssertion {
                 ("the client assertion is no signed JWT that is understood here", "malformed_assertion")
             }
             Self::Token(BadToken::Algorithm) => ("the client assertion: its algorithm is not served", "assertion_algorithm"),
-            Self::Token(BadToken::Key(_)) => ("the client assertion: no key of the client fits, or several do", UNKNOWN_KEY),
+            Self::Token(BadToken::Key(NoKey::Unknown)) => ("the client assertion: the client has no such key", UNKNOWN_KEY),
+            Self::Token(BadToken::Key(NoKey::Ambiguous)) => {
+                ("the client assertion: several keys of the client could be meant; name one by kid", "assertion_key_ambiguous")
+            }
             Self::Token(BadToken::Signature) => ("the client assertion: its signature is wrong", "assertion_signature"),
             Self::Client => ("the client assertion: iss and sub have to be the client id", "assertion_client"),
             Self::Audience => ("the client assertion: aud has to be this issuer alone", "assertion_audience"),

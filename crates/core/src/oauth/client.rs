@@ -92,8 +92,9 @@ pub enum Keys {
     At(String),
 }
 
-/// The issuer of clients that act for themselves (`client_credentials`): their user is `client/<client id>`. No provider can be
-/// configured under this name, so that no id of a client is ever one of a person (TK-11).
+/// The issuer of clients that act for themselves (`client_credentials`): their user is `client/<client id>`. Issuers of people are
+/// `local` and URLs, so no id of a client is ever one of a person (TK-11); that no provider is called so keeps `user:client/<id>` of the
+/// configuration from meaning anything else.
 pub const ISSUER: &str = "client";
 
 /// What a client is made of.
@@ -184,11 +185,10 @@ impl Client {
         &self.auth
     }
 
-    /// What it may have for itself (OAuth 2.1 section 4.2); a client that proves nothing has nothing.
+    /// What it may have for itself (OAuth 2.1 section 4.2).
     #[must_use]
-    pub fn own(&self) -> &BTreeSet<Scope> {
-        static NOTHING: BTreeSet<Scope> = BTreeSet::new();
-        if matches!(self.auth, ClientAuth::None) { &NOTHING } else { &self.own }
+    pub const fn own(&self) -> &BTreeSet<Scope> {
+        &self.own
     }
 
     /// Digest of name, redirect URIs, way to prove itself and keys. A consent is bound to it: when it changes, the person is
@@ -234,7 +234,7 @@ impl ClientAuth {
         }
     }
 
-    /// Its name in metadata.
+    /// Its name in metadata, for one way; in words, for two.
     #[must_use]
     pub const fn method(&self) -> &'static str {
         match self {

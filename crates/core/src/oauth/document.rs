@@ -7,6 +7,7 @@ use crate::json::RawJson;
 use crate::oauth::claims::{BadClaims, Claims, Unusable};
 use crate::oauth::client::{Client, ClientAuth, DocumentSource, Identity, Keys, Parts};
 use crate::oauth::redirect::{Schemes, has_dot_segment, has_only_uri_characters, host_and_port};
+use crate::oidc::keys::KeySet;
 use crate::time::Timestamp;
 use bytes::Bytes;
 
@@ -162,14 +163,15 @@ fn auth(claims: &Claims) -> Result<ClientAuth, BadDocument> {
     Ok(if without { ClientAuth::EitherWay(keys) } else { ClientAuth::PrivateKeyJwt(keys) })
 }
 
-/// A JWK set (RFC 7517 section 5) of public keys: neither symmetric ones nor private parts.
+/// A JWK set (RFC 7517 section 5) of public keys, one of them usable: neither symmetric ones nor private parts.
 fn are_public(keys: &RawJson) -> bool {
     let is_public = |key: &RawJson| {
         let kind = key.member("kty");
         let kind = kind.as_ref().and_then(RawJson::as_text);
         matches!(kind.as_deref(), Some("RSA" | "EC" | "OKP")) && key.member("d").is_none() && key.member("k").is_none()
     };
-    keys.member("keys").and_then(|list| list.elements()).is_some_and(|list| !list.is_empty() && list.iter().all(is_public))
+    let usable = KeySet::parse(&Bytes::copy_from_slice(keys.as_bytes())).is_ok();
+    usable && keys.member("keys").and_then(|list| list.elements()).is_some_and(|list| list.iter().all(is_public))
 }
 
 #[cfg(test)]

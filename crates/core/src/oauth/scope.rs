@@ -64,6 +64,18 @@ impl Scopes {
         Self(text.split(' ').filter_map(Scope::parse).collect())
     }
 
+    /// The same list, if each word of it is a scope of ours.
+    #[must_use]
+    pub fn exact(text: &str) -> Option<Self> {
+        let words = Some(text).filter(|text| text.len() <= LONGEST)?.split(' ').filter(|word| !word.is_empty());
+        words.map(Scope::parse).collect::<Option<BTreeSet<_>>>().map(Self)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+
     /// Those of one server.
     pub fn of<'a>(&'a self, server: &'a ServerName) -> impl Iterator<Item = &'a Scope> {
         self.0.iter().filter(move |scope| scope.server == *server)

@@ -154,6 +154,24 @@ impl TokenError {
         Self { description: "say with resource which server is meant", reason: "no_resource", ..Self::target() }
     }
 
+    /// 400 `invalid_target`: `visible_to` of the server does not name this client.
+    #[must_use]
+    pub const fn not_visible() -> Self {
+        Self { description: "the configuration does not show this server to this client", reason: "server_not_visible", ..Self::target() }
+    }
+
+    /// 503: the public keys of the client cannot be read, so nobody knows whether its assertion is good.
+    #[must_use]
+    pub const fn no_keys() -> Self {
+        Self { description: "the keys of this client cannot be read at the moment", reason: "keys_unavailable", ..Self::unavailable() }
+    }
+
+    /// 429: more assertions than it could need.
+    #[must_use]
+    pub const fn too_many_assertions() -> Self {
+        Self { description: "this client shows too many assertions; keep its tokens", reason: "too_many_assertions", ..Self::too_many() }
+    }
+
     /// 400 `invalid_grant`: an administrator disabled the user that this client is.
     #[must_use]
     pub const fn disabled() -> Self {
@@ -229,7 +247,8 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
             })
         }
         Some("client_credentials") => {
-            Ok(Grant::Own { scopes: form.get("scope").filter(|text| !text.is_empty()).map(|text| Scopes::parse(Some(text))), resource })
+            let asked = form.get("scope").filter(|text| !text.is_empty());
+            Ok(Grant::Own { scopes: asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()?, resource })
         }
         Some(_) => Err(TokenError {
             status: 400,
@@ -352,10 +371,16 @@ impl Shown {
 // === impl OneUse ===
 
 impl OneUse {
+    /// Whose it would be.
+    #[must_use]
+    pub const fn client(&self) -> &ClientId {
+        &self.client.id
+    }
+
     /// Names the assertion among all, and says until when it has to be remembered.
     #[must_use]
     pub const fn name(&self) -> (&[u8; 32], Timestamp) {
-        (&self.asserted.id, self.asserted.expires)
+        self.asserted.name()
     }
 
     /// The client, if nobody used the assertion before, which the store says of its name.

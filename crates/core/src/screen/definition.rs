@@ -62,7 +62,7 @@ pub fn judge(searcher: &Searcher, definition: &RawJson) -> Judgement {
         }
     });
     // What no text says alone: by the rules that need no other.
-    for found in searcher.find(&whole, Asked::Alone).into_iter().filter(|found| weight(found.rule) >= u32::from(HIGH)) {
+    for found in searcher.find(&whole, Asked::Signs).into_iter().filter(|found| weight(found.rule) >= u32::from(HIGH)) {
         if !all.has(found.rule) {
             is_high = true;
             let place = ends.iter().find(|(end, _)| *end > found.span.start).map_or("", |(_, place)| place.as_str());

@@ -208,6 +208,17 @@ impl Office {
         })
     }
 
+    /// What a record of it is about.
+    #[must_use]
+    pub const fn endpoint(&self) -> &'static str {
+        match self {
+            Self::Token => "token endpoint",
+            Self::Revoke => "revocation endpoint",
+            Self::Introspect => "introspection endpoint",
+            _ => "front office",
+        }
+    }
+
     /// Whose pages may call it.
     #[must_use]
     pub const fn origins(&self) -> Origins {

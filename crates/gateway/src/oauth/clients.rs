@@ -10,15 +10,19 @@ use bytes::Bytes;
 use doorward_core::id::ClientId;
 use doorward_core::oauth::admission::Admission;
 use doorward_core::oauth::catalogue;
-use doorward_core::oauth::client::{Client, DocumentSource};
+use doorward_core::oauth::client::{Client, DocumentSource, Keys};
 use doorward_core::oauth::document::{self, DocumentUrl, MAX_DOCUMENT};
 use doorward_core::oauth::registration::{PREFIX, RegistrationKeys};
 use doorward_core::oauth::scope::Scope;
 use doorward_core::oidc::keys::KeySet;
 use doorward_core::time::Timestamp;
 use doorward_store::{ClientDocument, Store, StoreError};
+use governor::clock::DefaultClock;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +35,8 @@ pub struct Clients {
     store: Store,
     flights: Flights,
     key_sets: KeySets,
+    /// Good assertions of each client: each is remembered until it ends, and there is room for so many of all.
+    assertions: RateLimiter<ClientId, HashMapStateStore<ClientId>, DefaultClock>,
 }
 
 /// Why a client id is no client now. To the caller unknown, blocked and not allowed look the same (product R6).
@@ -65,17 +71,21 @@ pub enum Reading {
     Withheld,
 }
 
-/// One request for each document at a time. Holds what is waited for, nothing else.
+/// One request for each address at a time. Holds what is waited for, nothing else.
 #[derive(Debug, Clone, Default)]
-struct Flights(Arc<Mutex<HashMap<ClientId, Arc<tokio::sync::Mutex<()>>>>>);
+pub(super) struct Flights(Arc<Mutex<HashMap<ClientId, Arc<tokio::sync::Mutex<()>>>>>);
 
 /// One that waits, or reads.
-struct Flight {
+pub(super) struct Flight {
     flights: Flights,
     id: ClientId,
     lock: Option<Arc<tokio::sync::Mutex<()>>>,
 }
 
+/// Good assertions of one client: ten a second, and as many at once as a fleet that starts together.
+const ASSERTIONS: Quota = Quota::per_second(NonZeroU32::new(10).unwrap()).allow_burst(NonZeroU32::new(500).unwrap());
+/// Clients whose count is kept before those that rest are forgotten.
+const ASSERTING: usize = 10_000;
 /// How old a copy may be that stands in, where the catalogue does not know the client.
 const LAST_GOOD: Duration = Duration::from_secs(30 * 24 * 3_600);
 
@@ -86,7 +96,8 @@ impl Clients {
     #[must_use]
     pub fn new(admission: Admission, fixed: Vec<Client>, keys: RegistrationKeys, fetcher: Fetcher, store: Store) -> Self {
         let fixed = fixed.into_iter().map(|client| (client.id().clone(), client)).collect();
-        Self { admission, fixed, keys, fetcher, store, flights: Flights::default(), key_sets: KeySets::default() }
+        let key_sets = KeySets::new(fetcher.beside());
+        Self { admission, fixed, keys, fetcher, store, flights: Flights::default(), key_sets, assertions: RateLimiter::hashmap(ASSERTIONS) }
     }
 
     /// Finds a client, and reads its document where that is [`Reading::Allowed`] and it is not fresh.
@@ -113,13 +124,16 @@ impl Clients {
         self.admission.admit(client).ok_or(Unresolved::NotAllowed)
     }
 
-    /// The keys of a client that signs assertions; `None` for one that does not.
+    /// The keys of a client that signs assertions; `None` for one that does not. Keys at an address are asked for only where the
+    /// configuration names it, or a document that somebody who was signed in has read: not for a copy that came with this program (REG-08).
     ///
     /// # Errors
     /// [`Why`].
     pub(super) async fn keys_of(&self, client: &Client, wanted: Wanted, now: Timestamp) -> Result<Option<Arc<KeySet>>, Why> {
+        let is_a_copy = client.document().is_some_and(|document| document.source == DocumentSource::Catalogue);
         match client.auth().keys() {
-            Some(keys) => self.key_sets.of(keys, wanted, &self.fetcher, now).await.map(Some),
+            Some(Keys::At(_)) if is_a_copy => Err(Why::Unread),
+            Some(keys) => self.key_sets.of(keys, wanted, now).await.map(Some),
             None => Ok(None),
         }
     }
@@ -127,6 +141,14 @@ impl Clients {
     /// What a client may have for itself, if anything.
     pub(super) fn own(&self, client: &ClientId) -> Option<&BTreeSet<Scope>> {
         self.fixed.get(client).map(Client::own).filter(|own| !own.is_empty())
+    }
+
+    /// Counts an assertion that is good. False for a client that shows more than it could need: one for each token, and for each question.
+    pub(super) fn may_assert(&self, client: &ClientId) -> bool {
+        if self.assertions.len() >= ASSERTING {
+            self.assertions.retain_recent();
+        }
+        self.assertions.check_key(client).is_ok()
     }
 
     /// Whether a client still has for itself what its token carries, as the configuration says now.
@@ -251,15 +273,15 @@ impl fmt::Debug for Clients {
 // === impl Flights ===
 
 impl Flights {
-    fn join(&self, id: &ClientId) -> Flight {
+    pub(super) fn join(&self, id: &ClientId) -> Flight {
         let lock = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default());
         Flight { flights: self.clone(), id: id.clone(), lock: Some(lock) }
     }
 }
 
 impl Flight {
-    /// Waits until nobody else reads this document.
-    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    /// Waits until nobody else reads what is at this address.
+    pub(super) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         match &self.lock {
             Some(lock) => Some(lock.lock().await),
             None => None,

@@ -56,6 +56,9 @@ pub enum Why {
     /// More than is read.
     #[error("what its host answered with is too long")]
     TooLong,
+    /// Its keys stand elsewhere, and nobody who is signed in has read its document: whoever calls is nobody yet.
+    #[error("its document has not been read yet")]
+    Unread,
     /// Its keys cannot be used.
     #[error("its keys are of no use: {0}")]
     Keys(BadKeys),
@@ -108,6 +111,12 @@ impl Fetcher {
     #[must_use]
     pub fn new(egress: Egress) -> Self {
         Self { egress, reach: Reach::Public, patience: PATIENCE, asked: Mutex::default() }
+    }
+
+    /// Through the same door, with counts of its own: what is read for the one takes nothing from the other.
+    #[must_use]
+    pub(super) fn beside(&self) -> Self {
+        Self { egress: self.egress.clone(), reach: self.reach, patience: self.patience, asked: Mutex::default() }
     }
 
     /// For tests: another reach, another patience.
@@ -290,9 +299,14 @@ impl Why {
                     | EgressError::Timeout { .. }
                     | EgressError::Broken { .. }
             ),
-            Self::Status(_) | Self::MediaType | Self::TooLong | Self::Keys(_) | Self::Invalid(_) | Self::Withdrawn | Self::TooOften => {
-                false
-            }
+            Self::Status(_)
+            | Self::MediaType
+            | Self::TooLong
+            | Self::Unread
+            | Self::Keys(_)
+            | Self::Invalid(_)
+            | Self::Withdrawn
+            | Self::TooOften => false,
         }
     }
 
@@ -302,9 +316,14 @@ impl Why {
         match self {
             Self::Invalid(document) => document.is_its_own(),
             Self::Withdrawn => true,
-            Self::Unreachable(_) | Self::Status(_) | Self::MediaType | Self::TimedOut | Self::TooLong | Self::Keys(_) | Self::TooOften => {
-                false
-            }
+            Self::Unreachable(_)
+            | Self::Status(_)
+            | Self::MediaType
+            | Self::TimedOut
+            | Self::TooLong
+            | Self::Unread
+            | Self::Keys(_)
+            | Self::TooOften => false,
         }
     }
 }

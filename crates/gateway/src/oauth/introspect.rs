@@ -3,7 +3,7 @@
 //! As little as answers the question: neither whose consent a token stands on, nor anything of a token of somebody else.
 
 use super::credential;
-use super::token::{posted_by_client, shown_by, unavailable};
+use super::token::{presented, unavailable};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -24,12 +24,8 @@ impl Gateway {
         if request.method != Method::POST {
             return not_allowed("POST");
         }
-        let form = match posted_by_client(&mut request).await {
-            Ok(form) => form,
-            Err(error) => return self.token_refused(&request, error, None).await,
-        };
-        let shown = match shown_by(&request.headers, &form) {
-            Ok(shown) => shown,
+        let (form, shown) = match presented(&mut request).await {
+            Ok(both) => both,
             Err(error) => return self.token_refused(&request, error, None).await,
         };
         let told = match self.authenticated(&shown).await {

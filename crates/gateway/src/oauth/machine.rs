@@ -9,12 +9,12 @@ use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::id::{CredentialId, ServerName, UserId};
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::oauth::client;
 use doorward_core::oauth::scope::{Scope, Scopes};
 use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
-use doorward_core::secret::{AccessToken, PlainToken};
+use doorward_core::secret::{AccessToken, PlainToken, sha256};
 use doorward_store::{Refused, Standing, StoreError};
 use http::Response;
 use serde_json::json;
@@ -33,23 +33,21 @@ impl Gateway {
         resource: Option<&str>,
     ) -> Result<Response<Body>, TokenError> {
         let own = self.clients.own(client.id()).filter(|_| client.is_confidential()).ok_or(TokenError::unauthorized())?;
+        if asked.is_some_and(|asked| asked.iter().any(|scope| !own.contains(scope))) {
+            return Err(TokenError::scope());
+        }
         let server = match self.meant(resource)? {
             Some(server) => server,
             None => only_server(own, asked).ok_or(TokenError::which_target())?,
         };
         let granted = granted(own, asked, &server)?;
         let user = UserId::new(client::ISSUER, client.id().as_str()).map_err(|_| TokenError::unauthorized())?;
-        if !self.is_offered(&server, (&user, &[]), client.id()) {
-            return Err(TokenError::target());
+        let groups = self.store.groups_of(&user).await.map_err(|error| unavailable(&error))?;
+        if !self.is_offered(&server, (&user, &groups), client.id()) {
+            return Err(TokenError::not_visible());
         }
-        // What cannot be recorded has no effect (I2).
-        if !self.audit.is_healthy() {
-            return Err(TokenError::unavailable());
-        }
-        let (Ok(random), Ok(name)) = (self.env.bytes::<32>(), self.env.bytes::<12>()) else { return Err(TokenError::unavailable()) };
-        let access = PlainToken::<AccessToken>::mint(&random);
-        let id = CredentialId::new(&format!("own_{}", name.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
-            .map_err(|_| TokenError::unavailable())?;
+        let access = PlainToken::<AccessToken>::mint(&self.env.bytes().map_err(|_| TokenError::unavailable())?);
+        let id = credential_of(client.id(), &server).ok_or(TokenError::unavailable())?;
         let now = self.env.now();
         let record = Record {
             credential: id.clone(),
@@ -84,6 +82,13 @@ impl Gateway {
     }
 }
 
+/// What a client has of a server for itself is one credential, whichever token carries it: a session goes on when its token is renewed.
+fn credential_of(client: &ClientId, server: &ServerName) -> Option<CredentialId> {
+    let digest = sha256(format!("doorward own access v1\0{server}\0{client}").as_bytes());
+    let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    CredentialId::new(&format!("own_{name}")).ok()
+}
+
 /// The only server that can be meant where none is named.
 fn only_server(own: &BTreeSet<Scope>, asked: Option<&Scopes>) -> Option<ServerName> {
     let meant = |scope: &&Scope| asked.is_none_or(|asked| asked.contains(scope));
@@ -94,17 +99,13 @@ fn only_server(own: &BTreeSet<Scope>, asked: Option<&Scopes>) -> Option<ServerNa
     }
 }
 
-/// What it has of a server, or as much of that as it asks for. More than it has is refused, not left out: a machine reads no page that
-/// would say so.
+/// What it has of a server, or as much of that as it asks for. What it asks for of another one is refused, not left out: a machine reads no
+/// page that would say so.
 fn granted(own: &BTreeSet<Scope>, asked: Option<&Scopes>, server: &ServerName) -> Result<BTreeSet<String>, TokenError> {
-    let granted: BTreeSet<String> = match asked {
-        None => own.iter().filter(|scope| scope.server() == server).map(Scope::to_string).collect(),
-        Some(asked) if asked.of(server).any(|scope| !own.contains(scope)) => return Err(TokenError::scope()),
-        Some(asked) => asked.of(server).map(Scope::to_string).collect(),
-    };
-    match (granted.is_empty(), asked) {
-        (false, _) => Ok(granted),
-        (true, None) => Err(TokenError::target()),
-        (true, Some(_)) => Err(TokenError::scope()),
+    if asked.is_some_and(|asked| asked.iter().any(|scope| scope.server() != server)) {
+        return Err(TokenError::scope());
     }
+    let wanted = |scope: &&Scope| scope.server() == server && asked.is_none_or(|asked| asked.contains(scope));
+    let granted: BTreeSet<String> = own.iter().filter(wanted).map(Scope::to_string).collect();
+    if granted.is_empty() { Err(TokenError::target()) } else { Ok(granted) }
 }

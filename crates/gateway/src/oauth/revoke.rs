@@ -1,7 +1,7 @@
 //! `/oauth/revoke` (RFC 7009): a client gives back what is its own. Whatever else it names is answered alike and stays.
 
 use super::credential;
-use super::token::{posted_by_client, shown_by};
+use super::token::presented;
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -21,12 +21,8 @@ impl Gateway {
         if request.method != Method::POST {
             return not_allowed("POST");
         }
-        let form = match posted_by_client(&mut request).await {
-            Ok(form) => form,
-            Err(error) => return self.token_refused(&request, error, None).await,
-        };
-        let shown = match shown_by(&request.headers, &form) {
-            Ok(shown) => shown,
+        let (form, shown) = match presented(&mut request).await {
+            Ok(both) => both,
             Err(error) => return self.token_refused(&request, error, None).await,
         };
         let client = match self.authenticated(&shown).await {

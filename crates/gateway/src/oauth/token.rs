@@ -1,6 +1,7 @@
 //! `/oauth/token`: phases that every grant goes through, in one function (house 11.5): read, client, redeem, record, answer.
 
 use super::clients::{Reading, Unresolved};
+use super::fetch::Why;
 use super::key_sets::Wanted;
 use super::{credential, token_error};
 use crate::Gateway;
@@ -36,12 +37,8 @@ impl Gateway {
             return not_allowed("POST");
         }
         let arrived = self.env.now();
-        let form = match posted_by_client(&mut request).await {
-            Ok(form) => form,
-            Err(error) => return self.token_refused(&request, error, None).await,
-        };
-        let shown = match shown_by(&request.headers, &form) {
-            Ok(shown) => shown,
+        let (form, shown) = match presented(&mut request).await {
+            Ok(both) => both,
             Err(error) => return self.token_refused(&request, error, None).await,
         };
         match self.exchange(&request, &form, &shown, arrived).await {
@@ -130,6 +127,9 @@ impl Gateway {
         match authentication {
             Authentication::Done(client) => Ok(client),
             Authentication::Once(once) => {
+                if !self.clients.may_assert(once.client()) {
+                    return Err(TokenError::too_many_assertions());
+                }
                 let (name, until) = once.name();
                 let is_first = self.store.consume_once("client assertion", name, until, now).await.map_err(|error| unavailable(&error))?;
                 once.settled(if is_first { Used::Never } else { Used::Before })
@@ -140,9 +140,14 @@ impl Gateway {
     async fn held_against(&self, client: &Client, shown: &Shown, wanted: Wanted, now: Timestamp) -> Result<Authentication, TokenError> {
         let keys = match shown.wants_keys() {
             // Nobody knows whether it is good: the client keeps what it has, and comes again.
-            true => self.clients.keys_of(client, wanted, now).await.map_err(|_| TokenError::unavailable())?,
+            true => self.clients.keys_of(client, wanted, now).await.map_err(|why| match why {
+                Why::Keys(_) | Why::Withdrawn | Why::Unread => TokenError::client("no_usable_keys"),
+                _ => TokenError::no_keys(),
+            })?,
             false => None,
         };
+        // Anew: reading keys took its time, and an assertion that has ended meanwhile has ended.
+        let now = self.env.now();
         let endpoint = format!("{}/oauth/token", self.root());
         authenticate(client, shown, keys.as_deref(), (self.root(), &endpoint), now)
     }
@@ -198,9 +203,9 @@ impl Gateway {
     /// Refusals count against their address, and are on the record as long as it has room for strangers.
     pub(super) async fn token_refused(&self, request: &OfficeRequest, error: TokenError, shown: Option<&Shown>) -> Response<Body> {
         let basic = request.headers.contains_key(AUTHORIZATION);
-        if error.status != 503
-            && let Err(wait) = self.strangers.check(request.peer)
-        {
+        // Whom nobody could judge is no stranger, but may be one: they leave no more records than strangers do.
+        let limit = if error.status == 503 { &self.untold } else { self.strangers.as_ref() };
+        if let Err(wait) = limit.check(request.peer) {
             self.turn_away_office(request.peer);
             let mut response = token_error(TokenError::too_many(), basic);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
@@ -211,7 +216,7 @@ impl Gateway {
             reason: error.reason,
             id: Some(request.id),
             client: client.as_ref(),
-            cause: Some("token endpoint"),
+            cause: Some(request.office.endpoint()),
             ..Notice::default()
         };
         self.note(&notice).await;
@@ -219,8 +224,15 @@ impl Gateway {
     }
 }
 
+/// What a client sends to one of its endpoints, and how it shows itself there.
+pub(super) async fn presented(request: &mut OfficeRequest) -> Result<(Form, Shown), TokenError> {
+    let form = posted_by_client(request).await?;
+    let shown = shown_by(&request.headers, &form)?;
+    Ok((form, shown))
+}
+
 /// Reads the body of a client: a form, nothing in the query (TK-12).
-pub(super) async fn posted_by_client(request: &mut OfficeRequest) -> Result<Form, TokenError> {
+async fn posted_by_client(request: &mut OfficeRequest) -> Result<Form, TokenError> {
     let media = TokenError { status: 415, ..TokenError::request("send application/x-www-form-urlencoded") };
     if !is_form(&request.headers) {
         return Err(media);
@@ -237,7 +249,7 @@ pub(super) async fn posted_by_client(request: &mut OfficeRequest) -> Result<Form
 }
 
 /// How a client shows itself.
-pub(super) fn shown_by(headers: &HeaderMap, form: &Form) -> Result<Shown, TokenError> {
+fn shown_by(headers: &HeaderMap, form: &Form) -> Result<Shown, TokenError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (None, _) => shown(None, form),

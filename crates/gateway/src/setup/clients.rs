@@ -18,6 +18,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+/// Characters of a secret that gives a client access of its own: as many as nobody guesses.
+const SHORTEST: usize = 32;
 /// Connections that documents are read over at a time: few, for they are for people who wait at a page.
 const CONNECTIONS: usize = 32;
 /// How long one is kept for the next document of its host.
@@ -37,7 +39,15 @@ pub(super) fn clients(
 }
 
 fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError> {
-    let digest = |reference| secret(reference, sources).map(|secret| SecretDigest::of(&secret));
+    let digest = |reference| {
+        let secret = secret(reference, sources)?;
+        if !client.own.is_empty() && !secret.has_at_least(SHORTEST) {
+            let text =
+                format!("the secret of the client {} is shorter than {SHORTEST} characters, and opens servers without a person", client.id);
+            return Err(SetupError::Other(text));
+        }
+        Ok(SecretDigest::of(&secret))
+    };
     let auth = match &client.auth {
         StaticAuth::None => ClientAuth::None,
         StaticAuth::Basic(reference) => ClientAuth::SecretBasic(digest(reference)?),

@@ -120,8 +120,9 @@ async fn tk_11_nobody_else_gets_anything_without_a_person() {
     assert_eq!(error_of(&house.token_request(&portal).await), unauthorized, "for people alone");
     for (attack, fields, wanted) in [
         ("more than it has", vec![("scope", "alpha:read alpha:write")], "invalid_scope"),
-        ("another server's", vec![("scope", "beta:read")], "invalid_target"),
-        ("words of nobody", vec![("scope", "everything")], "invalid_target"),
+        ("another server's", vec![("scope", "beta:read")], "invalid_scope"),
+        ("words of nobody", vec![("scope", "everything")], "invalid_scope"),
+        ("a misspelt one beside a right one", vec![("scope", "alpha:read alpha:reed")], "invalid_scope"),
         ("nothing it has there", vec![("resource", "beta")], "invalid_target"),
         ("another server's, named", vec![("resource", "beta"), ("scope", "beta:read")], "invalid_scope"),
         ("an address of somebody else", vec![("resource", "https://evil.test/s/alpha/mcp")], "invalid_target"),
@@ -141,15 +142,28 @@ async fn tk_11_nobody_else_gets_anything_without_a_person() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tk_11_an_administrator_stops_a_machine_at_once() {
-    let (_alpha, house, _) = works().await;
+    let (alpha, house, _) = works().await;
     let key = own_key(&as_nightly(&house, &[]).await, "nightly");
     assert_eq!(lists(&house, &key, "alpha").await, 200);
     house.store.disable_user(&UserId::new("client", "nightly").expect("user"), house.env.now()).await.expect("disabled");
     assert!(within(Duration::from_secs(5), async || lists(&house, &key, "alpha").await != 200).await);
     assert_eq!(error_of(&as_nightly(&house, &[]).await), (400, "invalid_grant".to_owned()));
-    // A configuration that gives less takes what it gave: a token of before is of nobody.
-    let house = House::over(house.state.taken_over(), &server("alpha", "http://127.0.0.1:9/mcp", ""), super::house::LAPTOP).await;
-    house.store.enable_user(&UserId::new("client", "nightly").expect("user"), house.env.now()).await.expect("enabled");
+    // A configuration that gives less takes what it gave, from the next start on: a token carries no more than that.
+    let nightly = |scopes: &str| {
+        let auth = format!("auth = {{ kind = \"secret\", secret = \"plain:{SECRET}\" }}");
+        format!("{}[[clients.static]]\nid = \"nightly\"\n{auth}\nscopes = {scopes}\n", server("alpha", &alpha.url(), ""))
+    };
+    let mut state = house.state.taken_over();
+    house.close(&[]).await;
+    for (scopes, status) in [(r#"["alpha:read", "alpha:destructive"]"#, 200), (r#"["alpha:read"]"#, 401), (r#"["alpha:destructive"]"#, 401)]
+    {
+        let house = House::over(state, &nightly(scopes), super::house::LAPTOP).await;
+        house.store.enable_user(&UserId::new("client", "nightly").expect("user"), house.env.now()).await.expect("enabled");
+        assert_eq!(lists(&house, &key, "alpha").await, status, "{scopes}");
+        state = house.state.taken_over();
+        house.close(&[SECRET, &key.text]).await;
+    }
+    let house = House::over(state, &server("alpha", &alpha.url(), ""), super::house::LAPTOP).await;
     assert_eq!(lists(&house, &key, "alpha").await, 401, "the client is not there any more");
     house.close(&[SECRET, &key.text]).await;
 }
@@ -164,32 +178,41 @@ async fn reg_04_an_assertion_shows_its_client_once_for_us_and_for_minutes() {
     assert_eq!(lists(&house, &key, "alpha").await, 200);
     let invalid = (401, "invalid_client".to_owned());
     assert_eq!(error_of(&asserting(&house, &good, &fields).await), invalid, "a second time");
+    assert_eq!(house.recorded("event", "replayed_assertion").len(), 1);
     let endpoint = format!("http://{}/oauth/token", house.address);
     let mut older = claims(&house, "second");
     older["aud"] = json!([endpoint]);
     own_key(&asserting(&house, &signer.sign(Signature::Right, &older), &fields).await, "signer");
-    for how in [Signature::None, Signature::PublicKeyAsSecret, Signature::ForeignKey, Signature::ForeignId, Signature::OwnKey] {
+    let last_reason = || house.records().last().expect("a record")["reason"].as_str().unwrap_or_default().to_owned();
+    for (how, reason) in [
+        (Signature::None, "assertion_algorithm"),
+        (Signature::PublicKeyAsSecret, "assertion_algorithm"),
+        (Signature::ForeignKey, "assertion_signature"),
+        (Signature::ForeignId, "assertion_key"),
+        (Signature::OwnKey, "assertion_signature"),
+    ] {
         let reply = asserting(&house, &signer.sign(how, &claims(&house, &format!("{how:?}"))), &fields).await;
         assert_eq!(error_of(&reply), invalid, "{how:?}: {}", reply.text());
+        assert_eq!(last_reason(), reason, "{how:?}");
     }
     let now = house.env.now().as_millis() / 1_000;
     let issuer = format!("http://{}", house.address);
-    for (attack, name, value) in [
-        ("of another client", "iss", json!("nightly")),
-        ("about another client", "sub", json!("nightly")),
-        ("for somebody else", "aud", json!("https://evil.test")),
-        ("for us and somebody else", "aud", json!([issuer, "https://evil.test"])),
-        ("for us with a slash", "aud", json!(format!("{issuer}/"))),
-        ("for nobody", "aud", Value::Null),
-        ("that has ended", "exp", json!(now - 31)),
-        ("for a day", "exp", json!(now + 86_400)),
-        ("without end", "exp", Value::Null),
-        ("with an end that is a text", "exp", json!((now + 60).to_string())),
-        ("of the future", "iat", json!(now + 120)),
-        ("that counts later", "nbf", json!(now + 120)),
-        ("without a name", "jti", Value::Null),
-        ("with an empty name", "jti", json!("")),
-        ("with a name too long", "jti", json!("j".repeat(256))),
+    for (attack, name, value, reason) in [
+        ("of another client", "iss", json!("nightly"), "assertion_client"),
+        ("about another client", "sub", json!("nightly"), "other_authentication"),
+        ("for somebody else", "aud", json!("https://evil.test"), "assertion_audience"),
+        ("for us and somebody else", "aud", json!([issuer, "https://evil.test"]), "assertion_audience"),
+        ("for us with a slash", "aud", json!(format!("{issuer}/")), "assertion_audience"),
+        ("for nobody", "aud", Value::Null, "assertion_audience"),
+        ("that has ended", "exp", json!(now - 31), "assertion_expired"),
+        ("for a day", "exp", json!(now + 86_400), "assertion_too_long"),
+        ("without end", "exp", Value::Null, "assertion_times"),
+        ("with an end that is a text", "exp", json!((now + 60).to_string()), "assertion_times"),
+        ("of the future", "iat", json!(now + 120), "assertion_early"),
+        ("that counts later", "nbf", json!(now + 120), "assertion_early"),
+        ("without a name", "jti", Value::Null, "assertion_id"),
+        ("with an empty name", "jti", json!(""), "assertion_id"),
+        ("with a name too long", "jti", json!("j".repeat(256)), "assertion_id"),
     ] {
         let mut claims = claims(&house, attack);
         if value.is_null() {
@@ -199,6 +222,7 @@ async fn reg_04_an_assertion_shows_its_client_once_for_us_and_for_minutes() {
         }
         let reply = asserting(&house, &signer.sign(Signature::Right, &claims), &fields).await;
         assert_eq!(error_of(&reply), invalid, "{attack}: {}", reply.text());
+        assert_eq!(last_reason(), reason, "{attack}");
     }
     house.close(&[SECRET, &good, &key.text]).await;
 }

@@ -60,7 +60,7 @@ fn pol_03_definitions_that_no_rule_was_tuned_with() {
 /// one, by where each definition came from (a member `source`, up to its first `:`); `DOORWARD_SHOW=low` or `high` shows those as well.
 #[test]
 #[expect(clippy::print_stdout, reason = "a measurement, which somebody asked for")]
-fn pol_03_definitions_of_others() {
+fn definitions_of_others() {
     let Ok(files) = std::env::var("DOORWARD_DEFINITIONS") else { return };
     let searcher = Searcher::new().expect("rules");
     for file in files.split(':') {

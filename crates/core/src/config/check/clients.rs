@@ -118,6 +118,7 @@ impl Checker<'_> {
         let uris = match file.redirect_uris {
             // One that acts for itself alone asks nobody.
             None if own.is_some() => Some(Vec::new()),
+            Some(uris) if uris.is_empty() && own.is_some() => Some(uris),
             uris => self.required(
                 &table,
                 "redirect_uris",
@@ -126,7 +127,7 @@ impl Checker<'_> {
             ),
         };
         let redirects = uris.and_then(|uris| {
-            if uris.is_empty() && own.is_some() && !self.has(&below("redirect_uris")) {
+            if uris.is_empty() && own.is_some() {
                 return Some(Vec::new());
             }
             if uris.is_empty() {
@@ -210,7 +211,7 @@ impl Checker<'_> {
             if kind != of && self.has(&path) {
                 let message =
                     format!("{key} is for kind = \"{}\"", if of == ClientAuthWord::Secret { "secret" } else { "private_key_jwt" });
-                let help = "remove it, or change the kind: a secret that is not used should not be here".to_owned();
+                let help = "remove it, or change the kind: what is not used should not be here".to_owned();
                 self.bad_key(&path, ("config.wrong_place", message, "not used here", help));
             }
         }
@@ -232,8 +233,10 @@ impl Checker<'_> {
     }
 
     fn jwks(&mut self, path: &[&str], text: &str) -> Option<Jwks> {
-        if !text.contains("://") {
-            return self.path(path, text).map(Jwks::File);
+        // The form of a reference is taken, too: that is how the secret of a client is written.
+        let file = text.strip_prefix("file:").map(|rest| rest.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(rest));
+        if let Some(file) = file.or(Some(text).filter(|text| !text.contains("://"))) {
+            return self.path(path, file).map(Jwks::File);
         }
         let url = DocumentUrl::new(text).ok().map(Jwks::At);
         if url.is_none() {

@@ -57,8 +57,8 @@ pub struct ClientAuthFile {
     pub secret: Option<String>,
     /// `secret`: how it is sent, in an `Authorization: Basic` header or in the body. Default: `basic`.
     pub method: Option<SecretMethodWord>,
-    /// `private_key_jwt`: its public keys (RFC 7517), a file or an https address without a query. A file is read at start, an address when
-    /// it is needed, through the same door as documents of clients.
+    /// `private_key_jwt`: its public keys (RFC 7517, at most 64 KiB), a file or the https address of a public host without a query. A file is
+    /// read at start, an address when it is needed, as documents of clients are.
     pub jwks: Option<String>,
 }
 

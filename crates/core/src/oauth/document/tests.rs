@@ -186,6 +186,7 @@ fn reg_04_the_way_to_prove_itself_is_one_that_both_sides_know() {
         r#","jwks":{"keys":[]}"#,
         r#","jwks":{"keys":[{"kty":"oct","k":"AA"}]}"#,
         r#","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA","d":"AA"}]}"#,
+        r#","jwks":{"keys":[{"kty":"OKP"}]}"#,
         r#","jwks":"x""#,
         r#","jwks_uri":"http://app.test/jwks.json""#,
         r#","jwks_uri":"https://u@app.test/jwks.json""#,
@@ -194,9 +195,11 @@ fn reg_04_the_way_to_prove_itself_is_one_that_both_sides_know() {
         let refused = method(&format!(r#","token_endpoint_auth_method":"private_key_jwt"{bad}"#));
         assert!(refused.is_err(), "{bad}");
     }
-    let inline = r#","token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#;
+    // The point of RFC 7515, appendix A.3.
+    let inline = r#","token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[{"kty":"EC","crv":"P-256","kid":"a",
+        "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
     assert_eq!(method(inline), Ok("private_key_jwt"));
-    assert_ne!(with(inline).expect("keys").fingerprint(), with(&inline.replace("\"AA\"", "\"BB\"")).expect("keys").fingerprint());
+    assert_ne!(with(inline).expect("keys").fingerprint(), with(&inline.replace("\"a\"", "\"b\"")).expect("keys").fingerprint());
 }
 
 #[test]

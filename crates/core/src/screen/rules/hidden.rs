@@ -16,8 +16,12 @@ const MANY: usize = 4;
 const RUN_LENGTH: usize = 8;
 /// The regions whose flags are in use (UTS 51, annex B): England, Scotland, Wales, and the states of the USA. Other words in tags are words.
 fn is_region(tags: &str) -> bool {
-    matches!(tags, "gbeng" | "gbsct" | "gbwls") || tags.len() == 4 && tags.starts_with("us")
+    let is_state = |state: &str| STATES.as_bytes().chunks(2).any(|known| known == state.as_bytes());
+    matches!(tags, "gbeng" | "gbsct" | "gbwls") || tags.strip_prefix("us").is_some_and(is_state)
 }
+
+/// The states of the USA and its capital, two letters each (ISO 3166-2:US).
+const STATES: &str = "akalarazcacoctdcdeflgahiiaidilinkskylamamdmemimnmomsmtncndnenhnjnmnvnyohokorpariscsdtntxutvavtwawiwvwy";
 
 const fn character(id: &'static str, weight: u8) -> Rule {
     Rule {

@@ -47,7 +47,7 @@ pub(crate) struct Rule {
     pub(super) proof: fn(&[u8]) -> bool,
     /// All of it: where the pattern, or its reach, may end before what was found does.
     pub(super) whole: fn(&[u8], Range<usize>) -> Range<usize>,
-    /// For instructions: how much it says. [`HIGH`] and more decides alone.
+    /// For instructions: how much it says. [`HIGH`] and more decides alone, in a definition.
     pub(super) weight: u8,
     /// It is a sign in the definition of a tool, and says nothing in a reply.
     pub(super) of_definitions: bool,
@@ -76,7 +76,7 @@ const fn sign(id: &'static str, weight: u8, words: &'static [&'static str], patt
     Rule { id, subject: Subject::Injection, words, pattern, reach: (240, 240), proof: any, weight, of_definitions: false, whole: itself }
 }
 
-/// A sign that decides, however much it says, about definitions only.
+/// A sign in definitions only: it never decides anything about a reply.
 const fn order(id: &'static str, weight: u8, words: &'static [&'static str], pattern: &'static str) -> Rule {
     Rule { of_definitions: true, ..sign(id, weight, words, pattern) }
 }

@@ -391,7 +391,9 @@ fn signing(id: &str) -> String {
 async fn reg_08_keys_of_a_client_are_read_when_they_are_wanted_and_not_more_often() {
     let (first, second) = (public_key("a"), [public_key("a"), public_key("b")].join(","));
     let site = Site::answering("app.test", |id| {
-        vec![reply(&signing(id)), reply(&format!("{{\"keys\":[{first}]}}")), reply(&format!("{{\"keys\":[{second}]}}")), reply("no keys")]
+        let sets = [&first, &second, &first].map(|set| reply(&format!("{{\"keys\":[{set}]}}")));
+        let [one, two, three] = sets;
+        vec![reply(&signing(id)), one, two, reply("no keys"), reply("no keys"), three]
     })
     .await;
     let bench = Bench::new(Documents::Any, &[&site]).await;
@@ -403,12 +405,37 @@ async fn reg_08_keys_of_a_client_are_read_when_they_are_wanted_and_not_more_ofte
     // A key that nobody has seen is a reason to look, at most each half minute.
     assert_eq!((count(Wanted::Newer, 300).await, site.requests()), (2, 3));
     assert_eq!((count(Wanted::Newer, 329).await, site.requests()), (2, 3));
-    // What cannot be read takes nothing away for a day, and is not asked for again at once.
-    assert_eq!((count(Wanted::Known, 601).await, site.requests()), (2, 4));
-    assert_eq!((count(Wanted::Known, 602).await, site.requests()), (2, 4));
-    assert_eq!(count(Wanted::Known, 300 + 86_399).await, 2);
-    let later = keys(Wanted::Known, 300 + 86_400 + 20).await.expect_err("a day later nobody knows");
-    assert_eq!(later, Why::Keys(BadKeys::Form));
+    // What cannot be read takes nothing away for a day. It rests for fifteen seconds after each failure, however often it is asked for.
+    for (seconds, requests) in [(601, 4), (605, 4), (610, 4), (615, 4), (617, 5), (622, 5), (631, 5)] {
+        assert_eq!((count(Wanted::Known, seconds).await, site.requests()), (2, requests), "{seconds}");
+    }
+    assert_eq!((count(Wanted::Known, 633).await, site.requests()), (1, 6), "and is there again");
+}
+
+#[tokio::test]
+async fn reg_08_what_cannot_be_read_counts_a_day_and_what_was_taken_away_not_at_all() {
+    let gone = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_owned();
+    for (answer, kept) in [(reply("no keys"), true), (reply("{\"keys\":[]}"), false), (gone, false)] {
+        let site = Site::answering("app.test", |id| {
+            vec![reply(&signing(id)), reply(&format!("{{\"keys\":[{}]}}", public_key("a"))), answer.clone()]
+        })
+        .await;
+        let bench = Bench::new(Documents::Any, &[&site]).await;
+        let client = bench.clients.resolve(&site.id("/c.json"), Reading::Allowed, at(0)).await.expect("a client");
+        let keys = async |seconds| bench.clients.keys_of(&client, Wanted::Known, at(seconds)).await;
+        keys(1).await.expect("keys");
+        assert_eq!(keys(302).await.is_ok(), kept, "{answer}");
+        assert_eq!(keys(86_400).await.is_ok(), kept, "{answer}");
+        keys(1 + 86_400).await.expect_err("a day later nobody knows");
+    }
+}
+
+#[tokio::test]
+async fn reg_08_nobody_makes_the_gateway_ask_for_the_keys_of_a_copy() {
+    let bench = Bench::new(Documents::Known, &[]).await;
+    let client = bench.clients.resolve("https://chatgpt.com/oauth/client.json", Reading::Withheld, at(0)).await.expect("a copy");
+    assert_eq!(bench.clients.keys_of(&client, Wanted::Known, at(0)).await.expect_err("not read"), Why::Unread);
+    assert_eq!(bench.names.asked(), 0);
 }
 
 #[tokio::test]
