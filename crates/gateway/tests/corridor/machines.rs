@@ -363,3 +363,52 @@ async fn disc_01_what_clients_can_do_is_said_and_nothing_else() {
     assert!(said.get("token_endpoint_auth_signing_alg_values_supported").is_none());
     house.close(&[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reg_04_a_client_that_signs_without_end_takes_no_room_from_others() {
+    let (_alpha, house, signer) = works().await;
+    let resource = house.resource("alpha");
+    let fields = [("resource", resource.as_str())];
+    let mut answers = std::collections::BTreeMap::new();
+    for turn in 0..5_000 {
+        let assertion = signer.sign(Signature::Right, &claims(&house, &format!("jti {turn}")));
+        *answers.entry(asserting(&house, &assertion, &fields).await.status).or_insert(0) += 1;
+        if answers.contains_key(&429) {
+            break;
+        }
+    }
+    assert!(answers.contains_key(&429), "{answers:?}");
+    assert_eq!(house.records().last().expect("a record")["reason"], "too_many_assertions");
+    assert_eq!(as_nightly(&house, &[]).await.status, 200, "another client goes on");
+    house.close(&[SECRET]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reg_04_keys_that_cannot_be_read_are_our_fault_and_fill_no_record() {
+    let auth = "auth = { kind = \"private_key_jwt\", jwks = \"https://127.0.0.1/jwks.json\" }";
+    let client = format!("[[clients.static]]\nid = \"signer\"\n{auth}\nscopes = [\"alpha:read\"]\n");
+    let house = House::open(&format!("{}{client}", server("alpha", "http://127.0.0.1:9/mcp", ""))).await;
+    let signer = Signer::new("one").expect("a key");
+    let mut answers = std::collections::BTreeMap::new();
+    for turn in 0..260 {
+        let assertion = signer.sign(Signature::Right, &claims(&house, &turn.to_string()));
+        *answers.entry(asserting(&house, &assertion, &[]).await.status).or_insert(0) += 1;
+    }
+    assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [429, 503], "{answers:?}");
+    let told = house.recorded("event", "keys_unavailable").len();
+    assert!((1..=220).contains(&told), "{told}");
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tk_11_a_secret_that_could_be_guessed_opens_nothing_by_itself() {
+    let client = |secret: &str| {
+        let auth = format!("auth = {{ kind = \"secret\", secret = \"plain:{secret}\" }}");
+        format!("{}[[clients.static]]\nid = \"short\"\n{auth}\nscopes = [\"alpha:read\"]\n", server("alpha", "http://127.0.0.1:9/mcp", ""))
+    };
+    House::open(&client(SECRET)).await.close(&[SECRET]).await;
+    let short = client("hunter2");
+    let refused = tokio::spawn(async move { drop(House::open(&short).await) }).await.expect_err("refused at start").into_panic();
+    let told = refused.downcast_ref::<String>().expect("a text");
+    assert!(told.contains("the secret of the client short is shorter than 32 characters") && !told.contains("hunter2"), "{told}");
+}
