@@ -137,6 +137,17 @@ impl TokenError {
         Self { status: 400, code: "invalid_scope", description: "the scope is wider than what was granted", reason: "wider_scope" }
     }
 
+    /// 400 `unsupported_grant_type`: not one of those that the metadata names.
+    #[must_use]
+    pub const fn unsupported() -> Self {
+        Self {
+            status: 400,
+            code: "unsupported_grant_type",
+            description: "the grants that are served stand in the metadata of this server",
+            reason: "unsupported_grant",
+        }
+    }
+
     /// 400 `unauthorized_client`: no such grant for this client (OAuth 2.1 section 3.2.4).
     #[must_use]
     pub const fn unauthorized() -> Self {
@@ -250,12 +261,7 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
             let asked = form.get("scope").filter(|text| !text.is_empty());
             Ok(Grant::Own { scopes: asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()?, resource })
         }
-        Some(_) => Err(TokenError {
-            status: 400,
-            code: "unsupported_grant_type",
-            description: "authorization_code, refresh_token and client_credentials are served",
-            reason: "unsupported_grant",
-        }),
+        Some(_) => Err(TokenError::unsupported()),
         None => Err(TokenError::request("grant_type is missing")),
     }
 }

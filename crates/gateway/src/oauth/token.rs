@@ -75,6 +75,8 @@ impl Gateway {
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
             }
+            // Where no client has anything of its own it is not served, as the metadata says.
+            Grant::Own { .. } if !self.clients.has_own() => return Err(TokenError::unsupported()),
             Grant::Own { scopes, resource } => {
                 return self.issued_to_itself(request, &client, scopes.as_ref(), resource.as_deref()).await;
             }

@@ -102,12 +102,12 @@ async fn disc_02_the_issuer_is_the_same_bytes_everywhere_and_only_what_works_is_
     }
     let found = first.json();
     assert_eq!(found["issuer"], issuer);
-    for endpoint in ["authorization_endpoint", "token_endpoint", "revocation_endpoint", "registration_endpoint"] {
+    for endpoint in ["authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "registration_endpoint"] {
         assert!(found[endpoint].as_str().unwrap().starts_with(&format!("{issuer}/oauth/")), "{endpoint}");
     }
     assert_eq!(found["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(found["authorization_response_iss_parameter_supported"], true);
-    assert!(found.get("scopes_supported").is_none() && found.get("introspection_endpoint").is_none());
+    assert!(found.get("scopes_supported").is_none());
     for grant in
         ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange"]
     {
