@@ -8,7 +8,6 @@ use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use crate::listen::page::not_allowed;
-
 use doorward_core::identity::caller::{Audience, Door, Record};
 use doorward_core::oauth::client;
 use doorward_core::oauth::form::Form;
