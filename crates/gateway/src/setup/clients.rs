@@ -18,6 +18,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+/// Longest file of keys, in bytes: as long as what is read at an address.
+const LONGEST_KEYS: usize = 64 * 1024;
 /// Characters of a secret that gives a client access of its own: as many as nobody guesses.
 const SHORTEST: usize = 32;
 /// Connections that documents are read over at a time: few, for they are for people who wait at a page.
@@ -62,6 +64,9 @@ fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError>
 /// A file of public keys that can be used: what is wrong with it is said at start, not to the client.
 fn key_set(path: &Path) -> Result<String, SetupError> {
     let text = fs::read_to_string(path).map_err(|cause| SetupError::File { path: path.to_owned(), cause })?;
+    if text.len() > LONGEST_KEYS {
+        return Err(SetupError::Other(format!("{}, the keys of a client: more than 64 KiB", path.display())));
+    }
     KeySet::parse(&Bytes::copy_from_slice(text.as_bytes()))
         .map_err(|why| SetupError::Other(format!("{}, the keys of a client: {why}", path.display())))?;
     Ok(text)
