@@ -2,7 +2,7 @@
 
 use super::desk::{Browser, CALLBACK, document, error_of, token_ask};
 use super::house::{Directory, House, Key, server, within};
-use super::speak::{modern, modern_call};
+use super::speak::{legacy, modern, modern_call};
 use super::wire::{Ask, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -411,4 +411,27 @@ async fn tk_11_a_secret_that_could_be_guessed_opens_nothing_by_itself() {
     let refused = tokio::spawn(async move { drop(House::open(&short).await) }).await.expect_err("refused at start").into_panic();
     let told = refused.downcast_ref::<String>().expect("a text");
     assert!(told.contains("the secret of the client short is shorter than 32 characters") && !told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_session_of_a_machine_goes_on_with_its_next_token_and_is_nobody_elses() {
+    let alpha = Lax::start(Behaviour::plain()).await.unwrap();
+    let auth = format!("auth = {{ kind = \"secret\", secret = \"plain:{SECRET}\" }}");
+    let machine = |id: &str| format!("[[clients.static]]\nid = \"{id}\"\n{auth}\nscopes = [\"alpha:read\"]\n");
+    let servers = server("alpha", &alpha.url(), "");
+    let toml = format!("{servers}{}{}[tokens]\naccess = \"60s\"\n", machine("nightly"), machine("daily"));
+    let house = House::open(&toml).await;
+    house.approve().await;
+    let first = own_key(&as_nightly(&house, &[]).await, "nightly");
+    let session = house.session(&first, "alpha").await;
+    let listed = async |key: &Key| house.ask(legacy(key, "alpha", &session, 1, "tools/list", json!({}))).await.status;
+    assert_eq!(listed(&first).await, 200);
+    house.shift.by(50);
+    let second = own_key(&as_nightly(&house, &[]).await, "nightly");
+    house.shift.by(20);
+    assert_eq!(listed(&first).await, 401, "over");
+    assert_eq!(listed(&second).await, 200, "the next token of the same client");
+    let daily = house.ask(token_ask(&[("grant_type", "client_credentials")]).field("Authorization", &basic("daily", SECRET))).await;
+    assert_eq!(listed(&own_key(&daily, "daily")).await, 404, "another client, as if there were no such session");
+    house.close(&[SECRET]).await;
 }
