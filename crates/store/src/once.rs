@@ -66,3 +66,16 @@ impl Gauges {
         Arc::clone(gauges.entry(kind.to_owned()).or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_full_takes_no_room_from_another() {
+        let gauges = Gauges::default();
+        gauges.of("client assertion").full.store(true, Ordering::Relaxed);
+        assert!(gauges.of("client assertion").full.load(Ordering::Relaxed), "one gauge for a kind");
+        assert!(!gauges.of("state").full.load(Ordering::Relaxed));
+    }
+}
