@@ -8,7 +8,6 @@ use super::token::unavailable;
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
-use doorward_core::audit::outcome::Notice;
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::oauth::client;
@@ -68,10 +67,7 @@ impl Gateway {
             Err(StoreError::Refused(Refused::TooMany)) => return Err(TokenError::too_many_tokens()),
             Err(error) => return Err(unavailable(&error)),
         }
-        let (id_of, client_id) = (Some(request.id), Some(client.id()));
-        let cause = Some(id.as_str());
-        let notice = Notice { reason: "own_token_issued", id: id_of, user: Some(&user), client: client_id, server: Some(&server), cause };
-        self.audit.event(&notice, now).await.map_err(|_| TokenError::unavailable())?;
+        self.issued(request, client, "own_token_issued", (&user, &server), &id).await?;
         let content = json!({
             "access_token": access.reveal(),
             "token_type": "Bearer",

@@ -11,14 +11,14 @@ use crate::listen::page::not_allowed;
 use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::login::Tokens;
-use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::id::{CredentialId, ServerName, UserId};
 use doorward_core::oauth::client::Client;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{AuthenticatedClient, Authentication, Grant, Shown, TokenError, Used, authenticate, grant, shown};
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, StoreError, Successors};
+use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response};
 use serde_json::json;
@@ -103,7 +103,12 @@ impl Gateway {
                 return Err(refused(&why));
             }
         };
-        self.issued(request, &client, &presented, &redeemed).await?;
+        let reason = match (&presented, redeemed.again) {
+            (Grant::Refresh { .. }, true) => "tokens_repeated",
+            (Grant::Refresh { .. }, false) => "tokens_refreshed",
+            _ => "tokens_issued",
+        };
+        self.issued(request, &client, reason, (&redeemed.user, &redeemed.server), &redeemed.id).await?;
         let expires_in = redeemed.access_expires.since(now).as_secs();
         let content = json!({
             "access_token": pair.access.reveal(),
@@ -185,20 +190,16 @@ impl Gateway {
     }
 
     /// On the record before the tokens leave. What is recorded in the store only is of no use to anybody: nobody knows it.
-    async fn issued(
+    pub(super) async fn issued(
         &self,
         request: &OfficeRequest,
         client: &AuthenticatedClient,
-        by: &Grant,
-        redeemed: &Redeemed,
+        reason: &'static str,
+        (user, server): (&UserId, &ServerName),
+        credential: &CredentialId,
     ) -> Result<(), TokenError> {
-        let reason = match (by, redeemed.again) {
-            (Grant::Code { .. } | Grant::Own { .. }, _) => "tokens_issued",
-            (Grant::Refresh { .. }, false) => "tokens_refreshed",
-            (Grant::Refresh { .. }, true) => "tokens_repeated",
-        };
-        let (user, server) = (Some(&redeemed.user), Some(&redeemed.server));
-        let notice = Notice { reason, id: Some(request.id), user, client: Some(client.id()), server, cause: Some(redeemed.id.as_str()) };
+        let (id, client, cause) = (Some(request.id), Some(client.id()), Some(credential.as_str()));
+        let notice = Notice { reason, id, user: Some(user), client, server: Some(server), cause };
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
     }
 
