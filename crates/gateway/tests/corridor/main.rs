@@ -13,6 +13,7 @@ mod eras;
 mod evasions;
 mod faults;
 mod flow;
+mod hostile;
 mod house;
 mod identity;
 mod likeness;
