@@ -11,6 +11,7 @@ pub mod config;
 pub mod contract;
 pub mod credential;
 pub mod flag;
+pub mod glob;
 pub mod id;
 pub mod identity;
 pub mod json;

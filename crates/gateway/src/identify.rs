@@ -4,12 +4,16 @@
 //! sessions or policy. Credentials of others are named in the record and dropped, never printed (PT-02).
 
 use crate::Gateway;
+use crate::idp::{NotAttested, Shown, Trouble};
 use crate::listen::Inbound;
 use crate::listen::guard::Turned;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::blame::{Blame, Known, Over, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Over, Refusal, Retry, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
-use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify};
+use doorward_core::identity::attested::{self, Attested, Identity, Purpose};
+use doorward_core::identity::caller::{Caller, Door, Found, Level, Record, Verdict, Why, verify};
+use doorward_core::identity::issuer::IssuerRule;
+use doorward_core::identity::presented::Fault;
 use doorward_core::oauth::client;
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
@@ -25,14 +29,23 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Records {
     by_digest: Cache<[u8; 32], Read>,
-    digests: Cache<CredentialId, ([u8; 32], Door)>,
+    proofs: Cache<CredentialId, Proof>,
 }
 
 #[derive(Debug, Clone)]
 struct Read {
-    record: Arc<Record>,
+    found: Found,
     epoch: u64,
     at: Instant,
+}
+
+/// How a credential that was accepted here can be asked about again.
+#[derive(Debug, Clone)]
+enum Proof {
+    /// The store holds it under this digest.
+    Stored([u8; 32], Door),
+    /// An issuer vouched for it.
+    Attested(Arc<Attested>),
 }
 
 /// Why a request did not come in.
@@ -45,6 +58,8 @@ pub(crate) enum Stopped {
     Away(Duration),
 }
 
+/// When a token is worth showing again whose issuer has no keys for us.
+const KEYS_AWAY: Duration = Duration::from_secs(10);
 /// A record is believed this long without asking the store (I8).
 const BELIEVED: Duration = Duration::from_secs(5);
 
@@ -52,7 +67,7 @@ impl Records {
     /// Nothing read yet; at most `capacity` records are kept.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { by_digest: Cache::new(capacity), digests: Cache::new(capacity) }
+        Self { by_digest: Cache::new(capacity), proofs: Cache::new(capacity) }
     }
 }
 
@@ -135,18 +150,25 @@ impl Gateway {
             Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
             Door::OAuth => inbound.presented.hash::<AccessToken>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
         };
-        let record = match digest {
-            Some(digest) => self.record(door, digest).await?,
-            None => None,
+        // One of ours beside what a proxy says of its caller: nobody could tell who is meant (SR-22).
+        if door == Door::Key && inbound.presented.is_ours() && self.issuers.assert(&inbound.presented) {
+            return Err(Why::Fault(Fault::Several).refusal());
+        }
+        let found = match (digest, door) {
+            (Some(digest), _) => self.record(door, digest).await?.map(Found::Stored),
+            (None, Door::Key) => self.attested(inbound).await?,
+            (None, Door::OAuth) => None,
         };
-        match verify(&inbound.presented, door, server, record, self.env.now()) {
+        match verify(&inbound.presented, door, server, found, self.env.now()) {
             // What the configuration does not let in any more is over, whatever it holds.
-            Verdict::Verified(caller) if door == Door::OAuth && !self.may_still(caller.client(), caller.user(), caller.granted()) => {
+            Verdict::Verified(caller)
+                if caller.level() != Level::StaticKey && !self.may_still(caller.client(), caller.user(), caller.granted()) =>
+            {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }
             Verdict::Verified(caller) => {
                 if let Some(digest) = digest {
-                    self.records.digests.insert(caller.credential().clone(), (digest, door));
+                    self.records.proofs.insert(caller.credential().clone(), Proof::Stored(digest, door));
                 }
                 Ok(caller)
             }
@@ -155,22 +177,27 @@ impl Gateway {
         }
     }
 
-    /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has for itself is still its own.
+    /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has without a person is still
+    /// given to it.
     pub(crate) fn may_still(&self, client: &ClientId, user: &UserId, granted: &BTreeSet<String>) -> bool {
-        !self.clients.admission().blocks(client) && (user.issuer() != client::ISSUER || self.clients.still_own(client, granted))
+        let own = user.issuer() != client::ISSUER || self.clients.still_own(client, granted);
+        let attested = !client.as_str().starts_with(attested::PREFIX) || self.issuers.still_give(client, user, granted);
+        own && attested && !self.clients.admission().blocks(client)
     }
 
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
     ///
     /// Whoever lost or won a group or a grant is another caller: the stream ends, and its client comes back as who it is now.
     pub(crate) async fn has_changed(&self, caller: &Caller, server: &ServerName, now: Timestamp) -> Option<Over> {
-        let Some((digest, door)) = self.records.digests.get(caller.credential()) else {
-            return Some(Over::taken("credential_not_known_here"));
+        let (record, door) = match self.records.proofs.get(caller.credential()) {
+            None => return Some(Over::taken("credential_not_known_here")),
+            Some(Proof::Stored(digest, door)) => (self.record(door, digest).await.ok(), door),
+            Some(proof @ Proof::Attested(_)) => (self.look_up(&proof).await.ok(), Door::Key),
         };
-        let record = match self.record(door, digest).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return Some(Over::taken(Why::Revoked.reason())),
-            Err(_) => return Some(Over::UNKNOWN),
+        let record = match record {
+            Some(Some(record)) => record,
+            Some(None) => return Some(Over::taken(Why::Revoked.reason())),
+            None => return Some(Over::UNKNOWN),
         };
         if let Err(why) = record.counts(door, Some(server), now) {
             return Some(Over::taken(why.reason()));
@@ -184,8 +211,8 @@ impl Gateway {
 
     /// Whether a credential that was accepted here counts no more. One that cannot be asked for is not over.
     pub(crate) async fn is_over(&self, credential: &CredentialId) -> bool {
-        match self.records.digests.get(credential) {
-            Some((digest, door)) => self.counts_no_more(door, digest).await,
+        match self.records.proofs.get(credential) {
+            Some(proof) => self.counts_no_more(&proof).await,
             None => false,
         }
     }
@@ -193,24 +220,32 @@ impl Gateway {
     /// The same of everything with which somebody came, or tried to come, through a client.
     pub(crate) async fn are_over(&self, (user, client): &(UserId, ClientId)) -> bool {
         let read = self.records.by_digest.iter();
-        let own = read.filter(|(_, read)| read.record.user == *user && read.record.client == *client);
-        let own: Vec<([u8; 32], Level)> = own.map(|(digest, read)| (digest, read.record.level)).collect();
-        for (digest, level) in &own {
-            let door = if *level == Level::OAuth { Door::OAuth } else { Door::Key };
-            if !self.counts_no_more(door, *digest).await {
+        let own = read.filter(|(_, read)| read.found.record().user == *user && read.found.record().client == *client);
+        let proof = |digest, found: &Found| match found {
+            Found::Stored(record) if record.level == Level::OAuth => Some(Proof::Stored(digest, Door::OAuth)),
+            Found::Stored(_) => Some(Proof::Stored(digest, Door::Key)),
+            Found::Attested(identity) => self.records.proofs.get(&identity.record().credential),
+        };
+        let own: Vec<Proof> = own.filter_map(|(digest, read)| proof(digest, &read.found)).collect();
+        for proof in &own {
+            if !self.counts_no_more(proof).await {
                 return false;
             }
         }
         !own.is_empty()
     }
 
-    async fn counts_no_more(&self, door: Door, digest: [u8; 32]) -> bool {
+    async fn counts_no_more(&self, proof: &Proof) -> bool {
+        let door = match proof {
+            Proof::Stored(_, door) => *door,
+            Proof::Attested(_) => Door::Key,
+        };
         // Past the cache, which would note a use.
-        match self.look_up(door, digest).await {
+        match self.look_up(proof).await {
             Ok(Some(record)) => match record.counts(door, None, self.env.now()) {
                 Ok(()) => false,
-                // Tokens run out and are refreshed; a key that ran out is over.
-                Err(Why::Expired) => door == Door::Key,
+                // Tokens run out and others follow; a key that ran out is over.
+                Err(Why::Expired) => record.level == Level::StaticKey,
                 Err(_) => true,
             },
             Ok(None) => true,
@@ -218,21 +253,65 @@ impl Gateway {
         }
     }
 
-    async fn look_up(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, StoreError> {
-        match door {
-            Door::Key => self.store.api_key(&TokenHash::from_stored(digest)).await,
-            Door::OAuth => self.store.access_token(&TokenHash::from_stored(digest)).await,
+    async fn look_up(&self, proof: &Proof) -> Result<Option<Arc<Record>>, StoreError> {
+        match proof {
+            Proof::Stored(digest, Door::Key) => self.store.api_key(&TokenHash::from_stored(*digest)).await,
+            Proof::Stored(digest, Door::OAuth) => self.store.access_token(&TokenHash::from_stored(*digest)).await,
+            Proof::Attested(attested) => self.met(attested).await.map(|identity| Some(Arc::clone(identity.record()))),
         }
+    }
+
+    /// Somebody for whom an issuer vouches, with what is known of them here now.
+    async fn met(&self, attested: &Attested) -> Result<Identity, StoreError> {
+        let (groups, standing) = self.store.meet_user(attested.user(), self.env.now()).await?;
+        Ok(attested.standing(groups, standing))
+    }
+
+    /// Whom a configured issuer vouches for, where the token is one of theirs.
+    async fn attested(&self, inbound: &Inbound) -> Result<Option<Found>, Refusal> {
+        let presented = &inbound.presented;
+        if presented.fault().is_some() {
+            return Ok(None);
+        }
+        let Some(issuer) = self.issuers.meant(Shown::Presented(presented)) else { return Ok(None) };
+        let Some(digest) = presented.digest(issuer.rule.carrier) else { return Ok(None) };
+        let epoch = self.epoch.current();
+        let read = self.records.by_digest.get(&digest);
+        let is_new = read.is_none();
+        if let Some(read) = read.filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
+            return Ok(Some(read.found));
+        }
+        let now = self.env.now();
+        let attested = match issuer.attest(Shown::Presented(presented), Purpose::Call(self.root()), now).await {
+            Ok(attested) => attested,
+            Err(NotAttested::Token(why)) => {
+                self.records.by_digest.remove(&digest);
+                return Err(Why::Unattested(why).refusal().because(format!("a token of idp.{}", issuer.rule.name)));
+            }
+            Err(NotAttested::Keys(trouble)) => return Err(no_keys(&issuer.rule, &trouble)),
+        };
+        let identity = self.met(&attested).await.map_err(|error| unavailable(&error))?;
+        if is_new {
+            let cause = format!("{} of idp.{}", attested.token(), issuer.rule.name);
+            let (user, client) = (Some(attested.user()), Some(attested.client()));
+            let (id, server) = (Some(inbound.id), inbound.route.server.as_ref());
+            self.note(&Notice { reason: "identity_accepted", id, user, client, server, cause: Some(&cause) }).await;
+        }
+        let found = Found::Attested(Arc::new(identity));
+        self.records.proofs.insert(found.record().credential.clone(), Proof::Attested(Arc::new(attested)));
+        self.records.by_digest.insert(digest, Read { found: found.clone(), epoch, at: Instant::now() });
+        Ok(Some(found))
     }
 
     async fn record(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, Refusal> {
         let epoch = self.epoch.current();
         if let Some(read) = self.records.by_digest.get(&digest).filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
-            return Ok(Some(read.record));
+            return Ok(Some(Arc::clone(read.found.record())));
         }
-        match self.look_up(door, digest).await {
+        match self.look_up(&Proof::Stored(digest, door)).await {
             Ok(Some(record)) => {
-                self.records.by_digest.insert(digest, Read { record: Arc::clone(&record), epoch, at: Instant::now() });
+                let found = Found::Stored(Arc::clone(&record));
+                self.records.by_digest.insert(digest, Read { found, epoch, at: Instant::now() });
                 if door == Door::Key {
                     self.store.touch_api_key(&record.credential, self.env.now()).await.ok();
                 }
@@ -242,15 +321,20 @@ impl Gateway {
                 self.records.by_digest.remove(&digest);
                 Ok(None)
             }
-            // Fail closed: without the store nobody is anybody (FLT-03).
-            Err(error) => Err(Refusal::new(
-                Station::Identify,
-                "store_unavailable",
-                Blame::Us,
-                Wire::Http(503),
-                "Doorward cannot check credentials at the moment.",
-            )
-            .because(error.to_string())),
+            Err(error) => Err(unavailable(&error)),
         }
     }
+}
+
+/// Fail closed: without the store nobody is anybody (FLT-03).
+fn unavailable(error: &StoreError) -> Refusal {
+    let public = "Doorward cannot check credentials at the moment.";
+    Refusal::new(Station::Identify, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string())
+}
+
+/// Without keys nobody knows whether a token is good: a 401 would make its client throw it away (`credentials.md` 4.1).
+fn no_keys(rule: &IssuerRule, trouble: &Trouble) -> Refusal {
+    let public = "Doorward cannot check tokens of this issuer at the moment.";
+    let refusal = Refusal::new(Station::Identify, "keys_unavailable", Blame::Us, Wire::Http(503), public);
+    refusal.retry(Retry::After(KEYS_AWAY)).because(format!("idp.{}: {trouble}", rule.name))
 }

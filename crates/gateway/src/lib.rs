@@ -90,6 +90,8 @@ pub struct Gateway {
     pub(crate) root: OnceLock<String>,
     /// Who signs people in, who of those may come in, and how long what they allow is good for.
     pub(crate) providers: idp::Providers,
+    /// Whose tokens count at `/k/...`.
+    pub(crate) issuers: idp::Issuers,
     pub(crate) login: Login,
     pub(crate) lives: Tokens,
     pub(crate) clients: Clients,

@@ -213,6 +213,7 @@ impl Gateway {
         }
         let clients = clients::clients(&config, &keys.master, &store, &sources, &tasks)?;
         let providers = providers::providers(&config, &keys.master, &sources, &tasks)?;
+        let issuers = providers::issuers(&config, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
@@ -241,6 +242,7 @@ impl Gateway {
             reception: Reception::new(office, config.name.clone()),
             root: OnceLock::new(),
             providers,
+            issuers,
             login: config.login,
             lives: config.tokens,
             clients,

@@ -36,6 +36,7 @@ pub use budgets::{Budget, Given};
 pub use connect::StoreUrl;
 pub use credentials::{ApiKeyInfo, NewApiKey};
 pub use documents::ClientDocument;
+pub use doorward_core::identity::caller::Standing;
 pub use error::{Cause, Refused, StoreError};
 pub use granted::GrantInfo;
 pub use grants::{NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Successors};
@@ -44,7 +45,7 @@ pub use seen::SeenInfo;
 pub use sessions::SessionCaps;
 pub use sweep::Swept;
 pub use tasks::{LIFE as TASK_LIFE, NewTask, StoredTask, TaskEnd, Word};
-pub use users::{Standing, UserInfo};
+pub use users::UserInfo;
 
 use crate::db::{Db, Row};
 use crate::dialect::Dialect;

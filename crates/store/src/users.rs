@@ -6,6 +6,7 @@ use crate::epoch::raise;
 use crate::error::StoreError;
 use crate::rows::{Reading, json_list, millis};
 use doorward_core::id::{GroupName, UserId};
+use doorward_core::identity::caller::Standing;
 use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -22,15 +23,8 @@ pub struct UserInfo {
     pub disabled: Option<Timestamp>,
 }
 
-/// Whether somebody who comes in may act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// They may.
-    Good,
-    /// An administrator took that from them.
-    Disabled,
-}
-
+/// A user who goes on coming is noted once in this time, in milliseconds.
+const DAY: i64 = 86_400_000;
 /// Longest address that is kept, in bytes.
 const LONGEST_EMAIL: usize = 254;
 
@@ -65,6 +59,31 @@ impl Store {
             return Ok(Vec::new());
         };
         standing(&Reading { row: &row, table: "users", id: String::new() }).map(|(groups, _)| groups)
+    }
+
+    /// Groups and standing of somebody for whom a configured issuer vouches; whoever was never seen, or not for a day, is noted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn meet_user(&self, user: &UserId, now: Timestamp) -> Result<(Vec<GroupName>, Standing), StoreError> {
+        let owner = [Value::text(user.issuer()), Value::text(user.subject())];
+        let sql = "SELECT issuer, subject, member_of, disabled, seen FROM users WHERE issuer = $1 AND subject = $2";
+        let row = self.db().row(sql, &owner).await?;
+        let is_noted = match &row {
+            Some(row) => row.column::<i64>("seen")?.saturating_add(DAY) > millis(now)?,
+            None => false,
+        };
+        if !is_noted {
+            let mut tx = self.db().begin().await?;
+            insert(&mut tx, user, "[]", now).await?;
+            let [issuer, subject] = owner;
+            let sql = "UPDATE users SET seen = CASE WHEN seen < $3 THEN $3 ELSE seen END WHERE issuer = $1 AND subject = $2";
+            tx.execute(sql, &[issuer, subject, Value::int(millis(now)?)]).await?;
+            tx.commit().await?;
+        }
+        let Some(row) = row else { return Ok((Vec::new(), Standing::Good)) };
+        let (groups, is_disabled) = standing(&Reading { row: &row, table: "users", id: String::new() })?;
+        Ok((groups, if is_disabled { Standing::Disabled } else { Standing::Good }))
     }
 
     /// Whether this user was ever seen.

@@ -101,7 +101,9 @@ fn caller() -> Caller {
         user_disabled: false,
     };
     let presented = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
-    let Verdict::Verified(caller) = crate::identity::caller::verify(&presented, Door::Key, None, Some(Arc::new(record)), NOW) else {
+    let Verdict::Verified(caller) =
+        crate::identity::caller::verify(&presented, Door::Key, None, Some(crate::identity::caller::Found::Stored(Arc::new(record))), NOW)
+    else {
         panic!("refused")
     };
     caller

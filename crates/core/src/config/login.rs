@@ -3,8 +3,10 @@
 use super::reference::SecretRef;
 use super::{Selector, Somebody, Through};
 use crate::id::{GroupName, ProviderName, UserId};
+use crate::identity::issuer::IssuerRule;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[idp.<name>]` of the kind `oidc`: it signs people in to pages.
@@ -30,6 +32,28 @@ pub struct IdentityProvider {
     pub algs: Vec<Alg>,
     /// How far its clock may be from ours.
     pub leeway: Duration,
+}
+
+/// `[idp.<name>]` of every other kind: its tokens count at `/k/...`.
+#[derive(Debug, Clone)]
+pub struct TokenIssuer {
+    /// What is expected of its tokens.
+    pub rule: IssuerRule,
+    /// Where its keys are.
+    pub keys: KeysAt,
+    /// The authorities that its addresses are believed by, where not those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// Where the public keys of an issuer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysAt {
+    /// Where its metadata says.
+    Discovery,
+    /// At this address.
+    Address(String),
+    /// In this file.
+    File(PathBuf),
 }
 
 /// `[login]`.

@@ -7,7 +7,6 @@
 pub mod check;
 pub mod clients;
 pub mod file;
-pub mod glob;
 pub mod layers;
 pub mod load;
 pub mod login;
@@ -25,16 +24,16 @@ pub mod unready;
 mod tests;
 
 use crate::contract::Measure;
+use crate::glob::Glob;
 use crate::id::{ProviderName, ServerName, ToolName};
 use crate::launch::{Integrity, PackageRunners};
 use crate::policy::facts::RiskClass;
 use crate::screen::Modes;
 use clients::Clients;
 pub use file::SeenBy;
-use glob::Glob;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
-use login::{IdentityProvider, Login, Tokens};
+use login::{IdentityProvider, Login, TokenIssuer, Tokens};
 use reference::SecretRef;
 pub use selector::{Selector, Somebody, Through};
 use std::collections::BTreeMap;
@@ -59,6 +58,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Who may sign in.
     pub idps: BTreeMap<ProviderName, Arc<IdentityProvider>>,
+    /// Whose tokens count at `/k/...`, by name.
+    pub issuers: Vec<TokenIssuer>,
     /// Who of those may come in, and for how long.
     pub login: Login,
     /// Lives of what applications are given.

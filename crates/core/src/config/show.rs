@@ -1,12 +1,14 @@
 //! The effective values of a configuration as pairs of key and text, for `config show`. Secrets appear as their references only.
 
 use super::clients::{Clients, Jwks, StaticAuth};
+use super::login::{KeysAt, TokenIssuer};
 use super::reference::SecretRef;
 use super::{
     Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
 use crate::contract::Measure;
+use crate::identity::issuer::{Truth, Wanted};
 use crate::launch::{PackageRunners, runner};
 use crate::oauth::admission::{Documents, Registrations};
 use crate::oauth::redirect::Registered;
@@ -90,6 +92,9 @@ impl Config {
             sheet.list(&at("algs"), &idp.algs);
             sheet.text(&at("leeway"), units::written(idp.leeway));
         }
+        for issuer in &self.issuers {
+            issuer_entries(issuer, sheet);
+        }
         let login = &self.login;
         if !login.admission.email_domains.is_empty() {
             sheet.list(&["login", "allowed_email_domains"], &login.admission.email_domains);
@@ -171,6 +176,49 @@ impl Config {
         sheet.text(&["audit", "durability"], if self.audit.durability == AuditDurability::Fsync { "fsync" } else { "write" });
         sheet.text(&["audit", "retention"], units::written(self.audit.retention));
     }
+}
+
+fn issuer_entries(issuer: &TokenIssuer, sheet: &mut Sheet) {
+    let rule = &issuer.rule;
+    let at = |key: &'static str| ["idp", rule.name.as_str(), key];
+    sheet.text(&at("kind"), rule.kind.as_str());
+    sheet.text(&at("issuer"), rule.issuer());
+    match &issuer.keys {
+        KeysAt::Discovery => {}
+        KeysAt::Address(url) => sheet.text(&at("jwks"), url),
+        KeysAt::File(path) => sheet.text(&at("jwks"), path.display()),
+    }
+    if let Some(ca) = &issuer.ca {
+        sheet.text(&at("jwks_ca"), ca.display());
+    }
+    sheet.list(&at("algs"), &rule.algs);
+    let lists: [(&'static str, &[String]); 3] = [("audience", &rule.audience), ("typ", &rule.types), ("domains", &rule.domains)];
+    for (key, texts) in lists.into_iter().filter(|(_, texts)| !texts.is_empty()) {
+        sheet.list(&at(key), texts);
+    }
+    for (key, patterns) in [("subject_pattern", &rule.subjects), ("service_accounts", &rule.service_accounts)] {
+        if !patterns.is_empty() {
+            sheet.list(&at(key), patterns);
+        }
+    }
+    for demand in &rule.require {
+        let path = ["idp", rule.name.as_str(), "require", &demand.claim];
+        match &demand.wanted {
+            Wanted::OneOf(texts) => sheet.list(&path, texts),
+            Wanted::Is(truth) => sheet.plain(&path, if *truth == Truth::True { "true" } else { "false" }),
+            Wanted::Like(pattern) => sheet.text(&["idp", rule.name.as_str(), "require", &demand.claim, "pattern"], pattern),
+        }
+    }
+    sheet.text(&at("header"), rule.carrier.header());
+    if let Some(claim) = &rule.groups_claim {
+        sheet.text(&at("groups_claim"), claim);
+    }
+    sheet.text(&at("leeway"), units::written(rule.leeway));
+    if let Some(most) = rule.max_age {
+        sheet.text(&at("max_age"), units::written(most));
+    }
+    sheet.text(&at("max_lifetime"), units::written(rule.max_lifetime));
+    sheet.list(&at("scopes"), &rule.scopes.iter().collect::<Vec<_>>());
 }
 
 fn client_entries(clients: &Clients, sheet: &mut Sheet) {
@@ -304,7 +352,7 @@ fn tool_entries(name: &str, tools: &ToolRules, sheet: &mut Sheet) {
     ];
     for (key, globs) in lists {
         if !globs.is_empty() {
-            let globs: Vec<&str> = globs.iter().map(super::glob::Glob::as_str).collect();
+            let globs: Vec<&str> = globs.iter().map(crate::glob::Glob::as_str).collect();
             sheet.list(&["server", name, "tools", key], &globs);
         }
     }

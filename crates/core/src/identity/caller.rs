@@ -1,5 +1,6 @@
 //! The witness that a credential was verified. Only [`verify`] makes a [`Caller`]; there is no default identity (I7).
 
+use super::attested::{Identity, Unattested};
 use super::foreign::ForeignKind;
 use super::presented::{Fault, Presented};
 use crate::blame::{Blame, Known, Presence, Refusal, Retry, Station, Wire};
@@ -55,6 +56,15 @@ pub enum Level {
     Impersonation,
 }
 
+/// Whether somebody who comes in may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They may.
+    Good,
+    /// An administrator took that from them.
+    Disabled,
+}
+
 /// For which servers a credential counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
@@ -71,6 +81,15 @@ pub enum Door {
     OAuth,
     /// `/k/...`: static keys and configured token issuers; never advertises OAuth.
     Key,
+}
+
+/// What was found for a presented credential.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// What the store holds under its hash.
+    Stored(Arc<Record>),
+    /// Whom a configured issuer vouches for in it.
+    Attested(Arc<Identity>),
 }
 
 /// The three answers to "is this yours?" (after omicron's scheme results).
@@ -107,27 +126,33 @@ pub enum Why {
     UserDisabled,
     /// It is for another server.
     WrongAudience,
+    /// A token of a configured issuer that shows nobody.
+    Unattested(Unattested),
 }
 
 /// Judges a presented credential against the record found under its hash.
 ///
-/// `record` is what the store holds under `presented.hash()` for the kinds that `door` accepts, or `None`.
+/// `found` is what was found for it: in the store under `presented.hash()` for the kinds that `door` accepts, or by an issuer.
 /// `server` is the server of the route, if the route names one.
 #[must_use]
-pub fn verify(presented: &Presented, door: Door, server: Option<&ServerName>, record: Option<Arc<Record>>, now: Timestamp) -> Verdict {
-    if presented.is_absent() {
+pub fn verify(presented: &Presented, door: Door, server: Option<&ServerName>, found: Option<Found>, now: Timestamp) -> Verdict {
+    let is_attested = matches!(found, Some(Found::Attested(_)));
+    if presented.is_absent() && !is_attested {
         return Verdict::NotMine;
     }
     if let Some(fault) = presented.fault() {
         return Verdict::refused(Why::Fault(fault));
     }
-    match (own_kind(presented, door), record) {
-        (Err(why), _) => Verdict::refused(why),
-        (Ok(()), None) => Verdict::refused(Why::Unknown),
-        (Ok(()), Some(record)) => match record.counts(door, server, now) {
-            Ok(()) => Verdict::Verified(Caller { record }),
-            Err(why) => Verdict::Refused(why, Box::new(record.known())),
-        },
+    let own = if is_attested { Ok(()) } else { own_kind(presented, door) };
+    let record = match (own, found) {
+        (Err(why), _) => return Verdict::refused(why),
+        (Ok(()), None) => return Verdict::refused(Why::Unknown),
+        (Ok(()), Some(Found::Stored(record))) => record,
+        (Ok(()), Some(Found::Attested(identity))) => Arc::clone(identity.record()),
+    };
+    match record.counts(door, server, now) {
+        Ok(()) => Verdict::Verified(Caller { record }),
+        Err(why) => Verdict::Refused(why, Box::new(record.known())),
     }
 }
 
@@ -153,7 +178,7 @@ impl Record {
     /// [`Why`] not; the first reason of several.
     pub fn counts(&self, door: Door, server: Option<&ServerName>, now: Timestamp) -> Result<(), Why> {
         let fits = match door {
-            Door::Key => self.level == Level::StaticKey,
+            Door::Key => self.level != Level::OAuth,
             Door::OAuth => self.level == Level::OAuth,
         };
         if !fits {
@@ -184,6 +209,19 @@ impl Record {
             level: Some(self.level),
             credential: Some(self.credential.clone()),
             ..Known::default()
+        }
+    }
+}
+
+// === impl Found ===
+
+impl Found {
+    /// The facts.
+    #[must_use]
+    pub fn record(&self) -> &Arc<Record> {
+        match self {
+            Self::Stored(record) => record,
+            Self::Attested(identity) => identity.record(),
         }
     }
 }
@@ -274,6 +312,7 @@ impl Why {
             Self::Revoked => "revoked_credential",
             Self::UserDisabled => "user_disabled",
             Self::WrongAudience => "wrong_audience",
+            Self::Unattested(why) => why.reason(),
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Must not know sessions, MCP messages or where records are kept. `credentials.md` section 5; invariants I1 and I7.
 
+pub mod attested;
 pub mod caller;
 pub mod foreign;
+pub mod issuer;
 pub mod presented;

@@ -4,7 +4,8 @@
 //! upstream secret (I1).
 
 use super::foreign::{self, ForeignKind};
-use crate::secret::{NotAToken, Secret, TokenHash, TokenKind};
+use super::issuer::Carrier;
+use crate::secret::{NotAToken, Secret, TokenHash, TokenKind, sha256};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION};
 use std::fmt;
 use zeroize::Zeroize as _;
@@ -12,6 +13,8 @@ use zeroize::Zeroize as _;
 /// The credential of one request, whatever it is.
 pub struct Presented {
     bearer: Option<Secret<String>>,
+    /// What proxies say of whom they let through, by header. Counts only where an issuer is configured for it.
+    asserted: Vec<(Carrier, Secret<String>)>,
     fault: Option<Fault>,
     foreign: Vec<ForeignKind>,
 }
@@ -49,7 +52,7 @@ impl Presented {
     /// Takes every credential out of `headers` and looks at the query string. Afterwards the map holds none.
     #[must_use]
     pub fn take(headers: &mut HeaderMap, query: Option<&str>) -> Self {
-        let mut found = Self { bearer: None, fault: None, foreign: Vec::new() };
+        let mut found = Self { bearer: None, asserted: Vec::new(), fault: None, foreign: Vec::new() };
         let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().cloned().collect();
         headers.remove(AUTHORIZATION);
         headers.remove(PROXY_AUTHORIZATION);
@@ -61,6 +64,16 @@ impl Presented {
                 Err(fault) => found.fault = Some(fault),
             },
             _ => found.fault = Some(Fault::Several),
+        }
+        for carrier in Carrier::HEADERS {
+            let mut values = headers.get_all(carrier.header()).iter();
+            // Two of them are none: nobody could say which one was meant.
+            if let (Some(one), None) = (values.next(), values.next())
+                && let Some(token) = std::str::from_utf8(one.as_bytes()).ok().and_then(token)
+            {
+                found.asserted.push((carrier, token));
+            }
+            headers.remove(carrier.header());
         }
         let has_foreign = headers.keys().any(|name| FOREIGN_HEADERS.contains(&name.as_str()));
         for name in FOREIGN_HEADERS.iter().filter(|_| has_foreign) {
@@ -78,7 +91,7 @@ impl Presented {
     /// A credential that arrived over another listener than HTTP (`doorward bridge`).
     #[must_use]
     pub const fn bearer(token: Secret<String>) -> Self {
-        Self { bearer: Some(token), fault: None, foreign: Vec::new() }
+        Self { bearer: Some(token), asserted: Vec::new(), fault: None, foreign: Vec::new() }
     }
 
     /// True when the request carried no credential in any place.
@@ -99,6 +112,33 @@ impl Presented {
     /// `None` inside when nothing was presented; [`NotAToken`] when it is something else.
     pub fn hash<K: TokenKind>(&self) -> Option<Result<TokenHash<K>, NotAToken>> {
         self.bearer.as_ref().map(|token| TokenHash::of(token.expose()))
+    }
+
+    /// The token of a carrier, for the keys of its issuer to be held against.
+    pub(super) fn token(&self, carrier: Carrier) -> Option<&str> {
+        match carrier {
+            Carrier::Authorization => self.bearer.as_ref(),
+            other => self.asserted.iter().find(|(carrier, _)| *carrier == other).map(|(_, token)| token),
+        }
+        .map(|token| token.expose().as_str())
+    }
+
+    /// Whether the bearer is one of our own credentials, well-formed or not.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.bearer.as_ref().is_some_and(|token| foreign::is_ours(token.expose()))
+    }
+
+    /// Whether something came in this carrier.
+    #[must_use]
+    pub fn carries(&self, carrier: Carrier) -> bool {
+        self.token(carrier).is_some()
+    }
+
+    /// The digest of the token of a carrier, to know it again by.
+    #[must_use]
+    pub fn digest(&self, carrier: Carrier) -> Option<[u8; 32]> {
+        self.token(carrier).map(|token| sha256(token.as_bytes()))
     }
 
     /// Whose token the bearer looks like, when it is not one of ours.
@@ -126,11 +166,12 @@ fn bearer(value: &[u8]) -> Result<Secret<String>, Fault> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Fault::OtherScheme);
     }
-    let token = token.trim_matches(' ');
-    if token.is_empty() || token.len() > 16 * 1024 || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Fault::Malformed);
-    }
-    Ok(Secret::new(token.to_owned()))
+    self::token(token.trim_matches(' ')).ok_or(Fault::Malformed)
+}
+
+fn token(text: &str) -> Option<Secret<String>> {
+    let is_plain = !text.is_empty() && text.len() <= 16 * 1024 && text.bytes().all(|b| b.is_ascii_graphic());
+    is_plain.then(|| Secret::new(text.to_owned()))
 }
 
 /// Names are compared and values recognised as any parser would read them: percent-encoding undone, `;` a separator too.

@@ -3,6 +3,7 @@
 //! Everything is derived from the public root; exactly what works is advertised (DISC-02), and no catalogue of scopes (DISC-03).
 
 use super::scope::{Scope, resource};
+use super::token::JWT_BEARER;
 use crate::id::ServerName;
 use crate::oidc::jose::Alg;
 use crate::policy::facts::RiskClass;
@@ -19,6 +20,8 @@ pub struct Offers {
     pub assertions: bool,
     /// Some client may act for itself.
     pub own: bool,
+    /// Tokens of some other issuer are taken as grants.
+    pub attested: bool,
 }
 
 /// The document of the authorization server. One text under every name that clients try (AS2).
@@ -28,7 +31,11 @@ pub fn server(root: &str, offers: Offers) -> Value {
     let signed = offers.assertions.then_some("private_key_jwt");
     let confidential: Vec<&str> = secrets.into_iter().chain(signed).collect();
     let methods: Vec<&str> = ["none"].into_iter().chain(confidential.iter().copied()).collect();
-    let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(offers.own.then_some("client_credentials")).collect();
+    let grants: Vec<&str> = ["authorization_code", "refresh_token"]
+        .into_iter()
+        .chain(offers.own.then_some("client_credentials"))
+        .chain(offers.attested.then_some(JWT_BEARER))
+        .collect();
     let mut document = json!({
         "issuer": root,
         "authorization_endpoint": format!("{root}/oauth/authorize"),

@@ -48,6 +48,9 @@ pub enum Grant {
     },
 }
 
+/// `grant_type` of a token that somebody else signed (RFC 7523 section 2.1).
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// A client as it shows itself at the token endpoint.
 #[derive(Debug)]
 pub struct Shown {
@@ -187,6 +190,18 @@ impl TokenError {
     #[must_use]
     pub const fn disabled() -> Self {
         Self { description: "this client may not act any more", ..Self::grant("user_disabled") }
+    }
+
+    /// 400 `invalid_grant`: the assertion shows nobody who may come in (RFC 7523 section 3.1). The record has the reason.
+    #[must_use]
+    pub const fn not_attested(reason: &'static str) -> Self {
+        Self { description: "the assertion is not valid here", ..Self::grant(reason) }
+    }
+
+    /// 503: the public keys of the issuer cannot be read, so nobody knows whether the assertion is good.
+    #[must_use]
+    pub const fn no_issuer_keys() -> Self {
+        Self { description: "the keys of this issuer cannot be read at the moment", ..Self::no_keys() }
     }
 
     /// 429: it has more tokens that count than it could need.

@@ -79,6 +79,15 @@ const EXTENSIONS: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
 /// # Errors
 /// [`BadToken`].
 pub fn verify(token: &str, keys: &KeySet, algs: &[Alg]) -> Result<Signed, BadToken> {
+    verify_as(token, keys, algs, &[])
+}
+
+/// The same of a token of one of these kinds: what `typ` may say, lower case and without `application/`. Without any it says `JWT` or
+/// nothing; with some it has to say one of them (RFC 8725 section 3.11).
+///
+/// # Errors
+/// [`BadToken`].
+pub fn verify_as(token: &str, keys: &KeySet, algs: &[Alg], kinds: &[&str]) -> Result<Signed, BadToken> {
     let mut parts = token.split('.');
     let (Some(head), Some(body), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(BadToken::Form);
@@ -96,7 +105,10 @@ pub fn verify(token: &str, keys: &KeySet, algs: &[Alg]) -> Result<Signed, BadTok
         return Err(BadToken::Extension);
     }
     // `application/` may be left out, and case does not count (RFC 7515 section 4.1.9).
-    if text("typ")?.is_some_and(|kind| !kind.eq_ignore_ascii_case("JWT") && !kind.eq_ignore_ascii_case("application/jwt")) {
+    let kind = text("typ")?.map(|kind| kind.to_ascii_lowercase());
+    let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));
+    let is_wanted = if kinds.is_empty() { kind.is_none_or(|kind| kind == "jwt") } else { kind.is_some_and(|kind| kinds.contains(&kind)) };
+    if !is_wanted {
         return Err(BadToken::Kind);
     }
     let alg = text("alg")?.and_then(|name| Alg::named(&name)).filter(|alg| algs.contains(alg)).ok_or(BadToken::Algorithm)?;

@@ -37,6 +37,15 @@ enum Material {
     Curve(Alg, Vec<u8>),
 }
 
+/// What keys are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// Signatures: `use` says `sig` or nothing (RFC 7517 section 4.2).
+    Signatures,
+    /// JWT-SVIDs in a SPIFFE bundle: `use` says `jwt-svid` (SPIFFE Trust Domain and Bundle section 4.2.2).
+    JwtSvid,
+}
+
 /// Why a text is no set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
@@ -81,6 +90,14 @@ impl KeySet {
     /// # Errors
     /// [`BadKeys`].
     pub fn parse(text: &Bytes) -> Result<Self, BadKeys> {
+        Self::parse_of(text, Usage::Signatures)
+    }
+
+    /// Reads the keys of a set that are for this use.
+    ///
+    /// # Errors
+    /// [`BadKeys`].
+    pub fn parse_of(text: &Bytes, usage: Usage) -> Result<Self, BadKeys> {
         let whole = RawJson::parse(text, DEPTH).map_err(|_| BadKeys::Form)?;
         let listed = whole.member("keys").and_then(|keys| keys.elements()).ok_or(BadKeys::Form)?;
         if listed.len() > MOST {
@@ -89,7 +106,7 @@ impl KeySet {
         if listed.iter().any(|key| PRIVATE.iter().any(|member| key.member(member).is_some())) {
             return Err(BadKeys::Private);
         }
-        let keys: Vec<Key> = listed.iter().filter_map(Key::read).collect();
+        let keys: Vec<Key> = listed.iter().filter_map(|key| Key::read(key, usage)).collect();
         if keys.is_empty() { Err(BadKeys::Empty) } else { Ok(Self { keys }) }
     }
 
@@ -117,7 +134,7 @@ impl KeySet {
 // === impl Key ===
 
 impl Key {
-    fn read(jwk: &RawJson) -> Option<Self> {
+    fn read(jwk: &RawJson, of: Usage) -> Option<Self> {
         let text = |name: &str| jwk.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
         let bytes = |name: &str| text(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).filter(|bytes| !bytes.is_empty());
         // What is there in a form of its own is not what it seems to be: the key is left out.
@@ -126,7 +143,11 @@ impl Key {
             (Some(_), Some(text)) => Some(Some(text)),
             (Some(_), None) => None,
         };
-        if said("use")?.is_some_and(|usage| usage != "sig") {
+        let is_for = match of {
+            Usage::Signatures => said("use")?.is_none_or(|usage| usage == "sig"),
+            Usage::JwtSvid => said("use")?.is_some_and(|usage| usage == "jwt-svid"),
+        };
+        if !is_for {
             return None;
         }
         if let Some(operations) = jwk.member("key_ops")

@@ -90,6 +90,21 @@ pub fn address(issuer: &str) -> String {
     format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
 }
 
+/// Where the metadata of `issuer` says that its keys are, and nothing else of it: issuers of workloads sign nobody in.
+///
+/// # Errors
+/// [`BadMetadata`].
+pub fn keys_of(text: &Bytes, issuer: &str) -> Result<Endpoint, BadMetadata> {
+    let whole = RawJson::parse(text, DEPTH).ok().filter(RawJson::is_object).ok_or(BadMetadata::Form)?;
+    if whole.member("issuer").and_then(|value| value.as_text().map(|text| text == issuer)) != Some(true) {
+        return Err(BadMetadata::Issuer);
+    }
+    let url = whole.member("jwks_uri").and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
+    let url = url.ok_or(BadMetadata::Member("jwks_uri"))?;
+    let place = place(&url, issuer).ok_or(BadMetadata::Member("jwks_uri"))?;
+    Ok(Endpoint { url, place })
+}
+
 impl Metadata {
     /// Reads the metadata of `issuer`, of which ID tokens are wanted with one of `algs`.
     ///

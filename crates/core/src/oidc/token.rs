@@ -148,7 +148,7 @@ fn is_text(claims: &RawJson, name: &str, wanted: &str) -> bool {
 }
 
 /// `None` where the provider says nothing of groups here.
-fn groups(claims: &RawJson, name: &str) -> Result<Option<Vec<GroupName>>, Unvouched> {
+pub(crate) fn groups(claims: &RawJson, name: &str) -> Result<Option<Vec<GroupName>>, Unvouched> {
     let Some(value) = claims.member(name).filter(|value| !value.is_null()) else {
         // Entra ID leaves out more than 200 and says that they would be elsewhere (Core section 5.6.2).
         let elsewhere = claims.member("_claim_names").is_some_and(|names| names.member(name).is_some());

@@ -1,7 +1,7 @@
 //! A session counts for exactly the caller who opened it, and only while it lives.
 
 use super::*;
-use crate::identity::caller::{Audience, Door, Level, Record, Verdict, verify};
+use crate::identity::caller::{Audience, Door, Found, Level, Record, Verdict, verify};
 use crate::identity::presented::Presented;
 use crate::secret::{ApiKey, PlainToken, Secret};
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ fn caller() -> Caller {
         user_disabled: false,
     };
     let key = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
-    match verify(&key, Door::Key, Some(&server()), Some(Arc::new(record)), NOW) {
+    match verify(&key, Door::Key, Some(&server()), Some(Found::Stored(Arc::new(record))), NOW) {
         Verdict::Verified(caller) => caller,
         other => panic!("{other:?}"),
     }

@@ -1,15 +1,15 @@
 //! One question to a provider: through the guarded door, bounded in time and size, without following anywhere.
 
-use super::Provider;
-use crate::egress::Outbound;
 use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::ReplyLimits;
 use crate::egress::target::{Reach, Target};
+use crate::egress::trust::Trust;
+use crate::egress::{Egress, Outbound};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use doorward_core::id::ServerName;
+use doorward_core::id::{ProviderName, ServerName};
 use doorward_core::oauth::form::encoded;
 use doorward_core::oidc::answer::BadAnswer;
 use doorward_core::oidc::keys::BadKeys;
@@ -18,6 +18,16 @@ use doorward_core::secret::Secret;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode};
 use std::time::Duration;
+
+/// Asks one provider.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    name: ProviderName,
+    egress: Egress,
+    /// For one question, from the name to the last byte.
+    patience: Duration,
+    trust: Option<Trust>,
+}
 
 /// What is asked.
 pub(super) enum Asked<'a> {
@@ -63,6 +73,9 @@ pub(crate) enum Trouble {
     /// Its metadata is of no use.
     #[error("its metadata: {0}")]
     Metadata(BadMetadata),
+    /// The file of its keys cannot be read.
+    #[error("the file of its keys cannot be read, or is larger than 256 KiB")]
+    File,
     /// Its keys are of no use.
     #[error("its keys: {0}")]
     Keys(BadKeys),
@@ -74,7 +87,17 @@ pub(crate) enum Trouble {
 /// Largest answer, in bytes.
 const LARGEST: u64 = 256 * 1024;
 
-impl Provider {
+impl Asker {
+    /// For a provider of this name.
+    pub(crate) const fn new(name: ProviderName, egress: Egress, patience: Duration) -> Self {
+        Self { name, egress, patience, trust: None }
+    }
+
+    /// The same, which believes these authorities alone.
+    pub(crate) fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
+    }
+
     /// Asks one of its endpoints.
     ///
     /// # Errors
@@ -90,8 +113,11 @@ impl Provider {
             Place::Elsewhere => Reach::Public,
         };
         let unfit = |what| Trouble::Unreachable(EgressError::BadRequest(what));
-        let target = Target::new(&endpoint.url, reach).map_err(|_| unfit("the address"))?;
-        let server = ServerName::new(self.config.name.as_str()).map_err(|_| unfit("the name"))?;
+        let mut target = Target::new(&endpoint.url, reach).map_err(|_| unfit("the address"))?;
+        if let Some(trust) = &self.trust {
+            target = target.trusting(trust.clone());
+        }
+        let server = ServerName::new(self.name.as_str()).map_err(|_| unfit("the name"))?;
         let pool = PoolKey { server, user: None, credential: None, version: 0 };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -163,7 +189,7 @@ impl Trouble {
             Self::Unreachable(_) | Self::TimedOut | Self::Resting => "provider_unreachable".to_owned(),
             Self::Status(_) | Self::MediaType => "provider_failed".to_owned(),
             Self::Metadata(_) => "bad_metadata".to_owned(),
-            Self::Keys(_) => "keys_unavailable".to_owned(),
+            Self::Keys(_) | Self::File => "keys_unavailable".to_owned(),
             Self::Answer(BadAnswer::Refused(code)) => format!("token_refused {code}").trim_end().to_owned(),
             Self::Answer(_) => "bad_answer".to_owned(),
         }

@@ -23,22 +23,22 @@ pub(super) struct Known {
 }
 
 #[derive(Debug)]
-struct Read<T> {
-    value: Arc<T>,
-    at: Timestamp,
-    fresh: Duration,
+pub(super) struct Read<T> {
+    pub(super) value: Arc<T>,
+    pub(super) at: Timestamp,
+    pub(super) fresh: Duration,
 }
 
 /// Metadata is read anew after this long.
-const METADATA_FRESH: Duration = Duration::from_secs(3_600);
+pub(super) const METADATA_FRESH: Duration = Duration::from_secs(3_600);
 /// Keys are, after what the provider says, within these bounds.
-const KEYS_FRESH: Duration = Duration::from_secs(3_600);
-const KEYS_LEAST: Duration = Duration::from_secs(300);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const KEYS_FRESH: Duration = Duration::from_secs(3_600);
+pub(super) const KEYS_LEAST: Duration = Duration::from_secs(300);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// After a failure nobody asks for this long.
 const REST: Duration = Duration::from_secs(10);
 /// A key that nobody has seen makes the keys be read at most once in this time.
-const COOL: Duration = Duration::from_secs(30);
+pub(super) const COOL: Duration = Duration::from_secs(30);
 
 impl Provider {
     /// What it says of itself.
@@ -79,10 +79,11 @@ impl Provider {
             return Ok(Arc::clone(&read.value));
         }
         if rests(known.metadata_failed, now) {
-            return last_good(known.metadata.as_ref(), now, Trouble::Resting);
+            return last_good(known.metadata.as_ref(), now).ok_or(Trouble::Resting);
         }
         let endpoint = Endpoint { url: address(&self.config.issuer), place: Place::Issuer };
         let read = self
+            .asker
             .ask(&endpoint, Asked::Document)
             .await
             .and_then(|said| Metadata::parse(&said.body, &self.config.issuer, &self.config.algs).map_err(Trouble::Metadata));
@@ -96,17 +97,17 @@ impl Provider {
             Err(trouble) => {
                 tracing::warn!(provider = %self.config.name, %trouble, "the metadata of an identity provider could not be read");
                 known.metadata_failed = Some(now);
-                last_good(known.metadata.as_ref(), now, trouble)
+                last_good(known.metadata.as_ref(), now).ok_or(trouble)
             }
         }
     }
 
     async fn read_keys(&self, known: &mut Known, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
         if rests(known.keys_failed, now) {
-            return last_good(known.keys.as_ref(), now, Trouble::Resting);
+            return last_good(known.keys.as_ref(), now).ok_or(Trouble::Resting);
         }
         let metadata = self.described(known, now).await?;
-        let read = self.ask(&metadata.keys, Asked::Document).await;
+        let read = self.asker.ask(&metadata.keys, Asked::Document).await;
         let read = read.and_then(|said| KeySet::parse(&said.body).map(|keys| (keys, said.fresh)).map_err(Trouble::Keys));
         match read {
             Ok((keys, fresh)) => {
@@ -119,7 +120,7 @@ impl Provider {
             Err(trouble) => {
                 tracing::warn!(provider = %self.config.name, %trouble, "the keys of an identity provider could not be read");
                 known.keys_failed = Some(now);
-                last_good(known.keys.as_ref(), now, trouble)
+                last_good(known.keys.as_ref(), now).ok_or(trouble)
             }
         }
     }
@@ -128,8 +129,12 @@ impl Provider {
 // === impl Read ===
 
 impl<T> Read<T> {
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        age(self.at, now) < self.fresh
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
+        self.age(now) < self.fresh
+    }
+
+    pub(super) fn age(&self, now: Timestamp) -> Duration {
+        age(self.at, now)
     }
 }
 
@@ -138,10 +143,11 @@ fn age(then: Timestamp, now: Timestamp) -> Duration {
     if now.as_millis() >= then.as_millis() { now.since(then) } else { then.since(now) }
 }
 
-fn rests(failed: Option<Timestamp>, now: Timestamp) -> bool {
+pub(super) fn rests(failed: Option<Timestamp>, now: Timestamp) -> bool {
     failed.is_some_and(|failed| age(failed, now) < REST)
 }
 
-fn last_good<T>(read: Option<&Read<T>>, now: Timestamp, trouble: Trouble) -> Result<Arc<T>, Trouble> {
-    read.filter(|read| age(read.at, now) < DAY).map(|read| Arc::clone(&read.value)).ok_or(trouble)
+/// What was said last counts for a day.
+pub(super) fn last_good<T>(read: Option<&Read<T>>, now: Timestamp) -> Option<Arc<T>> {
+    read.filter(|read| read.age(now) < DAY).map(|read| Arc::clone(&read.value))
 }

@@ -4,11 +4,12 @@
 //! not know browsers, pages or the store.
 
 mod ask;
+mod issuers;
 mod known;
 
-pub(crate) use ask::Trouble;
+pub(crate) use ask::{Asker, Trouble};
+pub(crate) use issuers::{Issuer, Issuers, NotAttested, Shown};
 
-use crate::egress::Egress;
 use ask::Asked;
 use doorward_core::config::login::IdentityProvider;
 use doorward_core::id::ProviderName;
@@ -24,7 +25,6 @@ use doorward_core::time::Timestamp;
 use known::Known;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Every provider of the configuration, and the key that seals what is under way to them.
@@ -41,9 +41,7 @@ pub(crate) struct Provider {
     /// What is configured.
     pub(crate) config: Arc<IdentityProvider>,
     secret: Secret<String>,
-    egress: Egress,
-    /// For one question, from the name to the last byte.
-    patience: Duration,
+    asker: Asker,
     /// One at a time asks: whoever comes meanwhile waits for the same answer.
     known: Mutex<Known>,
 }
@@ -91,8 +89,8 @@ impl Providers {
 
 impl Provider {
     /// A provider that nobody has asked yet.
-    pub(crate) fn new(config: Arc<IdentityProvider>, secret: Secret<String>, egress: Egress, patience: Duration) -> Self {
-        Self { config, secret, egress, patience, known: Mutex::default() }
+    pub(crate) fn new(config: Arc<IdentityProvider>, secret: Secret<String>, asker: Asker) -> Self {
+        Self { config, secret, asker, known: Mutex::default() }
     }
 
     /// Where the browser goes with a sign-in.
@@ -140,7 +138,7 @@ impl Provider {
         let vouched = vouch(&signed, &expected, clock())?;
         match (&metadata.userinfo, tokens.access_token()) {
             (Some(endpoint), Some(token)) if vouched.lacks_something() => {
-                let said = self.ask(endpoint, Asked::UserInfo(token)).await?;
+                let said = self.asker.ask(endpoint, Asked::UserInfo(token)).await?;
                 Ok(vouched.completed(&said.body, &expected)?)
             }
             _ => Ok(vouched),
@@ -161,7 +159,7 @@ impl Provider {
                 None
             }
         };
-        let said = self.ask(&metadata.token, Asked::Tokens { pairs: &pairs, basic }).await?;
+        let said = self.asker.ask(&metadata.token, Asked::Tokens { pairs: &pairs, basic }).await?;
         Tokens::parse(&said.body).map_err(Trouble::Answer)
     }
 

@@ -45,15 +45,26 @@ impl Gateway {
         if !self.is_offered(&server, (&user, &groups), client.id()) {
             return Err(TokenError::not_visible());
         }
+        self.issued_without_a_person(request, (&user, client.id()), &server, granted).await
+    }
+
+    /// A token for who was shown to be it, on the record before it leaves.
+    pub(super) async fn issued_without_a_person(
+        &self,
+        request: &OfficeRequest,
+        (user, client): (&UserId, &ClientId),
+        server: &ServerName,
+        granted: BTreeSet<String>,
+    ) -> Result<Response<Body>, TokenError> {
         let access = PlainToken::<AccessToken>::mint(&self.env.bytes().map_err(|_| TokenError::unavailable())?);
-        let id = credential_of(client.id(), &server).ok_or(TokenError::unavailable())?;
+        let id = credential_of(user, client, server).ok_or(TokenError::unavailable())?;
         let now = self.env.now();
         let record = Record {
             credential: id.clone(),
             level: Level::OAuth,
             user: user.clone(),
             groups: Vec::new(),
-            client: client.id().clone(),
+            client: client.clone(),
             agent: None,
             audience: Audience::Only(BTreeSet::from([server.clone()])),
             granted: granted.clone(),
@@ -67,7 +78,7 @@ impl Gateway {
             Err(StoreError::Refused(Refused::TooMany)) => return Err(TokenError::too_many_tokens()),
             Err(error) => return Err(unavailable(&error)),
         }
-        self.issued(request, client, "own_token_issued", (&user, &server), &id).await?;
+        self.issued(request, client, "own_token_issued", (user, server), &id).await?;
         let content = json!({
             "access_token": access.reveal(),
             "token_type": "Bearer",
@@ -78,15 +89,16 @@ impl Gateway {
     }
 }
 
-/// What a client has of a server for itself is one credential, whichever token carries it: a session goes on when its token is renewed.
-fn credential_of(client: &ClientId, server: &ServerName) -> Option<CredentialId> {
-    let digest = sha256(format!("doorward own access v1\0{server}\0{client}").as_bytes());
+/// What somebody has of a server without a person is one credential, whichever token carries it: a session goes on when its token is renewed.
+fn credential_of(user: &UserId, client: &ClientId, server: &ServerName) -> Option<CredentialId> {
+    let (issuer, subject) = (user.issuer(), user.subject());
+    let digest = sha256(format!("doorward own access v2\0{server}\0{issuer}\0{subject}\0{client}").as_bytes());
     let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     CredentialId::new(&format!("own_{name}")).ok()
 }
 
 /// The only server that can be meant where none is named.
-fn only_server(own: &BTreeSet<Scope>, asked: Option<&Scopes>) -> Option<ServerName> {
+pub(super) fn only_server(own: &BTreeSet<Scope>, asked: Option<&Scopes>) -> Option<ServerName> {
     let meant = |scope: &&Scope| asked.is_none_or(|asked| asked.contains(scope));
     let servers: BTreeSet<&ServerName> = own.iter().filter(meant).map(Scope::server).collect();
     match (servers.len(), servers.first()) {
@@ -97,7 +109,7 @@ fn only_server(own: &BTreeSet<Scope>, asked: Option<&Scopes>) -> Option<ServerNa
 
 /// What it has of a server, or as much of that as it asks for. What it asks for of another one is refused, not left out: a machine reads no
 /// page that would say so.
-fn granted(own: &BTreeSet<Scope>, asked: Option<&Scopes>, server: &ServerName) -> Result<BTreeSet<String>, TokenError> {
+pub(super) fn granted(own: &BTreeSet<Scope>, asked: Option<&Scopes>, server: &ServerName) -> Result<BTreeSet<String>, TokenError> {
     if asked.is_some_and(|asked| asked.iter().any(|scope| scope.server() != server)) {
         return Err(TokenError::scope());
     }

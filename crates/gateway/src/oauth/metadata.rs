@@ -28,6 +28,7 @@ impl Gateway {
             documents,
             assertions: documents || self.clients.has_keys(),
             own: self.clients.has_own(),
+            attested: self.issuers.take_grants(),
         }
     }
 

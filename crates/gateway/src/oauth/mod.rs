@@ -14,6 +14,7 @@ mod metadata;
 pub mod register;
 mod revoke;
 mod token;
+mod workload;
 
 use crate::listen::body::Body;
 use crate::listen::page::document;

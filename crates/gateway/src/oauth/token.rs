@@ -11,11 +11,13 @@ use crate::listen::page::not_allowed;
 use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::login::Tokens;
-use doorward_core::id::{CredentialId, ServerName, UserId};
+use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::oauth::client::Client;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
-use doorward_core::oauth::token::{AuthenticatedClient, Authentication, Grant, Shown, TokenError, Used, authenticate, grant, shown};
+use doorward_core::oauth::token::{
+    AuthenticatedClient, Authentication, Grant, JWT_BEARER, Shown, TokenError, Used, authenticate, grant, shown,
+};
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
@@ -37,8 +39,18 @@ impl Gateway {
             return not_allowed("POST");
         }
         let arrived = self.env.now();
-        let (form, shown) = match presented(&mut request).await {
-            Ok(both) => both,
+        let (form, shown) = match posted_by_client(&mut request).await {
+            // The token in it shows who asks; no client is needed besides (RFC 7521 section 4.1).
+            Ok(form) if form.get("grant_type") == Some(JWT_BEARER) => {
+                return match self.issued_for_a_token(&request, &form).await {
+                    Ok(response) => response,
+                    Err(error) => self.token_refused(&request, error, None).await,
+                };
+            }
+            Ok(form) => match shown_by(&request.headers, &form) {
+                Ok(shown) => (form, shown),
+                Err(error) => return self.token_refused(&request, error, None).await,
+            },
             Err(error) => return self.token_refused(&request, error, None).await,
         };
         match self.exchange(&request, &form, &shown, arrived).await {
@@ -108,7 +120,7 @@ impl Gateway {
             (Grant::Refresh { .. }, false) => "tokens_refreshed",
             _ => "tokens_issued",
         };
-        self.issued(request, &client, reason, (&redeemed.user, &redeemed.server), &redeemed.id).await?;
+        self.issued(request, client.id(), reason, (&redeemed.user, &redeemed.server), &redeemed.id).await?;
         let expires_in = redeemed.access_expires.since(now).as_secs();
         let content = json!({
             "access_token": pair.access.reveal(),
@@ -193,12 +205,12 @@ impl Gateway {
     pub(super) async fn issued(
         &self,
         request: &OfficeRequest,
-        client: &AuthenticatedClient,
+        client: &ClientId,
         reason: &'static str,
         (user, server): (&UserId, &ServerName),
         credential: &CredentialId,
     ) -> Result<(), TokenError> {
-        let (id, client, cause) = (Some(request.id), Some(client.id()), Some(credential.as_str()));
+        let (id, client, cause) = (Some(request.id), Some(client), Some(credential.as_str()));
         let notice = Notice { reason, id, user: Some(user), client, server: Some(server), cause };
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
     }
@@ -214,7 +226,7 @@ impl Gateway {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
             return response;
         }
-        let client = shown.and_then(|shown| doorward_core::id::ClientId::new(shown.id()).ok());
+        let client = shown.and_then(|shown| ClientId::new(shown.id()).ok());
         let notice = Notice {
             reason: error.reason,
             id: Some(request.id),

@@ -1,8 +1,9 @@
 //! The identity providers of a configuration.
 
 use super::{SetupError, secret};
+use crate::egress::trust::Trust;
 use crate::egress::{Egress, EgressSettings};
-use crate::idp::{Provider, Providers};
+use crate::idp::{Asker, Issuer, Issuers, Provider, Providers};
 use crate::sources::Sources;
 use crate::tasks::Tasks;
 use doorward_core::config::Config;
@@ -25,10 +26,31 @@ pub(super) fn providers(config: &Config, master: &Secret<[u8; 32]>, sources: &So
     if !config.idps.is_empty() {
         let egress = door_to_providers(config, tasks)?;
         for idp in config.idps.values() {
-            found.push(Provider::new(Arc::clone(idp), secret(&idp.client_secret, sources)?, egress.clone(), PATIENCE));
+            let asker = Asker::new(idp.name.clone(), egress.clone(), PATIENCE);
+            found.push(Provider::new(Arc::clone(idp), secret(&idp.client_secret, sources)?, asker));
         }
     }
     Ok(Providers::new(found, key))
+}
+
+/// Issuers whose tokens count at `/k/...`, over a door of their own: nobody who signs in waits for them.
+pub(super) fn issuers(config: &Config, tasks: &Tasks) -> Result<Issuers, SetupError> {
+    let mut found = Vec::new();
+    if !config.issuers.is_empty() {
+        let egress = door_to_providers(config, tasks)?;
+        for issuer in &config.issuers {
+            let name = issuer.rule.name.clone();
+            let mut asker = Asker::new(name.clone(), egress.clone(), PATIENCE);
+            if let Some(path) = &issuer.ca {
+                let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
+                asker = asker.trusting(Trust::only(&pem)?);
+            }
+            let issuer = Issuer::new(issuer.rule.clone(), issuer.keys.clone(), asker);
+            issuer.try_file().map_err(|trouble| SetupError::Other(format!("idp.{name}.jwks: {trouble}")))?;
+            found.push(issuer);
+        }
+    }
+    Ok(Issuers::new(found))
 }
 
 /// A door of its own: what a provider makes it hold takes no connection of a server.

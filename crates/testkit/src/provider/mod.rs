@@ -186,6 +186,24 @@ impl Provider {
         Ok(())
     }
 
+    /// A token with these claims, signed by the key that is published.
+    #[must_use]
+    pub fn signed(&self, claims: &Value) -> String {
+        self.signed_as(Signature::Right, claims)
+    }
+
+    /// A token with these claims, signed in this way.
+    #[must_use]
+    pub fn signed_as(&self, how: Signature, claims: &Value) -> String {
+        self.shared.inside().signer.sign(how, claims)
+    }
+
+    /// The name of the key that is published.
+    #[must_use]
+    pub fn kid(&self) -> String {
+        self.shared.inside().signer.id().to_owned()
+    }
+
     /// How often a path was asked for.
     #[must_use]
     pub fn asked(&self, path: &str) -> usize {

@@ -64,7 +64,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("errand", &["path"]),
     ("path", &["batch", "errand", "listen", "identify", "session", "policy", "credential", "upstream", "answer", "audit", "tasks"]),
     ("batch", &["listen", "path", "replies"]),
-    ("identify", &["env", "epoch", "listen"]),
+    ("identify", &["env", "epoch", "idp", "listen"]),
     ("session", &["env", "errand"]),
     ("policy", &["env", "catalogue", "errand", "path", "seen"]),
     ("seen", &["env"]),
@@ -76,7 +76,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("live", &["env", "tasks"]),
     ("screen", &["env"]),
     // The front office. Of egress the door to documents of clients, of limits the form of a rate.
-    ("oauth", &["egress", "env", "limits", "listen", "signin", "ui", "when"]),
+    ("oauth", &["egress", "env", "idp", "limits", "listen", "signin", "ui", "when"]),
     // Identity providers: what they say, through the door out. Knows no browser.
     ("idp", &["egress"]),
     ("signin", &["env", "idp", "listen", "ui"]),

@@ -8,6 +8,7 @@ use crate::config::file::{
 use crate::config::schema::{escaped, written};
 use crate::config::units::Rate;
 use crate::id::{ClientId, ServerName};
+use crate::identity::attested;
 use crate::oauth::admission::{Admission, Blocked, Documents, Registrations};
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::{Registered, Schemes};
@@ -17,7 +18,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Beginnings of ids that Doorward gives itself.
-const OWN: [&str; 2] = [registration::PREFIX, "key:"];
+const OWN: [&str; 3] = [registration::PREFIX, "key:", attested::PREFIX];
 
 impl Checker<'_> {
     pub(super) fn clients(&mut self, file: ClientsFile, servers: &[ServerName]) -> Clients {
@@ -155,7 +156,7 @@ impl Checker<'_> {
     }
 
     /// At least one, each of a server that is there.
-    fn own_scopes(&mut self, path: &[&str], texts: &[String], servers: &[ServerName]) -> Option<BTreeSet<Scope>> {
+    pub(super) fn own_scopes(&mut self, path: &[&str], texts: &[String], servers: &[ServerName]) -> Option<BTreeSet<Scope>> {
         if texts.is_empty() {
             let message = format!("{} is empty", written(&path_of(path)));
             let help = "list what it may have for itself, such as \"crm:read\", or leave the key out".to_owned();
@@ -182,7 +183,8 @@ impl Checker<'_> {
         let id = ClientId::new(text).ok().filter(|_| is_plain);
         if id.is_none() {
             let message = format!("\"{}\" cannot be the id of a static client", escaped(text));
-            let help = "a short name without spaces around it; ids that are URLs go to clients.allow, and dwc_ and key: are Doorward's own";
+            let help =
+                "a short name without spaces around it; ids that are URLs go to clients.allow, and dwc_, key: and idp: are Doorward's own";
             self.bad(path, ("config.client_id", message, "not such an id", help.to_owned()));
         }
         id
@@ -232,7 +234,7 @@ impl Checker<'_> {
         }
     }
 
-    fn jwks(&mut self, path: &[&str], text: &str) -> Option<Jwks> {
+    pub(super) fn jwks(&mut self, path: &[&str], text: &str) -> Option<Jwks> {
         // The form of a reference is taken, too: that is how the secret of a client is written.
         let file = text.strip_prefix("file:").map(|rest| rest.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(rest));
         if let Some(file) = file.or(Some(text).filter(|text| !text.contains("://"))) {

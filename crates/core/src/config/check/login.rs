@@ -1,5 +1,6 @@
 //! `[idp.<name>]`, `[login]` and `[tokens]`: who may sign in, and for how long anything lasts.
 
+use super::issuers::{Drafted, kind_of};
 use super::values::is_loopback_host;
 use super::{Checker, Complaint, path_of};
 use crate::config::Selector;
@@ -28,12 +29,19 @@ const PUBLIC: [&str; 6] = [
 ];
 const CLAIM: usize = 255;
 
+/// What a table vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vouching {
+    Signing,
+    Tokens,
+}
+
 /// Providers by name, shared by all who use them.
 pub(super) type Providers = BTreeMap<ProviderName, Arc<IdentityProvider>>;
 
 impl Checker<'_> {
-    pub(super) fn providers(&mut self, files: BTreeMap<String, IdpFile>) -> Providers {
-        let mut found = Providers::new();
+    pub(super) fn providers(&mut self, files: BTreeMap<String, IdpFile>) -> (Providers, Vec<Drafted>) {
+        let (mut found, mut drafted) = (Providers::new(), Vec::new());
         for (name, file) in files {
             let path = ["idp", name.as_str()];
             let Some(known) = ProviderName::new(&name).ok().filter(|name| ![OWN_ISSUER, client::ISSUER].contains(&name.as_str())) else {
@@ -42,24 +50,32 @@ impl Checker<'_> {
                 self.bad_key(&path, ("config.idp_name", message, "not such a name", help));
                 continue;
             };
-            if let Some(provider) = self.provider(known.clone(), file) {
+            self.only_of_its_kind(&name, &file);
+            if let Some(kind) = kind_of(&file) {
+                if let Some(draft) = self.token_issuer(known.clone(), kind, file) {
+                    self.issuers.insert(known.as_str().to_owned(), draft.issuer.rule.issuer().to_owned());
+                    drafted.push(draft);
+                }
+            } else if let Some(provider) = self.provider(known.clone(), file) {
                 self.issuers.insert(known.as_str().to_owned(), provider.issuer.clone());
                 found.insert(known, Arc::new(provider));
             }
         }
-        self.apart(&found);
-        found
+        let people = found.iter().map(|(name, provider)| (name, provider.issuer.as_str(), Vouching::Signing));
+        let tokens = drafted.iter().map(|draft| (&draft.issuer.rule.name, draft.issuer.rule.issuer(), Vouching::Tokens));
+        self.apart(&people.chain(tokens).collect::<Vec<_>>());
+        (found, drafted)
     }
 
-    /// Two providers of one issuer would vouch for the same people under two rules. And where one issuer begins with another, a
-    /// person of the one could be written like a person of the other.
-    fn apart(&mut self, providers: &Providers) {
-        for (name, provider) in providers {
-            let near = providers.iter().find(|(other, of)| {
-                let below = of.issuer.strip_prefix(&provider.issuer).filter(|rest| provider.issuer.ends_with('/') || rest.starts_with('/'));
-                *other != name && (of.issuer == provider.issuer || below.is_some())
+    /// Two providers of one issuer would vouch for the same people under two rules; only signing in and tokens may be two tables. And where
+    /// one issuer begins with another, a person of the one could be written like a person of the other.
+    fn apart(&mut self, issuers: &[(&ProviderName, &str, Vouching)]) {
+        for (name, issuer, what) in issuers {
+            let near = issuers.iter().find(|(other, of, how)| {
+                let below = of.strip_prefix(issuer).filter(|rest| !rest.is_empty() && (issuer.ends_with('/') || rest.starts_with('/')));
+                other != name && ((of == issuer && how == what) || below.is_some())
             });
-            if let Some((other, _)) = near {
+            if let Some((other, ..)) = near {
                 let message = format!("the issuers of {name} and {other} are the same, or one begins with the other");
                 let help = "one table for each issuer; whom a user id means must be certain".to_owned();
                 self.bad(&["idp", name.as_str(), "issuer"], ("config.idp_issuer", message, "not apart", help));
@@ -81,7 +97,7 @@ impl Checker<'_> {
         let groups_claim = file.groups_claim.map_or_else(|| Some("groups".to_owned()), |text| self.claim(&under("groups_claim"), text));
         let email_claim = file.email_claim.map_or_else(|| Some("email".to_owned()), |text| self.claim(&under("email_claim"), text));
         let domains = self.domains(&under("domains"), file.domains);
-        let algs = self.algs(&under("algs"), file.algs);
+        let algs = self.algs(&under("algs"), file.algs, &[Alg::Rs256]);
         let leeway = self.span(&under("leeway"), file.leeway, Duration::from_secs(30), 0..=60);
         Some(IdentityProvider {
             name,
@@ -97,7 +113,7 @@ impl Checker<'_> {
         })
     }
 
-    fn issuer(&mut self, path: &[&str], text: String) -> Option<String> {
+    pub(super) fn issuer(&mut self, path: &[&str], text: String) -> Option<String> {
         let url = Url::parse(&text).ok();
         let why = match &url {
             _ if text.contains("{tenantid}")
@@ -128,7 +144,7 @@ impl Checker<'_> {
     }
 
     /// One line of plain text, as it stands in a request or a token.
-    fn claim(&mut self, path: &[&str], text: String) -> Option<String> {
+    pub(super) fn claim(&mut self, path: &[&str], text: String) -> Option<String> {
         if (1..=CLAIM).contains(&text.len()) && !text.contains(char::is_control) && text.trim() == text {
             return Some(text);
         }
@@ -155,8 +171,8 @@ impl Checker<'_> {
         scopes
     }
 
-    fn algs(&mut self, path: &[&str], items: Option<Vec<String>>) -> Vec<Alg> {
-        let Some(items) = items else { return vec![Alg::Rs256] };
+    pub(super) fn algs(&mut self, path: &[&str], items: Option<Vec<String>>, default: &[Alg]) -> Vec<Alg> {
+        let Some(items) = items else { return default.to_vec() };
         if items.is_empty() {
             let help = "name how the provider signs, such as [\"RS256\"], or leave the key out".to_owned();
             self.bad(path, ("config.empty", format!("{} is empty", written(&path_of(path))), "empty", help));
@@ -164,7 +180,7 @@ impl Checker<'_> {
         self.each(path, &items, |checker, path, text| {
             let alg = Alg::named(text);
             if alg.is_none() {
-                let message = format!("\"{}\" cannot sign ID tokens here", escaped(text));
+                let message = format!("\"{}\" cannot sign tokens here", escaped(text));
                 let names: Vec<&str> = Alg::ALL.iter().map(|alg| alg.as_str()).collect();
                 let help = format!("one of {}; never none, and never a shared secret (HS256)", names.join(", "));
                 checker.bad(path, ("config.algorithm", message, "not available", help));
@@ -173,7 +189,7 @@ impl Checker<'_> {
         })
     }
 
-    fn domains(&mut self, path: &[&str], items: Option<Vec<String>>) -> Vec<String> {
+    pub(super) fn domains(&mut self, path: &[&str], items: Option<Vec<String>>) -> Vec<String> {
         if items.as_ref().is_some_and(Vec::is_empty) {
             let help = "name a domain, or leave the key out for no condition".to_owned();
             self.bad(path, ("config.empty", format!("{} is empty", written(&path_of(path))), "empty", help));

@@ -3,6 +3,7 @@
 //! Goes on after a problem with a harmless filler, so that all problems are found; the result counts only if there is none.
 
 mod clients;
+mod issuers;
 mod login;
 mod screening;
 mod server;
@@ -54,7 +55,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
     let laptop = file.public_url.is_none() && !checker.misfit(&["public_url"]);
     let egress = checker.egress(file.egress.unwrap_or_default());
     checker.private.clone_from(&egress.allow_private);
-    let idps = checker.providers(file.idp.unwrap_or_default());
+    let (idps, issuers) = checker.providers(file.idp.unwrap_or_default());
     let listen = checker.listen(file.listen.unwrap_or_default(), laptop);
     let store = checker.store(file.store.unwrap_or_default());
     checker.runners = match file.launch.unwrap_or_default().package_runners {
@@ -73,6 +74,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         store,
         login: checker.login(file.login.unwrap_or_default(), &idps),
         idps,
+        issuers: checker.usable(issuers, &names),
         tokens: checker.tokens(file.tokens.unwrap_or_default()),
         clients: checker.clients(file.clients.unwrap_or_default(), &names),
         servers,
@@ -319,7 +321,7 @@ impl Checker<'_> {
     fn file_glob(&mut self, path: &[&str], text: &str, ending: &str) -> Option<FileGlob> {
         let whole = self.path(path, text)?;
         let names =
-            whole.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(ending)).and_then(super::glob::Glob::parse);
+            whole.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(ending)).and_then(crate::glob::Glob::parse);
         let directory = whole.parent().filter(|directory| !directory.to_string_lossy().contains('*')).map(Path::to_owned);
         let (Some(directory), Some(names)) = (directory, names) else {
             let help = format!("one directory, and * only in the name of the file: policies/*{ending}");

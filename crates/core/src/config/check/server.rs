@@ -6,12 +6,12 @@ use crate::config::file::{
     AskingWord, CredentialFile, CredentialWord, EraWord, ForeignTokensWord, ProcessLimitsFile, ServerFile, ShareWord, StrictnessWord,
     ToolsFile,
 };
-use crate::config::glob::Glob;
 use crate::config::reference::is_variable;
 use crate::config::schema::escaped;
 use crate::config::units::{Rate, Size};
 use crate::config::{Asking, CredentialConfig, EraPreference, ProcessLimits, Selector, Server, Share, Stdio, Target, ToolRules};
 use crate::contract::Measure;
+use crate::glob::Glob;
 use crate::id::ServerName;
 use crate::launch::{Integrity, runner};
 use http::{HeaderName, HeaderValue};

@@ -2,32 +2,85 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
-/// Who may sign in. The name is `a-z`, `0-9` and `-`; it stands in the redirect URI that is registered there:
-/// `<public_url>/login/<name>/callback`.
+/// Who may sign in (`kind = "oidc"`), or whose tokens count at `/k/<server>/mcp` (every other kind). The name is `a-z`, `0-9` and `-`; of
+/// the first kind it stands in the redirect URI that is registered there: `<public_url>/login/<name>/callback`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IdpFile {
     /// Default: `oidc`.
     pub kind: Option<IdpWord>,
-    /// The issuer, exactly as the provider writes it: https, or http on a loopback host. Required.
+    /// The issuer, exactly as the provider writes it: https, or http on a loopback host; of `spiffe` the trust domain, `spiffe://td`.
+    /// Required, but for Google's own.
     pub issuer: Option<String>,
-    /// What Doorward is called there. Required.
+    /// `oidc`: what Doorward is called there. Required.
     pub client_id: Option<String>,
-    /// Reference to the client's secret. Required.
+    /// `oidc`: reference to the client's secret. Required.
     pub client_secret: Option<String>,
-    /// What is asked for; `openid` must be among it. Default: `["openid", "email", "profile"]`.
+    /// `oidc`: what is asked for; `openid` must be among it. Default: `["openid", "email", "profile"]`. Every other kind: what its tokens
+    /// may be used for, as `SERVER:read`, `SERVER:write` or `SERVER:destructive`, and nothing besides. Required.
     pub scopes: Option<Vec<String>>,
-    /// The claim with the groups, a list of names. Default: `groups`.
+    /// The claim with the groups, a list of names. Default of `oidc`: `groups`; of every other kind: none, and the groups count that are
+    /// known of the user here.
     pub groups_claim: Option<String>,
-    /// The claim with the e-mail address. An address is never who somebody is. Default: `email`.
+    /// `oidc`: the claim with the e-mail address. An address is never who somebody is. Default: `email`.
     pub email_claim: Option<String>,
-    /// Google Workspace domains, compared with the claim `hd`; an account without one does not count. Default: none.
+    /// Google Workspace domains, compared with the claim `hd`; an account without one does not count. Default of `oidc` and `gcp-iap`: no
+    /// condition; of `google-id-token`: no person counts.
     pub domains: Option<Vec<String>>,
-    /// How ID tokens may be signed. Default: `["RS256"]`.
+    /// How tokens may be signed. Default: `["RS256"]`; of `gcp-iap` `["ES256"]`, of `aws-web-identity` `["RS256", "ES384"]`, of
+    /// `kubernetes` and `spiffe` `["RS256", "ES256"]`.
     pub algs: Option<Vec<String>>,
     /// How far the provider's clock may be from ours, at most 60s. Default: `30s`.
     pub leeway: Option<String>,
+    /// Not `oidc`: values of `aud`, of which a token needs one, exactly. Default: the very address that is called,
+    /// `<public_url>/k/<server>/mcp`. Required for `gcp-iap`.
+    pub audience: Option<Vec<String>>,
+    /// Not `oidc`: its public keys, a file or an https address. Default: what its metadata names
+    /// (`<issuer>/.well-known/openid-configuration`). Required for `spiffe`.
+    pub jwks: Option<String>,
+    /// Not `oidc`: a PEM file of the authorities that its addresses are believed by, and no others. Default: those of the system.
+    pub jwks_ca: Option<String>,
+    /// Not `oidc`: patterns of subjects, of which one must fit. `*` is any run of characters without `:`, `/` and `@`, `**` at the end any
+    /// rest. Required where everybody has tokens of the issuer.
+    pub subject_pattern: Option<Vec<String>>,
+    /// `google-id-token` and `gcp-iap`: patterns of the addresses of service accounts, written as those of subjects. Default: none counts.
+    pub service_accounts: Option<Vec<String>>,
+    /// Not `oidc`: what claims must say: a text, a list of texts of which one, `true` or `false`, or `{ pattern = ".." }`. A name that
+    /// begins with `/` is a way to a claim: `"/kubernetes.io/namespace"`.
+    pub require: Option<BTreeMap<String, RequireFile>>,
+    /// Not `oidc`: what `typ` may say, such as `["at+jwt"]`. Default: `JWT` or nothing.
+    pub typ: Option<Vec<String>>,
+    /// Not `oidc`: the header that the token comes in, `Authorization`, `X-Goog-Iap-Jwt-Assertion`, `Cf-Access-Jwt-Assertion` or
+    /// `X-Pomerium-Jwt-Assertion`. Default: the first; of `gcp-iap` the second.
+    pub header: Option<String>,
+    /// Not `oidc`: how long ago a token may have been made. Default: no condition besides its end.
+    pub max_age: Option<String>,
+    /// Not `oidc`: how long a token may be good for, from `iat` to `exp`. Default: `1h`.
+    pub max_lifetime: Option<String>,
+}
+
+/// What a claim must say.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RequireFile {
+    /// Exactly this.
+    Text(String),
+    /// One of these.
+    Texts(Vec<String>),
+    /// This truth value.
+    Flag(bool),
+    /// What fits a pattern.
+    Form(RequireForm),
+}
+
+/// What a claim must look like.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequireForm {
+    /// The pattern, written as those of subjects.
+    pub pattern: String,
 }
 
 /// Kinds of identity providers.
@@ -36,6 +89,18 @@ pub struct IdpFile {
 pub enum IdpWord {
     /// OpenID Connect: signs people in to pages.
     Oidc,
+    /// ID tokens of Google: people of a Workspace domain, and service accounts, also under impersonation.
+    GoogleIdToken,
+    /// The assertion that Google's Identity-Aware Proxy puts beside a request.
+    GcpIap,
+    /// Tokens of `sts:GetWebIdentityToken` (AWS outbound identity federation).
+    AwsWebIdentity,
+    /// Projected service-account tokens of a Kubernetes cluster.
+    Kubernetes,
+    /// JWT-SVIDs of a SPIFFE trust domain.
+    Spiffe,
+    /// Any other issuer of JWTs: Entra ID, GitHub Actions, an identity provider of one's own.
+    Jwt,
 }
 
 /// Who of those may come in, and for how long.

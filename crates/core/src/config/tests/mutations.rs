@@ -10,10 +10,13 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ("config.unknown_key", "[server.a]\nurl = \"https://a.example\"\ntools = { alow = [\"x\"] }"),
     ("config.unknown_key", "[polices]\nfiles = []"),
     ("config.not_available", "banner = \"hello\""),
-    ("config.not_available", "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\naudience = []"),
     (
         "config.not_available",
-        "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nkind = \"gcp-iap\"",
+        "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nissuer_template = \"x\"",
+    ),
+    (
+        "config.not_available",
+        "[idp.okta]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nkind = \"builtin\"",
     ),
     ("config.not_available", "[login]\nauditors = []"),
     ("config.not_available", "[tokens]\ndpop = \"required\""),
@@ -110,6 +113,70 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "config.wrong_place",
         "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nauth = { kind = \"secret\", secret = \"env:A\", jwks = \"/a\" }\nscopes = [\"github:read\"]",
     ),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\""),
+    ("config.missing_key", "[idp.k]\nkind = \"kubernetes\"\nscopes = [\"a:read\"]"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"gcp-iap\"\nscopes = [\"a:read\"]"),
+    (
+        "config.missing_key",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]",
+    ),
+    ("config.unknown_server", "[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nscopes = [\"a:read\"]"),
+    ("config.idp_public", "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-id-token\"\nscopes = [\"a:read\"]"),
+    (
+        "config.idp_public",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://token.actions.githubusercontent.com\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_public",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"aws-web-identity\"\nissuer = \"https://u.tokens.sts.global.api.aws\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_issuer",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://accounts.google.com\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_issuer",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td/path\"\njwks = \"/b\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_issuer",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"http://i.example\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_issuer",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nscopes = [\"a:read\"]\n[idp.l]\nkind = \"jwt\"\nissuer = \"https://i.example/below\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nsubject_pattern = [\"*\"]\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nrequire = { a = { pattern = \"**\" } }\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_header",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nheader = \"X-User\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.text",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\ntyp = [\"dpop+jwt\"]\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.empty",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\naudience = []\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nclient_id = \"a\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nservice_accounts = [\"a@b\"]\nscopes = [\"a:read\"]",
+    ),
+    ("config.wrong_place", "[idp.k]\nissuer = \"https://i.example\"\nclient_id = \"a\"\nclient_secret = \"env:A\"\naudience = [\"a\"]"),
+    ("config.not_available", "[idp.k]\nkind = \"google-access-token\""),
+    ("config.client_id", "[[clients.static]]\nid = \"idp:a\"\nredirect_uris = [\"https://a.example/\"]"),
     ("config.idp_name", "[idp.client]\nkind = \"oidc\"\nissuer = \"https://client.example\"\nclient_id = \"a\"\nclient_secret = \"env:A\""),
     ("config.not_available", "[listen]\nadmin = \"127.0.0.1:1\""),
     ("config.not_available", "[screening]\nmodel_armor = { template = \"a\" }"),

@@ -44,7 +44,7 @@ fn why(verdict: Verdict) -> Why {
 fn judged(change: impl FnOnce(&mut Record)) -> Verdict {
     let mut record = record();
     change(&mut record);
-    verify(&key(), Door::Key, Some(&server("alpha")), Some(Arc::new(record)), NOW)
+    verify(&key(), Door::Key, Some(&server("alpha")), Some(Found::Stored(Arc::new(record))), NOW)
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn rs_01_each_defect_of_a_record_has_its_own_reason() {
 #[test]
 fn rs_04_nothing_presented_is_never_an_identity() {
     let none = Presented::take(&mut http::HeaderMap::new(), None);
-    assert!(matches!(verify(&none, Door::Key, None, Some(Arc::new(record())), NOW), Verdict::NotMine));
+    assert!(matches!(verify(&none, Door::Key, None, Some(Found::Stored(Arc::new(record()))), NOW), Verdict::NotMine));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn rs_09_an_unknown_key_a_typo_and_the_other_doors_token_are_told_apart() {
 #[test]
 fn pt_02_foreign_tokens_are_named_and_stay_foreign_even_beside_a_record() {
     let github = presented("ghp_012345678901234567890123456789012345");
-    let verdict = verify(&github, Door::Key, None, Some(Arc::new(record())), NOW);
+    let verdict = verify(&github, Door::Key, None, Some(Found::Stored(Arc::new(record()))), NOW);
     assert_eq!(why(verdict), Why::Foreign(ForeignKind::GitHub));
     assert_eq!(why(verify(&presented("anything"), Door::Key, None, None, NOW)), Why::Unknown);
 }

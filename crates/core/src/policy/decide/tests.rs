@@ -3,7 +3,7 @@
 use super::*;
 use crate::contract::{Contract, Measure, Promise};
 use crate::id::{ClientId, CredentialId, GroupName, ServerName, ToolName, UserId};
-use crate::identity::caller::{Audience, Caller, Door, Level, Record, Verdict, verify};
+use crate::identity::caller::{Audience, Caller, Door, Found, Level, Record, Verdict, verify};
 use crate::identity::presented::Presented;
 use crate::json::RawJson;
 use crate::mcp::call::{Form, Reference, RpcId};
@@ -45,7 +45,7 @@ fn caller(user: &str, groups: &[&str], granted: &[&str]) -> Caller {
         user_disabled: false,
     };
     let key = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
-    match verify(&key, Door::Key, None, Some(Arc::new(record)), NOW) {
+    match verify(&key, Door::Key, None, Some(Found::Stored(Arc::new(record))), NOW) {
         Verdict::Verified(caller) => caller,
         other => panic!("{other:?}"),
     }

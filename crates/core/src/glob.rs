@@ -19,6 +19,11 @@ impl Glob {
         (!text.is_empty() && text.len() <= MAX_GLOB && !text.contains(strange)).then(|| Self { text: text.to_owned() })
     }
 
+    /// What only the empty text fits.
+    pub(crate) const fn empty() -> Self {
+        Self { text: String::new() }
+    }
+
     /// Whether `name` fits the whole pattern. Linear in both for every pattern: pieces are sought from left to right.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

@@ -1,0 +1,390 @@
+//! What a token of a configured issuer shows: who calls, attested by somebody whom the administrator trusts (`credentials.md` 4.3).
+//!
+//! The issuer is chosen by the configuration and the unverified `iss`; what is believed of the token is what a key of that issuer
+//! signed. Nothing of the token leaves this module but who it is about. Must not know where keys were read.
+
+use super::caller::{Audience, Level, Record, Standing};
+use super::issuer::{Carrier, IssuerKind, IssuerRule, TokenGroups, Truth, Wanted};
+use super::presented::Presented;
+use crate::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use crate::json::RawJson;
+use crate::oidc::jose::{self, BadToken, Signed};
+use crate::oidc::keys::KeySet;
+use crate::oidc::token::groups;
+use crate::secret::sha256;
+use crate::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Somebody for whom a configured issuer vouches. Only [`attest`] and [`attest_text`] make one.
+#[derive(Debug)]
+pub struct Attested {
+    record: Record,
+    groups: TokenGroups,
+    token: String,
+}
+
+/// The same with what is known of them here. Only [`Attested::standing`] makes one.
+#[derive(Debug)]
+pub struct Identity {
+    record: Arc<Record>,
+}
+
+/// For what a token is shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
+    /// At `/k/<server>/mcp` of this installation, whose root this is.
+    Call(&'a str),
+    /// At the token endpoint of this issuer (RFC 7523 section 2.1).
+    Grant(&'a str),
+}
+
+/// Why a token shows nobody. Nothing of it is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unattested {
+    /// The token itself.
+    Token(BadToken),
+    /// `iss` is not the issuer whose keys these are.
+    Issuer,
+    /// `aud` is missing or names nothing of ours.
+    Audience,
+    /// A claim that has to be there is missing, or is not what it should be.
+    Claim,
+    /// `sub` is not usable, or none of the subjects that count.
+    Subject,
+    /// It has ended.
+    Expired,
+    /// It was made, or counts, only in the future.
+    Early,
+    /// It was made too long ago.
+    Old,
+    /// It counts for longer than tokens of this issuer may.
+    TooLong,
+    /// A claim does not say what it must.
+    Demand,
+    /// The account is of none of the domains.
+    Domain,
+    /// The service account is none of those that count.
+    ServiceAccount,
+    /// Groups cannot be read, or there are too many.
+    Groups,
+}
+
+/// Google's name for what is no person.
+const SERVICE_ACCOUNT: &str = ".gserviceaccount.com";
+/// Longest client that is named in the record, in bytes.
+const LONGEST_CLIENT: usize = 200;
+const DEPTH: usize = 16;
+
+/// The rule that a presented token is to be held against: by where it came and what it says of its issuer, of which nothing is believed yet.
+pub fn meant<'a>(presented: &Presented, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Option<&'a IssuerRule> {
+    let mut rules = rules.into_iter().filter(|rule| presented.token(rule.carrier).is_some());
+    rules.find(|rule| presented.token(rule.carrier).is_some_and(|token| is_of(token, rule)))
+}
+
+/// The same for a token in a form.
+pub fn meant_by<'a>(token: &str, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Option<&'a IssuerRule> {
+    rules.into_iter().find(|rule| rule.carrier == Carrier::Authorization && is_of(token, rule))
+}
+
+fn is_of(token: &str, rule: &IssuerRule) -> bool {
+    let Some(claims) = unverified(token) else { return false };
+    let text = |name: &str| claims.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
+    match rule.kind {
+        IssuerKind::Spiffe => text("sub").is_some_and(|sub| is_in(&sub, rule.issuer())),
+        _ => text("iss").is_some_and(|iss| rule.issuers.contains(&iss)),
+    }
+}
+
+/// What a token says, before anybody has looked at its signature: to find the keys, and for nothing else.
+fn unverified(token: &str) -> Option<RawJson> {
+    let body = token.split('.').nth(1).filter(|_| token.len() <= jose::LONGEST)?;
+    RawJson::parse(&Bytes::from(URL_SAFE_NO_PAD.decode(body).ok()?), DEPTH).ok().filter(RawJson::is_object)
+}
+
+/// Whether a SPIFFE id lies in a trust domain (SPIFFE-ID section 2): `spiffe://td/path`.
+fn is_in(id: &str, domain: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let path = id.strip_prefix(domain).and_then(|rest| rest.strip_prefix('/'));
+    path.is_some_and(|path| path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)))
+}
+
+/// Holds the token that came as a rule says against the rule and the keys of its issuer.
+///
+/// # Errors
+/// [`Unattested`]; [`Unattested::Claim`] too where nothing came.
+pub fn attest(
+    presented: &Presented,
+    rule: &IssuerRule,
+    keys: &KeySet,
+    purpose: Purpose<'_>,
+    now: Timestamp,
+) -> Result<Attested, Unattested> {
+    attest_text(presented.token(rule.carrier).ok_or(Unattested::Claim)?, rule, keys, purpose, now)
+}
+
+/// The same for a token in a form.
+///
+/// # Errors
+/// [`Unattested`].
+pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpose<'_>, now: Timestamp) -> Result<Attested, Unattested> {
+    let types: Vec<&str> = rule.types.iter().map(String::as_str).collect();
+    let signed = jose::verify_as(token, keys, &rule.algs, &types).map_err(Unattested::Token)?;
+    let claims = signed.payload();
+    let text = |name: &str| claims.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
+    let subject = text("sub").ok_or(Unattested::Subject)?;
+    if rule.kind == IssuerKind::Spiffe {
+        // A JWT-SVID is of its trust domain, whatever `iss` says (JWT-SVID section 3).
+        if !is_in(&subject, rule.issuer()) {
+            return Err(Unattested::Subject);
+        }
+    } else if !text("iss").is_some_and(|iss| rule.issuers.contains(&iss)) {
+        return Err(Unattested::Issuer);
+    }
+    let expires = times(claims, rule, now)?;
+    let servers = audience(claims, rule, purpose)?;
+    let user = UserId::new(rule.issuer(), &subject).map_err(|_| Unattested::Subject)?;
+    if !rule.subjects.is_empty() && !rule.subjects.iter().any(|pattern| pattern.matches(&subject)) {
+        return Err(Unattested::Subject);
+    }
+    let level = google(claims, rule)?;
+    if !rule.require.iter().all(|demand| says(claims, &demand.claim, &demand.wanted)) {
+        return Err(Unattested::Demand);
+    }
+    let groups = match &rule.groups_claim {
+        None => TokenGroups::Known,
+        Some(claim) => match groups(claims, claim) {
+            Ok(named) => TokenGroups::Named(named.unwrap_or_default()),
+            Err(_) => return Err(Unattested::Groups),
+        },
+    };
+    let client = client(claims, rule).ok_or(Unattested::Claim)?;
+    let granted = rule.scopes.iter().filter(|scope| servers.contains(scope.server())).map(ToString::to_string).collect();
+    let record = Record {
+        credential: credential(&user, &client).ok_or(Unattested::Claim)?,
+        level,
+        user,
+        groups: Vec::new(),
+        client,
+        agent: None,
+        audience: Audience::Only(servers),
+        granted,
+        expires,
+        revoked: None,
+        user_disabled: false,
+    };
+    Ok(Attested { record, groups, token: named(token, &signed) })
+}
+
+/// Until when it counts.
+fn times(claims: &RawJson, rule: &IssuerRule, now: Timestamp) -> Result<Timestamp, Unattested> {
+    let second = |name: &str| claims.member(name).map(|value| jose::seconds(&value).ok_or(Unattested::Claim)).transpose();
+    let exp = second("exp")?.ok_or(Unattested::Claim)?;
+    let (iat, nbf) = (second("iat")?, second("nbf")?);
+    let (leeway, at) = (rule.leeway.as_secs(), now.as_millis() / 1_000);
+    if exp.saturating_add(leeway) <= at {
+        return Err(Unattested::Expired);
+    }
+    if [iat, nbf].into_iter().flatten().any(|time| time > at.saturating_add(leeway)) {
+        return Err(Unattested::Early);
+    }
+    // What does not say when it was made was made now at the latest.
+    if exp.saturating_sub(iat.unwrap_or(at)) > rule.max_lifetime.as_secs().saturating_add(leeway) {
+        return Err(Unattested::TooLong);
+    }
+    if let Some(most) = rule.max_age {
+        let iat = iat.ok_or(Unattested::Claim)?;
+        if iat.saturating_add(most.as_secs()).saturating_add(leeway) < at {
+            return Err(Unattested::Old);
+        }
+    }
+    Ok(Timestamp::from_millis(exp.saturating_mul(1_000)).after(rule.leeway))
+}
+
+/// The servers that it counts for: those of the rule, and of these only the ones whose address it names where no audience is configured.
+/// All that it names has to be ours: what another one was meant to believe, too, it could have brought here.
+fn audience(claims: &RawJson, rule: &IssuerRule, purpose: Purpose<'_>) -> Result<BTreeSet<ServerName>, Unattested> {
+    let aud = claims.member("aud").ok_or(Unattested::Audience)?;
+    let named: Vec<String> = match aud.elements() {
+        None => aud.as_text().map(std::borrow::Cow::into_owned).into_iter().collect(),
+        Some(all) => {
+            let texts = all.iter().map(|one| one.as_text().map(std::borrow::Cow::into_owned));
+            texts.collect::<Option<_>>().ok_or(Unattested::Audience)?
+        }
+    };
+    let all = || rule.scopes.iter().map(|scope| scope.server().clone());
+    let is_ours = |one: &String| match purpose {
+        _ if !rule.audience.is_empty() => rule.audience.contains(one),
+        Purpose::Call(root) => all().any(|server| *one == address(root, &server)),
+        Purpose::Grant(issuer) => one == issuer,
+    };
+    if named.is_empty() || !named.iter().all(is_ours) {
+        return Err(Unattested::Audience);
+    }
+    Ok(match purpose {
+        Purpose::Call(root) if rule.audience.is_empty() => all().filter(|server| named.contains(&address(root, server))).collect(),
+        _ => all().collect(),
+    })
+}
+
+/// The address at which a server is called with keys and tokens of other issuers.
+#[must_use]
+pub fn address(root: &str, server: &ServerName) -> String {
+    format!("{root}/k/{server}/mcp")
+}
+
+/// Google's own conditions, and the level: a service account is a narrow machine account, whoever acts as it (`credentials.md` 5.2).
+fn google(claims: &RawJson, rule: &IssuerRule) -> Result<Level, Unattested> {
+    if !matches!(rule.kind, IssuerKind::GoogleIdToken | IssuerKind::GcpIap) {
+        return Ok(Level::Cloud);
+    }
+    let text = |name: &str| claims.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
+    // IAP names only accounts that Google has verified, and does not say so.
+    let is_verified = rule.kind == IssuerKind::GcpIap || claims.member("email_verified").is_some_and(|value| value.as_bytes() == b"true");
+    let email = text("email").filter(|_| is_verified).map(|email| email.to_ascii_lowercase());
+    if let Some(account) = email.filter(|email| email.ends_with(SERVICE_ACCOUNT)) {
+        let counts = rule.service_accounts.iter().any(|pattern| pattern.matches(&account));
+        return if counts { Ok(Level::Impersonation) } else { Err(Unattested::ServiceAccount) };
+    }
+    let is_free = rule.kind == IssuerKind::GcpIap && rule.domains.is_empty();
+    let is_of_domain = text("hd").is_some_and(|own| rule.domains.contains(&own));
+    if is_free || is_of_domain { Ok(Level::Cloud) } else { Err(Unattested::Domain) }
+}
+
+/// Whether a claim says what it must.
+fn says(claims: &RawJson, claim: &str, wanted: &Wanted) -> bool {
+    let value = match claim.strip_prefix('/') {
+        None => claims.member(claim),
+        // RFC 6901 section 4; a number names a member here, never a place in a list.
+        Some(way) => way.split('/').try_fold(claims.clone(), |value, step| value.member(&step.replace("~1", "/").replace("~0", "~"))),
+    };
+    let Some(value) = value else { return false };
+    let one = |value: &RawJson| match wanted {
+        Wanted::OneOf(texts) => value.as_text().is_some_and(|text| texts.iter().any(|wanted| *wanted == *text)),
+        Wanted::Is(Truth::True) => value.as_bytes() == b"true",
+        Wanted::Is(Truth::False) => value.as_bytes() == b"false",
+        Wanted::Like(pattern) => value.as_text().is_some_and(|text| pattern.matches(&text)),
+    };
+    value.elements().map_or_else(|| one(&value), |all| all.iter().any(one))
+}
+
+/// `idp:<name>`, with the client that the issuer names: a name of its own, which no registered client can have.
+fn client(claims: &RawJson, rule: &IssuerRule) -> Option<ClientId> {
+    let plain = |text: &String| (1..=LONGEST_CLIENT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = |name: &str| claims.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned)).filter(plain);
+    // For a service account of Google `azp` is the account again.
+    let named = match rule.kind {
+        IssuerKind::Jwt | IssuerKind::GcpIap => ["azp", "appid", "client_id"].into_iter().find_map(text),
+        _ => None,
+    };
+    let id = named.map_or_else(|| format!("{PREFIX}{}", rule.name), |named| format!("{PREFIX}{}/{named}", rule.name));
+    ClientId::new(&id).ok()
+}
+
+/// What ids of clients begin with that an issuer vouches for.
+pub const PREFIX: &str = "idp:";
+
+/// What somebody has through an issuer is one credential, whichever token carries it: a session goes on with the next token.
+fn credential(user: &UserId, client: &ClientId) -> Option<CredentialId> {
+    let (issuer, client) = (user.issuer(), client.as_str());
+    let digest = sha256(format!("doorward attested v1\0{issuer}\0{}\0{client}", user.subject()).as_bytes());
+    CredentialId::new(&format!("idp_{}", hex(digest.get(..12)?))).ok()
+}
+
+/// A token in the record: its digest, and its `jti` where it has a plain one. Never the token.
+fn named(token: &str, signed: &Signed) -> String {
+    let digest = sha256(token.as_bytes());
+    let mut text = format!("token sha256:{}", hex(digest.get(..16).unwrap_or_default()));
+    let id = signed.payload().member("jti").and_then(|id| id.as_text().map(std::borrow::Cow::into_owned));
+    if let Some(id) = id.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())) {
+        let _ = write!(text, " jti {id}");
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// === impl Attested ===
+
+impl Attested {
+    /// Who.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        &self.record.user
+    }
+
+    /// Through what.
+    #[must_use]
+    pub const fn client(&self) -> &ClientId {
+        &self.record.client
+    }
+
+    /// What it may be used for.
+    #[must_use]
+    pub const fn granted(&self) -> &BTreeSet<String> {
+        &self.record.granted
+    }
+
+    /// The token in the record: a digest, never the token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// With what is known of the user here: their groups, unless the token says which, and whether they may act.
+    #[must_use]
+    pub fn standing(&self, known: Vec<GroupName>, standing: Standing) -> Identity {
+        let groups = match &self.groups {
+            TokenGroups::Named(named) => named.clone(),
+            TokenGroups::Known => known,
+        };
+        let record = Record { groups, user_disabled: standing == Standing::Disabled, ..self.record.clone() };
+        Identity { record: Arc::new(record) }
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// The facts.
+    #[must_use]
+    pub const fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+}
+
+// === impl Unattested ===
+
+impl Unattested {
+    /// Stable id for audit, metrics and documentation.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Token(BadToken::Algorithm) => "bad_alg",
+            Self::Token(BadToken::Key(_)) => "bad_key",
+            Self::Token(BadToken::Signature) => "bad_signature",
+            Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) => "bad_token",
+            Self::Issuer => "wrong_issuer",
+            Self::Audience => "wrong_audience",
+            Self::Claim => "missing_claim",
+            Self::Subject => "subject_not_allowed",
+            Self::Expired => "expired_credential",
+            Self::Early => "not_yet_valid",
+            Self::Old => "too_old",
+            Self::TooLong => "lifetime_too_long",
+            Self::Demand => "predicate_failed",
+            Self::Domain => "domain_not_allowed",
+            Self::ServiceAccount => "service_account_not_allowed",
+            Self::Groups => "bad_groups",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

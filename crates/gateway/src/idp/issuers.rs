@@ -1,0 +1,250 @@
+//! Issuers whose tokens count at `/k/...`, and their keys (credentials 4.3; attacks FLT-08, FLT-12).
+//!
+//! A request waits for keys only where there are none: keys that are due to be read anew are read by one request, and the others go on
+//! with those that are there. A token that names a key nobody has seen makes an issuer be asked at most once in [`COOL`], whoever shows
+//! it, and whoever shows known ones does not wait for that. What a token means is decided in `doorward_core::identity::attested`.
+
+use super::ask::{Asked, Asker, Trouble};
+use super::known::{COOL, DAY, KEYS_FRESH, KEYS_LEAST, METADATA_FRESH, Read, last_good, rests};
+use bytes::Bytes;
+use doorward_core::config::login::KeysAt;
+use doorward_core::id::{ClientId, UserId};
+use doorward_core::identity::attested::{Attested, PREFIX, Purpose, Unattested, attest, attest_text, meant, meant_by};
+use doorward_core::identity::issuer::{Carrier, IssuerKind, IssuerRule};
+use doorward_core::identity::presented::Presented;
+use doorward_core::oidc::jose::BadToken;
+use doorward_core::oidc::keys::{BadKeys, KeySet, NoKey, Usage};
+use doorward_core::oidc::provider::{Endpoint, Place, address, keys_of};
+use doorward_core::time::Timestamp;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Mutex as Turn;
+
+/// Every issuer of the configuration.
+#[derive(Debug)]
+pub(crate) struct Issuers {
+    all: Vec<Issuer>,
+}
+
+/// One issuer.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    pub(crate) rule: IssuerRule,
+    asker: Asker,
+    at: KeysAt,
+    known: Mutex<Known>,
+    /// One at a time reads keys.
+    turn: Turn<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    endpoint: Option<Read<Endpoint>>,
+    keys: Option<Read<KeySet>>,
+    failed: Option<Timestamp>,
+}
+
+/// Why nobody is attested.
+#[derive(Debug)]
+pub(crate) enum NotAttested {
+    /// The token shows nobody.
+    Token(Unattested),
+    /// Nobody knows: there are no keys to hold it against.
+    Keys(Trouble),
+}
+
+/// A token, where it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    /// In the headers of a request.
+    Presented(&'a Presented),
+    /// In a form.
+    Form(&'a str),
+}
+
+/// Longest file of keys, in bytes: as long as what is read at an address.
+const LONGEST_FILE: u64 = 256 * 1024;
+
+// === impl Issuers ===
+
+impl Issuers {
+    /// These, and no others.
+    pub(crate) fn new(all: impl IntoIterator<Item = Issuer>) -> Self {
+        Self { all: all.into_iter().collect() }
+    }
+
+    /// Whose token is shown, if it is one of theirs.
+    pub(crate) fn meant(&self, shown: Shown<'_>) -> Option<&Issuer> {
+        let rules = self.all.iter().map(|issuer| &issuer.rule);
+        let rule = match shown {
+            Shown::Presented(presented) => meant(presented, rules),
+            Shown::Form(token) => meant_by(token, rules),
+        }?;
+        self.all.iter().find(|issuer| issuer.rule.name == rule.name)
+    }
+
+    /// Whether a proxy says beside a request who makes it, to an issuer of these.
+    pub(crate) fn assert(&self, presented: &Presented) -> bool {
+        self.all.iter().any(|issuer| issuer.rule.carrier != Carrier::Authorization && presented.carries(issuer.rule.carrier))
+    }
+
+    /// Whether some token of theirs may be a grant: it has to come in a form.
+    pub(crate) fn take_grants(&self) -> bool {
+        self.all.iter().any(|issuer| issuer.rule.carrier == Carrier::Authorization)
+    }
+
+    /// Whether the configuration still gives a user what they were given for a token of an issuer.
+    pub(crate) fn still_give(&self, client: &ClientId, user: &UserId, granted: &BTreeSet<String>) -> bool {
+        let name = client.as_str().strip_prefix(PREFIX).map(|rest| rest.split_once('/').map_or(rest, |(name, _)| name));
+        let rule = self.all.iter().map(|issuer| &issuer.rule).find(|rule| Some(rule.name.as_str()) == name);
+        rule.is_some_and(|rule| {
+            let gives: BTreeSet<String> = rule.scopes.iter().map(ToString::to_string).collect();
+            let counts = rule.subjects.is_empty() || rule.subjects.iter().any(|pattern| pattern.matches(user.subject()));
+            rule.issuer() == user.issuer() && counts && granted.is_subset(&gives)
+        })
+    }
+}
+
+// === impl Issuer ===
+
+impl Issuer {
+    /// An issuer that nobody has asked yet.
+    pub(crate) fn new(rule: IssuerRule, at: KeysAt, asker: Asker) -> Self {
+        Self { rule, asker, at, known: Mutex::default(), turn: Turn::default() }
+    }
+
+    /// Reads keys that stand in a file, to say at start what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(crate) fn try_file(&self) -> Result<(), Trouble> {
+        match &self.at {
+            KeysAt::File(path) => read_file(path, self.usage()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whom the issuer vouches for in what is shown.
+    ///
+    /// # Errors
+    /// [`NotAttested`].
+    pub(crate) async fn attest(&self, shown: Shown<'_>, purpose: Purpose<'_>, now: Timestamp) -> Result<Attested, NotAttested> {
+        let held = |keys: &KeySet| match shown {
+            Shown::Presented(presented) => attest(presented, &self.rule, keys, purpose, now),
+            Shown::Form(token) => attest_text(token, &self.rule, keys, purpose, now),
+        };
+        match held(&*self.keys(now).await.map_err(NotAttested::Keys)?) {
+            Err(Unattested::Token(BadToken::Key(NoKey::Unknown))) => {
+                let keys = self.newer_keys(now).await.map_err(NotAttested::Keys)?;
+                held(&keys).map_err(NotAttested::Token)
+            }
+            other => other.map_err(NotAttested::Token),
+        }
+    }
+
+    const fn usage(&self) -> Usage {
+        match self.rule.kind {
+            IssuerKind::Spiffe => Usage::JwtSvid,
+            _ => Usage::Signatures,
+        }
+    }
+
+    async fn keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        let fresh = |known: &Known| known.keys.as_ref().filter(|read| read.is_fresh(now)).map(|read| Arc::clone(&read.value));
+        if let Some(keys) = self.look(fresh) {
+            return Ok(keys);
+        }
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.look(|known| last_good(known.keys.as_ref(), now)) {
+                Some(keys) => return Ok(keys),
+                None => self.turn.lock().await,
+            },
+        };
+        match self.look(fresh) {
+            Some(keys) => Ok(keys),
+            None => self.read(now).await,
+        }
+    }
+
+    /// Not from before the last half minute.
+    async fn newer_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        let newer = |known: &Known| known.keys.as_ref().filter(|read| read.age(now) < COOL).map(|read| Arc::clone(&read.value));
+        if let Some(keys) = self.look(newer) {
+            return Ok(keys);
+        }
+        let _turn = self.turn.lock().await;
+        match self.look(newer) {
+            Some(keys) => Ok(keys),
+            None => self.read(now).await,
+        }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
+        look(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Only under the turn.
+    async fn read(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        if self.look(|known| rests(known.failed, now)) {
+            return self.look(|known| last_good(known.keys.as_ref(), now)).ok_or(Trouble::Resting);
+        }
+        match self.asked(now).await {
+            Ok((keys, fresh)) => {
+                let value = Arc::new(keys);
+                let read = Read { value: Arc::clone(&value), at: now, fresh };
+                self.change(|known| (known.keys, known.failed) = (Some(read), None));
+                Ok(value)
+            }
+            Err(trouble) => {
+                tracing::warn!(issuer = %self.rule.name, %trouble, "the keys of an issuer could not be read");
+                // Its own word: what it took away must not count a day longer.
+                let is_withdrawn = matches!(trouble, Trouble::Keys(BadKeys::Empty | BadKeys::Private | BadKeys::TooMany));
+                self.change(|known| {
+                    known.failed = Some(now);
+                    if is_withdrawn {
+                        known.keys = None;
+                    }
+                });
+                self.look(|known| last_good(known.keys.as_ref(), now)).ok_or(trouble)
+            }
+        }
+    }
+
+    async fn asked(&self, now: Timestamp) -> Result<(KeySet, std::time::Duration), Trouble> {
+        let endpoint = match &self.at {
+            // Short: whoever changes the file wants it to count.
+            KeysAt::File(path) => return read_file(path, self.usage()).map(|keys| (keys, KEYS_LEAST)),
+            KeysAt::Address(url) => Endpoint { url: url.clone(), place: Place::Issuer },
+            KeysAt::Discovery => self.described(now).await?,
+        };
+        let said = self.asker.ask(&endpoint, Asked::Document).await?;
+        let keys = KeySet::parse_of(&said.body, self.usage()).map_err(Trouble::Keys)?;
+        Ok((keys, said.fresh.unwrap_or(KEYS_FRESH).clamp(KEYS_LEAST, DAY)))
+    }
+
+    /// Where its metadata says that its keys are.
+    async fn described(&self, now: Timestamp) -> Result<Endpoint, Trouble> {
+        let known = |known: &Known| known.endpoint.as_ref().filter(|read| read.is_fresh(now)).map(|read| Endpoint::clone(&read.value));
+        if let Some(endpoint) = self.look(known) {
+            return Ok(endpoint);
+        }
+        let issuer = self.rule.issuer();
+        let said = self.asker.ask(&Endpoint { url: address(issuer), place: Place::Issuer }, Asked::Document).await?;
+        let endpoint = keys_of(&said.body, issuer).map_err(Trouble::Metadata)?;
+        let read = Read { value: Arc::new(endpoint.clone()), at: now, fresh: METADATA_FRESH };
+        self.change(|known| known.endpoint = Some(read));
+        Ok(endpoint)
+    }
+}
+
+fn read_file(path: &Path, usage: Usage) -> Result<KeySet, Trouble> {
+    let is_short = std::fs::metadata(path).is_ok_and(|about| about.len() <= LONGEST_FILE);
+    let text = std::fs::read(path).ok().filter(|_| is_short).ok_or(Trouble::File)?;
+    KeySet::parse_of(&Bytes::from(text), usage).map_err(Trouble::Keys)
+}

@@ -1,0 +1,76 @@
+//! Tokens for tokens of other issuers (RFC 7523 section 2.1): a workload shows what its platform signed, and gets an access token of this
+//! server, which can be revoked and is for one resource.
+//!
+//! No person, no consent, no refresh token: the administrator wrote into `[idp.<name>]` whose tokens count and what for. Must not know
+//! pages, or how a token is judged.
+
+use super::machine::{granted, only_server};
+use super::token::unavailable;
+use crate::Gateway;
+use crate::idp::{NotAttested, Shown};
+use crate::listen::OfficeRequest;
+use crate::listen::body::Body;
+use doorward_core::identity::attested::Purpose;
+use doorward_core::identity::caller::Standing;
+use doorward_core::oauth::form::Form;
+use doorward_core::oauth::scope::Scopes;
+use doorward_core::oauth::token::TokenError;
+use http::Response;
+use http::header::AUTHORIZATION;
+
+impl Gateway {
+    /// A token for one server, for whom the assertion is about.
+    ///
+    /// # Errors
+    /// [`TokenError`]: `invalid_grant` for every assertion that shows nobody who may come in.
+    pub(super) async fn issued_for_a_token(&self, request: &OfficeRequest, form: &Form) -> Result<Response<Body>, TokenError> {
+        if !self.issuers.take_grants() {
+            return Err(TokenError::unsupported());
+        }
+        // What cannot be recorded has no effect (I2).
+        if !self.audit.is_healthy() {
+            return Err(TokenError::unavailable());
+        }
+        // A client id alone proves nothing and changes nothing; two proofs are one too many (OAuth 2.1 section 2.4).
+        let proves = |name: &str| form.get(name).is_some();
+        if request.headers.contains_key(AUTHORIZATION) || proves("client_secret") || proves("client_assertion") {
+            return Err(TokenError::request("the assertion shows who asks; authenticate no client besides"));
+        }
+        let assertion = form.get("assertion").ok_or(TokenError::request("assertion is missing"))?;
+        let asked = form.get("scope").filter(|text| !text.is_empty());
+        let asked = asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()?;
+        let shown = Shown::Form(assertion);
+        let issuer = self.issuers.meant(shown).ok_or(TokenError::not_attested("no_issuer"))?;
+        let attested = issuer.attest(shown, Purpose::Grant(self.root()), self.env.now()).await.map_err(|why| match why {
+            NotAttested::Token(why) => TokenError::not_attested(why.reason()),
+            NotAttested::Keys(trouble) => {
+                tracing::info!(issuer = %issuer.rule.name, %trouble, "nobody knows whether an assertion is good");
+                TokenError::no_issuer_keys()
+            }
+        })?;
+        let own = &issuer.rule.scopes;
+        if asked.as_ref().is_some_and(|asked| asked.iter().any(|scope| !own.contains(scope))) {
+            return Err(TokenError::scope());
+        }
+        let server = match self.meant(form.get("resource"))? {
+            Some(server) => server,
+            None => only_server(own, asked.as_ref()).ok_or(TokenError::which_target())?,
+        };
+        let granted = granted(own, asked.as_ref(), &server)?;
+        if issuer.rule.groups_claim.is_some() {
+            // As at a sign-in: who may see and do what is judged by the groups that the issuer names now.
+            let identity = attested.standing(Vec::new(), Standing::Good);
+            self.store.put_user(attested.user(), &identity.record().groups, self.env.now()).await.map_err(|error| unavailable(&error))?;
+        }
+        let (groups, standing) = self.store.meet_user(attested.user(), self.env.now()).await.map_err(|error| unavailable(&error))?;
+        let identity = attested.standing(groups, standing);
+        if standing == Standing::Disabled {
+            return Err(TokenError::disabled());
+        }
+        let (user, client) = (attested.user(), attested.client());
+        if !self.is_offered(&server, (user, &identity.record().groups), client) {
+            return Err(TokenError::not_visible());
+        }
+        self.issued_without_a_person(request, (user, client), &server, granted).await
+    }
+}
