@@ -1,6 +1,6 @@
 // The official TypeScript clients, unmodified: `client` (2.4, 2026-07-28) and `sdk` (1.32, sessions).
 //
-//   node oauth_node.cjs client|sdk URL    one step for each word on standard input: connect, refresh, again; each answers with one line of JSON
+//   node oauth_node.cjs client|sdk URL    one step for each word on standard input: connect, refresh, more, again; each answers with one line of JSON
 "use strict";
 const fs = require("node:fs");
 const http = require("node:http");
@@ -67,18 +67,40 @@ async function main([which, url]) {
       return undefined;
     }
   };
+  const answered = async (transport) => {
+    if (arrived.length === 0) await new Promise((resolve) => (wake = resolve));
+    const back = arrived.shift();
+    if (back.get("state") !== "state-of-the-client") throw new Error(`state: ${back}`);
+    await (which === "client" ? transport.finishAuth(back) : transport.finishAuth(back.get("code")));
+  };
+  // A call that needs more than was allowed: the client asks for it by itself, where it can.
+  const more = async () => {
+    const call = { name: "delete_note", arguments: { id: which === "client" ? "1" : "2" } };
+    let client = await open();
+    try {
+      await client.callTool(call);
+      throw new Error("it was allowed from the beginning");
+    } catch (error) {
+      if (!(error instanceof Unauthorized) && error.name !== "UnauthorizedError") throw error;
+    } finally {
+      await client.close().catch(() => {});
+    }
+    await answered(new Transport(new URL(url), { authProvider: provider }));
+    client = await open();
+    const result = await client.callTool(call);
+    await client.close();
+    const text = result.content[0].text;
+    return { text: text.endsWith(" is gone.") ? "through the front office" : text };
+  };
   const step = async (word) => {
+    if (word === "more") return more();
     if (word === "refresh") {
       const token = kept.tokens.access_token;
       kept.tokens = { ...kept.tokens, access_token: token.slice(0, -4) + (token.endsWith("AAAA") ? "BBBB" : "AAAA") };
     }
     let client = await open();
     if (client === undefined) {
-      if (arrived.length === 0) await new Promise((resolve) => (wake = resolve));
-      const back = arrived.shift();
-      if (back.get("state") !== "state-of-the-client") throw new Error(`state: ${back}`);
-      const transport = new Transport(new URL(url), { authProvider: provider });
-      await (which === "client" ? transport.finishAuth(back) : transport.finishAuth(back.get("code")));
+      await answered(new Transport(new URL(url), { authProvider: provider }));
       client = await open();
       if (client === undefined) throw new Error("it has a token, and is turned away");
     }

@@ -1,6 +1,6 @@
 """The official Python client, unmodified: finds the authorization server, registers, sends a person to the browser, calls.
 
-  oauth_python.py URL      one step for each word on standard input: connect, refresh, again; each answers with one line of JSON
+  oauth_python.py URL      one step for each word on standard input: connect, refresh, more, again; each answers with one line of JSON
 """
 
 import asyncio
@@ -73,6 +73,10 @@ async def step(word, url, auth):
     async with httpx2.AsyncClient(auth=auth, timeout=100) as http:
         async with Client(streamable_http_client(url, http_client=http), mode="auto") as client:
             tools = {tool.name: tool.model_dump(by_alias=True)["inputSchema"] for tool in (await client.list_tools()).tools}
+            if word == "more":
+                # More than was allowed: the client asks for it by itself, where it can.
+                text = (await client.call_tool("delete_note", {"id": "3"})).content[0].text
+                return {"text": "through the front office" if text.endswith(" is gone.") else text}
             # Every example server calls the one argument of its echo something else.
             argument = next(iter(tools["echo"]["properties"]))
             result = await client.call_tool("echo", {argument: "through the front office"})

@@ -28,13 +28,15 @@ LEGEND = """
   built-in catalogue, since tests have no way out. *Starts*: the first method that was let in, and its revision.
 - *Refresh*: its access token was spoiled where it keeps it, or its clock was put two hours ahead; it took new tokens for its refresh token
   and was served with them.
+- *Asks for more*: a call that deletes something was refused (403 `insufficient_scope`) since only reading was allowed; it sent the person to
+  the page again, who ticked that, and the call was served.
 - *Consent ended*: `doorward grant revoke`, then the same call again.
 - *Gives back*: it ends its own consent at `/oauth/revoke` (RFC 7009) where its user asks for that.
 """
 
-COLUMNS = ["client", "version", "found", "registers", "consent", "token", "starts", "list", "call", "refresh", "consent ended", "gives back"]
+COLUMNS = ["client", "version", "found", "registers", "consent", "token", "starts", "list", "call", "refresh", "asks for more", "consent ended", "gives back"]
 STEPS = {"discovery": "found", "registration": "registers", "consent": "consent", "token": "token", "start": "starts", "list": "list",
-         "call": "call", "refresh": "refresh", "gives_back": "gives back"}
+         "call": "call", "refresh": "refresh", "more": "asks for more", "gives_back": "gives back"}
 
 
 def mark(row, step):
@@ -68,7 +70,7 @@ def line(row):
     registers = " or ".join(row["registers"]) if row["steps"]["registration"] else mark(row, "registration")
     starts = f"`{row['starts'][0]}` {', '.join(row['revisions'])}" if row["steps"]["start"] else mark(row, "start")
     cells = [row["client"], row["version"], found, registers, mark(row, "consent"), mark(row, "token"), starts,
-             mark(row, "list"), mark(row, "call"), mark(row, "refresh"), ended(row), mark(row, "gives_back")]
+             mark(row, "list"), mark(row, "call"), mark(row, "refresh"), mark(row, "more"), ended(row), mark(row, "gives_back")]
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 

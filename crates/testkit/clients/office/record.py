@@ -103,6 +103,14 @@ def refreshed(entries):
     return bool(completed(entries[said.index("tokens_refreshed"):]))
 
 
+def stepped_up(entries):
+    """Whether it was told that a call needs more, asked the person for that, and was served."""
+    said = reasons(entries)
+    if "tokens_issued" not in said or "consent_shown" not in said:
+        return False
+    return "tools/call" in [method for _, method in completed(entries[said.index("tokens_issued"):])]
+
+
 def after_revocation(entries):
     """What a client did when its consent had ended: what it was told, whether it asked the person anew, whether that helped."""
     said = reasons(entries)

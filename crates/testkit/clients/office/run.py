@@ -50,6 +50,11 @@ def first(client, book):
         row["steps"]["refresh"] = record.refreshed(entries)
         if not row["steps"]["refresh"]:
             lacks(row, "refresh", problem)
+        if client.asks_for_more:
+            _, problem, entries = phase(client, "more", book)
+            row["steps"]["more"] = record.stepped_up(entries)
+            if not row["steps"]["more"]:
+                lacks(row, "more", problem)
     return row
 
 

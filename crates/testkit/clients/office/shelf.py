@@ -16,6 +16,7 @@ def package(folder, name):
 
 class Python(Library):
     name, package, stage = "Python `mcp`", "PyPI mcp", "ci"
+    asks_for_more = True
 
     def command(self):
         return [self.places["python"], str(HERE / "oauth_python.py"), self.house.url]
@@ -23,6 +24,7 @@ class Python(Library):
 
 class TypeScript(Library):
     name, package, stage, which = "TypeScript `client`", "npm @modelcontextprotocol/client", "ci", "client"
+    asks_for_more = True
 
     def command(self):
         return [self.house.node, str(HERE / "oauth_node.cjs"), self.which, self.house.url]

@@ -1,7 +1,7 @@
 """The two kinds of clients, as the run sees them: a program that is started for each step, and a library with a small program around it.
 
-Each client has three steps: `connect` (find, register, ask, list, call), `refresh` (its access token is spoiled where it keeps it, or given up
-by it; then a call) and `again` (a call after the consent has ended). A step answers what the client printed, `{"tools": n, "text": ...}`.
+Each client has four steps: `connect` (find, register, ask, list, call), `refresh` (its access token is spoiled where it keeps it, or given up
+by it; then a call), `more` (a call that needs a scope that it was not given) and `again` (a call after the consent has ended). A step answers what the client printed, `{"tools": n, "text": ...}`.
 """
 
 import fcntl
@@ -138,6 +138,8 @@ class Client:
     name = package = stage = ""
     # What it said once its consent had ended, and the command that its user gives it then.
     said = again_by = None
+    # Whether it is driven to a call that needs a scope that it was not given: where a program of this repository can make it.
+    asks_for_more = False
     # Why a step cannot be driven, where the client says nothing itself: step -> reason.
     reasons: dict = {}
 
@@ -183,6 +185,9 @@ class Library(Client):
 
     def refresh(self):
         return self._step("refresh")
+
+    def more(self):
+        return self._step("more")
 
     def again(self):
         return self._step("again")
