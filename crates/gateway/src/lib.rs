@@ -36,6 +36,7 @@ use audit::recorder::Recorder;
 use catalogue::Catalogue;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Limits;
+use doorward_core::config::clients::Enterprise;
 use doorward_core::config::login::{Login, Tokens};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
@@ -92,6 +93,8 @@ pub struct Gateway {
     pub(crate) providers: idp::Providers,
     /// Whose tokens count at `/k/...`.
     pub(crate) issuers: idp::Issuers,
+    /// Which provider decides for people which clients may act for them, where one does.
+    pub(crate) enterprise: Option<Enterprise>,
     pub(crate) login: Login,
     pub(crate) lives: Tokens,
     pub(crate) clients: Clients,

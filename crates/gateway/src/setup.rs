@@ -243,6 +243,7 @@ impl Gateway {
             root: OnceLock::new(),
             providers,
             issuers,
+            enterprise: config.clients.enterprise.clone(),
             login: config.login,
             lives: config.tokens,
             clients,

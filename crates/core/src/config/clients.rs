@@ -2,7 +2,7 @@
 
 use super::reference::SecretRef;
 use super::units::Rate;
-use crate::id::ClientId;
+use crate::id::{ClientId, ProviderName};
 use crate::oauth::admission::Admission;
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::Registered;
@@ -25,6 +25,19 @@ pub struct Clients {
     pub remember_consent: Duration,
     /// `[[clients.static]]`, in their order.
     pub fixed: Vec<StaticClient>,
+    /// Which provider decides for people, where one does.
+    pub enterprise: Option<Enterprise>,
+}
+
+/// `clients.enterprise_managed`.
+#[derive(Debug, Clone)]
+pub struct Enterprise {
+    /// The provider.
+    pub issuer: ProviderName,
+    /// Who may bring its grants.
+    pub clients: BTreeSet<ClientId>,
+    /// What may be granted at most.
+    pub scopes: BTreeSet<Scope>,
 }
 
 /// An entry of `[[clients.static]]`.

@@ -240,6 +240,11 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
     sheet.list(&["clients", "block"], &admission.block.iter().collect::<Vec<_>>());
     sheet.list(&["clients", "custom_schemes"], &admission.schemes.iter().collect::<Vec<_>>());
     sheet.text(&["clients", "registration_rate"], clients.registration_rate);
+    if let Some(managed) = &clients.enterprise {
+        sheet.text(&["clients", "enterprise_managed", "issuer"], &managed.issuer);
+        sheet.list(&["clients", "enterprise_managed", "clients"], &managed.clients.iter().collect::<Vec<_>>());
+        sheet.list(&["clients", "enterprise_managed", "scopes"], &managed.scopes.iter().collect::<Vec<_>>());
+    }
     for (at, client) in clients.fixed.iter().enumerate() {
         let at = at.to_string();
         let below = |key: &'static str| ["clients", "static", &at, key];

@@ -15,7 +15,6 @@ const KEYS: &[&str] = &[
     "login.groups",
     "clients.consent",
     "clients.durations",
-    "clients.enterprise_managed",
     "clients.agents",
     "clients.require_dpop",
     "clients.static.*.agent",

@@ -120,6 +120,14 @@ pub fn verify_as(token: &str, keys: &KeySet, algs: &[Alg], kinds: &[&str]) -> Re
     Ok(Signed { payload: object(body)?, alg })
 }
 
+/// What a token says that it is (`typ`), lower case and without `application/`: to choose who judges it, and for nothing else.
+#[must_use]
+pub fn claimed_kind(token: &str) -> Option<String> {
+    let header = token.split('.').next().filter(|_| token.len() <= LONGEST).and_then(|head| object(head).ok())?;
+    let kind = header.member("typ")?.as_text()?.to_ascii_lowercase();
+    Some(kind.strip_prefix("application/").map(str::to_owned).unwrap_or(kind))
+}
+
 /// The JSON object in a part. Strict: no duplicate keys, one document.
 fn object(part: &str) -> Result<RawJson, BadToken> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| BadToken::Form)?;

@@ -32,7 +32,7 @@ pub struct Expected<'a> {
     pub email_claim: &'a str,
 }
 
-/// A person that the provider vouches for. Only [`vouch`] makes one.
+/// A person that the provider vouches for. Only [`vouch`] and [`super::grant::grant`] make one.
 #[derive(Debug)]
 pub struct Vouched {
     user: UserId,
@@ -143,7 +143,7 @@ fn audience(claims: &RawJson, client_id: &str) -> Result<(), Unvouched> {
     if is_ours && by_us { Ok(()) } else { Err(Unvouched::Audience) }
 }
 
-fn is_text(claims: &RawJson, name: &str, wanted: &str) -> bool {
+pub(super) fn is_text(claims: &RawJson, name: &str, wanted: &str) -> bool {
     claims.member(name).is_some_and(|value| value.as_text().as_deref() == Some(wanted))
 }
 
@@ -165,7 +165,7 @@ pub(crate) fn groups(claims: &RawJson, name: &str) -> Result<Option<Vec<GroupNam
 }
 
 /// The address, if it is one that can be shown.
-fn email(claims: &RawJson, name: &str) -> Option<Email> {
+pub(super) fn email(claims: &RawJson, name: &str) -> Option<Email> {
     let address = claims.member(name)?.as_text()?.into_owned();
     let shown = !address.is_empty() && address.len() <= LONGEST_ADDRESS && !address.contains(char::is_control);
     // Only the literal: "true" as a text is what no signed token of a provider holds. It speaks of the claim `email` and of no other
@@ -177,6 +177,23 @@ fn email(claims: &RawJson, name: &str) -> Option<Email> {
 // === impl Vouched ===
 
 impl Vouched {
+    pub(super) const fn of(user: UserId, groups: Option<Vec<GroupName>>, email: Option<Email>, hosted: Option<String>) -> Self {
+        Self { user, groups, email, hosted }
+    }
+
+    /// The same, with the groups that are known of them where the provider says nothing of groups.
+    #[must_use]
+    pub fn knowing(mut self, known: Vec<GroupName>) -> Self {
+        self.groups = self.groups.or(Some(known));
+        self
+    }
+
+    /// Whether the provider names groups.
+    #[must_use]
+    pub const fn names_groups(&self) -> bool {
+        self.groups.is_some()
+    }
+
     /// Whether the userinfo endpoint is to be asked: the token says nothing of groups, or of an address.
     #[must_use]
     pub const fn lacks_something(&self) -> bool {

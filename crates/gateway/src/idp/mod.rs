@@ -12,10 +12,11 @@ pub(crate) use issuers::{Issuer, Issuers, NotAttested, Shown};
 
 use ask::Asked;
 use doorward_core::config::login::IdentityProvider;
-use doorward_core::id::ProviderName;
+use doorward_core::id::{ClientId, ProviderName};
 use doorward_core::oauth::form::encoded;
 use doorward_core::oidc::answer::Tokens;
-use doorward_core::oidc::jose::{BadToken, Signed, verify};
+use doorward_core::oidc::grant::{self, Granted, Ungranted};
+use doorward_core::oidc::jose::{BadToken, Signed, verify_as};
 use doorward_core::oidc::journey::{Arrived, Journey, JourneyKey};
 use doorward_core::oidc::keys::NoKey;
 use doorward_core::oidc::provider::{ClientAuth, Metadata};
@@ -58,6 +59,9 @@ pub(crate) enum NotSignedIn {
     /// Its ID token is not about this sign-in.
     #[error("the ID token: {0}")]
     Claims(#[from] Unvouched),
+    /// Its grant is not for this client, or not as it should be.
+    #[error("the grant: {0}")]
+    Grant(#[from] Ungranted),
 }
 
 // === impl Providers ===
@@ -163,12 +167,39 @@ impl Provider {
         Tokens::parse(&said.body).map_err(Trouble::Answer)
     }
 
+    /// What the provider grants a client for a person (ID-JAG), held against its keys and against what is expected.
+    ///
+    /// # Errors
+    /// [`NotSignedIn`].
+    pub(crate) async fn granted(
+        &self,
+        assertion: &str,
+        (root, client): (&str, &ClientId),
+        clock: impl Fn() -> Timestamp,
+    ) -> Result<Granted, NotSignedIn> {
+        let signed = self.signed_as(assertion, &[grant::KIND], clock()).await?;
+        let expected = grant::Expected {
+            issuer: &self.config.issuer,
+            audience: root,
+            client,
+            leeway: self.config.leeway,
+            groups_claim: &self.config.groups_claim,
+            email_claim: &self.config.email_claim,
+        };
+        Ok(grant::grant(&signed, &expected, clock())?)
+    }
+
     /// Holds an ID token against the keys. One that names a key nobody has seen makes them be read anew, at most once in a while.
     async fn signed(&self, token: &str, now: Timestamp) -> Result<Signed, NotSignedIn> {
+        self.signed_as(token, &[], now).await
+    }
+
+    /// The same of a token of these kinds.
+    async fn signed_as(&self, token: &str, kinds: &[&str], now: Timestamp) -> Result<Signed, NotSignedIn> {
         let algs = &self.config.algs;
         let keys = self.keys(now).await?;
-        match verify(token, &keys, algs) {
-            Err(BadToken::Key(NoKey::Unknown)) => Ok(verify(token, &*self.newer_keys(now).await?, algs)?),
+        match verify_as(token, &keys, algs, kinds) {
+            Err(BadToken::Key(NoKey::Unknown)) => Ok(verify_as(token, &*self.newer_keys(now).await?, algs, kinds)?),
             other => Ok(other?),
         }
     }
@@ -184,6 +215,32 @@ impl NotSignedIn {
             Self::Token(BadToken::Signature) => "bad_signature".to_owned(),
             Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) => "bad_token".to_owned(),
             Self::Claims(why) => why.to_string(),
+            Self::Grant(why) => why.to_string(),
+        }
+    }
+
+    /// The same of a grant, whose reasons are all known beforehand.
+    pub(crate) const fn reason_of_grant(&self) -> &'static str {
+        match self {
+            Self::Trouble(_) => "keys_unavailable",
+            Self::Token(BadToken::Algorithm) => "bad_alg",
+            Self::Token(BadToken::Key(_)) => "bad_key",
+            Self::Token(BadToken::Signature) => "bad_signature",
+            Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) => "bad_token",
+            Self::Grant(Ungranted::Client) => "assertion_client",
+            Self::Grant(Ungranted::Resource) => "no_resource",
+            Self::Grant(Ungranted::TooLong) => "lifetime_too_long",
+            Self::Grant(Ungranted::Id) => "assertion_id",
+            Self::Grant(Ungranted::Scope) => "missing_claim",
+            Self::Claims(why) | Self::Grant(Ungranted::Claims(why)) => match why {
+                Unvouched::Issuer => "wrong_issuer",
+                Unvouched::Audience => "wrong_audience",
+                Unvouched::Expired => "expired_credential",
+                Unvouched::Early => "not_yet_valid",
+                Unvouched::Subject => "subject_not_allowed",
+                Unvouched::Groups | Unvouched::TooManyGroups => "bad_groups",
+                _ => "missing_claim",
+            },
         }
     }
 }

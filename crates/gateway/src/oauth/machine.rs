@@ -45,16 +45,16 @@ impl Gateway {
         if !self.is_offered(&server, (&user, &groups), client.id()) {
             return Err(TokenError::not_visible());
         }
-        self.issued_without_a_person(request, (&user, client.id()), &server, granted).await
+        self.issued_without_consent(request, (&user, client.id()), &server, (granted, "own_token_issued")).await
     }
 
-    /// A token for who was shown to be it, on the record before it leaves.
-    pub(super) async fn issued_without_a_person(
+    /// A token for who was shown to be it, on the record (for this reason) before it leaves.
+    pub(super) async fn issued_without_consent(
         &self,
         request: &OfficeRequest,
         (user, client): (&UserId, &ClientId),
         server: &ServerName,
-        granted: BTreeSet<String>,
+        (granted, reason): (BTreeSet<String>, &'static str),
     ) -> Result<Response<Body>, TokenError> {
         let access = PlainToken::<AccessToken>::mint(&self.env.bytes().map_err(|_| TokenError::unavailable())?);
         let id = credential_of(user, client, server).ok_or(TokenError::unavailable())?;
@@ -78,7 +78,7 @@ impl Gateway {
             Err(StoreError::Refused(Refused::TooMany)) => return Err(TokenError::too_many_tokens()),
             Err(error) => return Err(unavailable(&error)),
         }
-        self.issued(request, client, "own_token_issued", (user, server), &id).await?;
+        self.issued(request, client, reason, (user, server), &id).await?;
         let content = json!({
             "access_token": access.reveal(),
             "token_type": "Bearer",
@@ -89,7 +89,7 @@ impl Gateway {
     }
 }
 
-/// What somebody has of a server without a person is one credential, whichever token carries it: a session goes on when its token is renewed.
+/// What somebody has of a server without a consent is one credential, whichever token carries it: a session goes on when its token is renewed.
 fn credential_of(user: &UserId, client: &ClientId, server: &ServerName) -> Option<CredentialId> {
     let (issuer, subject) = (user.issuer(), user.subject());
     let digest = sha256(format!("doorward own access v2\0{server}\0{issuer}\0{subject}\0{client}").as_bytes());

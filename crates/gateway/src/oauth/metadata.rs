@@ -28,7 +28,7 @@ impl Gateway {
             documents,
             assertions: documents || self.clients.has_keys(),
             own: self.clients.has_own(),
-            attested: self.issuers.take_grants(),
+            attested: self.issuers.take_grants() || self.enterprise.is_some(),
         }
     }
 

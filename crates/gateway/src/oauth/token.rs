@@ -18,6 +18,7 @@ use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{
     AuthenticatedClient, Authentication, Grant, JWT_BEARER, Shown, TokenError, Used, authenticate, grant, shown,
 };
+use doorward_core::oidc::{self, jose::claimed_kind};
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
@@ -40,8 +41,8 @@ impl Gateway {
         }
         let arrived = self.env.now();
         let (form, shown) = match posted_by_client(&mut request).await {
-            // The token in it shows who asks; no client is needed besides (RFC 7521 section 4.1).
-            Ok(form) if form.get("grant_type") == Some(JWT_BEARER) => {
+            // The token in it shows who asks; no client is needed besides (RFC 7521 section 4.1). One of an identity provider is for a client.
+            Ok(form) if form.get("grant_type") == Some(JWT_BEARER) && !is_of_enterprise(&form) => {
                 return match self.issued_for_a_token(&request, &form).await {
                     Ok(response) => response,
                     Err(error) => self.token_refused(&request, error, None).await,
@@ -67,6 +68,9 @@ impl Gateway {
         arrived: Timestamp,
     ) -> Result<Response<Body>, TokenError> {
         let client = self.authenticated(shown).await?;
+        if form.get("grant_type") == Some(JWT_BEARER) {
+            return self.issued_by_enterprise(request, &client, form).await;
+        }
         let presented = grant(form)?;
         // What cannot be recorded has no effect (I2): asked before anything is used up.
         if !self.audit.is_healthy() {
@@ -237,6 +241,11 @@ impl Gateway {
         self.note(&notice).await;
         token_error(error, basic)
     }
+}
+
+/// Whether the token of a form is an identity provider's grant for a client, by what it says of itself: it decides who judges it.
+fn is_of_enterprise(form: &Form) -> bool {
+    form.get("assertion").and_then(claimed_kind).is_some_and(|kind| kind == oidc::grant::KIND)
 }
 
 /// What a client sends to one of its endpoints, and how it shows itself there.

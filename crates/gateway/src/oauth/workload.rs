@@ -71,6 +71,6 @@ impl Gateway {
         if !self.is_offered(&server, (user, &identity.record().groups), client) {
             return Err(TokenError::not_visible());
         }
-        self.issued_without_a_person(request, (user, client), &server, granted).await
+        self.issued_without_consent(request, (user, client), &server, (granted, "own_token_issued")).await
     }
 }

@@ -10,6 +10,7 @@ mod attested;
 mod backwards;
 mod consent;
 mod desk;
+mod enterprise;
 mod eras;
 mod evasions;
 mod faults;

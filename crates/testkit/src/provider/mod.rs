@@ -198,6 +198,12 @@ impl Provider {
         self.shared.inside().signer.sign(how, claims)
     }
 
+    /// A token of this kind (`typ`) with these claims, signed by the key that is published.
+    #[must_use]
+    pub fn signed_kind(&self, kind: &str, claims: &Value) -> String {
+        self.shared.inside().signer.sign_kind(kind, claims)
+    }
+
     /// The name of the key that is published.
     #[must_use]
     pub fn kid(&self) -> String {

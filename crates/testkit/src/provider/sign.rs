@@ -65,6 +65,14 @@ impl Signer {
         format!("{message}.{}", b64(&signature))
     }
 
+    /// A JWT of this kind (`typ`) with these claims.
+    #[must_use]
+    pub fn sign_kind(&self, kind: &str, claims: &Value) -> String {
+        let header = json!({"alg": "RS256", "kid": self.id, "typ": kind});
+        let message = format!("{}.{}", b64(header.to_string().as_bytes()), b64(claims.to_string().as_bytes()));
+        format!("{message}.{}", b64(&signature(&self.key, &message)))
+    }
+
     /// Modulus and exponent out of the DER of `RSAPublicKey` (RFC 8017, appendix A.1.1).
     fn components(&self) -> (Vec<u8>, Vec<u8>) {
         let der = self.key.public_key().as_ref();

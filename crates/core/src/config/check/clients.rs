@@ -1,9 +1,10 @@
 //! `[clients]`: who may ask for access.
 
+use super::login::Providers;
 use super::{Checker, count, path_of, unknown_server};
-use crate::config::clients::{Clients, Jwks, StaticAuth, StaticClient};
+use crate::config::clients::{Clients, Enterprise, Jwks, StaticAuth, StaticClient};
 use crate::config::file::{
-    ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile,
+    ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord, StaticClientFile,
 };
 use crate::config::schema::{escaped, written};
 use crate::config::units::Rate;
@@ -21,7 +22,8 @@ use std::time::Duration;
 const OWN: [&str; 3] = [registration::PREFIX, "key:", attested::PREFIX];
 
 impl Checker<'_> {
-    pub(super) fn clients(&mut self, file: ClientsFile, servers: &[ServerName]) -> Clients {
+    pub(super) fn clients(&mut self, file: ClientsFile, servers: &[ServerName], providers: &Providers) -> Clients {
+        let enterprise = file.enterprise_managed.and_then(|file| self.enterprise(file, servers, providers));
         let per_minute = Rate { count: count(20), per: Duration::from_secs(60) };
         let schemes = self.schemes(&file.custom_schemes.unwrap_or_default());
         let admission = Admission {
@@ -44,7 +46,7 @@ impl Checker<'_> {
         let mut fixed: Vec<StaticClient> = Vec::new();
         for (at, client) in file.fixed.unwrap_or_default().into_iter().enumerate() {
             let at = at.to_string();
-            let Some(client) = self.static_client(&at, client, &admission.schemes, servers) else { continue };
+            let Some(client) = self.static_client(&at, client, (&admission.schemes, servers, enterprise.as_ref())) else { continue };
             if fixed.iter().any(|other| other.id == client.id) {
                 let message = format!("there are two static clients \"{}\"", escaped(client.id.as_str()));
                 let help = "give each client an id of its own".to_owned();
@@ -60,7 +62,33 @@ impl Checker<'_> {
             .collect();
         let (month, ends) = (Duration::from_secs(30 * 24 * 3_600), 3_600..=90 * 24 * 3_600);
         let remember_consent = self.span(&["clients", "remember_consent"], file.remember_consent, month, ends);
-        Clients { admission, registration_rate, skip_consent, remember_consent, fixed }
+        Clients { admission, registration_rate, skip_consent, remember_consent, fixed, enterprise }
+    }
+
+    fn enterprise(&mut self, file: EnterpriseFile, servers: &[ServerName], providers: &Providers) -> Option<Enterprise> {
+        let table = ["clients", "enterprise_managed"];
+        let below = |key: &'static str| ["clients", "enterprise_managed", key];
+        let issuer = self.required(&table, "issuer", file.issuer, "the name of a table [idp.NAME] that people sign in by");
+        let issuer = issuer.and_then(|text| {
+            let known = providers.keys().find(|name| name.as_str() == text).cloned();
+            if known.is_none() && !self.misfit(&["idp"]) {
+                let message = format!("there is no identity provider \"{}\" that people sign in by", escaped(&text));
+                let help = "write the NAME of a table [idp.NAME] of kind \"oidc\"".to_owned();
+                self.bad(&below("issuer"), ("config.unknown_idp", message, "unknown provider", help));
+            }
+            known
+        });
+        let clients = self.required(&table, "clients", file.clients, "the ids of clients that may bring its grants");
+        let clients = clients.map(|ids| {
+            if ids.is_empty() {
+                let help = "name a client, or leave enterprise_managed out".to_owned();
+                self.bad(&below("clients"), ("config.empty", "clients.enterprise_managed.clients is empty".to_owned(), "empty", help));
+            }
+            self.each(&below("clients"), &ids, Checker::allowed_client).into_iter().collect()
+        });
+        let scopes = self.required(&table, "scopes", file.scopes, "what may be granted at most, such as [\"SERVER:read\"]");
+        let scopes = scopes.and_then(|scopes| self.own_scopes(&below("scopes"), &scopes, servers));
+        Some(Enterprise { issuer: issuer?, clients: clients?, scopes: scopes? })
     }
 
     fn schemes(&mut self, items: &[String]) -> Schemes {
@@ -111,15 +139,22 @@ impl Checker<'_> {
         blocked
     }
 
-    fn static_client(&mut self, at: &str, file: StaticClientFile, schemes: &Schemes, servers: &[ServerName]) -> Option<StaticClient> {
+    fn static_client(
+        &mut self,
+        at: &str,
+        file: StaticClientFile,
+        (schemes, servers, enterprise): (&Schemes, &[ServerName], Option<&Enterprise>),
+    ) -> Option<StaticClient> {
         let table = ["clients", "static", at];
         let below = |key: &'static str| ["clients", "static", at, key];
         let id = self.required(&table, "id", file.id, "the client_id that it sends").and_then(|text| self.static_id(&below("id"), &text));
         let own = file.scopes.map(|scopes| self.own_scopes(&below("scopes"), &scopes, servers));
+        let is_enterprise = id.as_ref().is_some_and(|id| enterprise.is_some_and(|managed| managed.clients.contains(id)));
+        // One that acts for itself alone, or for whom its provider says, asks nobody.
+        let asks_nobody = own.is_some() || is_enterprise;
         let uris = match file.redirect_uris {
-            // One that acts for itself alone asks nobody.
-            None if own.is_some() => Some(Vec::new()),
-            Some(uris) if uris.is_empty() && own.is_some() => Some(uris),
+            None if asks_nobody => Some(Vec::new()),
+            Some(uris) if uris.is_empty() && asks_nobody => Some(uris),
             uris => self.required(
                 &table,
                 "redirect_uris",
@@ -128,7 +163,7 @@ impl Checker<'_> {
             ),
         };
         let redirects = uris.and_then(|uris| {
-            if uris.is_empty() && own.is_some() {
+            if uris.is_empty() && asks_nobody {
                 return Some(Vec::new());
             }
             if uris.is_empty() {
@@ -146,6 +181,13 @@ impl Checker<'_> {
             None => BTreeSet::new(),
             Some(own) => own?,
         };
+        if is_enterprise && matches!(auth, StaticAuth::None) {
+            let message =
+                format!("the static client \"{}\" brings grants of an identity provider and proves nothing", escaped(id.as_str()));
+            let help = "give it an auth of kind \"secret\" or \"private_key_jwt\": whoever has such a grant could act as it".to_owned();
+            self.bad_key(&below("id"), ("config.own_scopes", message, "for whom?", help));
+            return None;
+        }
         if !own.is_empty() && matches!(auth, StaticAuth::None) {
             let message = format!("the static client \"{}\" has scopes of its own and proves nothing", escaped(id.as_str()));
             let help = "give it an auth of kind \"secret\" or \"private_key_jwt\": whoever knows its id could act as it".to_owned();

@@ -24,9 +24,25 @@ pub struct ClientsFile {
     pub skip_consent: Option<Vec<String>>,
     /// How long an earlier choice is remembered: what is new since is shown on the page. Default: `30d`.
     pub remember_consent: Option<String>,
+    /// Enterprise-managed authorization (ID-JAG): an identity provider that people sign in by decides which of these clients may act for
+    /// them, without the page of consent. Default: nobody decides that but people.
+    pub enterprise_managed: Option<EnterpriseFile>,
     /// Clients that the administrator describes here.
     #[serde(rename = "static")]
     pub fixed: Option<Vec<StaticClientFile>>,
+}
+
+/// Who may say that a client acts for people.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnterpriseFile {
+    /// The name of a table `[idp.NAME]` that people sign in by. Required.
+    pub issuer: Option<String>,
+    /// Client ids that may bring such grants, each of a client that proves itself by a secret or a key. Required.
+    pub clients: Option<Vec<String>>,
+    /// What they may be granted at most: `SERVER:read`, `SERVER:write` or `SERVER:destructive`. A grant that names no scope is for reading.
+    /// Required.
+    pub scopes: Option<Vec<String>>,
 }
 
 /// A client that the administrator describes.
@@ -39,8 +55,8 @@ pub struct StaticClientFile {
     pub name: Option<String>,
     /// How it proves itself. Default: not at all.
     pub auth: Option<ClientAuthFile>,
-    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes`:
-    /// without any it asks nobody.
+    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes` or is
+    /// one of `enterprise_managed`: without any it asks nobody.
     pub redirect_uris: Option<Vec<String>>,
     /// What it may have for itself, without a person (`client_credentials`): `SERVER:read`, `SERVER:write` or `SERVER:destructive`, each for
     /// itself. Such a client proves itself by a secret or a key, and is the user `client/ID`. Default: nothing.
