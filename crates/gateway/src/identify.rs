@@ -6,11 +6,15 @@
 use crate::Gateway;
 use crate::listen::Inbound;
 use crate::listen::guard::Turned;
+use crate::listen::route::Verb;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::blame::{Blame, Known, Over, Refusal, Station, Wire};
+use doorward_core::blame::{Blame, Known, Over, Refusal, Retry, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
-use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify};
+use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify, verify_held};
+use doorward_core::identity::presented::{Fault, Scheme};
 use doorward_core::oauth::client;
+use doorward_core::oauth::dpop::{self, BadProof, Binding, Request};
+use doorward_core::oauth::token::Used;
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
@@ -131,6 +135,9 @@ impl Gateway {
     /// Verifies what was presented: 401 or 400 for what is no good, 503 when the store cannot say.
     async fn verified(&self, inbound: &Inbound) -> Result<Caller, Refusal> {
         let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
+        if inbound.presented.scheme() == Scheme::Dpop && (door == Door::Key || self.proofs.binding() == Binding::Off) {
+            return Err(Why::Fault(Fault::OtherScheme).refusal());
+        }
         let digest = match door {
             Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
             Door::OAuth => inbound.presented.hash::<AccessToken>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
@@ -139,7 +146,14 @@ impl Gateway {
             Some(digest) => self.record(door, digest).await?,
             None => None,
         };
-        match verify(&inbound.presented, door, server, record, self.env.now()) {
+        let verdict = match (inbound.presented.scheme(), digest, record) {
+            (Scheme::Dpop, Some(digest), Some(record)) => self.held(inbound, digest, record).await?,
+            (_, _, record) => verify(&inbound.presented, door, server, record, self.env.now()),
+        };
+        match verdict {
+            Verdict::Verified(caller) if door == Door::OAuth && !self.is_bound_as_wanted(caller.is_bound(), caller.client()) => {
+                Err(Why::MustBeBound.refusal().knowing(caller.known()))
+            }
             // What the configuration does not let in any more is over, whatever it holds.
             Verdict::Verified(caller) if door == Door::OAuth && !self.may_still(caller.client(), caller.user(), caller.granted()) => {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
@@ -153,6 +167,42 @@ impl Gateway {
             Verdict::NotMine => Err(Why::Absent.refusal()),
             Verdict::Refused(why, known) => Err(why.refusal().knowing(*known)),
         }
+    }
+
+    /// Judges an access token of the scheme `DPoP` (RFC 9449 section 7). A proof is used up only for a token that counts, by the key that it
+    /// is bound to: whoever has neither writes nothing into the store.
+    async fn held(&self, inbound: &Inbound, token: [u8; 32], record: Arc<Record>) -> Result<Verdict, Refusal> {
+        let (server, now) = (inbound.route.server.as_ref(), self.env.now());
+        let Some(key) = record.bound.filter(|_| record.counts(Door::OAuth, server, now).is_ok()) else {
+            return Ok(verify(&inbound.presented, Door::OAuth, server, Some(record), now));
+        };
+        let refused = |bad: BadProof| Why::Proof(bad).refusal().knowing(record.known());
+        let url = server.map_or_else(|| format!("{}/mcp", self.root()), |server| format!("{}/s/{server}/mcp", self.root()));
+        let method = match inbound.verb {
+            Verb::Post => "POST",
+            Verb::Get => "GET",
+            Verb::Delete => "DELETE",
+            Verb::Other => return Err(refused(BadProof::Method)),
+        };
+        let request = Request { method, urls: &[&url], token: Some(&token) };
+        let proven = self.proofs.of_request(inbound.presented.proof(), &request, now).map_err(refused)?;
+        if proven.key() != key {
+            return Err(refused(BadProof::OtherKey));
+        }
+        if !self.proofs.may_show(&record.credential) {
+            let public = "Too many requests with proofs at once.";
+            let refusal = Refusal::new(Station::Identify, "too_many_proofs", Blame::Caller, Wire::Http(429), public);
+            return Err(refusal.retry(Retry::After(Duration::from_secs(1))).knowing(record.known()));
+        }
+        let (name, until) = proven.once();
+        let is_first = self.store.consume_once(dpop::ONCE, name, until, now).await.map_err(|error| untold(&error))?;
+        let possession = proven.used_up(if is_first { Used::Never } else { Used::Before }).map_err(refused)?;
+        Ok(verify_held(&inbound.presented, server, record, possession, now))
+    }
+
+    /// Whether a token of a client is bound, or need not be.
+    pub(crate) fn is_bound_as_wanted(&self, is_bound: bool, client: &ClientId) -> bool {
+        is_bound || !self.proofs.must_bind(client)
     }
 
     /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has for itself is still its own.
@@ -242,15 +292,13 @@ impl Gateway {
                 self.records.by_digest.remove(&digest);
                 Ok(None)
             }
-            // Fail closed: without the store nobody is anybody (FLT-03).
-            Err(error) => Err(Refusal::new(
-                Station::Identify,
-                "store_unavailable",
-                Blame::Us,
-                Wire::Http(503),
-                "Doorward cannot check credentials at the moment.",
-            )
-            .because(error.to_string())),
+            Err(error) => Err(untold(&error)),
         }
     }
+}
+
+/// Fail closed: without the store nobody is anybody (FLT-03).
+fn untold(error: &StoreError) -> Refusal {
+    let public = "Doorward cannot check credentials at the moment.";
+    Refusal::new(Station::Identify, "store_unavailable", Blame::Us, Wire::Http(503), public).because(error.to_string())
 }

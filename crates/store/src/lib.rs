@@ -38,7 +38,7 @@ pub use credentials::{ApiKeyInfo, NewApiKey};
 pub use documents::ClientDocument;
 pub use error::{Cause, Refused, StoreError};
 pub use granted::GrantInfo;
-pub use grants::{NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Successors};
+pub use grants::{Keys, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Successors};
 pub use seal::{NoKey, NoRandom, Random, Sealer};
 pub use seen::SeenInfo;
 pub use sessions::SessionCaps;

@@ -6,7 +6,7 @@ mod clients;
 mod login;
 
 pub use clients::{ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile};
-pub use login::{IdpFile, IdpWord, LoginFile, TokensFile};
+pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, TokensFile};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

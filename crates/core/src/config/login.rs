@@ -3,6 +3,7 @@
 use super::reference::SecretRef;
 use super::{Selector, Somebody, Through};
 use crate::id::{GroupName, ProviderName, UserId};
+use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Tokens {
     pub refresh_idle: Duration,
     /// A refresh token that comes again this soon gets the same successor.
     pub replay_window: Duration,
+    /// Whether tokens are bound to keys of their clients.
+    pub dpop: Binding,
 }
 
 /// An administrator is signed out after this long without use, at the latest (product 3.5).
@@ -96,6 +99,7 @@ impl Default for Tokens {
             access: Duration::from_secs(3_600),
             refresh_idle: Duration::from_secs(14 * 86_400),
             replay_window: Duration::from_secs(30),
+            dpop: Binding::default(),
         }
     }
 }

@@ -111,6 +111,7 @@ impl Config {
         for (table, key, span) in spans {
             sheet.text(&[table, key], units::written(span));
         }
+        sheet.text(&["tokens", "dpop"], self.tokens.dpop.as_str());
     }
 
     fn store_entries(&self, sheet: &mut Sheet) {
@@ -192,6 +193,9 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
     sheet.list(&["clients", "block"], &admission.block.iter().collect::<Vec<_>>());
     sheet.list(&["clients", "custom_schemes"], &admission.schemes.iter().collect::<Vec<_>>());
     sheet.text(&["clients", "registration_rate"], clients.registration_rate);
+    if !clients.require_dpop.is_empty() {
+        sheet.list(&["clients", "require_dpop"], &clients.require_dpop.iter().collect::<Vec<_>>());
+    }
     for (at, client) in clients.fixed.iter().enumerate() {
         let at = at.to_string();
         let below = |key: &'static str| ["clients", "static", &at, key];

@@ -13,12 +13,13 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::login::Tokens;
 use doorward_core::id::{CredentialId, ServerName, UserId};
 use doorward_core::oauth::client::Client;
+use doorward_core::oauth::dpop::{BadProof, Header, Thumbprint};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{AuthenticatedClient, Authentication, Grant, Shown, TokenError, Used, authenticate, grant, shown};
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
+use doorward_store::{Keys, NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response};
 use serde_json::json;
@@ -36,14 +37,23 @@ impl Gateway {
         if request.method != Method::POST {
             return not_allowed("POST");
         }
+        let proves = !Header::of(&request.headers).is_absent();
+        let mut response = self.token_response(&mut request).await;
+        if proves {
+            self.proofs.hand_out(response.headers_mut(), self.env.now());
+        }
+        response
+    }
+
+    async fn token_response(&self, request: &mut OfficeRequest) -> Response<Body> {
         let arrived = self.env.now();
-        let (form, shown) = match presented(&mut request).await {
+        let (form, shown) = match presented(request).await {
             Ok(both) => both,
-            Err(error) => return self.token_refused(&request, error, None).await,
+            Err(error) => return self.token_refused(request, error, None).await,
         };
-        match self.exchange(&request, &form, &shown, arrived).await {
+        match self.exchange(request, &form, &shown, arrived).await {
             Ok(response) => response,
-            Err(error) => self.token_refused(&request, error, Some(&shown)).await,
+            Err(error) => self.token_refused(request, error, Some(&shown)).await,
         }
     }
 
@@ -61,6 +71,7 @@ impl Gateway {
             return Err(TokenError::unavailable());
         }
         let now = self.env.now();
+        let proof = self.proofs.of_token_request(&request.headers, &client, self.root(), now).map_err(TokenError::proof)?;
         let (redeemed, pair) = match &presented {
             Grant::Code { code, redirect_uri, challenge, resource } => {
                 let server = self.meant(resource.as_deref())?;
@@ -71,6 +82,7 @@ impl Gateway {
                     redirect_uri: redirect_uri.as_deref(),
                     challenge: challenge.as_str(),
                     server: server.as_ref(),
+                    proof: proof.as_ref(),
                 };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
@@ -78,7 +90,7 @@ impl Gateway {
             // Where no client has anything of its own it is not served, as the metadata says.
             Grant::Own { .. } if !self.clients.has_own() => return Err(TokenError::unsupported()),
             Grant::Own { scopes, resource } => {
-                return self.issued_to_itself(request, &client, scopes.as_ref(), resource.as_deref()).await;
+                return self.issued_to_itself(request, &client, (scopes.as_ref(), resource.as_deref()), proof).await;
             }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
@@ -89,7 +101,14 @@ impl Gateway {
                     scopes.as_ref().map(|scopes| scopes.to_string().split_ascii_whitespace().map(str::to_owned).collect());
                 // A scope of nothing but foreign words asks for no less (AS4).
                 let narrowed = narrowed.filter(|narrowed| !narrowed.is_empty());
-                let token = PresentedRefresh { hash, client: client.id(), server: server.as_ref(), narrowed: narrowed.as_ref() };
+                let token = PresentedRefresh {
+                    hash,
+                    client: client.id(),
+                    server: server.as_ref(),
+                    narrowed: narrowed.as_ref(),
+                    proof: proof.as_ref(),
+                    keys: if client.is_confidential() { Keys::Any } else { Keys::Same },
+                };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.refresh(&token, &successors(&access, &refresh, &self.lives), self.lives.replay_window, now).await, pair)
             }
@@ -108,11 +127,12 @@ impl Gateway {
             (Grant::Refresh { .. }, false) => "tokens_refreshed",
             _ => "tokens_issued",
         };
-        self.issued(request, &client, reason, (&redeemed.user, &redeemed.server), &redeemed.id).await?;
+        let what = (&redeemed.id, redeemed.bound);
+        self.issued(request, &client, reason, (&redeemed.user, &redeemed.server), what).await?;
         let expires_in = redeemed.access_expires.since(now).as_secs();
         let content = json!({
             "access_token": pair.access.reveal(),
-            "token_type": "Bearer",
+            "token_type": token_type(redeemed.bound),
             "expires_in": expires_in,
             "refresh_token": pair.refresh.reveal(),
             "scope": redeemed.granted.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
@@ -196,9 +216,10 @@ impl Gateway {
         client: &AuthenticatedClient,
         reason: &'static str,
         (user, server): (&UserId, &ServerName),
-        credential: &CredentialId,
+        (credential, bound): (&CredentialId, Option<Thumbprint>),
     ) -> Result<(), TokenError> {
-        let (id, client, cause) = (Some(request.id), Some(client.id()), Some(credential.as_str()));
+        let cause = bound.map_or_else(|| credential.to_string(), |key| format!("{credential}, bound to the key {key}"));
+        let (id, client, cause) = (Some(request.id), Some(client.id()), Some(cause.as_str()));
         let notice = Notice { reason, id, user: Some(user), client, server: Some(server), cause };
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
     }
@@ -265,6 +286,11 @@ const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHa
     Successors { access, access_life: lives.access, refresh, refresh_life: lives.refresh_idle }
 }
 
+/// RFC 9449 section 5: what only the holder of a key may use is no bearer token.
+pub(super) const fn token_type(bound: Option<Thumbprint>) -> &'static str {
+    if bound.is_some() { "DPoP" } else { "Bearer" }
+}
+
 pub(super) const fn unavailable(_: &StoreError) -> TokenError {
     TokenError::unavailable()
 }
@@ -280,5 +306,8 @@ const fn refused(why: &NotRedeemed) -> TokenError {
         NotRedeemed::Ended => TokenError::grant("ended_grant"),
         NotRedeemed::OtherResource => TokenError::target(),
         NotRedeemed::WiderScope => TokenError::scope(),
+        NotRedeemed::Unproven => TokenError::proof(BadProof::Missing),
+        NotRedeemed::OtherKey => TokenError::other_key(),
+        NotRedeemed::ReplayedProof => TokenError::proof(BadProof::Replayed),
     }
 }

@@ -22,6 +22,7 @@ fn record() -> Record {
         expires: Timestamp::from_millis(2_000_000),
         revoked: None,
         user_disabled: false,
+        bound: None,
     }
 }
 
