@@ -37,8 +37,9 @@ impl Prover {
     /// Its digest (RFC 7638).
     #[must_use]
     pub fn thumbprint(&self) -> String {
-        // `serde_json` writes members in order and without white space.
-        b64(digest(&SHA256, self.jwk().to_string().as_bytes()).as_ref())
+        let jwk = self.jwk();
+        let text = format!(r#"{{"crv":{},"kty":{},"x":{},"y":{}}}"#, jwk["crv"], jwk["kty"], jwk["x"], jwk["y"]);
+        b64(digest(&SHA256, text.as_bytes()).as_ref())
     }
 
     /// The header of its proofs.
