@@ -13,7 +13,7 @@ use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Caller, Door, Level, Record, Verdict, Why, verify, verify_held};
 use doorward_core::identity::presented::{Fault, Scheme};
 use doorward_core::oauth::client;
-use doorward_core::oauth::dpop::{self, BadProof, Binding, Request};
+use doorward_core::oauth::dpop::{self, BadProof, Binding, Request, Thumbprint};
 use doorward_core::oauth::token::Used;
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
@@ -151,7 +151,7 @@ impl Gateway {
             (_, _, record) => verify(&inbound.presented, door, server, record, self.env.now()),
         };
         match verdict {
-            Verdict::Verified(caller) if door == Door::OAuth && !self.is_bound_as_wanted(caller.is_bound(), caller.client()) => {
+            Verdict::Verified(caller) if door == Door::OAuth && !self.is_bound_as_wanted(caller.bound(), caller.client()) => {
                 Err(Why::MustBeBound.refusal().knowing(caller.known()))
             }
             // What the configuration does not let in any more is over, whatever it holds.
@@ -201,8 +201,8 @@ impl Gateway {
     }
 
     /// Whether a token of a client is bound, or need not be.
-    pub(crate) fn is_bound_as_wanted(&self, is_bound: bool, client: &ClientId) -> bool {
-        is_bound || !self.proofs.must_bind(client)
+    pub(crate) fn is_bound_as_wanted(&self, bound: Option<&Thumbprint>, client: &ClientId) -> bool {
+        bound.is_some() || !self.proofs.must_bind(client)
     }
 
     /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has for itself is still its own.

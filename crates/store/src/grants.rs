@@ -4,6 +4,7 @@
 //! served is decided by one guarded statement. Digests only; nothing here can be turned back into a code or a token (I3, I10).
 
 use crate::Store;
+use crate::binding::{Keys, bind, goes_on, used_up};
 use crate::credentials::Columns;
 use crate::db::{Tx, Value};
 use crate::epoch::raise;
@@ -14,7 +15,7 @@ use crate::rows::{Reading, at_most_one, json_list, millis, plain};
 use crate::users::{hold, insert};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
-use doorward_core::oauth::dpop::{self, Proven, Thumbprint};
+use doorward_core::oauth::dpop::{Proven, Thumbprint};
 use doorward_core::oauth::standing::Offer;
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
@@ -94,15 +95,6 @@ pub struct PresentedRefresh<'a> {
     pub proof: Option<&'a Proven>,
     /// Whether the client may have another key than before.
     pub keys: Keys,
-}
-
-/// Which key a consent whose tokens are bound goes on with (RFC 9449 section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
-    /// The one that it has: nothing else shows who a public client is.
-    Same,
-    /// Any: the client has proved itself.
-    Any,
 }
 
 /// Tokens to record, if the redemption is won.
@@ -289,18 +281,11 @@ impl Store {
         if !used_up(&mut tx, code.proof, now).await? {
             return Ok(Err(NotRedeemed::ReplayedProof));
         }
-        let grant = grant.bind(&mut tx, key, now).await?;
+        let bound = bind(&mut tx, &id, grant.bound, code.proof, now).await?;
+        let grant = Live { bound, ..grant };
         let Some(redeemed) = grant.issue(&mut tx, next, None, 1, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
         tx.commit().await?;
         Ok(Ok(redeemed))
-    }
-
-    /// Room for one more proof.
-    async fn room_for(&self, proof: Option<&Proven>) -> Result<(), StoreError> {
-        match proof {
-            Some(_) => self.check_room(dpop::ONCE).await,
-            None => Ok(()),
-        }
     }
 
     /// Turns a refresh token into its successors. Whoever presents the same one again within `window` gets the same successors;
@@ -331,11 +316,8 @@ impl Store {
         let id = reading.parsed("grant_id", CredentialId::new)?;
         let (generation, used) = (reading.int("generation")?, reading.optional_instant("used")?);
         let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
-        let key = token.proof.map(Proven::key);
-        match (grant.bound, key) {
-            (Some(_), None) => return Ok(Err(NotRedeemed::Unproven)),
-            (Some(bound), Some(key)) if bound != key && token.keys == Keys::Same => return Ok(Err(NotRedeemed::OtherKey)),
-            _ => {}
+        if let Err(why) = goes_on(grant.bound, token.proof, token.keys) {
+            return Ok(Err(why));
         }
         if !used_up(&mut tx, token.proof, now).await? {
             return Ok(Err(NotRedeemed::ReplayedProof));
@@ -352,7 +334,7 @@ impl Store {
             return Ok(Err(NotRedeemed::WiderScope));
         }
         if used.is_some() {
-            let again = grant.recorded(&mut tx, next, key).await?;
+            let again = grant.recorded(&mut tx, next, token.proof.map(Proven::key)).await?;
             tx.commit().await?;
             return Ok(again);
         }
@@ -364,7 +346,8 @@ impl Store {
         if !at_most_one(tx.execute(sql, &values).await?, "refresh_tokens")? {
             return Err(damaged("refresh_tokens", "used"));
         }
-        let grant = grant.bind(&mut tx, key, now).await?;
+        let bound = bind(&mut tx, &id, grant.bound, token.proof, now).await?;
+        let grant = Live { bound, ..grant };
         let Some(redeemed) = grant.issue(&mut tx, next, token.narrowed, generation + 1, now).await? else {
             return Ok(Err(NotRedeemed::Ended));
         };
@@ -492,21 +475,6 @@ impl Live {
         Ok((!has_ended).then_some(Self { id, user, client, server, granted, expires, bound }))
     }
 
-    /// Binds it to a key from here on. What it gave before without one counts no more: a consent has tokens of one kind, and so has a
-    /// session of it.
-    async fn bind(self, tx: &mut Tx, key: Option<Thumbprint>, now: Timestamp) -> Result<Self, StoreError> {
-        let Some(key) = key.filter(|key| self.bound != Some(*key)) else { return Ok(self) };
-        let values = [Value::text(self.id.as_str()), Value::bytes(key.as_bytes())];
-        tx.execute("UPDATE grants SET jkt = $2 WHERE id = $1", &values).await?;
-        if self.bound.is_none() {
-            let sql = "UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND jkt IS NULL AND revoked IS NULL";
-            if tx.execute(sql, &[Value::text(self.id.as_str()), Value::int(millis(now)?)]).await? > 0 {
-                raise(tx, "consent bound to a key", now).await?;
-            }
-        }
-        Ok(Self { bound: Some(key), ..self })
-    }
-
     /// Records successors. No token outlives the consent (TK-08).
     async fn issue(
         self,
@@ -593,14 +561,6 @@ async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestam
     tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     raise(tx, reason, now).await.map(|_| ())
-}
-
-/// Uses up the proof inside the transaction that records what it allows. None is no use.
-async fn used_up(tx: &mut Tx, proof: Option<&Proven>, now: Timestamp) -> Result<bool, StoreError> {
-    match proof {
-        Some(proof) => once::consumed(tx, dpop::ONCE, proof.once(), now).await,
-        None => Ok(true),
-    }
 }
 
 fn damaged(table: &'static str, column: &'static str) -> StoreError {

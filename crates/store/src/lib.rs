@@ -5,6 +5,7 @@
 //! Only digests of tokens and session ids are kept; what must be read back is sealed in its row (security invariants I3, I8, I10).
 
 mod approvals;
+mod binding;
 mod browsers;
 mod budgets;
 mod clock;
@@ -31,6 +32,7 @@ mod users;
 mod vault;
 
 pub use approvals::Pin;
+pub use binding::Keys;
 pub use browsers::BrowserInfo;
 pub use budgets::{Budget, Given};
 pub use connect::StoreUrl;
@@ -38,7 +40,7 @@ pub use credentials::{ApiKeyInfo, NewApiKey};
 pub use documents::ClientDocument;
 pub use error::{Cause, Refused, StoreError};
 pub use granted::GrantInfo;
-pub use grants::{Keys, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Successors};
+pub use grants::{NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Successors};
 pub use seal::{NoKey, NoRandom, Random, Sealer};
 pub use seen::SeenInfo;
 pub use sessions::SessionCaps;

@@ -290,10 +290,10 @@ impl Caller {
         &self.record.granted
     }
 
-    /// Whether they showed the key that the credential is bound to.
+    /// The key that the credential is bound to, and that they showed.
     #[must_use]
-    pub fn is_bound(&self) -> bool {
-        self.record.bound.is_some()
+    pub fn bound(&self) -> Option<&Thumbprint> {
+        self.record.bound.as_ref()
     }
 
     /// When the credential ends: no stream outlives it (I8).

@@ -46,7 +46,7 @@ impl Gateway {
         let counts = |record: &Record| {
             record.counts(Door::OAuth, None, self.env.now()).is_ok()
                 && self.may_still(&record.client, &record.user, &record.granted)
-                && self.is_bound_as_wanted(record.bound.is_some(), &record.client)
+                && self.is_bound_as_wanted(record.bound.as_ref(), &record.client)
         };
         Ok(match record {
             Some(record) if record.client == *client.id() && counts(&record) => self.described(&record),
