@@ -94,7 +94,11 @@ impl Gateway {
             }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
-                self.still_theirs(hash).await?;
+                let line = self.still_theirs(hash).await?;
+                // Whoever repeats itself within the window is answered alike, and each of its proofs is remembered.
+                if proof.is_some() && line.is_some_and(|id| !self.proofs.may_show(&id)) {
+                    return Err(TokenError::too_many_proofs());
+                }
                 let pair =
                     Pair { access: self.reception.keys.successor(token.expose()), refresh: self.reception.keys.successor(token.expose()) };
                 let narrowed: Option<BTreeSet<String>> =
@@ -180,15 +184,15 @@ impl Gateway {
     }
 
     /// A refresh is a decision anew: the server is there, and still for this person and client (TK-07). What is unknown is left to
-    /// the statement that redeems.
-    async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<(), TokenError> {
-        let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
-        let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
+    /// the statement that redeems. The consent, where it is known.
+    async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<Option<CredentialId>, TokenError> {
+        let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
+        let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
         if !self.may_come_in(&grant.user, &grant.groups) {
             return Err(TokenError::grant("sign_in_not_allowed"));
         }
         let offered = self.is_offered(&grant.server, (&grant.user, &grant.groups), &grant.client);
-        if offered { Ok(()) } else { Err(TokenError::grant("server_not_visible")) }
+        if offered { Ok(Some(id)) } else { Err(TokenError::grant("server_not_visible")) }
     }
 
     /// The server that a `resource` means; another address than one of ours is nobody's.

@@ -487,6 +487,21 @@ async fn tk_13_one_credential_takes_no_room_for_proofs_from_others() {
         }
     }
     assert!(answers.contains_key(&429), "{answers:?}");
+    // The same at the token endpoint, where a refresh token may be repeated for a while.
+    let mut browser = Browser::default();
+    browser.sign_in(&house).await;
+    let client = house.register("Client", &[CALLBACK]).await;
+    let refresh = holder.connected(&mut browser, &client).await.refresh.expect("a refresh token");
+    let fields = [("grant_type", "refresh_token"), ("client_id", client.as_str()), ("refresh_token", refresh.as_str())];
+    let mut answers = std::collections::BTreeMap::new();
+    for _ in 0..5_000 {
+        let reply = holder.token(&fields).await;
+        *answers.entry(reply.status).or_insert(0) += 1;
+        if reply.status != 200 {
+            break;
+        }
+    }
+    assert!(answers.keys().copied().eq([200, 429]) && house.recorded("event", "too_many_proofs").len() == 1, "{answers:?}");
     let other = Holder::new(&house).await;
     let theirs = machine(&other).await;
     assert_eq!(other.lists(&theirs).await.status, 200, "another key goes on");
