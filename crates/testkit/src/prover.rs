@@ -29,16 +29,21 @@ impl Prover {
     /// The public half (RFC 7517).
     #[must_use]
     pub fn jwk(&self) -> Value {
+        let (x, y) = self.point();
+        json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+    }
+
+    fn point(&self) -> (String, String) {
         let point = self.key.public_key().as_ref();
         let half = |range| b64(point.get(range).unwrap_or_default());
-        json!({"kty": "EC", "crv": "P-256", "x": half(1..33), "y": half(33..65)})
+        (half(1..33), half(33..65))
     }
 
     /// Its digest (RFC 7638).
     #[must_use]
     pub fn thumbprint(&self) -> String {
-        let jwk = self.jwk();
-        let text = format!(r#"{{"crv":{},"kty":{},"x":{},"y":{}}}"#, jwk["crv"], jwk["kty"], jwk["x"], jwk["y"]);
+        let (x, y) = self.point();
+        let text = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         b64(digest(&SHA256, text.as_bytes()).as_ref())
     }
 

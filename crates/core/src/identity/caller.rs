@@ -156,7 +156,7 @@ pub fn verify_held(
     now: Timestamp,
 ) -> Verdict {
     let token = presented.hash::<AccessToken>().and_then(Result::ok);
-    let holds = |key: &Thumbprint| token.as_ref().is_some_and(|token| possession.is_of(key, token.as_bytes()));
+    let holds = |key: &Thumbprint| token.is_some_and(|token| possession.is_of(key, token.as_bytes()));
     let judged = match (presented.fault(), presented.scheme(), &record.bound) {
         (Some(fault), ..) => Err(Why::Fault(fault)),
         (None, Scheme::Bearer, _) => Err(Why::Unproven),

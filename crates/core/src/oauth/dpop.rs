@@ -228,10 +228,12 @@ fn signed(text: &str) -> Result<(Thumbprint, RawJson), BadProof> {
 /// reads in two ways is no address.
 fn address(text: &str) -> Option<Url> {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\\?#@\"<>^`{|}".contains(&byte);
-    if text.len() > LONGEST_URL || !text.bytes().all(plain) {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    if text.len() > LONGEST_URL || !text.bytes().all(plain) || !is_web || rest.starts_with('/') {
         return None;
     }
-    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"))
+    Url::parse(text).ok()
 }
 
 // === impl Header ===
@@ -308,7 +310,7 @@ impl Proven {
 impl Possession {
     /// Whether it is of this key, for the token of this digest.
     #[must_use]
-    pub fn is_of(&self, key: &Thumbprint, token: &[u8; 32]) -> bool {
+    pub fn is_of(self, key: &Thumbprint, token: &[u8; 32]) -> bool {
         self.key == *key && self.token == *token
     }
 }

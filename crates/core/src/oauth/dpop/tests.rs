@@ -100,7 +100,9 @@ fn tk_13_a_good_proof_counts_once_for_its_key_and_token() {
     assert_eq!(proven.once().1, Timestamp::from_millis((AT + 61) * 1_000), "as long as it could be shown again");
     let (key, name) = (proven.key(), *proven.once().0);
     let possession = proven.used_up(Used::Never).expect("the first");
-    assert!(possession.is_of(&key, &TOKEN) && !possession.is_of(&key, &[8; 32]) && !possession.is_of(&Thumbprint([0; 32]), &TOKEN));
+    assert!(possession.is_of(&key, &TOKEN));
+    let another = || of(&header(), &claims()).expect("good").used_up(Used::Never).expect("the first");
+    assert!(!another().is_of(&key, &[8; 32]) && !another().is_of(&Thumbprint([0; 32]), &TOKEN));
     let again = of(&header(), &claims()).expect("good");
     assert_eq!(*again.once().0, name, "the same proof has the same name");
     assert_eq!(again.used_up(Used::Before).expect_err("used"), BadProof::Replayed);
@@ -246,6 +248,10 @@ fn tk_13_an_address_is_compared_in_its_normal_form_and_whole() {
         "https://mcp.acme.example/s/alpha/mcp\n",
         "https://mcp.acme.example/s/%61lpha/mcp",
         "javascript:alert(1)",
+        // Found by the fuzzer: parsers of URLs mend these.
+        "https:/mcp.acme.example/s/alpha/mcp",
+        "https:mcp.acme.example/s/alpha/mcp",
+        "https:///mcp.acme.example/s/alpha/mcp",
     ] {
         assert_eq!(is(other), Err(BadProof::Address), "{other}");
     }
@@ -287,7 +293,7 @@ fn tk_13_what_is_no_compact_token_is_refused_unread() {
         assert_eq!(why(at(&bad, NOW)), wanted, "{bad:.60}");
     }
     // Twice the same member, rightly signed.
-    let twice = format!(r#"{{"jti":"a","jti":"b",{}"#, &claims().to_string()[1..]);
+    let twice = format!(r#"{{"jti":"a","jti":"b",{}"#, claims().to_string().trim_start_matches('{'));
     let message = format!("{head}.{}", b64(twice));
     assert_eq!(why(at(&format!("{message}.{}", b64(with_ec(&message))), NOW)), BadProof::Form);
 }
@@ -315,7 +321,7 @@ fn tk_13_one_header_of_bounded_length_and_it_is_taken_out() {
 fn tk_13_a_thumbprint_has_one_spelling() {
     let text = Thumbprint([0xfb; 32]).to_string();
     assert_eq!(Thumbprint::parse(&text), Some(Thumbprint([0xfb; 32])));
-    let other_bits = format!("{}t", &text[..42]);
+    let other_bits = format!("{}t", text.get(..42).expect("43 characters"));
     for bad in ["", "AAAA", &format!("{text}="), &format!(" {text}"), &other_bits, &"-".repeat(44)] {
         assert_eq!(Thumbprint::parse(bad), None, "{bad}");
     }
