@@ -251,6 +251,7 @@ fn permit(rules: &Rules, tool: &str) -> Permit {
         expires: NOW.after(Duration::from_secs(60)),
         revoked: None,
         user_disabled: false,
+        bound: None,
     };
     let mut headers = http::HeaderMap::new();
     let bearer = format!("Bearer {}", PlainToken::<ApiKey>::mint(&[1; 32]).reveal());

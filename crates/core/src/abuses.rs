@@ -26,6 +26,33 @@
 //! }
 //! ```
 //!
+//! # Use a token that is bound to a key without a proof of it (TK-13)
+//!
+//! ```compile_fail
+//! use doorward_core::identity::caller::{Record, Verdict, verify_held};
+//! use doorward_core::identity::presented::Presented;
+//! use doorward_core::oauth::dpop::{Possession, Thumbprint};
+//! use doorward_core::time::Timestamp;
+//! use std::sync::Arc;
+//! fn forge(presented: &Presented, record: Arc<Record>, key: Thumbprint, token: [u8; 32], now: Timestamp) -> Verdict {
+//!     verify_held(presented, None, record, Possession { key, token }, now)
+//! }
+//! ```
+//!
+//! A possession is what the word of the store makes of a checked proof:
+//!
+//! ```
+//! use doorward_core::identity::caller::{Record, Verdict, verify_held};
+//! use doorward_core::identity::presented::Presented;
+//! use doorward_core::oauth::dpop::{BadProof, Proven};
+//! use doorward_core::oauth::token::Used;
+//! use doorward_core::time::Timestamp;
+//! use std::sync::Arc;
+//! fn prove(presented: &Presented, record: Arc<Record>, proven: Proven, used: Used, now: Timestamp) -> Result<Verdict, BadProof> {
+//!     Ok(verify_held(presented, None, record, proven.used_up(used)?, now))
+//! }
+//! ```
+//!
 //! # Forge a bound session (SES-02)
 //!
 //! ```compile_fail

@@ -69,6 +69,8 @@ pub enum Wire {
     InsufficientScope { scope: String },
     /// 401 with `WWW-Authenticate`. `presented` decides whether an `error` attribute is sent (RFC 6750 section 3.1).
     Challenge { presented: Presence },
+    /// 401 with a challenge of the scheme `DPoP` (RFC 9449 section 7.1). Both are plain ASCII without quotes.
+    BadProof { error: &'static str, description: &'static str },
     /// 405 with `Allow`.
     NotAllowed { allow: &'static str },
 }

@@ -25,12 +25,14 @@ use doorward_core::credential::Principal;
 use doorward_core::flag::Flag;
 use doorward_core::id::UserId;
 use doorward_core::identity::caller::{Door, Why};
+use doorward_core::identity::presented::Scheme;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::error;
 use doorward_core::mcp::reply::Incoming;
 use doorward_core::mcp::sse;
 use doorward_core::mcp::version::{Era, Version};
+use doorward_core::oauth::dpop::{ALG_NAMES, Binding};
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::sha256;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
@@ -441,18 +443,25 @@ impl Gateway {
             Wire::InsufficientScope { scope } => {
                 let mut response = self.tool_refusal(403, refusal, walk, era);
                 // The grammar of scopes has neither quotes nor backslashes.
-                let value = format!("{}, error=\"insufficient_scope\", scope=\"{scope}\"", self.challenge(walk, Presence::Absent));
+                let challenge =
+                    if walk.scheme == Scheme::Dpop { self.proof_challenge(walk) } else { self.challenge(walk, Presence::Absent) };
+                let value = format!("{challenge}, error=\"insufficient_scope\", scope=\"{scope}\"");
                 if let Ok(value) = HeaderValue::from_str(&value) {
                     response.headers_mut().insert(WWW_AUTHENTICATE, value);
                 }
                 response
             }
             Wire::Challenge { presented } => {
-                let mut response = text(401, &refusal.public);
-                if let Ok(value) = HeaderValue::from_str(&self.challenge(walk, *presented)) {
-                    response.headers_mut().insert(WWW_AUTHENTICATE, value);
-                }
-                response
+                let challenge = match (self.speaks_of_proofs(walk), presented) {
+                    (false, presented) => self.challenge(walk, *presented),
+                    (true, Presence::Absent) => self.proof_challenge(walk),
+                    (true, Presence::Presented) => format!("{}, error=\"invalid_token\"", self.proof_challenge(walk)),
+                };
+                challenged(&refusal.public, &challenge)
+            }
+            Wire::BadProof { error, description } => {
+                let challenge = format!("{}, error=\"{error}\", error_description=\"{description}\"", self.proof_challenge(walk));
+                challenged(&refusal.public, &challenge)
             }
             Wire::NotAllowed { allow } => {
                 let mut response = text(405, &refusal.public);
@@ -476,20 +485,36 @@ impl Gateway {
         json(status, &error::result(refusal.known.rpc_id.as_deref().unwrap_or("null"), &result))
     }
 
+    /// Whether the challenge is one of the scheme `DPoP`: where nothing else counts, and for whoever used it. Others are told what they were
+    /// always told: that proofs are taken stands in the metadata, and a second challenge is more than some clients can read.
+    fn speaks_of_proofs(&self, walk: &Walk) -> bool {
+        walk.route.door == Door::OAuth
+            && match self.proofs.binding() {
+                Binding::Off => false,
+                Binding::Optional => walk.scheme == Scheme::Dpop,
+                Binding::Required => true,
+            }
+    }
+
+    /// RFC 9449 section 7.1, with where the metadata stands as in the other one.
+    fn proof_challenge(&self, walk: &Walk) -> String {
+        format!("DPoP {}, algs=\"{ALG_NAMES}\"", self.whereabouts(walk))
+    }
+
     /// RFC 6750 section 3, RFC 9728 section 5.1: OAuth routes name their metadata, `/k` never does.
     fn challenge(&self, walk: &Walk, presented: Presence) -> String {
-        let mut parts = Vec::new();
+        let error = if presented == Presence::Presented { ", error=\"invalid_token\"" } else { "" };
+        format!("Bearer {}{error}", self.whereabouts(walk))
+    }
+
+    fn whereabouts(&self, walk: &Walk) -> String {
         match (walk.route.door, &walk.route.server) {
             (Door::OAuth, Some(server)) => {
-                parts.push(format!("resource_metadata=\"{}/.well-known/oauth-protected-resource/s/{server}/mcp\"", self.root()));
+                format!("resource_metadata=\"{}/.well-known/oauth-protected-resource/s/{server}/mcp\"", self.root())
             }
             // Servers have metadata; the joined endpoint, which is not there yet, has none.
-            _ => parts.push("realm=\"doorward\"".to_owned()),
+            _ => "realm=\"doorward\"".to_owned(),
         }
-        if presented == Presence::Presented {
-            parts.push("error=\"invalid_token\"".to_owned());
-        }
-        format!("Bearer {}", parts.join(", "))
     }
 }
 
@@ -543,6 +568,14 @@ fn events(body: Body) -> Response<Body> {
 
 fn text(status: u16, text: &str) -> Response<Body> {
     answer(status, Body::whole(Bytes::from(format!("{text}\n"))), "text/plain; charset=utf-8")
+}
+
+fn challenged(public: &str, challenge: &str) -> Response<Body> {
+    let mut response = text(401, public);
+    if let Ok(value) = HeaderValue::from_str(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    response
 }
 
 fn bare(status: u16) -> Response<Body> {

@@ -7,14 +7,17 @@ use crate::Gateway;
 use crate::idp::{NotAttested, Shown, Trouble};
 use crate::listen::Inbound;
 use crate::listen::guard::Turned;
+use crate::listen::route::Verb;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Over, Refusal, Retry, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::attested::{self, Attested, Identity, Purpose};
-use doorward_core::identity::caller::{Caller, Door, Found, Level, Record, Verdict, Why, verify};
+use doorward_core::identity::caller::{Caller, Door, Found, Level, Record, Verdict, Why, verify, verify_held};
 use doorward_core::identity::issuer::IssuerRule;
-use doorward_core::identity::presented::Fault;
+use doorward_core::identity::presented::{Fault, Scheme};
 use doorward_core::oauth::client;
+use doorward_core::oauth::dpop::{self, BadProof, Binding, Request, Thumbprint};
+use doorward_core::oauth::token::Used;
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
@@ -146,6 +149,9 @@ impl Gateway {
     /// Verifies what was presented: 401 or 400 for what is no good, 503 when the store cannot say.
     async fn verified(&self, inbound: &Inbound) -> Result<Caller, Refusal> {
         let (door, server) = (inbound.route.door, inbound.route.server.as_ref());
+        if inbound.presented.scheme() == Scheme::Dpop && (door == Door::Key || self.proofs.binding() == Binding::Off) {
+            return Err(Why::Fault(Fault::OtherScheme).refusal());
+        }
         let digest = match door {
             Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
             Door::OAuth => inbound.presented.hash::<AccessToken>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
@@ -159,7 +165,14 @@ impl Gateway {
             (None, Door::Key) => self.attested(inbound).await?,
             (None, Door::OAuth) => None,
         };
-        match verify(&inbound.presented, door, server, found, self.env.now()) {
+        let verdict = match (inbound.presented.scheme(), digest, found) {
+            (Scheme::Dpop, Some(digest), Some(found)) => self.held(inbound, digest, found).await?,
+            (_, _, found) => verify(&inbound.presented, door, server, found, self.env.now()),
+        };
+        match verdict {
+            Verdict::Verified(caller) if door == Door::OAuth && !self.is_bound_as_wanted(caller.bound(), caller.client()) => {
+                Err(Why::MustBeBound.refusal().knowing(caller.known()))
+            }
             // What the configuration does not let in any more is over, whatever it holds.
             Verdict::Verified(caller)
                 if caller.level() != Level::StaticKey && !self.may_still(caller.client(), caller.user(), caller.granted()) =>
@@ -175,6 +188,43 @@ impl Gateway {
             Verdict::NotMine => Err(Why::Absent.refusal()),
             Verdict::Refused(why, known) => Err(why.refusal().knowing(*known)),
         }
+    }
+
+    /// Judges an access token of the scheme `DPoP` (RFC 9449 section 7). A proof is used up only for a token that counts, by the key that it
+    /// is bound to: whoever has neither writes nothing into the store.
+    async fn held(&self, inbound: &Inbound, token: [u8; 32], found: Found) -> Result<Verdict, Refusal> {
+        let (server, now) = (inbound.route.server.as_ref(), self.env.now());
+        let record = Arc::clone(found.record());
+        let Some(key) = record.bound.filter(|_| record.counts(Door::OAuth, server, now).is_ok()) else {
+            return Ok(verify(&inbound.presented, Door::OAuth, server, Some(found), now));
+        };
+        let refused = |bad: BadProof| Why::Proof(bad).refusal().knowing(record.known());
+        let url = server.map_or_else(|| format!("{}/mcp", self.root()), |server| format!("{}/s/{server}/mcp", self.root()));
+        let method = match inbound.verb {
+            Verb::Post => "POST",
+            Verb::Get => "GET",
+            Verb::Delete => "DELETE",
+            Verb::Other => return Err(refused(BadProof::Method)),
+        };
+        let request = Request { method, urls: &[&url], token: Some(&token) };
+        let proven = self.proofs.of_request(inbound.presented.proof(), &request, now).map_err(refused)?;
+        if proven.key() != key {
+            return Err(refused(BadProof::OtherKey));
+        }
+        if !self.proofs.may_show(&record.credential) {
+            let public = "Too many requests with proofs at once.";
+            let refusal = Refusal::new(Station::Identify, "too_many_proofs", Blame::Caller, Wire::Http(429), public);
+            return Err(refusal.retry(Retry::After(Duration::from_secs(1))).knowing(record.known()));
+        }
+        let (name, until) = proven.once();
+        let is_first = self.store.consume_once(dpop::ONCE, name, until, now).await.map_err(|error| unavailable(&error))?;
+        let possession = proven.used_up(if is_first { Used::Never } else { Used::Before }).map_err(refused)?;
+        Ok(verify_held(&inbound.presented, server, record, possession, now))
+    }
+
+    /// Whether a token of a client is bound, or need not be.
+    pub(crate) fn is_bound_as_wanted(&self, bound: Option<&Thumbprint>, client: &ClientId) -> bool {
+        bound.is_some() || !self.proofs.must_bind(client)
     }
 
     /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has without a person is still

@@ -19,6 +19,7 @@ pub mod oauth;
 mod office;
 pub mod path;
 mod policy;
+pub mod proof;
 pub mod replies;
 mod seen;
 pub mod session;
@@ -51,6 +52,7 @@ use listen::rate::AddressLimit;
 use live::Live;
 use oauth::clients::Clients;
 use oauth::register::RegistrationRates;
+use proof::Proofs;
 pub use signin::LINK_LIFE;
 use skew::Skew;
 use std::collections::BTreeMap;
@@ -98,6 +100,7 @@ pub struct Gateway {
     pub(crate) login: Login,
     pub(crate) lives: Tokens,
     pub(crate) clients: Clients,
+    pub(crate) proofs: Proofs,
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
     pub(crate) max_body: usize,

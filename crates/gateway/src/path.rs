@@ -21,7 +21,8 @@ use crate::upstream::station::Reply;
 use doorward_core::audit::intent::{Answer, Intent};
 use doorward_core::blame::{Blame, Known, Refusal, Station, Wire};
 use doorward_core::id::{CorrelationId, ServerName};
-use doorward_core::identity::caller::Caller;
+use doorward_core::identity::caller::{Caller, Door};
+use doorward_core::identity::presented::Scheme;
 use doorward_core::mcp::headers::Accept;
 use doorward_core::mcp::version::Era;
 use doorward_core::policy::permit::Permit;
@@ -47,6 +48,8 @@ pub struct Walk {
     pub arrived: Instant,
     /// What the client takes.
     pub accept: Accept,
+    /// How its credential was presented.
+    pub scheme: Scheme,
     /// The room of its body.
     pub room: Taken,
     /// Whether the client has hung up before its answer.
@@ -59,7 +62,17 @@ pub struct Walk {
 
 impl Gateway {
     /// One request, from the door to the answer.
-    pub async fn serve(self: Arc<Self>, mut inbound: Inbound) -> Response<Body> {
+    pub async fn serve(self: Arc<Self>, inbound: Inbound) -> Response<Body> {
+        let proves = inbound.presented.scheme() == Scheme::Dpop && inbound.route.door == Door::OAuth;
+        let gateway = Arc::clone(&self);
+        let mut response = self.passed_through(inbound).await;
+        if proves {
+            gateway.proofs.hand_out(response.headers_mut(), gateway.env.now());
+        }
+        response
+    }
+
+    async fn passed_through(self: Arc<Self>, mut inbound: Inbound) -> Response<Body> {
         let (hang_up, gone) = HangUp::pair();
         let mut walk = Walk::new(&inbound, gone, self.epoch.subscribe());
         let entered = match self.enter(&mut inbound, &mut walk).await {
@@ -195,6 +208,7 @@ impl Walk {
             peer: inbound.peer,
             arrived: Instant::now(),
             accept: Accept::Both,
+            scheme: inbound.presented.scheme(),
             room: Taken::default(),
             gone,
             epoch,

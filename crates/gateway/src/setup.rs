@@ -30,6 +30,7 @@ use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::oauth::Consents;
 use crate::oauth::register::RegistrationRates;
+use crate::proof::Proofs;
 use crate::replies::{Replies, of_batch};
 use crate::seen::Remembering;
 use crate::session::LIFETIMES;
@@ -49,6 +50,7 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
 use doorward_core::launch::Problem;
+use doorward_core::oauth::dpop::Nonces;
 use doorward_core::oauth::keys::OfficeKeys;
 use doorward_core::policy::rules::Rules;
 use doorward_core::screen::Screen;
@@ -216,6 +218,7 @@ impl Gateway {
         let issuers = providers::issuers(&config, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        let nonces = Nonces::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
         let result_bytes = config.limits.result_bytes.as_usize();
@@ -246,6 +249,7 @@ impl Gateway {
             enterprise: config.clients.enterprise.clone(),
             login: config.login,
             lives: config.tokens,
+            proofs: Proofs::new(config.tokens.dpop, config.clients.require_dpop.clone(), nonces),
             clients,
             consents: Consents { need_not_ask: config.clients.skip_consent.clone(), remembered: config.clients.remember_consent },
             registrations: RegistrationRates::new(config.clients.registration_rate),

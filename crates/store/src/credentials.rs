@@ -198,6 +198,7 @@ pub(crate) fn record(reading: &Reading<'_>, credential: CredentialId, level: Lev
         expires: reading.instant("expires")?,
         revoked: reading.optional_instant("revoked")?,
         user_disabled,
+        bound: None,
     })
 }
 

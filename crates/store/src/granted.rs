@@ -6,6 +6,7 @@ use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, millis};
 use crate::users::standing;
 use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use doorward_core::oauth::dpop::Thumbprint;
 use doorward_core::oauth::scope::Scope;
 use doorward_core::oauth::standing::{Offer, Standing};
 use doorward_core::policy::facts::RiskClass;
@@ -41,10 +42,12 @@ pub struct GrantInfo {
     pub revoked: Option<Timestamp>,
     /// When a token of it was last fetched.
     pub used: Option<Timestamp>,
+    /// The key that its tokens are bound to.
+    pub bound: Option<Thumbprint>,
 }
 
 pub(crate) const GRANT: &str = "SELECT g.id, g.issuer, g.subject, g.client, g.name, g.identity, g.target, g.server, g.granted, g.created, g.expires, \
-                     g.revoked, g.used, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
+                     g.revoked, g.used, g.jkt, u.member_of, u.disabled FROM grants g JOIN users u ON u.issuer = g.issuer AND u.subject = g.subject \
                      WHERE g.id = $1";
 
 // === impl Store ===
@@ -159,5 +162,6 @@ pub(crate) fn info(reading: &Reading<'_>) -> Result<GrantInfo, StoreError> {
         expires: reading.optional_instant("expires")?,
         revoked: reading.optional_instant("revoked")?,
         used: reading.optional_instant("used")?,
+        bound: reading.optional_digest("jkt")?.map(Thumbprint::from_stored),
     })
 }

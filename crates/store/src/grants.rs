@@ -4,15 +4,18 @@
 //! served is decided by one guarded statement. Digests only; nothing here can be turned back into a code or a token (I3, I10).
 
 use crate::Store;
+use crate::binding::{Keys, bind, goes_on, used_up};
 use crate::credentials::Columns;
 use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::granted::{GRANT, GrantInfo, info, written};
+use crate::once;
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
 use crate::users::{hold, insert};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
+use doorward_core::oauth::dpop::{Proven, Thumbprint};
 use doorward_core::oauth::standing::Offer;
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
@@ -54,6 +57,8 @@ pub struct NewGrant<'a> {
     pub challenge: &'a str,
     /// End of the code.
     pub code_expires: Timestamp,
+    /// The key that the code is for, where its request named one (RFC 9449 section 10).
+    pub key: Option<Thumbprint>,
     /// The authorization request, decided once: its name and until when it must be remembered.
     pub once: (&'a [u8; 32], Timestamp),
 }
@@ -71,6 +76,8 @@ pub struct PresentedCode<'a> {
     pub challenge: &'a str,
     /// For which server, where the client says so again.
     pub server: Option<&'a ServerName>,
+    /// With which proof: what it gives is bound to that key.
+    pub proof: Option<&'a Proven>,
 }
 
 /// A refresh token as it is presented.
@@ -84,6 +91,10 @@ pub struct PresentedRefresh<'a> {
     pub server: Option<&'a ServerName>,
     /// Nothing but this, where the client asks for less.
     pub narrowed: Option<&'a BTreeSet<String>>,
+    /// With which proof.
+    pub proof: Option<&'a Proven>,
+    /// Whether the client may have another key than before.
+    pub keys: Keys,
 }
 
 /// Tokens to record, if the redemption is won.
@@ -112,6 +123,8 @@ pub struct Redeemed {
     pub granted: BTreeSet<String>,
     /// Its end.
     pub access_expires: Timestamp,
+    /// The key that it is bound to.
+    pub bound: Option<Thumbprint>,
     /// Whether the successors were recorded before, for the same token.
     pub again: bool,
 }
@@ -135,8 +148,16 @@ pub enum NotRedeemed {
     OtherResource,
     /// More than was granted.
     WiderScope,
+    /// Bound to a key, and no proof came with it.
+    Unproven,
+    /// Bound to another key. Nothing is taken back: whoever has not the key learns and ends nothing.
+    OtherKey,
+    /// The proof was used before.
+    ReplayedProof,
 }
 
+/// Under which kind names of decided requests stand.
+const DECIDED: &str = "authorization";
 /// Grants of one user that the sweep has not taken yet.
 const GRANTS_PER_USER: i64 = 1_000;
 /// Two uses of a code that overlap are one client in a hurry; by how much clocks of replicas may differ (FLT-07).
@@ -157,7 +178,7 @@ impl Store {
         let granted = json_list(new.granted.iter().map(String::as_str))?;
         let offered = new.offered.map(written).transpose()?;
         let mut tx = self.db().begin().await?;
-        if !consumed(&mut tx, new.once, now).await? {
+        if !once::consumed(&mut tx, DECIDED, new.once, now).await? {
             return Ok(false);
         }
         insert(&mut tx, new.user, "[]", now).await?;
@@ -192,7 +213,8 @@ impl Store {
             Value::text(new.redirect_uri),
         ];
         tx.execute(sql, &values).await?;
-        let sql = "INSERT INTO codes (hash, grant_id, client, redirect_uri, named, challenge, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let sql = "INSERT INTO codes (hash, grant_id, client, redirect_uri, named, challenge, expires, jkt) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let values = [
             Value::bytes(new.code.as_bytes()),
             Value::text(new.id.as_str()),
@@ -201,6 +223,7 @@ impl Store {
             Value::int(i64::from(new.named)),
             Value::text(new.challenge),
             Value::int(millis(new.code_expires)?),
+            Value::Bytes(new.key.as_ref().map(|key| key.as_bytes().as_slice())),
         ];
         tx.execute(sql, &values).await?;
         tx.commit().await?;
@@ -213,7 +236,7 @@ impl Store {
     /// [`StoreError`]: it is undecided then.
     pub async fn decide_once(&self, once: (&[u8; 32], Timestamp), now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.db().begin().await?;
-        let won = consumed(&mut tx, once, now).await?;
+        let won = once::consumed(&mut tx, DECIDED, once, now).await?;
         tx.commit().await?;
         Ok(won)
     }
@@ -231,11 +254,13 @@ impl Store {
         arrived: Timestamp,
         now: Timestamp,
     ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
+        self.room_for(code.proof).await?;
         let mut tx = self.db().begin().await?;
         let sql = "UPDATE codes SET used = $2 WHERE hash = $1 AND used IS NULL AND expires > $2 AND client = $3 AND challenge = $4 \
-                   AND (redirect_uri = $5 OR ($5 = '' AND named = 0)) \
+                   AND (redirect_uri = $5 OR ($5 = '' AND named = 0)) AND (jkt IS NULL OR jkt = $7) \
                    AND EXISTS (SELECT 1 FROM grants g WHERE g.id = codes.grant_id AND g.revoked IS NULL AND ($6 = '' OR g.server = $6)) \
                    RETURNING grant_id";
+        let key = code.proof.map(Proven::key);
         let values = [
             Value::bytes(code.hash.as_bytes()),
             Value::int(millis(now)?),
@@ -243,6 +268,7 @@ impl Store {
             Value::text(code.challenge),
             Value::text(code.redirect_uri.unwrap_or_default()),
             Value::text(code.server.map(ServerName::as_str).unwrap_or_default()),
+            Value::Bytes(key.as_ref().map(|key| key.as_bytes().as_slice())),
         ];
         let Some(row) = tx.row(sql, &values).await? else {
             let why = self.why_no_code(&mut tx, code, arrived, now).await?;
@@ -251,13 +277,20 @@ impl Store {
         };
         let id = CredentialId::new(&row.column::<String>("grant_id")?).map_err(|_| damaged("codes", "grant_id"))?;
         let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
+        // Together with what it allows: if the proof is not new, the code was not used either.
+        if !used_up(&mut tx, code.proof, now).await? {
+            return Ok(Err(NotRedeemed::ReplayedProof));
+        }
+        let bound = bind(&mut tx, &id, grant.bound, code.proof, now).await?;
+        let grant = Live { bound, ..grant };
         let Some(redeemed) = grant.issue(&mut tx, next, None, 1, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
         tx.commit().await?;
         Ok(Ok(redeemed))
     }
 
     /// Turns a refresh token into its successors. Whoever presents the same one again within `window` gets the same successors;
-    /// later the whole line ends (RFC 9700 section 4.14.2; product AS9). Nothing is changed where more is asked for than granted.
+    /// later the whole line ends (RFC 9700 section 4.14.2; product AS9). Nothing is changed where more is asked for than granted, nor by
+    /// anybody who has not the key that the consent is bound to.
     ///
     /// # Errors
     /// [`StoreError`]: the token can still be used.
@@ -268,6 +301,7 @@ impl Store {
         window: Duration,
         now: Timestamp,
     ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
+        self.room_for(token.proof).await?;
         let mut tx = self.db().begin().await?;
         // Held to the end of the transaction, used or not: of those who come at once each sees what the one before did.
         let sql = "UPDATE refresh_tokens SET client = client WHERE hash = $1 AND client = $2 \
@@ -282,6 +316,12 @@ impl Store {
         let id = reading.parsed("grant_id", CredentialId::new)?;
         let (generation, used) = (reading.int("generation")?, reading.optional_instant("used")?);
         let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
+        if let Err(why) = goes_on(grant.bound, token.proof, token.keys) {
+            return Ok(Err(why));
+        }
+        if !used_up(&mut tx, token.proof, now).await? {
+            return Ok(Err(NotRedeemed::ReplayedProof));
+        }
         if used.is_some_and(|used| now.since(used) > window) {
             end(&mut tx, &id, "refresh token replayed", now).await?;
             tx.commit().await?;
@@ -294,8 +334,9 @@ impl Store {
             return Ok(Err(NotRedeemed::WiderScope));
         }
         if used.is_some() {
-            let again = grant.recorded(&mut tx, next).await?;
-            return Ok(again.ok_or(NotRedeemed::Ended));
+            let again = grant.recorded(&mut tx, next, token.proof.map(Proven::key)).await?;
+            tx.commit().await?;
+            return Ok(again);
         }
         if reading.instant("expires")? <= now {
             return Ok(Err(NotRedeemed::Expired));
@@ -305,6 +346,8 @@ impl Store {
         if !at_most_one(tx.execute(sql, &values).await?, "refresh_tokens")? {
             return Err(damaged("refresh_tokens", "used"));
         }
+        let bound = bind(&mut tx, &id, grant.bound, token.proof, now).await?;
+        let grant = Live { bound, ..grant };
         let Some(redeemed) = grant.issue(&mut tx, next, token.narrowed, generation + 1, now).await? else {
             return Ok(Err(NotRedeemed::Ended));
         };
@@ -366,7 +409,7 @@ impl Store {
         arrived: Timestamp,
         now: Timestamp,
     ) -> Result<NotRedeemed, StoreError> {
-        let sql = "SELECT grant_id, client, redirect_uri, named, challenge, expires, used FROM codes WHERE hash = $1";
+        let sql = "SELECT grant_id, client, redirect_uri, named, challenge, expires, used, jkt FROM codes WHERE hash = $1";
         let Some(row) = tx.row(sql, &[Value::bytes(code.hash.as_bytes())]).await? else { return Ok(NotRedeemed::Unknown) };
         let reading = Reading::digested(&row, "codes", code.hash.as_bytes());
         let redirect = reading.text("redirect_uri")?;
@@ -377,6 +420,10 @@ impl Store {
         // Whoever lacks the verifier learns and ends nothing: a code that was seen on its way must not sign its owner out.
         if reading.text("client")? != code.client.as_str() || reading.text("challenge")? != code.challenge || !fits {
             return Ok(NotRedeemed::Mismatch);
+        }
+        let wanted = reading.optional_digest("jkt")?.map(Thumbprint::from_stored);
+        if wanted.is_some() && wanted != code.proof.map(Proven::key) {
+            return Ok(NotRedeemed::OtherKey);
         }
         let id = reading.parsed("grant_id", CredentialId::new)?;
         let Some(used) = reading.optional_instant("used")? else {
@@ -414,6 +461,7 @@ struct Live {
     server: ServerName,
     granted: BTreeSet<String>,
     expires: Option<Timestamp>,
+    bound: Option<Thumbprint>,
 }
 
 impl Live {
@@ -422,9 +470,9 @@ impl Live {
         let Some(row) = tx.row(GRANT, &[Value::text(id.as_str())]).await? else { return Ok(None) };
         let reading = Reading::named(&row, "grants", "id")?;
         let is_disabled = reading.optional_instant("disabled")?.is_some();
-        let GrantInfo { id, user, client, server, granted, expires, revoked, .. } = info(&reading)?;
+        let GrantInfo { id, user, client, server, granted, expires, revoked, bound, .. } = info(&reading)?;
         let has_ended = revoked.is_some() || is_disabled || expires.is_some_and(|end| end <= now);
-        Ok((!has_ended).then_some(Self { id, user, client, server, granted, expires }))
+        Ok((!has_ended).then_some(Self { id, user, client, server, granted, expires, bound }))
     }
 
     /// Records successors. No token outlives the consent (TK-08).
@@ -457,6 +505,7 @@ impl Live {
             expires: capped(next.access_life),
             revoked: None,
             user_disabled: false,
+            bound: self.bound,
         };
         crate::tokens::put(tx, next.access, &record, &Columns::of(&record)?, now).await?;
         let sql = "INSERT INTO refresh_tokens (hash, grant_id, client, generation, created, expires) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -469,7 +518,8 @@ impl Live {
             Value::int(millis(capped(next.refresh_life))?),
         ];
         tx.execute(sql, &values).await?;
-        Ok(Some(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires: record.expires, again: false }))
+        let (access_expires, bound) = (record.expires, record.bound);
+        Ok(Some(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires, bound, again: false }))
     }
 
     /// One client that refreshes without end takes no room from the others of its person: of one consent the last twenty access
@@ -484,14 +534,24 @@ impl Live {
     }
 
     /// What was recorded when the same token was presented before.
-    async fn recorded(self, tx: &mut Tx, next: &Successors<'_>) -> Result<Option<Redeemed>, StoreError> {
-        let sql = "SELECT granted, expires, revoked FROM access_tokens WHERE hash = $1 AND id = $2";
+    async fn recorded(
+        self,
+        tx: &mut Tx,
+        next: &Successors<'_>,
+        key: Option<Thumbprint>,
+    ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
+        let sql = "SELECT granted, expires, revoked, jkt FROM access_tokens WHERE hash = $1 AND id = $2";
         let values = [Value::bytes(next.access.as_bytes()), Value::text(self.id.as_str())];
-        let Some(row) = tx.row(sql, &values).await? else { return Ok(None) };
+        let Some(row) = tx.row(sql, &values).await? else { return Ok(Err(NotRedeemed::Ended)) };
         let reading = Reading::digested(&row, "access_tokens", next.access.as_bytes());
+        let bound = reading.optional_digest("jkt")?.map(Thumbprint::from_stored);
+        // Whoever asks again with another key would be given what they cannot use, and told that they can.
+        if bound != key {
+            return Ok(Err(NotRedeemed::OtherKey));
+        }
         let granted = reading.list("granted", |text| Ok::<_, std::convert::Infallible>(text.to_owned()))?;
         let access_expires = reading.instant("expires")?;
-        Ok(Some(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires, again: true }))
+        Ok(Ok(Redeemed { id: self.id, user: self.user, server: self.server, granted, access_expires, bound, again: true }))
     }
 }
 
@@ -501,16 +561,6 @@ async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestam
     tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     raise(tx, reason, now).await.map(|_| ())
-}
-
-/// Uses up the name of a request inside the transaction that records what was decided.
-async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Timestamp) -> Result<bool, StoreError> {
-    if expires <= now {
-        return Ok(false);
-    }
-    let sql = "INSERT INTO consumed (kind, id, expires) VALUES ('authorization', $1, $2) \
-               ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $3";
-    at_most_one(tx.execute(sql, &[Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)]).await?, "consumed")
 }
 
 fn damaged(table: &'static str, column: &'static str) -> StoreError {

@@ -5,6 +5,7 @@
 //! Only digests of tokens and session ids are kept; what must be read back is sealed in its row (security invariants I3, I8, I10).
 
 mod approvals;
+mod binding;
 mod browsers;
 mod budgets;
 mod clock;
@@ -31,6 +32,7 @@ mod users;
 mod vault;
 
 pub use approvals::Pin;
+pub use binding::Keys;
 pub use browsers::BrowserInfo;
 pub use budgets::{Budget, Given};
 pub use connect::StoreUrl;

@@ -1,7 +1,7 @@
 //! Consume-once (I3): an id is used by exactly one of those who try, across replicas and restarts. Knows not what the ids are.
 
 use crate::Store;
-use crate::db::Value;
+use crate::db::{Tx, Value};
 use crate::error::{Refused, StoreError};
 use crate::rows::{at_most_one, millis, plain};
 use doorward_core::time::Timestamp;
@@ -25,6 +25,23 @@ const CAP: i64 = 1_000_000;
 /// Uses between two counts.
 const BETWEEN: u64 = 1_024;
 
+const CONSUME: &str = "INSERT INTO consumed (kind, id, expires) VALUES ($1, $2, $3) \
+                       ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $4";
+
+/// The same inside the transaction that records what the use allows. Room was looked for before.
+pub(crate) async fn consumed(
+    tx: &mut Tx,
+    kind: &'static str,
+    (id, expires): (&[u8; 32], Timestamp),
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if expires <= now {
+        return Ok(false);
+    }
+    let values = [Value::text(kind), Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)];
+    at_most_one(tx.execute(CONSUME, &values).await?, "consumed")
+}
+
 // === impl Store ===
 
 impl Store {
@@ -41,14 +58,12 @@ impl Store {
             return Ok(false);
         }
         self.check_room(kind).await?;
-        let sql = "INSERT INTO consumed (kind, id, expires) VALUES ($1, $2, $3) \
-                   ON CONFLICT (kind, id) DO UPDATE SET expires = excluded.expires WHERE consumed.expires <= $4";
         let values = [Value::text(kind), Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)];
-        at_most_one(self.db().execute(sql, &values).await?, "consumed")
+        at_most_one(self.db().execute(CONSUME, &values).await?, "consumed")
     }
 
     /// Counts at the first use, at every 1,024th, and at each use while full.
-    async fn check_room(&self, kind: &str) -> Result<(), StoreError> {
+    pub(crate) async fn check_room(&self, kind: &str) -> Result<(), StoreError> {
         let gauge = self.inner.once.of(kind);
         let due = gauge.uses.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN);
         if due || gauge.full.load(Ordering::Relaxed) {

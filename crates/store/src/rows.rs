@@ -56,6 +56,11 @@ impl<'r> Reading<'r> {
         self.bytes(column)?.as_slice().try_into().map_err(|_| self.broken(column))
     }
 
+    /// Exactly 32 bytes, or nothing.
+    pub(crate) fn optional_digest(&self, column: &'static str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.optional_bytes(column)?.map(|bytes| bytes.as_slice().try_into().map_err(|_| self.broken(column))).transpose()
+    }
+
     pub(crate) fn instant(&self, column: &'static str) -> Result<Timestamp, StoreError> {
         instant(self.int(column)?).ok_or_else(|| self.broken(column))
     }

@@ -4,6 +4,7 @@ use crate::Store;
 use crate::db::Value;
 use crate::error::StoreError;
 use crate::rows::millis;
+use doorward_core::oauth::dpop;
 use doorward_core::session::Lifetimes;
 use doorward_core::time::Timestamp;
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub struct Swept {
     pub sessions: u64,
     /// Tasks that their server has forgotten.
     pub tasks: u64,
-    /// Consumed ids that ended three hours ago or earlier.
+    /// Consumed ids that ended three hours ago or earlier, proofs of possession half an hour ago.
     pub consumed: u64,
     /// Access tokens past their life, revoked ones included.
     pub access_tokens: u64,
@@ -47,6 +48,11 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// How long an id that was used stays used after its end: a replica whose clock is so far behind still thinks it alive (FLT-07).
 const REMEMBERED_USED: Duration = Duration::from_secs(3 * 3_600);
 
+/// The same of proofs of possession, of which each request has one: at a replica that is further behind their nonces are of the future.
+const REMEMBERED_PROOFS: Duration = Duration::from_secs(1_800);
+/// Proofs that one sweep removes at most.
+const PROOFS: i64 = 20_000;
+
 // === impl Store ===
 
 impl Store {
@@ -64,6 +70,9 @@ impl Store {
                      AND digest IN (SELECT digest FROM tasks WHERE swept_from <= $1 LIMIT 1000)";
         let consumed = "DELETE FROM consumed WHERE expires <= $1 \
                         AND (kind, id) IN (SELECT kind, id FROM consumed WHERE expires <= $1 LIMIT 1000)";
+        let proofs = "DELETE FROM consumed WHERE kind = $1 AND expires <= $2 \
+                      AND (kind, id) IN (SELECT kind, id FROM consumed WHERE kind = $1 AND expires <= $2 LIMIT $3)";
+        let of_proofs = [Value::text(dpop::ONCE), Value::int(before(at, REMEMBERED_PROOFS)), Value::int(PROOFS)];
         let access_tokens = "DELETE FROM access_tokens WHERE expires <= $1 \
                              AND hash IN (SELECT hash FROM access_tokens WHERE expires <= $1 LIMIT 1000)";
         let api_keys = "DELETE FROM api_keys WHERE (expires <= $1 OR revoked <= $1) \
@@ -91,7 +100,8 @@ impl Store {
         Ok(Swept {
             sessions: self.db().execute(sessions, &[Value::int(idle), Value::int(absolute)]).await?,
             tasks: self.db().execute(tasks, &[Value::int(at)]).await?,
-            consumed: self.db().execute(consumed, &[Value::int(before(at, REMEMBERED_USED))]).await?,
+            consumed: self.db().execute(consumed, &[Value::int(before(at, REMEMBERED_USED))]).await?
+                + self.db().execute(proofs, &of_proofs).await?,
             access_tokens: self.db().execute(access_tokens, &[Value::int(at)]).await?,
             api_keys: self.db().execute(api_keys, &[Value::int(kept)]).await?,
             budgets: self.db().execute(budgets, &[Value::int(at)]).await?,

@@ -10,6 +10,7 @@ use crate::users::{hold, insert};
 use doorward_core::id::{AgentLabel, ClientId, CredentialId};
 use doorward_core::identity::caller::Standing;
 use doorward_core::identity::caller::{Level, Record};
+use doorward_core::oauth::dpop::Thumbprint;
 use doorward_core::secret::{AccessToken, TokenHash};
 use doorward_core::time::Timestamp;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 const TOKENS_PER_USER: i64 = 10_000;
 
 const SELECT: &str = "SELECT t.id, t.level, t.client, t.issuer, t.subject, t.agent, t.audience_kind, t.audience, t.granted, t.expires, \
-                      t.revoked, u.member_of, u.disabled FROM access_tokens t \
+                      t.revoked, t.jkt, u.member_of, u.disabled FROM access_tokens t \
                       JOIN users u ON u.issuer = t.issuer AND u.subject = t.subject WHERE t.hash = $1";
 
 // === impl Store ===
@@ -65,7 +66,8 @@ impl Store {
         let credential = reading.parsed("id", CredentialId::new)?;
         let client = reading.parsed("client", ClientId::new)?;
         let level = reading.parsed("level", |text| level_of(text).ok_or(()))?;
-        record(&reading, credential, level, client).map(|record| Some(Arc::new(record)))
+        let bound = reading.optional_digest("jkt")?.map(Thumbprint::from_stored);
+        record(&reading, credential, level, client).map(|record| Some(Arc::new(Record { bound, ..record })))
     }
 
     /// Revokes every token of a grant and raises the epoch in the same transaction. True if one was there and not revoked before.
@@ -100,8 +102,8 @@ pub(crate) async fn put(
         return Err(Refused::TooMany.into());
     }
     let sql = "INSERT INTO access_tokens \
-               (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+               (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires, jkt) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let values = [
         Value::bytes(hash.as_bytes()),
         Value::text(new.credential.as_str()),
@@ -115,6 +117,7 @@ pub(crate) async fn put(
         Value::text(&columns.granted),
         Value::int(millis(now)?),
         Value::int(millis(new.expires)?),
+        Value::Bytes(new.bound.as_ref().map(|key| key.as_bytes().as_slice())),
     ];
     tx.execute(sql, &values).await.map(|_| ())
 }

@@ -97,4 +97,79 @@ for (const [client_id, proof] of [['nightly', o.ClientSecretBasic(readFileSync(s
   assert.deepEqual([told.active, told.sub, told.iss], [true, client_id, as.issuer]);
   done(`client_credentials of ${client_id}`);
 }
+// Tokens that are bound to a key (RFC 9449): of a person, by a code that is bound to it as well, and of a machine. Each handle is told a nonce
+// once, and the one for the next request comes with each answer.
+assert.deepEqual(as.dpop_signing_alg_values_supported, ['ES256', 'EdDSA', 'PS256', 'RS256']);
+const list = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: {
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} } } });
+const headers = () => new Headers({ 'content-type': 'application/json', accept: 'application/json, text/event-stream',
+  'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/list' });
+async function bound(client, algorithm) {
+  const DPoP = o.DPoP(client, await o.generateKeyPair(algorithm));
+  const options = { DPoP, ...http };
+  let asked = 0;
+  const once = async (act) => {
+    try {
+      return await act();
+    } catch (error) {
+      if (!o.isDPoPNonceError(error)) throw error;
+      asked += 1;
+      return act();
+    }
+  };
+  const lists = async (token) => {
+    const answer = await once(() => o.protectedResourceRequest(token, 'POST', resource, headers(), list, options));
+    assert.equal(answer.status, 200);
+    assert.ok(Array.isArray((await answer.json()).result.tools));
+  };
+  const stolen = async (token) => {
+    const error = await o.protectedResourceRequest(token, 'POST', resource, headers(), list, http).then(() => assert.fail('let in'), (error) => error);
+    assert.ok(error instanceof o.WWWAuthenticateChallengeError, String(error));
+    const [{ scheme, parameters }] = error.cause;
+    assert.deepEqual([scheme, parameters.error, parameters.algs], ['dpop', 'invalid_token', 'ES256 EdDSA PS256 RS256']);
+  };
+  return { DPoP, options, once, lists, stolen, asked: () => asked };
+}
+for (const algorithm of ['ES256', 'PS256', 'RS256']) {
+  const metadata = { client_name: 'Bound', redirect_uris: [redirect_uri], token_endpoint_auth_method: 'none', dpop_bound_access_tokens: true };
+  const client = await o.processDynamicClientRegistrationResponse(await o.dynamicClientRegistrationRequest(as, metadata, http));
+  assert.equal(client.dpop_bound_access_tokens, true);
+  const { DPoP, options, once, lists, stolen, asked } = await bound(client, algorithm);
+  const verifier = o.generateRandomCodeVerifier();
+  const state = o.generateRandomState();
+  const request = new URL(as.authorization_endpoint);
+  const query = { response_type: 'code', client_id: client.client_id, redirect_uri, state, resource: resource.href, scope: 'conf:read',
+    code_challenge: await o.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256', dpop_jkt: await DPoP.calculateThumbprint() };
+  for (const [name, value] of Object.entries(query)) request.searchParams.set(name, value);
+  const answer = execFileSync(visitor, [visit[0], 'visit', new URL(root).host, request.href, ...visit.slice(1)], { encoding: 'utf8' }).trim();
+  const callback = o.validateAuthResponse(as, client, new URL(answer), state);
+  const unbound = await o.authorizationCodeGrantRequest(as, client, o.None(), callback, redirect_uri, verifier, http);
+  await assert.rejects(o.processAuthorizationCodeResponse(as, client, unbound), (error) => error.error === 'invalid_dpop_proof');
+  const tokens = await once(async () => o.processAuthorizationCodeResponse(as, client,
+    await o.authorizationCodeGrantRequest(as, client, o.None(), callback, redirect_uri, verifier, options)));
+  assert.equal(tokens.token_type, 'dpop');
+  await lists(tokens.access_token);
+  await stolen(tokens.access_token);
+  const thief = await bound(client, algorithm);
+  await assert.rejects(thief.once(async () => o.processRefreshTokenResponse(as, client,
+    await o.refreshTokenGrantRequest(as, client, o.None(), tokens.refresh_token, thief.options))), (error) => error.error === 'invalid_grant');
+  const next = await once(async () => o.processRefreshTokenResponse(as, client,
+    await o.refreshTokenGrantRequest(as, client, o.None(), tokens.refresh_token, options)));
+  await lists(next.access_token);
+  assert.equal(asked(), 1);
+  done(`code, refresh and resource with DPoP (${algorithm})`);
+}
+{
+  const client = { client_id: 'nightly' };
+  const proof = o.ClientSecretBasic(readFileSync(secret, 'utf8'));
+  const { DPoP, options, once, lists, stolen } = await bound(client, 'ES256');
+  const own = await once(async () => o.processClientCredentialsResponse(as, client,
+    await o.clientCredentialsGrantRequest(as, client, proof, { resource: resource.href }, options)));
+  assert.equal(own.token_type, 'dpop');
+  await lists(own.access_token);
+  await stolen(own.access_token);
+  const told = await o.processIntrospectionResponse(as, client, await o.introspectionRequest(as, client, proof, own.access_token, http));
+  assert.deepEqual([told.active, told.token_type, told.cnf.jkt], [true, 'DPoP', await DPoP.calculateThumbprint()]);
+  done('client_credentials and resource with DPoP');
+}
 console.log(`oauth4webapi: ${checked.join(', ')}`);

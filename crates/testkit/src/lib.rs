@@ -5,6 +5,7 @@
 //! - [`forwarder`]: adds a header to every request on its way (binary `doorward-forwarder`).
 //! - [`lax`]: believes everything, records every byte, misbehaves on demand (binary `doorward-lax`).
 //! - [`provider`]: an identity provider, right until a test tells it otherwise.
+//! - [`prover`]: a client that proves a key, right until a test tells it otherwise.
 //! - [`registry`]: answers npm and pip what a test tells it, and notes who asked.
 //! - [`wire`]: HTTP/1.1 as bytes, for the forwarder and for peers without an SDK.
 
@@ -12,6 +13,7 @@ pub mod fixture;
 pub mod flawed;
 pub mod forwarder;
 pub mod lax;
+pub mod prover;
 pub mod provider;
 pub mod registry;
 pub mod wire;

@@ -133,6 +133,7 @@ pub async fn make(
         expires: now.after(life),
         revoked: None,
         user_disabled: false,
+        bound: None,
     };
     let credential = record.credential.clone();
     if !groups.is_empty() {

@@ -341,6 +341,7 @@ fn permitted(permit: &Permit) -> Record<'_> {
     record.agent = caller.agent().map(|agent| cap(agent.as_str()));
     record.level = Some(Cow::Borrowed(caller.level().as_str()));
     record.credential = Some(cap(caller.credential().as_str()));
+    record.proof = caller.bound().map(|_| Cow::Borrowed("dpop"));
     record.session = bound.session().map(|stored| session(&stored.digest));
     record.server = Some(cap(bound.server().as_str()));
     record.era = Some(Cow::Borrowed(bound.era().version().as_str()));

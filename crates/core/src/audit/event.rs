@@ -88,6 +88,9 @@ pub struct Record<'a> {
     /// Record id of the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<Cow<'a, str>>,
+    /// `dpop` if the caller showed the key that the credential is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Cow<'a, str>>,
     /// First 16 hex digits of SHA-256 of the stored session digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Cow<'a, str>>,
@@ -252,6 +255,7 @@ impl<'a> Record<'a> {
             agent: None,
             level: None,
             credential: None,
+            proof: None,
             session: None,
             server: None,
             era: None,

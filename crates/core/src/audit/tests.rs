@@ -99,6 +99,7 @@ fn caller() -> Caller {
         expires: NOW.after(Duration::from_secs(60)),
         revoked: None,
         user_disabled: false,
+        bound: None,
     };
     let presented = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
     let Verdict::Verified(caller) =

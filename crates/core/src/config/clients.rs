@@ -21,6 +21,8 @@ pub struct Clients {
     pub registration_rate: Rate,
     /// Clients that need not ask again while nothing changes.
     pub skip_consent: BTreeSet<ClientId>,
+    /// Clients whose tokens have to be bound to a key.
+    pub require_dpop: BTreeSet<ClientId>,
     /// How long an earlier choice is remembered.
     pub remember_consent: Duration,
     /// `[[clients.static]]`, in their order.

@@ -8,7 +8,7 @@ mod login;
 pub use clients::{
     ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord, StaticClientFile,
 };
-pub use login::{IdpFile, IdpWord, LoginFile, RequireFile, TokensFile};
+pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, RequireFile, TokensFile};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -4,6 +4,7 @@ use super::reference::SecretRef;
 use super::{Selector, Somebody, Through};
 use crate::id::{GroupName, ProviderName, UserId};
 use crate::identity::issuer::IssuerRule;
+use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub struct Tokens {
     pub refresh_idle: Duration,
     /// A refresh token that comes again this soon gets the same successor.
     pub replay_window: Duration,
+    /// Whether tokens are bound to keys of their clients.
+    pub dpop: Binding,
 }
 
 /// An administrator is signed out after this long without use, at the latest (product 3.5).
@@ -120,6 +123,7 @@ impl Default for Tokens {
             access: Duration::from_secs(3_600),
             refresh_idle: Duration::from_secs(14 * 86_400),
             replay_window: Duration::from_secs(30),
+            dpop: Binding::default(),
         }
     }
 }

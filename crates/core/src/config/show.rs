@@ -116,6 +116,7 @@ impl Config {
         for (table, key, span) in spans {
             sheet.text(&[table, key], units::written(span));
         }
+        sheet.text(&["tokens", "dpop"], self.tokens.dpop.as_str());
     }
 
     fn store_entries(&self, sheet: &mut Sheet) {
@@ -244,6 +245,9 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
         sheet.text(&["clients", "enterprise_managed", "issuer"], &managed.issuer);
         sheet.list(&["clients", "enterprise_managed", "clients"], &managed.clients.iter().collect::<Vec<_>>());
         sheet.list(&["clients", "enterprise_managed", "scopes"], &managed.scopes.iter().collect::<Vec<_>>());
+    }
+    if !clients.require_dpop.is_empty() {
+        sheet.list(&["clients", "require_dpop"], &clients.require_dpop.iter().collect::<Vec<_>>());
     }
     for (at, client) in clients.fixed.iter().enumerate() {
         let at = at.to_string();

@@ -70,6 +70,7 @@ session = "8h"
 
 [tokens]
 access = "30m"
+dpop = "required"
 
 [clients]
 metadata_documents = "any"
@@ -77,6 +78,7 @@ dynamic_registration = "off"
 allow = ["https://app.acme.example/client.json"]
 block = ["dwc_bad", "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
 custom_schemes = ["cursor"]
+require_dpop = ["https://app.acme.example/client.json"]
 registration_rate = "5/m"
 
 [[clients.static]]

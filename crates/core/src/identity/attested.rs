@@ -176,6 +176,7 @@ pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpo
         expires,
         revoked: None,
         user_disabled: false,
+        bound: None,
     };
     Ok(Attested { record, groups, token: named(token, &signed) })
 }

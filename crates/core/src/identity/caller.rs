@@ -1,10 +1,12 @@
-//! The witness that a credential was verified. Only [`verify`] makes a [`Caller`]; there is no default identity (I7).
+//! The witness that a credential was verified. Only [`verify`] and, for tokens that are bound to a key, [`verify_held`] make a [`Caller`];
+//! there is no default identity (I7).
 
 use super::attested::{Identity, Unattested};
 use super::foreign::ForeignKind;
-use super::presented::{Fault, Presented};
+use super::presented::{Fault, Presented, Scheme};
 use crate::blame::{Blame, Known, Presence, Refusal, Retry, Station, Wire};
 use crate::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
+use crate::oauth::dpop::{BadProof, Possession, Thumbprint};
 use crate::secret::{AccessToken, ApiKey, NotAToken};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ pub struct Caller {
     record: Arc<Record>,
 }
 
-/// What the store knows about a credential. Facts, not a proof: only [`verify`] turns them into a [`Caller`].
+/// What the store knows about a credential. Facts, not a proof: only [`verify`] and [`verify_held`] turn them into a [`Caller`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The record's own id.
@@ -41,6 +43,8 @@ pub struct Record {
     pub revoked: Option<Timestamp>,
     /// Set while the owner may not act.
     pub user_disabled: bool,
+    /// The key whose holder alone may use it (RFC 9449); `None` for whoever has it.
+    pub bound: Option<Thumbprint>,
 }
 
 /// Level of authentication (house: four levels, inbound and outbound).
@@ -128,6 +132,14 @@ pub enum Why {
     WrongAudience,
     /// A token of a configured issuer that shows nobody.
     Unattested(Unattested),
+    /// It is bound to a key, and came as if whoever has it might use it (RFC 9449 section 7.2).
+    Unproven,
+    /// It is bound to no key, and came with the scheme of those that are.
+    Unbound,
+    /// It is bound to no key, and the configuration wants that it is.
+    MustBeBound,
+    /// The proof that came with it shows nothing.
+    Proof(BadProof),
 }
 
 /// Judges a presented credential against the record found under its hash.
@@ -143,6 +155,9 @@ pub fn verify(presented: &Presented, door: Door, server: Option<&ServerName>, fo
     if let Some(fault) = presented.fault() {
         return Verdict::refused(Why::Fault(fault));
     }
+    if door == Door::Key && presented.scheme() == Scheme::Dpop {
+        return Verdict::refused(Why::Fault(Fault::OtherScheme));
+    }
     let own = if is_attested { Ok(()) } else { own_kind(presented, door) };
     let record = match (own, found) {
         (Err(why), _) => return Verdict::refused(why),
@@ -150,9 +165,43 @@ pub fn verify(presented: &Presented, door: Door, server: Option<&ServerName>, fo
         (Ok(()), Some(Found::Stored(record))) => record,
         (Ok(()), Some(Found::Attested(identity))) => Arc::clone(identity.record()),
     };
-    match record.counts(door, server, now) {
+    match record.counts(door, server, now).and_then(|()| unproven(&record, presented.scheme())) {
         Ok(()) => Verdict::Verified(Caller { record }),
         Err(why) => Verdict::Refused(why, Box::new(record.known())),
+    }
+}
+
+/// Judges an access token that came with a proof of the key that it is bound to. `record` is what the store holds under its hash.
+#[must_use]
+pub fn verify_held(
+    presented: &Presented,
+    server: Option<&ServerName>,
+    record: Arc<Record>,
+    possession: Possession,
+    now: Timestamp,
+) -> Verdict {
+    let token = presented.hash::<AccessToken>().and_then(Result::ok);
+    let holds = |key: &Thumbprint| token.is_some_and(|token| possession.is_of(key, token.as_bytes()));
+    let judged = match (presented.fault(), presented.scheme(), &record.bound) {
+        (Some(fault), ..) => Err(Why::Fault(fault)),
+        (None, Scheme::Bearer, _) => Err(Why::Unproven),
+        (None, Scheme::Dpop, None) => Err(Why::Unbound),
+        (None, Scheme::Dpop, Some(key)) if !holds(key) => Err(Why::Proof(BadProof::OtherKey)),
+        (None, Scheme::Dpop, Some(_)) => record.counts(Door::OAuth, server, now),
+    };
+    match judged {
+        Ok(()) => Verdict::Verified(Caller { record }),
+        Err(why) => Verdict::Refused(why, Box::new(record.known())),
+    }
+}
+
+/// Without a proof only what is bound to nothing, in the way of such.
+fn unproven(record: &Record, scheme: Scheme) -> Result<(), Why> {
+    match (&record.bound, scheme) {
+        (None, Scheme::Bearer) => Ok(()),
+        (None, Scheme::Dpop) => Err(Why::Unbound),
+        (Some(_), Scheme::Bearer) => Err(Why::Unproven),
+        (Some(_), Scheme::Dpop) => Err(Why::Proof(BadProof::Missing)),
     }
 }
 
@@ -279,6 +328,12 @@ impl Caller {
         &self.record.granted
     }
 
+    /// The key that the credential is bound to, and that they showed.
+    #[must_use]
+    pub fn bound(&self) -> Option<&Thumbprint> {
+        self.record.bound.as_ref()
+    }
+
     /// When the credential ends: no stream outlives it (I8).
     #[must_use]
     pub fn expires(&self) -> Timestamp {
@@ -313,6 +368,10 @@ impl Why {
             Self::UserDisabled => "user_disabled",
             Self::WrongAudience => "wrong_audience",
             Self::Unattested(why) => why.reason(),
+            Self::Unproven => "bound_token_as_bearer",
+            Self::Unbound => "unbound_token_as_dpop",
+            Self::MustBeBound => "token_not_bound",
+            Self::Proof(bad) => bad.reason(),
         }
     }
 
@@ -325,6 +384,19 @@ impl Why {
                 (Wire::Http(400), "Credentials are not accepted in the URL. Send them in the Authorization header.")
             }
             Self::Absent => (Wire::Challenge { presented: Presence::Absent }, "Sign in first."),
+            Self::Proof(bad) => (Wire::BadProof { error: bad.code(), description: bad.description() }, bad.description()),
+            Self::Unproven => {
+                let description = "the token is bound to a key: send it with the scheme DPoP and a proof";
+                (Wire::BadProof { error: "invalid_token", description }, description)
+            }
+            Self::Unbound => {
+                let description = "the token is bound to no key: ask for one with a DPoP proof";
+                (Wire::BadProof { error: "invalid_token", description }, description)
+            }
+            Self::MustBeBound => {
+                let description = "tokens have to be bound to a key here: ask for one with a DPoP proof";
+                (Wire::BadProof { error: "invalid_token", description }, description)
+            }
             _ => (Wire::Challenge { presented: Presence::Presented }, "The credential is not valid here."),
         };
         let refusal = Refusal::new(Station::Identify, self.reason(), Blame::Caller, wire, public).retry(Retry::AfterSignIn);

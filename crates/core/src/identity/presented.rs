@@ -5,6 +5,7 @@
 
 use super::foreign::{self, ForeignKind};
 use super::issuer::Carrier;
+use crate::oauth::dpop::Header;
 use crate::secret::{NotAToken, Secret, TokenHash, TokenKind, sha256};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION};
 use std::fmt;
@@ -15,8 +16,19 @@ pub struct Presented {
     bearer: Option<Secret<String>>,
     /// What proxies say of whom they let through, by header. Counts only where an issuer is configured for it.
     asserted: Vec<(Carrier, Secret<String>)>,
+    scheme: Scheme,
+    proof: Header,
     fault: Option<Fault>,
     foreign: Vec<ForeignKind>,
+}
+
+/// How a token was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Bearer` (RFC 6750), or nothing at all.
+    Bearer,
+    /// `DPoP` (RFC 9449 section 7.1): it comes with a proof.
+    Dpop,
 }
 
 /// Why what was presented cannot even be looked up.
@@ -26,7 +38,7 @@ pub enum Fault {
     Several,
     /// In the query string: refused and never logged (RFC 9700 section 4.3.2).
     InQuery,
-    /// `Authorization` with another scheme than `Bearer`.
+    /// `Authorization` with a scheme that does not count here.
     OtherScheme,
     /// An `Authorization` header that is empty, not ASCII or has no token.
     Malformed,
@@ -52,15 +64,16 @@ impl Presented {
     /// Takes every credential out of `headers` and looks at the query string. Afterwards the map holds none.
     #[must_use]
     pub fn take(headers: &mut HeaderMap, query: Option<&str>) -> Self {
-        let mut found = Self { bearer: None, asserted: Vec::new(), fault: None, foreign: Vec::new() };
+        let proof = Header::take(headers);
+        let mut found = Self { bearer: None, asserted: Vec::new(), scheme: Scheme::Bearer, proof, fault: None, foreign: Vec::new() };
         let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().cloned().collect();
         headers.remove(AUTHORIZATION);
         headers.remove(PROXY_AUTHORIZATION);
         headers.remove(COOKIE);
         match values.as_slice() {
             [] => {}
-            [one] => match bearer(one.as_bytes()) {
-                Ok(token) => found.bearer = Some(token),
+            [one] => match credential(one.as_bytes()) {
+                Ok((scheme, token)) => (found.scheme, found.bearer) = (scheme, Some(token)),
                 Err(fault) => found.fault = Some(fault),
             },
             _ => found.fault = Some(Fault::Several),
@@ -91,13 +104,26 @@ impl Presented {
     /// A credential that arrived over another listener than HTTP (`doorward bridge`).
     #[must_use]
     pub const fn bearer(token: Secret<String>) -> Self {
-        Self { bearer: Some(token), asserted: Vec::new(), fault: None, foreign: Vec::new() }
+        let (scheme, proof) = (Scheme::Bearer, Header::Absent);
+        Self { bearer: Some(token), asserted: Vec::new(), scheme, proof, fault: None, foreign: Vec::new() }
     }
 
     /// True when the request carried no credential in any place.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
         self.bearer.is_none() && self.fault.is_none()
+    }
+
+    /// How it was presented.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The proof that came with it, unread.
+    #[must_use]
+    pub const fn proof(&self) -> &Header {
+        &self.proof
     }
 
     /// Why it cannot be looked up, if so.
@@ -160,13 +186,15 @@ impl fmt::Debug for Presented {
     }
 }
 
-fn bearer(value: &[u8]) -> Result<Secret<String>, Fault> {
+fn credential(value: &[u8]) -> Result<(Scheme, Secret<String>), Fault> {
     let text = std::str::from_utf8(value).map_err(|_| Fault::Malformed)?;
     let (scheme, token) = text.split_once(' ').ok_or(Fault::Malformed)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Fault::OtherScheme);
-    }
-    self::token(token.trim_matches(' ')).ok_or(Fault::Malformed)
+    let scheme = match scheme {
+        _ if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        _ if scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return Err(Fault::OtherScheme),
+    };
+    self::token(token.trim_matches(' ')).map(|token| (scheme, token)).ok_or(Fault::Malformed)
 }
 
 fn token(text: &str) -> Option<Secret<String>> {

@@ -2,6 +2,7 @@
 //! have in common. Unknown members and grants are accepted and forgotten; what could become active content is refused.
 
 use crate::json::RawJson;
+use crate::oauth::client::Binds;
 use crate::oauth::redirect::{BadUri, Registered};
 use std::borrow::Cow;
 
@@ -71,6 +72,15 @@ impl Claims {
     /// A text; `None` if it is missing.
     pub(super) fn text(&self, name: &str) -> Result<Option<Cow<'_, str>>, BadClaims> {
         self.get(name).map(|value| value.as_text().ok_or(BadClaims::Type)).transpose()
+    }
+
+    /// Whether all of its tokens are to be bound to a key (RFC 9449 section 5.2).
+    pub(super) fn binds(&self) -> Result<Option<Binds>, BadClaims> {
+        match self.get("dpop_bound_access_tokens").map(RawJson::as_bytes) {
+            None | Some(b"false") => Ok(None),
+            Some(b"true") => Ok(Some(Binds)),
+            Some(_) => Err(BadClaims::Type),
+        }
     }
 
     /// A list of texts; `None` if it is missing.

@@ -22,6 +22,8 @@ pub struct Client {
     auth: ClientAuth,
     /// What it may have for itself; nothing is no such client.
     own: BTreeSet<Scope>,
+    /// It binds all of its tokens to a key (RFC 9449 section 5.2).
+    binds: bool,
     fingerprint: [u8; 32],
 }
 
@@ -97,6 +99,10 @@ pub enum Keys {
 /// configuration from meaning anything else.
 pub const ISSUER: &str = "client";
 
+/// A client said `dpop_bound_access_tokens: true` of itself (RFC 9449 section 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binds;
+
 /// What a client is made of.
 pub(crate) struct Parts {
     pub(crate) id: ClientId,
@@ -116,7 +122,7 @@ impl Client {
             Identity::Approved | Identity::SelfClaimed => None,
         };
         let fingerprint = fingerprint(&name, &redirects, &auth);
-        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), fingerprint }
+        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), binds: false, fingerprint }
     }
 
     /// A client of the configuration (`[[clients.static]]`).
@@ -129,6 +135,18 @@ impl Client {
     #[must_use]
     pub fn acting_for_itself(self, own: BTreeSet<Scope>) -> Self {
         Self { own, ..self }
+    }
+
+    /// The same client, which says that it binds all of its tokens to a key: it is given no others. A consent to it is one to that.
+    #[must_use]
+    pub(crate) fn binding(self, said: Option<Binds>) -> Self {
+        match said {
+            Some(Binds) => {
+                let fingerprint = sha256(&[b"doorward client that binds v1".as_slice(), &self.fingerprint].concat());
+                Self { binds: true, fingerprint, ..self }
+            }
+            None => self,
+        }
     }
 
     /// The same client, named by the administrator (`clients.allow`). What it was read from stays known.
@@ -183,6 +201,12 @@ impl Client {
     #[must_use]
     pub const fn auth(&self) -> &ClientAuth {
         &self.auth
+    }
+
+    /// Whether it says that it binds all of its tokens to a key.
+    #[must_use]
+    pub const fn binds(&self) -> bool {
+        self.binds
     }
 
     /// What it may have for itself (OAuth 2.1 section 4.2).

@@ -135,7 +135,7 @@ pub fn parse(
     claims.check_grants()?;
     let auth = auth(&claims)?;
     let identity = Identity::Published { host: url.host.clone(), source, checked };
-    Ok(Client::new(Parts { id: url.id.clone(), name, identity, redirects, auth }))
+    Ok(Client::new(Parts { id: url.id.clone(), name, identity, redirects, auth }).binding(claims.binds()?))
 }
 
 /// Every way that both sides know, as its client chooses by our metadata; none named is none at all, since the secret of RFC 7591 is out

@@ -2,6 +2,7 @@
 //!
 //! Everything is derived from the public root; exactly what works is advertised (DISC-02), and no catalogue of scopes (DISC-03).
 
+use super::dpop::{ALGS, Binding};
 use super::scope::{Scope, resource};
 use super::token::JWT_BEARER;
 use crate::id::ServerName;
@@ -22,6 +23,8 @@ pub struct Offers {
     pub own: bool,
     /// Tokens of some other issuer are taken as grants.
     pub attested: bool,
+    /// Whether tokens are bound to keys.
+    pub binding: Binding,
 }
 
 /// The document of the authorization server. One text under every name that clients try (AS2).
@@ -56,6 +59,9 @@ pub fn server(root: &str, offers: Offers) -> Value {
         if offers.registration {
             members.insert("registration_endpoint".to_owned(), json!(format!("{root}/oauth/register")));
         }
+        if offers.binding != Binding::Off {
+            members.insert("dpop_signing_alg_values_supported".to_owned(), proof_algorithms());
+        }
         if offers.assertions {
             // RFC 8414 section 2: where assertions are taken, their algorithms have to be said.
             let algorithms: Vec<&str> = Alg::ALL.iter().map(|alg| alg.as_str()).collect();
@@ -69,12 +75,24 @@ pub fn server(root: &str, offers: Offers) -> Value {
 
 /// The document of one MCP server.
 #[must_use]
-pub fn protected_resource(root: &str, name: &ServerName, title: &str) -> Value {
-    json!({
+pub fn protected_resource(root: &str, name: &ServerName, title: &str, binding: Binding) -> Value {
+    let mut document = json!({
         "resource": resource(root, name),
         "resource_name": title,
         "authorization_servers": [root],
         "scopes_supported": [Scope::new(name.clone(), RiskClass::Read).to_string()],
         "bearer_methods_supported": ["header"],
-    })
+    });
+    if let Some(members) = document.as_object_mut().filter(|_| binding != Binding::Off) {
+        members.insert("dpop_signing_alg_values_supported".to_owned(), proof_algorithms());
+        if binding == Binding::Required {
+            members.insert("dpop_bound_access_tokens_required".to_owned(), json!(true));
+        }
+    }
+    document
+}
+
+/// RFC 9449 section 5.1, RFC 9728 section 2.
+fn proof_algorithms() -> Value {
+    json!(ALGS.iter().map(|alg| alg.as_str()).collect::<Vec<_>>())
 }

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod claims;
 pub mod client;
 pub mod document;
+pub mod dpop;
 pub mod flow;
 pub mod form;
 pub mod keys;

@@ -7,7 +7,7 @@
 use crate::id::ClientId;
 use crate::json::RawJson;
 use crate::oauth::claims::{BadClaims, Claims, Unusable};
-use crate::oauth::client::{Client, ClientAuth, Identity, Parts, SecretDigest};
+use crate::oauth::client::{Binds, Client, ClientAuth, Identity, Parts, SecretDigest};
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::secret::{ClientSecret, PlainToken, Secret};
 use crate::session::sealed::NoKeys;
@@ -27,6 +27,7 @@ pub struct Request {
     redirects: Vec<Registered>,
     auth: Method,
     application: Option<String>,
+    binds: Option<Binds>,
 }
 
 /// A client that has just registered.
@@ -84,6 +85,15 @@ struct Compact {
     n: String,
     r: Vec<String>,
     a: Method,
+    /// Its tokens are bound to a key; left out where they need not be, as in ids of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<Bound>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Bound {
+    #[serde(rename = "k")]
+    ToAKey,
 }
 
 struct Length(usize);
@@ -119,7 +129,7 @@ impl Request {
         claims.check_grants()?;
         let auth = Method::strongest(&claims.auth_methods()?).ok_or(BadClaims::AuthMethod)?;
         let application = claims.text("application_type")?.map(std::borrow::Cow::into_owned);
-        Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application })
+        Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application, binds: claims.binds()? })
     }
 
     /// True when every answer would go to a program on the person's own computer.
@@ -165,8 +175,13 @@ impl RegistrationKeys {
     /// # Errors
     /// [`Refused::TooLong`].
     pub fn register(&self, request: Request, random: [u8; RANDOM]) -> Result<Registration, Refused> {
-        let Request { name, redirects, auth, application } = request;
-        let compact = Compact { n: name, r: redirects.iter().map(|uri| uri.as_str().to_owned()).collect(), a: auth };
+        let Request { name, redirects, auth, application, binds } = request;
+        let compact = Compact {
+            n: name,
+            r: redirects.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            a: auth,
+            d: binds.map(|Binds| Bound::ToAKey),
+        };
         let metadata = serde_json::to_vec(&compact).map_err(|_| Refused::TooLong)?;
         let mut whole = [&[VERSION], random.as_slice(), &metadata].concat();
         let tag = self.current.tag(&whole);
@@ -177,7 +192,7 @@ impl RegistrationKeys {
         }
         let id = ClientId::new(&id).map_err(|_| Refused::TooLong)?;
         let secret = (auth != Method::None).then(|| self.current.secret(&id));
-        let client = client(id, compact.n, redirects, auth, secret.as_ref());
+        let client = client(id, compact.n, redirects, auth, secret.as_ref()).binding(binds);
         Ok(Registration { client, secret, application })
     }
 
@@ -199,7 +214,8 @@ impl RegistrationKeys {
         }
         let id = ClientId::new(id).map_err(|_| NotRegistered)?;
         let secret = (compact.a != Method::None).then(|| pair.secret(&id));
-        Ok(client(id, compact.n, redirects, compact.a, secret.as_ref()))
+        let binds = compact.d.map(|Bound::ToAKey| Binds);
+        Ok(client(id, compact.n, redirects, compact.a, secret.as_ref()).binding(binds))
     }
 }
 
@@ -285,6 +301,9 @@ impl Registration {
         if let Some(members) = answer.as_object_mut() {
             if let Some(application) = &self.application {
                 members.insert("application_type".to_owned(), application.as_str().into());
+            }
+            if self.client.binds() {
+                members.insert("dpop_bound_access_tokens".to_owned(), true.into());
             }
             if let Some(secret) = &self.secret {
                 members.insert("client_secret".to_owned(), secret.reveal().into());

@@ -4,6 +4,7 @@
 //! behind a [`RedirectTarget`] they may travel (B6; AZ-06).
 
 use super::client::Client;
+use super::dpop::Thumbprint;
 use super::form::{Form, encoded};
 use super::pkce::Challenge;
 use super::redirect::{self, BadRedirect, RedirectTarget};
@@ -35,6 +36,8 @@ pub struct Front {
     code_challenge_method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dpop_jkt: Option<String>,
     /// `request` or `request_uri` was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object: Option<String>,
@@ -62,6 +65,7 @@ pub struct AuthRequest {
     server: ServerName,
     scopes: Scopes,
     prompt: Prompt,
+    key: Option<Thumbprint>,
 }
 
 /// Whether the person may be asked (OpenID Connect Core 3.1.2.1).
@@ -148,6 +152,7 @@ impl Front {
             code_challenge: take("code_challenge")?,
             code_challenge_method: take("code_challenge_method")?,
             prompt: take("prompt")?,
+            dpop_jkt: take("dpop_jkt")?,
             object: object.map(str::to_owned),
         })
     }
@@ -191,6 +196,8 @@ impl AuthRequest {
         };
         let challenge = Challenge::new(front.code_challenge.as_deref(), front.code_challenge_method.as_deref());
         let challenge = challenge.map_err(|_| refuse(ErrorCode::InvalidRequest))?;
+        let key = front.dpop_jkt.as_deref().map(|key| Thumbprint::parse(key).ok_or_else(|| refuse(ErrorCode::InvalidRequest)));
+        let key = key.transpose()?;
         // Never a default (I7): a token for "whatever is there" is a token for what its client never meant.
         let server = front.resource.as_deref().and_then(|resource| server_of(root, resource));
         let server = server.ok_or_else(|| refuse(ErrorCode::InvalidTarget))?;
@@ -203,6 +210,7 @@ impl AuthRequest {
             server,
             scopes: Scopes::parse(front.scope.as_deref()),
             prompt,
+            key,
         })
     }
 
@@ -228,6 +236,12 @@ impl AuthRequest {
     #[must_use]
     pub const fn challenge(&self) -> &Challenge {
         &self.challenge
+    }
+
+    /// The key that the code is for (`dpop_jkt`, RFC 9449 section 10).
+    #[must_use]
+    pub const fn key(&self) -> Option<Thumbprint> {
+        self.key
     }
 
     /// For which server.

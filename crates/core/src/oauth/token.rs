@@ -4,6 +4,7 @@
 
 use super::assertion::{self, Asserted, BadAssertion, Expected};
 use super::client::{Client, ClientAuth};
+use super::dpop::BadProof;
 use super::form::Form;
 use super::pkce::Challenge;
 use super::scope::Scopes;
@@ -46,6 +47,15 @@ pub enum Grant {
         /// For which server.
         resource: Option<String>,
     },
+    /// A token that somebody else signed (RFC 7523 section 2.1).
+    Assertion {
+        /// Itself.
+        assertion: Secret<String>,
+        /// Narrower scopes, where some are asked for.
+        scopes: Option<Scopes>,
+        /// For which server, where it is said.
+        resource: Option<String>,
+    },
 }
 
 /// `grant_type` of a token that somebody else signed (RFC 7523 section 2.1).
@@ -75,6 +85,7 @@ enum How {
 pub struct AuthenticatedClient {
     id: ClientId,
     is_confidential: bool,
+    binds: bool,
 }
 
 /// What it takes for a client to be authenticated.
@@ -227,6 +238,24 @@ impl TokenError {
         self.reason == assertion::UNKNOWN_KEY
     }
 
+    /// 400 `invalid_dpop_proof` or `use_dpop_nonce` (RFC 9449 sections 5 and 8): its developers are told why.
+    #[must_use]
+    pub const fn proof(why: BadProof) -> Self {
+        Self { status: 400, code: why.code(), description: why.description(), reason: why.reason() }
+    }
+
+    /// 400 `invalid_grant`: what is presented is bound to another key (RFC 9449 sections 5 and 10).
+    #[must_use]
+    pub const fn other_key() -> Self {
+        Self::grant(BadProof::OtherKey.reason())
+    }
+
+    /// 429: more proofs than it could need.
+    #[must_use]
+    pub const fn too_many_proofs() -> Self {
+        Self { description: "this client shows too many proofs; keep its tokens", reason: "too_many_proofs", ..Self::too_many() }
+    }
+
     /// 401: its assertion shows nothing. Developers are told why: it is about a text that they made, and no secret is in it.
     fn assertion(why: BadAssertion) -> Self {
         let (description, reason) = why.told();
@@ -272,13 +301,20 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
                 resource,
             })
         }
-        Some("client_credentials") => {
-            let asked = form.get("scope").filter(|text| !text.is_empty());
-            Ok(Grant::Own { scopes: asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()?, resource })
+        Some("client_credentials") => Ok(Grant::Own { scopes: exact(form)?, resource }),
+        Some(JWT_BEARER) => {
+            let assertion = form.get("assertion").ok_or(TokenError::request("assertion is missing"))?;
+            Ok(Grant::Assertion { assertion: Secret::new(assertion.to_owned()), scopes: exact(form)?, resource })
         }
         Some(_) => Err(TokenError::unsupported()),
         None => Err(TokenError::request("grant_type is missing")),
     }
+}
+
+/// The scopes that a machine asks for: it reads no page that would say what was left out.
+fn exact(form: &Form) -> Result<Option<Scopes>, TokenError> {
+    let asked = form.get("scope").filter(|text| !text.is_empty());
+    asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()
 }
 
 /// Who sends it, as shown. Two ways at once are refused (OAuth 2.1 section 2.4).
@@ -353,11 +389,11 @@ pub fn authenticate(
     if client.id().as_str() != shown.id {
         return Err(TokenError::client("other_client"));
     }
-    let id = client.id().clone();
+    let (id, binds) = (client.id().clone(), client.binds());
     if let (Some(_), How::Assertion(assertion), Some(keys)) = (client.auth().keys(), &shown.how, keys) {
         let expected = Expected { client: client.id(), issuer, endpoint };
         let asserted = assertion::check(assertion.expose(), keys, &expected, now).map_err(TokenError::assertion)?;
-        return Ok(Authentication::Once(OneUse { client: AuthenticatedClient { id, is_confidential: true }, asserted }));
+        return Ok(Authentication::Once(OneUse { client: AuthenticatedClient { id, is_confidential: true, binds }, asserted }));
     }
     let fits = match (client.auth(), &shown.how) {
         (ClientAuth::None | ClientAuth::EitherWay(_), How::Nothing) => true,
@@ -370,7 +406,7 @@ pub fn authenticate(
         return Err(TokenError::client("other_authentication"));
     }
     let is_confidential = !matches!(shown.how, How::Nothing);
-    Ok(Authentication::Done(AuthenticatedClient { id, is_confidential }))
+    Ok(Authentication::Done(AuthenticatedClient { id, is_confidential, binds }))
 }
 
 // === impl Shown ===
@@ -424,6 +460,12 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn id(&self) -> &ClientId {
         &self.id
+    }
+
+    /// Whether it says of itself that it binds all of its tokens (RFC 9449 section 5.2).
+    #[must_use]
+    pub const fn binds(&self) -> bool {
+        self.binds
     }
 
     /// Whether it showed something that only it can show.

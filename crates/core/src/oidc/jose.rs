@@ -72,7 +72,7 @@ pub const LONGEST: usize = 16 * 1024;
 /// Nesting of headers and claims.
 const DEPTH: usize = 16;
 /// Members of a header that change what the token is, and that nothing here understands.
-const EXTENSIONS: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
+pub(crate) const EXTENSIONS: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
 
 /// Holds a token against the keys of its issuer.
 ///
@@ -129,7 +129,7 @@ pub fn claimed_kind(token: &str) -> Option<String> {
 }
 
 /// The JSON object in a part. Strict: no duplicate keys, one document.
-fn object(part: &str) -> Result<RawJson, BadToken> {
+pub(crate) fn object(part: &str) -> Result<RawJson, BadToken> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| BadToken::Form)?;
     RawJson::parse(&Bytes::from(bytes), DEPTH).ok().filter(RawJson::is_object).ok_or(BadToken::Form)
 }

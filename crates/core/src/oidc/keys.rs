@@ -5,6 +5,7 @@
 
 use super::jose::Alg;
 use crate::json::RawJson;
+use crate::secret::sha256;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
@@ -80,7 +81,7 @@ pub const MOST: usize = 100;
 const LONGEST_KID: usize = 1024;
 const DEPTH: usize = 16;
 /// Members of private keys (RFC 7518 sections 6.2.2 and 6.3.2).
-const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+pub(crate) const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 // === impl KeySet ===
 
@@ -134,7 +135,8 @@ impl KeySet {
 // === impl Key ===
 
 impl Key {
-    fn read(jwk: &RawJson, of: Usage) -> Option<Self> {
+    /// Reads one key for this use. Of what is of no use here there is none.
+    pub(crate) fn read(jwk: &RawJson, of: Usage) -> Option<Self> {
         let text = |name: &str| jwk.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
         let bytes = |name: &str| text(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).filter(|bytes| !bytes.is_empty());
         // What is there in a form of its own is not what it seems to be: the key is left out.
@@ -183,7 +185,8 @@ impl Key {
         alg.is_none_or(|alg| key.can(alg)).then_some(key)
     }
 
-    fn fits(&self, alg: Alg) -> bool {
+    /// Whether it is a key for this algorithm, and not meant for another.
+    pub(crate) fn fits(&self, alg: Alg) -> bool {
         self.can(alg) && self.alg.is_none_or(|own| own == alg)
     }
 
@@ -192,6 +195,27 @@ impl Key {
             Material::Rsa { .. } => parameters(alg).is_some(),
             Material::Curve(own, _) => *own == alg,
         }
+    }
+
+    /// SHA-256 of the members that make the key, in order and without white space (RFC 7638 section 3): one for each key, however it was
+    /// written.
+    pub(crate) fn thumbprint(&self) -> [u8; 32] {
+        let coded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let text = match &self.material {
+            Material::Rsa { modulus, exponent } => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, coded(exponent), coded(modulus)),
+            Material::Curve(Alg::EdDsa, x) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, coded(x)),
+            Material::Curve(alg, point) => {
+                let name = match alg {
+                    Alg::Es384 => "P-384",
+                    Alg::Es512 => "P-521",
+                    _ => "P-256",
+                };
+                // Uncompressed: 4, then both coordinates at their full length.
+                let (x, y) = point.get(1..).and_then(|both| both.split_at_checked(both.len() / 2)).unwrap_or_default();
+                format!(r#"{{"crv":"{name}","kty":"EC","x":"{}","y":"{}"}}"#, coded(x), coded(y))
+            }
+        };
+        sha256(text.as_bytes())
     }
 
     /// Whether `signature` over `message` is of this key.

@@ -28,6 +28,7 @@ fn caller() -> Caller {
         expires: Timestamp::from_millis(u64::MAX),
         revoked: None,
         user_disabled: false,
+        bound: None,
     };
     let key = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
     match verify(&key, Door::Key, Some(&server()), Some(Found::Stored(Arc::new(record))), NOW) {

@@ -11,8 +11,9 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
-const HEADERS: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
-const EXPOSED: HeaderValue = HeaderValue::from_static("mcp-protocol-version, mcp-session-id, www-authenticate, retry-after");
+const HEADERS: &str =
+    "accept, authorization, content-type, dpop, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
+const EXPOSED: HeaderValue = HeaderValue::from_static("dpop-nonce, mcp-protocol-version, mcp-session-id, www-authenticate, retry-after");
 /// Mirrored parameters that one preflight may ask for.
 const MAX_PARAMETERS: usize = 32;
 
@@ -50,7 +51,8 @@ pub(super) fn open_preflight() -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("accept, authorization, content-type, mcp-protocol-version"));
+    headers
+        .insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("accept, authorization, content-type, dpop, mcp-protocol-version"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
@@ -58,7 +60,7 @@ pub(super) fn open_preflight() -> Response<Body> {
 /// Marks an answer that any page may read. Never with `Access-Control-Allow-Credentials`: no cookie counts there.
 pub(super) fn mark_open(answer: &mut HeaderMap, is_document: bool) {
     answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("www-authenticate, retry-after"));
+    answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("dpop-nonce, www-authenticate, retry-after"));
     if is_document {
         answer.insert(super::http::RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     }

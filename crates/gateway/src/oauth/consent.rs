@@ -23,6 +23,7 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::CredentialConfig;
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::client::{DocumentSource, Identity};
+use doorward_core::oauth::dpop::Binding;
 use doorward_core::oauth::flow::{Approved, Browser, Decision, Facts, Lasting, Next, NotApproved, Refusal, approve, remembered};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
@@ -245,6 +246,8 @@ impl Gateway {
             named: asked.names_target(),
             challenge: asked.challenge().as_str(),
             code_expires: now.after(self.lives.code),
+            // Where no token is bound, what asks for it is not understood, and ignored as everything of the kind.
+            key: asked.key().filter(|_| self.proofs.binding() != Binding::Off),
             once: (&ticket.once(), ticket.ends().after(Duration::from_secs(1))),
         };
         match self.store.record_grant(&new, now).await {

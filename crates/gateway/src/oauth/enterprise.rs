@@ -12,12 +12,13 @@ use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use doorward_core::id::ServerName;
 use doorward_core::identity::caller::Standing;
-use doorward_core::oauth::form::Form;
+use doorward_core::oauth::dpop::Proven;
 use doorward_core::oauth::scope::{Scope, Scopes, server_of};
 use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
 use doorward_core::oidc::admission::admit;
 use doorward_core::oidc::grant::Granted;
 use doorward_core::policy::facts::RiskClass;
+use doorward_core::secret::Secret;
 use http::Response;
 use std::collections::BTreeSet;
 
@@ -30,21 +31,15 @@ impl Gateway {
         &self,
         request: &OfficeRequest,
         client: &AuthenticatedClient,
-        form: &Form,
+        (assertion, asked, resource): (&Secret<String>, Option<&Scopes>, Option<&str>),
+        proof: Option<Proven>,
     ) -> Result<Response<Body>, TokenError> {
         let Some(managed) = &self.enterprise else { return Err(TokenError::unsupported()) };
-        // What cannot be recorded has no effect (I2): asked before anything is used up.
-        if !self.audit.is_healthy() {
-            return Err(TokenError::unavailable());
-        }
         if !client.is_confidential() || !managed.clients.contains(client.id()) {
             return Err(TokenError::unauthorized());
         }
-        let assertion = form.get("assertion").ok_or(TokenError::request("assertion is missing"))?;
-        let asked = form.get("scope").filter(|text| !text.is_empty());
-        let asked = asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()?;
         let provider = self.providers.find(&managed.issuer).ok_or(TokenError::unsupported())?;
-        let grant = provider.granted(assertion, (self.root(), client.id()), || self.env.now()).await.map_err(|why| match why {
+        let grant = provider.granted(assertion.expose(), (self.root(), client.id()), || self.env.now()).await.map_err(|why| match why {
             NotSignedIn::Trouble(trouble) => {
                 tracing::info!(provider = %managed.issuer, %trouble, "nobody knows whether a grant of it is good");
                 TokenError::no_issuer_keys()
@@ -52,17 +47,17 @@ impl Gateway {
             other => TokenError::not_attested(other.reason_of_grant()),
         })?;
         let server = server_of(self.root(), grant.resource()).ok_or(TokenError::target())?;
-        if self.meant(form.get("resource"))?.is_some_and(|meant| meant != server) {
+        if self.meant(resource)?.is_some_and(|meant| meant != server) {
             return Err(TokenError::target());
         }
         let may = may(&managed.scopes, &grant)?;
-        let granted = granted(&may, asked.as_ref(), &server)?;
+        let granted = granted(&may, asked, &server)?;
         let (name, until) = grant.name();
         let now = self.env.now();
         if !self.store.consume_once("identity grant", name, until, now).await.map_err(|error| unavailable(&error))? {
             return Err(TokenError::not_attested("replayed_assertion"));
         }
-        self.issued_to_admitted(request, client, grant, (&server, granted)).await
+        self.issued_to_admitted(request, client, grant, (&server, granted), proof).await
     }
 
     /// The person has to be one who may come in, as at a sign-in: conditions of `[login]` and of the provider's table hold here too.
@@ -72,6 +67,7 @@ impl Gateway {
         client: &AuthenticatedClient,
         grant: Granted,
         (server, granted): (&ServerName, BTreeSet<String>),
+        proof: Option<Proven>,
     ) -> Result<Response<Body>, TokenError> {
         let Some(provider) = self.enterprise.as_ref().and_then(|managed| self.providers.find(&managed.issuer)) else {
             return Err(TokenError::unsupported());
@@ -92,7 +88,7 @@ impl Gateway {
         if !self.is_offered(server, (&user, admitted.groups()), client.id()) {
             return Err(TokenError::not_visible());
         }
-        self.issued_without_consent(request, (&user, client.id()), server, (granted, "enterprise_token_issued")).await
+        self.issued_without_consent(request, (&user, client.id()), server, (granted, "enterprise_token_issued"), proof).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! As little as answers the question: neither whose consent a token stands on, nor anything of a token of somebody else.
 
 use super::credential;
-use super::token::{presented, unavailable};
+use super::token::{presented, token_type, unavailable};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -44,7 +44,9 @@ impl Gateway {
         let Ok(hash) = TokenHash::<AccessToken>::of(token) else { return Ok(inactive()) };
         let record = self.store.access_token(&hash).await.map_err(|error| unavailable(&error))?;
         let counts = |record: &Record| {
-            record.counts(Door::OAuth, None, self.env.now()).is_ok() && self.may_still(&record.client, &record.user, &record.granted)
+            record.counts(Door::OAuth, None, self.env.now()).is_ok()
+                && self.may_still(&record.client, &record.user, &record.granted)
+                && self.is_bound_as_wanted(record.bound.as_ref(), &record.client)
         };
         Ok(match record {
             Some(record) if record.client == *client.id() && counts(&record) => self.described(&record),
@@ -59,9 +61,13 @@ impl Gateway {
             "client_id": record.client.as_str(),
             "scope": record.granted.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
             "exp": record.expires.as_millis() / 1_000,
-            "token_type": "Bearer",
+            "token_type": token_type(record.bound),
         });
         if let Some(members) = told.as_object_mut() {
+            // RFC 9449 section 6.2.
+            if let Some(key) = record.bound {
+                members.insert("cnf".to_owned(), json!({"jkt": key.to_string()}));
+            }
             if let Audience::Only(servers) = &record.audience {
                 let all: Vec<String> = servers.iter().map(|server| resource(self.root(), server)).collect();
                 members.insert("aud".to_owned(), json!(all));

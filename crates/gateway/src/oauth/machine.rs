@@ -4,16 +4,18 @@
 //! as everybody else. Must not know pages.
 
 use super::credential;
-use super::token::unavailable;
+use super::token::{token_type, unavailable};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::oauth::client;
+use doorward_core::oauth::dpop::{self, BadProof, Proven, Thumbprint};
 use doorward_core::oauth::scope::{Scope, Scopes};
 use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
 use doorward_core::secret::{AccessToken, PlainToken, sha256};
+use doorward_core::time::Timestamp;
 use doorward_store::{Refused, Standing, StoreError};
 use http::Response;
 use serde_json::json;
@@ -28,8 +30,8 @@ impl Gateway {
         &self,
         request: &OfficeRequest,
         client: &AuthenticatedClient,
-        asked: Option<&Scopes>,
-        resource: Option<&str>,
+        (asked, resource): (Option<&Scopes>, Option<&str>),
+        proof: Option<Proven>,
     ) -> Result<Response<Body>, TokenError> {
         let own = self.clients.own(client.id()).filter(|_| client.is_confidential()).ok_or(TokenError::unauthorized())?;
         if asked.is_some_and(|asked| asked.iter().any(|scope| !own.contains(scope))) {
@@ -45,7 +47,7 @@ impl Gateway {
         if !self.is_offered(&server, (&user, &groups), client.id()) {
             return Err(TokenError::not_visible());
         }
-        self.issued_without_consent(request, (&user, client.id()), &server, (granted, "own_token_issued")).await
+        self.issued_without_consent(request, (&user, client.id()), &server, (granted, "own_token_issued"), proof).await
     }
 
     /// A token for who was shown to be it, on the record (for this reason) before it leaves.
@@ -55,10 +57,15 @@ impl Gateway {
         (user, client): (&UserId, &ClientId),
         server: &ServerName,
         (granted, reason): (BTreeSet<String>, &'static str),
+        proof: Option<Proven>,
     ) -> Result<Response<Body>, TokenError> {
         let access = PlainToken::<AccessToken>::mint(&self.env.bytes().map_err(|_| TokenError::unavailable())?);
-        let id = credential_of(user, client, server).ok_or(TokenError::unavailable())?;
+        let bound = proof.as_ref().map(Proven::key);
+        let id = credential_of((user, client), server, bound).ok_or(TokenError::unavailable())?;
         let now = self.env.now();
+        if let Some(proof) = &proof {
+            self.proof_used_up(proof, &id, now).await?;
+        }
         let record = Record {
             credential: id.clone(),
             level: Level::OAuth,
@@ -71,6 +78,7 @@ impl Gateway {
             expires: now.after(self.lives.access),
             revoked: None,
             user_disabled: false,
+            bound,
         };
         match self.store.issue_to_client(&access.hashed(), &record, now).await {
             Ok(Standing::Good) => {}
@@ -78,21 +86,36 @@ impl Gateway {
             Err(StoreError::Refused(Refused::TooMany)) => return Err(TokenError::too_many_tokens()),
             Err(error) => return Err(unavailable(&error)),
         }
-        self.issued(request, client, reason, (user, server), &id).await?;
+        self.issued(request, client, reason, (user, server), (&id, bound)).await?;
         let content = json!({
             "access_token": access.reveal(),
-            "token_type": "Bearer",
+            "token_type": token_type(bound),
             "expires_in": self.lives.access.as_secs(),
             "scope": granted.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
         });
         Ok(credential(200, &content))
     }
+
+    /// A proof counts once, here before what it allows: a machine has proved itself, and can ask again.
+    async fn proof_used_up(&self, proof: &Proven, id: &CredentialId, now: Timestamp) -> Result<(), TokenError> {
+        if !self.proofs.may_show(id) {
+            return Err(TokenError::too_many_proofs());
+        }
+        let (name, until) = proof.once();
+        match self.store.consume_once(dpop::ONCE, name, until, now).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(TokenError::proof(BadProof::Replayed)),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
 }
 
-/// What somebody has of a server without a consent is one credential, whichever token carries it: a session goes on when its token is renewed.
-fn credential_of(user: &UserId, client: &ClientId, server: &ServerName) -> Option<CredentialId> {
+/// What somebody has of a server without a consent is one credential, whichever token carries it: a session goes on when its token is
+/// renewed. With a key it is another one, so that no session that began with a key goes on without.
+fn credential_of((user, client): (&UserId, &ClientId), server: &ServerName, bound: Option<Thumbprint>) -> Option<CredentialId> {
     let (issuer, subject) = (user.issuer(), user.subject());
-    let digest = sha256(format!("doorward own access v2\0{server}\0{issuer}\0{subject}\0{client}").as_bytes());
+    let key = bound.map_or_else(String::new, |key| format!("\0{key}"));
+    let digest = sha256(format!("doorward own access v2\0{server}\0{issuer}\0{subject}\0{client}{key}").as_bytes());
     let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     CredentialId::new(&format!("own_{name}")).ok()
 }

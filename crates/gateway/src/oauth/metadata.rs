@@ -29,13 +29,14 @@ impl Gateway {
             assertions: documents || self.clients.has_keys(),
             own: self.clients.has_own(),
             attested: self.issuers.take_grants() || self.enterprise.is_some(),
+            binding: self.proofs.binding(),
         }
     }
 
     /// One MCP server (product AS1). One that is not configured or switched off has no document.
     pub(crate) fn resource_metadata(&self, request: &OfficeRequest, name: &ServerName) -> Response<Body> {
         match self.upstreams.find(name).filter(|upstream| upstream.config.enabled) {
-            Some(upstream) => public(request, &protected_resource(self.root(), name, &upstream.config.title)),
+            Some(upstream) => public(request, &protected_resource(self.root(), name, &upstream.config.title, self.proofs.binding())),
             None => plain(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }

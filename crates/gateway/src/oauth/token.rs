@@ -13,6 +13,7 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::login::Tokens;
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::oauth::client::Client;
+use doorward_core::oauth::dpop::{BadProof, Header, Thumbprint};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{
@@ -21,7 +22,7 @@ use doorward_core::oauth::token::{
 use doorward_core::oidc::{self, jose::claimed_kind};
 use doorward_core::secret::{AccessToken, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
+use doorward_store::{Keys, NotRedeemed, PresentedCode, PresentedRefresh, StoreError, Successors};
 use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Response};
 use serde_json::json;
@@ -39,24 +40,33 @@ impl Gateway {
         if request.method != Method::POST {
             return not_allowed("POST");
         }
+        let proves = !Header::of(&request.headers).is_absent();
+        let mut response = self.token_response(&mut request).await;
+        if proves {
+            self.proofs.hand_out(response.headers_mut(), self.env.now());
+        }
+        response
+    }
+
+    async fn token_response(&self, request: &mut OfficeRequest) -> Response<Body> {
         let arrived = self.env.now();
-        let (form, shown) = match posted_by_client(&mut request).await {
+        let (form, shown) = match posted_by_client(request).await {
             // The token in it shows who asks; no client is needed besides (RFC 7521 section 4.1). One of an identity provider is for a client.
             Ok(form) if form.get("grant_type") == Some(JWT_BEARER) && !is_of_enterprise(&form) => {
-                return match self.issued_for_a_token(&request, &form).await {
+                return match self.issued_for_a_token(request, &form).await {
                     Ok(response) => response,
-                    Err(error) => self.token_refused(&request, error, None).await,
+                    Err(error) => self.token_refused(request, error, None).await,
                 };
             }
             Ok(form) => match shown_by(&request.headers, &form) {
                 Ok(shown) => (form, shown),
-                Err(error) => return self.token_refused(&request, error, None).await,
+                Err(error) => return self.token_refused(request, error, None).await,
             },
-            Err(error) => return self.token_refused(&request, error, None).await,
+            Err(error) => return self.token_refused(request, error, None).await,
         };
-        match self.exchange(&request, &form, &shown, arrived).await {
+        match self.exchange(request, &form, &shown, arrived).await {
             Ok(response) => response,
-            Err(error) => self.token_refused(&request, error, Some(&shown)).await,
+            Err(error) => self.token_refused(request, error, Some(&shown)).await,
         }
     }
 
@@ -68,15 +78,13 @@ impl Gateway {
         arrived: Timestamp,
     ) -> Result<Response<Body>, TokenError> {
         let client = self.authenticated(shown).await?;
-        if form.get("grant_type") == Some(JWT_BEARER) {
-            return self.issued_by_enterprise(request, &client, form).await;
-        }
         let presented = grant(form)?;
         // What cannot be recorded has no effect (I2): asked before anything is used up.
         if !self.audit.is_healthy() {
             return Err(TokenError::unavailable());
         }
         let now = self.env.now();
+        let proof = self.proofs.of_token_request(&request.headers, &client, self.root(), now).map_err(TokenError::proof)?;
         let (redeemed, pair) = match &presented {
             Grant::Code { code, redirect_uri, challenge, resource } => {
                 let server = self.meant(resource.as_deref())?;
@@ -87,6 +95,7 @@ impl Gateway {
                     redirect_uri: redirect_uri.as_deref(),
                     challenge: challenge.as_str(),
                     server: server.as_ref(),
+                    proof: proof.as_ref(),
                 };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
@@ -94,18 +103,33 @@ impl Gateway {
             // Where no client has anything of its own it is not served, as the metadata says.
             Grant::Own { .. } if !self.clients.has_own() => return Err(TokenError::unsupported()),
             Grant::Own { scopes, resource } => {
-                return self.issued_to_itself(request, &client, scopes.as_ref(), resource.as_deref()).await;
+                return self.issued_to_itself(request, &client, (scopes.as_ref(), resource.as_deref()), proof).await;
+            }
+            Grant::Assertion { assertion, scopes, resource } => {
+                let asked = (assertion, scopes.as_ref(), resource.as_deref());
+                return self.issued_by_enterprise(request, &client, asked, proof).await;
             }
             Grant::Refresh { token, hash, scopes, resource } => {
                 let server = self.meant(resource.as_deref())?;
-                self.still_theirs(hash).await?;
+                let line = self.still_theirs(hash).await?;
+                // Whoever repeats itself within the window is answered alike, and each of its proofs is remembered.
+                if proof.is_some() && line.is_some_and(|id| !self.proofs.may_show(&id)) {
+                    return Err(TokenError::too_many_proofs());
+                }
                 let pair =
                     Pair { access: self.reception.keys.successor(token.expose()), refresh: self.reception.keys.successor(token.expose()) };
                 let narrowed: Option<BTreeSet<String>> =
                     scopes.as_ref().map(|scopes| scopes.to_string().split_ascii_whitespace().map(str::to_owned).collect());
                 // A scope of nothing but foreign words asks for no less (AS4).
                 let narrowed = narrowed.filter(|narrowed| !narrowed.is_empty());
-                let token = PresentedRefresh { hash, client: client.id(), server: server.as_ref(), narrowed: narrowed.as_ref() };
+                let token = PresentedRefresh {
+                    hash,
+                    client: client.id(),
+                    server: server.as_ref(),
+                    narrowed: narrowed.as_ref(),
+                    proof: proof.as_ref(),
+                    keys: if client.is_confidential() { Keys::Any } else { Keys::Same },
+                };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.refresh(&token, &successors(&access, &refresh, &self.lives), self.lives.replay_window, now).await, pair)
             }
@@ -124,11 +148,12 @@ impl Gateway {
             (Grant::Refresh { .. }, false) => "tokens_refreshed",
             _ => "tokens_issued",
         };
-        self.issued(request, client.id(), reason, (&redeemed.user, &redeemed.server), &redeemed.id).await?;
+        let what = (&redeemed.id, redeemed.bound);
+        self.issued(request, client.id(), reason, (&redeemed.user, &redeemed.server), what).await?;
         let expires_in = redeemed.access_expires.since(now).as_secs();
         let content = json!({
             "access_token": pair.access.reveal(),
-            "token_type": "Bearer",
+            "token_type": token_type(redeemed.bound),
             "expires_in": expires_in,
             "refresh_token": pair.refresh.reveal(),
             "scope": redeemed.granted.iter().map(String::as_str).collect::<Vec<_>>().join(" "),
@@ -176,15 +201,15 @@ impl Gateway {
     }
 
     /// A refresh is a decision anew: the server is there, and still for this person and client (TK-07). What is unknown is left to
-    /// the statement that redeems.
-    async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<(), TokenError> {
-        let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
-        let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
+    /// the statement that redeems. The consent, where it is known.
+    async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<Option<CredentialId>, TokenError> {
+        let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
+        let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
         if !self.may_come_in(&grant.user, &grant.groups) {
             return Err(TokenError::grant("sign_in_not_allowed"));
         }
         let offered = self.is_offered(&grant.server, (&grant.user, &grant.groups), &grant.client);
-        if offered { Ok(()) } else { Err(TokenError::grant("server_not_visible")) }
+        if offered { Ok(Some(id)) } else { Err(TokenError::grant("server_not_visible")) }
     }
 
     /// The server that a `resource` means; another address than one of ours is nobody's.
@@ -212,9 +237,10 @@ impl Gateway {
         client: &ClientId,
         reason: &'static str,
         (user, server): (&UserId, &ServerName),
-        credential: &CredentialId,
+        (credential, bound): (&CredentialId, Option<Thumbprint>),
     ) -> Result<(), TokenError> {
-        let (id, client, cause) = (Some(request.id), Some(client), Some(credential.as_str()));
+        let cause = bound.map_or_else(|| credential.to_string(), |key| format!("{credential}, bound to the key {key}"));
+        let (id, client, cause) = (Some(request.id), Some(client), Some(cause.as_str()));
         let notice = Notice { reason, id, user: Some(user), client, server: Some(server), cause };
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
     }
@@ -286,6 +312,11 @@ const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHa
     Successors { access, access_life: lives.access, refresh, refresh_life: lives.refresh_idle }
 }
 
+/// RFC 9449 section 5: what only the holder of a key may use is no bearer token.
+pub(super) const fn token_type(bound: Option<Thumbprint>) -> &'static str {
+    if bound.is_some() { "DPoP" } else { "Bearer" }
+}
+
 pub(super) const fn unavailable(_: &StoreError) -> TokenError {
     TokenError::unavailable()
 }
@@ -301,5 +332,8 @@ const fn refused(why: &NotRedeemed) -> TokenError {
         NotRedeemed::Ended => TokenError::grant("ended_grant"),
         NotRedeemed::OtherResource => TokenError::target(),
         NotRedeemed::WiderScope => TokenError::scope(),
+        NotRedeemed::Unproven => TokenError::proof(BadProof::Missing),
+        NotRedeemed::OtherKey => TokenError::other_key(),
+        NotRedeemed::ReplayedProof => TokenError::proof(BadProof::Replayed),
     }
 }

@@ -13,8 +13,7 @@ use crate::listen::body::Body;
 use doorward_core::identity::attested::Purpose;
 use doorward_core::identity::caller::Standing;
 use doorward_core::oauth::form::Form;
-use doorward_core::oauth::scope::Scopes;
-use doorward_core::oauth::token::TokenError;
+use doorward_core::oauth::token::{Grant, TokenError, grant};
 use http::Response;
 use http::header::AUTHORIZATION;
 
@@ -36,10 +35,8 @@ impl Gateway {
         if request.headers.contains_key(AUTHORIZATION) || proves("client_secret") || proves("client_assertion") {
             return Err(TokenError::request("the assertion shows who asks; authenticate no client besides"));
         }
-        let assertion = form.get("assertion").ok_or(TokenError::request("assertion is missing"))?;
-        let asked = form.get("scope").filter(|text| !text.is_empty());
-        let asked = asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()?;
-        let shown = Shown::Form(assertion);
+        let Grant::Assertion { assertion, scopes: asked, resource } = grant(form)? else { return Err(TokenError::unsupported()) };
+        let shown = Shown::Form(assertion.expose());
         let issuer = self.issuers.meant(shown).ok_or(TokenError::not_attested("no_issuer"))?;
         let attested = issuer.attest(shown, Purpose::Grant(self.root()), self.env.now()).await.map_err(|why| match why {
             NotAttested::Token(why) => TokenError::not_attested(why.reason()),
@@ -52,7 +49,7 @@ impl Gateway {
         if asked.as_ref().is_some_and(|asked| asked.iter().any(|scope| !own.contains(scope))) {
             return Err(TokenError::scope());
         }
-        let server = match self.meant(form.get("resource"))? {
+        let server = match self.meant(resource.as_deref())? {
             Some(server) => server,
             None => only_server(own, asked.as_ref()).ok_or(TokenError::which_target())?,
         };
@@ -71,6 +68,7 @@ impl Gateway {
         if !self.is_offered(&server, (user, &identity.record().groups), client) {
             return Err(TokenError::not_visible());
         }
-        self.issued_without_consent(request, (user, client), &server, (granted, "own_token_issued")).await
+        let proof = self.proofs.of_grant(&request.headers, client, self.root(), self.env.now()).map_err(TokenError::proof)?;
+        self.issued_without_consent(request, (user, client), &server, (granted, "own_token_issued"), proof).await
     }
 }

@@ -146,6 +146,7 @@ impl House {
             expires: self.env.now().after(life),
             revoked: None,
             user_disabled: false,
+            bound: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod attested;
 mod backwards;
 mod consent;
 mod desk;
+mod dpop;
 mod enterprise;
 mod eras;
 mod evasions;

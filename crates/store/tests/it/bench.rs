@@ -230,6 +230,7 @@ pub(crate) fn record(id: &str, subject: &str) -> Record {
         expires: later(1_000),
         revoked: None,
         user_disabled: false,
+        bound: None,
     }
 }
 

@@ -4,7 +4,9 @@ use crate::bench::{Bench, NOW, later, user};
 use doorward_core::id::{ClientId, CredentialId, ServerName};
 use doorward_core::secret::{AccessToken, AuthorizationCode, BrowserSecret, LinkSecret, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{BrowserInfo, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors};
+use doorward_store::{
+    BrowserInfo, Keys, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool
         named: true,
         challenge: "challenge",
         code_expires: later(60),
+        key: None,
         once: (&[of; 32], later(600)),
     };
     store.record_grant(&new, NOW).await
@@ -65,6 +68,7 @@ async fn redeem(store: &Store, of: u8, gives: u8, arrived: Timestamp, now: Times
         redirect_uri: Some("http://127.0.0.1:1/cb"),
         challenge: "challenge",
         server: None,
+        proof: None,
     };
     let next = Successors { access: &next.0, access_life: HOUR, refresh: &next.1, refresh_life: 24 * HOUR };
     store.redeem_code(&presented, &next, arrived, now).await.expect("an answer")
@@ -72,7 +76,7 @@ async fn redeem(store: &Store, of: u8, gives: u8, arrived: Timestamp, now: Times
 
 async fn renew(store: &Store, of: u8, gives: u8, now: Timestamp) -> Result<Redeemed, NotRedeemed> {
     let (hash, next) = (refresh(of), (access(gives), refresh(gives)));
-    let presented = PresentedRefresh { hash: &hash, client: &client("c"), server: None, narrowed: None };
+    let presented = PresentedRefresh { hash: &hash, client: &client("c"), server: None, narrowed: None, proof: None, keys: Keys::Same };
     let next = Successors { access: &next.0, access_life: HOUR, refresh: &next.1, refresh_life: 24 * HOUR };
     store.refresh(&presented, &next, WINDOW, now).await.expect("an answer")
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod documents;
 mod grants;
 mod opening;
+mod proofs;
 mod races;
 mod sealed;
 mod seen;
@@ -67,6 +68,11 @@ on_every_backend! {
     grants::tk_05_one_client_takes_no_room_from_the_others,
     grants::ui_04_a_link_is_taken_by_one_of_fifty,
     grants::ui_01_a_browser_is_signed_in_until_it_is_not,
+    proofs::tk_13_a_code_that_was_asked_for_with_a_key_is_redeemed_with_it_alone,
+    proofs::tk_13_a_bound_consent_goes_on_with_its_key_and_others_end_nothing,
+    proofs::tk_13_what_becomes_bound_leaves_nothing_unbound_behind,
+    proofs::tk_13_a_proof_is_used_up_by_one_of_fifty,
+    proofs::tk_13_used_proofs_are_swept_when_no_clock_takes_them_any_more,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,
     sessions::a_use_moves_forward_only,

@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 31] = [
+const ROOMS: [(&str, &[&str]); 32] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -83,6 +83,8 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("account", &["listen", "signin", "ui", "when"]),
     ("office", &["account", "listen", "oauth", "signin", "tasks", "ui"]),
     ("when", &[]),
+    // Of proofs what the configuration asks of them. Knows no headers of answers but its own.
+    ("proof", &[]),
     // Pages are filled by others and know nobody.
     ("ui", &[]),
     (
@@ -103,6 +105,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
             "oauth",
             "path",
             "policy",
+            "proof",
             "screen",
             "replies",
             "seen",

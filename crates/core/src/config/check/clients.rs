@@ -60,9 +60,15 @@ impl Checker<'_> {
             })
             .into_iter()
             .collect();
+        let require_dpop = self
+            .each(&["clients", "require_dpop"], &file.require_dpop.unwrap_or_default(), |checker, path, text| {
+                checker.bound_client(path, text, &fixed)
+            })
+            .into_iter()
+            .collect();
         let (month, ends) = (Duration::from_secs(30 * 24 * 3_600), 3_600..=90 * 24 * 3_600);
         let remember_consent = self.span(&["clients", "remember_consent"], file.remember_consent, month, ends);
-        Clients { admission, registration_rate, skip_consent, remember_consent, fixed, enterprise }
+        Clients { admission, registration_rate, skip_consent, require_dpop, remember_consent, fixed, enterprise }
     }
 
     fn enterprise(&mut self, file: EnterpriseFile, servers: &[ServerName], providers: &Providers) -> Option<Enterprise> {
@@ -125,6 +131,20 @@ impl Checker<'_> {
             let message = format!("\"{}\" cannot be a client that need not ask again", escaped(text));
             let help = "the URL of its document, or the id of one of [[clients.static]]: nobody vouches for one that registered itself";
             self.bad(path, ("config.client_id", message, "not assured", help.to_owned()));
+        }
+        id
+    }
+
+    /// A name of nobody would be a rule that never matches.
+    fn bound_client(&mut self, path: &[&str], text: &str, fixed: &[StaticClient]) -> Option<ClientId> {
+        let is_one = DocumentUrl::new(text).is_ok()
+            || text.starts_with(registration::PREFIX)
+            || fixed.iter().any(|client| client.id.as_str() == text);
+        let id = ClientId::new(text).ok().filter(|_| is_one);
+        if id.is_none() {
+            let message = format!("\"{}\" is not a client id", escaped(text));
+            let help = "the URL of its document, dwc_... of a registration, or the id of one of [[clients.static]]";
+            self.bad(path, ("config.client_id", message, "not a client id", help.to_owned()));
         }
         id
     }

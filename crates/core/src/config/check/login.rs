@@ -4,11 +4,12 @@ use super::issuers::{Drafted, kind_of};
 use super::values::is_loopback_host;
 use super::{Checker, Complaint, path_of};
 use crate::config::Selector;
-use crate::config::file::{IdpFile, LoginFile, TokensFile};
+use crate::config::file::{DpopWord, IdpFile, LoginFile, TokensFile};
 use crate::config::login::{IdentityProvider, Login, Tokens};
 use crate::config::schema::{escaped, written};
 use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, UserId};
 use crate::oauth::client;
+use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
 use std::collections::BTreeMap;
@@ -257,6 +258,11 @@ impl Checker<'_> {
             access: self.span(&["tokens", "access"], file.access, default.access, 60..=86_400),
             refresh_idle: self.span(&["tokens", "refresh_idle"], file.refresh_idle, default.refresh_idle, 3_600..=365 * 86_400),
             replay_window: self.span(&["tokens", "replay_window"], file.replay_window, default.replay_window, 0..=300),
+            dpop: match file.dpop {
+                Some(DpopWord::Off) => Binding::Off,
+                None | Some(DpopWord::Optional) => Binding::Optional,
+                Some(DpopWord::Required) => Binding::Required,
+            },
         }
     }
 

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::id::{ServerName, ToolName};
 use crate::launch::PackageRunners;
+use crate::oauth::dpop::Binding;
 use crate::screen::Modes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -85,6 +86,11 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         telemetry: telemetry(&file.telemetry.unwrap_or_default()),
         egress,
     };
+    if config.tokens.dpop == Binding::Off && !config.clients.require_dpop.is_empty() {
+        let message = "clients.require_dpop names clients, and tokens.dpop is off".to_owned();
+        let help = "leave one of both out: what has to be bound to a key can be given only where tokens are".to_owned();
+        checker.bad(&["clients", "require_dpop"], ("config.require_dpop", message, "not possible", help));
+    }
     (config, checker.problems, checker.notices)
 }
 

@@ -22,6 +22,9 @@ pub struct ClientsFile {
     /// Clients, exact, that need not ask a person again who has allowed the same before: URLs of documents, or ids of `static` ones. It
     /// counts for answers to https addresses only, and only while nothing changes. Default: none.
     pub skip_consent: Option<Vec<String>>,
+    /// Clients, exact, whose tokens have to be bound to a key (DPoP, RFC 9449): without a proof they are given none. Default: those that
+    /// say so of themselves, by `dpop_bound_access_tokens`.
+    pub require_dpop: Option<Vec<String>>,
     /// How long an earlier choice is remembered: what is new since is shown on the page. Default: `30d`.
     pub remember_consent: Option<String>,
     /// Enterprise-managed authorization (ID-JAG): an identity provider that people sign in by decides which of these clients may act for

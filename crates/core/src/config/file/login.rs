@@ -133,4 +133,19 @@ pub struct TokensFile {
     pub refresh_idle: Option<String>,
     /// A refresh token that comes again this soon gets the same successor. Default: `30s`.
     pub replay_window: Option<String>,
+    /// Whether tokens are bound to keys of their clients (DPoP, RFC 9449): never, for clients that prove a key, or always. Default:
+    /// `optional`.
+    pub dpop: Option<DpopWord>,
+}
+
+/// Whether tokens are bound to keys.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DpopWord {
+    /// Never: proofs are not looked at, and tokens that were bound before count for nothing.
+    Off,
+    /// For clients that prove a key; theirs are of no use to anybody else.
+    Optional,
+    /// Always: a token that is bound to no key is of no use.
+    Required,
 }

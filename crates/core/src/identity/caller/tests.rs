@@ -22,6 +22,7 @@ fn record() -> Record {
         expires: Timestamp::from_millis(2_000_000),
         revoked: None,
         user_disabled: false,
+        bound: None,
     }
 }
 
@@ -93,4 +94,32 @@ fn rs_04_several_credentials_are_400_and_the_rest_401() {
     assert_eq!(Why::Revoked.refusal().wire, Wire::Challenge { presented: Presence::Presented });
     assert_eq!(Why::Absent.refusal().wire, Wire::Challenge { presented: Presence::Absent });
     assert_eq!(Why::Revoked.refusal().public, Why::Expired.refusal().public, "the client is not told which");
+}
+
+#[test]
+fn tk_13_a_record_alone_never_verifies_what_is_bound_to_a_key() {
+    let token = PlainToken::<AccessToken>::mint(&[2; 32]);
+    let held = |scheme: &str, bound: Option<Thumbprint>| {
+        let record = Record { level: Level::OAuth, bound, ..record() };
+        let mut headers = http::HeaderMap::new();
+        headers.insert("authorization", format!("{scheme} {}", token.reveal()).parse().expect("a value"));
+        let presented = Presented::take(&mut headers, None);
+        verify(&presented, Door::OAuth, Some(&server("alpha")), Some(Found::Stored(Arc::new(record))), NOW)
+    };
+    let key = Some(Thumbprint::from_stored([1; 32]));
+    assert!(matches!(held("Bearer", None), Verdict::Verified(caller) if caller.bound().is_none()));
+    assert_eq!(why(held("Bearer", key)), Why::Unproven);
+    assert_eq!(why(held("DPoP", None)), Why::Unbound);
+    assert_eq!(why(held("dpop", key)), Why::Proof(BadProof::Missing));
+    let mut headers = http::HeaderMap::new();
+    let key_text = PlainToken::<ApiKey>::mint(&[1; 32]);
+    headers.insert("authorization", format!("DPoP {}", key_text.reveal()).parse().expect("a value"));
+    let presented = Presented::take(&mut headers, None);
+    let verdict = verify(&presented, Door::Key, Some(&server("alpha")), Some(Found::Stored(Arc::new(record()))), NOW);
+    assert_eq!(why(verdict), Why::Fault(Fault::OtherScheme), "keys are bound to nothing");
+    for (refused, error) in
+        [(Why::Unproven, "invalid_token"), (Why::MustBeBound, "invalid_token"), (Why::Proof(BadProof::Nonce), "use_dpop_nonce")]
+    {
+        assert!(matches!(refused.refusal().wire, Wire::BadProof { error: told, .. } if told == error), "{refused:?}");
+    }
 }

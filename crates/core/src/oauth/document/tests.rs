@@ -216,3 +216,13 @@ fn a_document_for_all_servers_may_list_what_is_not_allowed_here_and_gains_nothin
     let odd = with(r#","grant_types":["authorization_code","urn:ietf:params:oauth:grant-type:jwt-bearer"],"x":{"y":1},"policy_uri":null"#);
     assert!(odd.is_ok());
 }
+
+#[test]
+fn tk_13_a_document_may_say_that_all_tokens_are_bound() {
+    let plain = with("").expect("good");
+    let bound = with(r#","dpop_bound_access_tokens":true"#).expect("good");
+    assert!(bound.binds() && !plain.binds() && bound.fingerprint() != plain.fingerprint());
+    assert!(bound.clone().approved().binds(), "also where the administrator vouches for it");
+    assert!(!with(r#","dpop_bound_access_tokens":false"#).expect("good").binds());
+    assert!(with(r#","dpop_bound_access_tokens":"true""#).is_err());
+}

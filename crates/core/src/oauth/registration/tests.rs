@@ -258,3 +258,21 @@ fn reg_03_older_keys_keep_verifying_and_make_nothing() {
     assert!(keys(2).open(fresh.client().id().as_str(), &Schemes::default()).is_ok());
     assert!(keys(1).open(fresh.client().id().as_str(), &Schemes::default()).is_err());
 }
+
+#[test]
+fn tk_13_an_id_carries_that_its_tokens_are_bound_and_ids_of_before_stay_as_they_are() {
+    let said = |value: &str| format!("{},\"dpop_bound_access_tokens\":{value}}}", NATIVE.trim_end_matches('}'));
+    let made = registered(&keys(1), &said("true"), 1);
+    assert_eq!(made.answer(NOW)["dpop_bound_access_tokens"], true);
+    let again = keys(1).open(made.client().id().as_str(), &Schemes::default()).expect("made here");
+    assert!(again.binds() && again.fingerprint() == made.client().fingerprint());
+    for plain in [NATIVE.to_owned(), said("false"), said("null")] {
+        let other = registered(&keys(1), &plain, 1);
+        assert!(!other.client().binds() && other.answer(NOW).get("dpop_bound_access_tokens").is_none(), "{plain}");
+        assert_ne!(other.client().fingerprint(), made.client().fingerprint(), "a consent to the one is none to the other");
+        assert_eq!(other.client().id(), registered(&keys(1), NATIVE, 1).client().id(), "the id is the one that it always was");
+    }
+    for bad in ["1", "\"true\"", "[]"] {
+        assert_eq!(parse(&said(bad)).expect_err(bad).code(), "invalid_client_metadata", "{bad}");
+    }
+}
