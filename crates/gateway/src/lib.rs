@@ -49,6 +49,7 @@ use listen::metrics::Metrics;
 use listen::rate::AddressLimit;
 use live::Live;
 use oauth::clients::Clients;
+use oauth::device::DeviceRates;
 use oauth::register::RegistrationRates;
 pub use signin::LINK_LIFE;
 use skew::Skew;
@@ -95,6 +96,7 @@ pub struct Gateway {
     pub(crate) clients: Clients,
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
+    pub(crate) devices: DeviceRates,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     pub(crate) replies: replies::Replies,

@@ -6,6 +6,7 @@
 use crate::Store;
 use crate::credentials::Columns;
 use crate::db::{Tx, Value};
+use crate::devices;
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::granted::{GRANT, GrantInfo, info, written};
@@ -13,13 +14,14 @@ use crate::rows::{Reading, at_most_one, json_list, millis, plain};
 use crate::users::{hold, insert};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
+use doorward_core::oauth::device::DeviceName;
 use doorward_core::oauth::standing::Offer;
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A consent to record, with the code that it gives.
+/// A consent to record, with what it gives.
 #[derive(Debug)]
 pub struct NewGrant<'a> {
     /// Its id, and that of every token that comes of it.
@@ -44,18 +46,30 @@ pub struct NewGrant<'a> {
     pub offered: Option<&'a Offer>,
     /// Until when; `None` until it is removed.
     pub expires: Option<Timestamp>,
-    /// Digest of the code.
-    pub code: &'a TokenHash<AuthorizationCode>,
-    /// The redirect URI that the answer goes to.
-    pub redirect_uri: &'a str,
-    /// Whether the token request must name it.
-    pub named: bool,
-    /// The PKCE challenge.
-    pub challenge: &'a str,
-    /// End of the code.
-    pub code_expires: Timestamp,
+    /// How its client comes to the tokens.
+    pub gives: Gives<'a>,
     /// The authorization request, decided once: its name and until when it must be remembered.
     pub once: (&'a [u8; 32], Timestamp),
+}
+
+/// How the client of a consent comes to its tokens.
+#[derive(Debug)]
+pub enum Gives<'a> {
+    /// By a code, which the browser carries.
+    Code {
+        /// Its digest.
+        code: &'a TokenHash<AuthorizationCode>,
+        /// The redirect URI that the answer goes to.
+        redirect_uri: &'a str,
+        /// Whether the token request must name it.
+        named: bool,
+        /// The PKCE challenge.
+        challenge: &'a str,
+        /// End of the code.
+        expires: Timestamp,
+    },
+    /// By the device code of this request, which it has already.
+    Device(&'a DeviceName),
 }
 
 /// A code as it is presented.
@@ -140,7 +154,7 @@ pub enum NotRedeemed {
 /// Grants of one user that the sweep has not taken yet.
 const GRANTS_PER_USER: i64 = 1_000;
 /// Two uses of a code that overlap are one client in a hurry; by how much clocks of replicas may differ (FLT-07).
-const SKEW: Duration = Duration::from_secs(1);
+pub(crate) const SKEW: Duration = Duration::from_secs(1);
 
 // === impl Store ===
 
@@ -158,6 +172,11 @@ impl Store {
         let offered = new.offered.map(written).transpose()?;
         let mut tx = self.db().begin().await?;
         if !consumed(&mut tx, new.once, now).await? {
+            return Ok(false);
+        }
+        if let Gives::Device(name) = new.gives
+            && !devices::allow(&mut tx, (name, new.id), (new.client, new.server), now).await?
+        {
             return Ok(false);
         }
         insert(&mut tx, new.user, "[]", now).await?;
@@ -189,18 +208,23 @@ impl Store {
             Value::int(millis(now)?),
             Value::Int(new.expires.map(millis).transpose()?),
             offered.as_deref().map_or(Value::Text(None), Value::text),
-            Value::text(new.redirect_uri),
+            // No later request has none, so a consent of a device stands for no other (C14).
+            Value::text(if let Gives::Code { redirect_uri, .. } = new.gives { redirect_uri } else { "" }),
         ];
         tx.execute(sql, &values).await?;
+        let Gives::Code { code, redirect_uri, named, challenge, expires } = new.gives else {
+            tx.commit().await?;
+            return Ok(true);
+        };
         let sql = "INSERT INTO codes (hash, grant_id, client, redirect_uri, named, challenge, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let values = [
-            Value::bytes(new.code.as_bytes()),
+            Value::bytes(code.as_bytes()),
             Value::text(new.id.as_str()),
             Value::text(new.client.as_str()),
-            Value::text(new.redirect_uri),
-            Value::int(i64::from(new.named)),
-            Value::text(new.challenge),
-            Value::int(millis(new.code_expires)?),
+            Value::text(redirect_uri),
+            Value::int(i64::from(named)),
+            Value::text(challenge),
+            Value::int(millis(expires)?),
         ];
         tx.execute(sql, &values).await?;
         tx.commit().await?;
@@ -407,7 +431,7 @@ pub enum Owner<'a> {
 }
 
 /// A grant that counts.
-struct Live {
+pub(crate) struct Live {
     id: CredentialId,
     user: UserId,
     client: ClientId,
@@ -418,7 +442,7 @@ struct Live {
 
 impl Live {
     /// Reads it inside the transaction; none if it was taken back, has ended, or its person may not act (TK-07).
-    async fn read(tx: &mut Tx, id: &CredentialId, now: Timestamp) -> Result<Option<Self>, StoreError> {
+    pub(crate) async fn read(tx: &mut Tx, id: &CredentialId, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let Some(row) = tx.row(GRANT, &[Value::text(id.as_str())]).await? else { return Ok(None) };
         let reading = Reading::named(&row, "grants", "id")?;
         let is_disabled = reading.optional_instant("disabled")?.is_some();
@@ -428,7 +452,7 @@ impl Live {
     }
 
     /// Records successors. No token outlives the consent (TK-08).
-    async fn issue(
+    pub(crate) async fn issue(
         self,
         tx: &mut Tx,
         next: &Successors<'_>,
@@ -496,7 +520,7 @@ impl Live {
 }
 
 /// Ends a grant and everything that came of it.
-async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestamp) -> Result<(), StoreError> {
     let values = [Value::text(id.as_str()), Value::int(millis(now)?)];
     tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
@@ -504,7 +528,7 @@ async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestam
 }
 
 /// Uses up the name of a request inside the transaction that records what was decided.
-async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Timestamp) -> Result<bool, StoreError> {
+pub(crate) async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Timestamp) -> Result<bool, StoreError> {
     if expires <= now {
         return Ok(false);
     }
@@ -513,6 +537,6 @@ async fn consumed(tx: &mut Tx, (id, expires): (&[u8; 32], Timestamp), now: Times
     at_most_one(tx.execute(sql, &[Value::bytes(id), Value::int(millis(expires)?), Value::int(millis(now)?)]).await?, "consumed")
 }
 
-fn damaged(table: &'static str, column: &'static str) -> StoreError {
+pub(crate) fn damaged(table: &'static str, column: &'static str) -> StoreError {
     StoreError::Integrity { table, column, id: String::new() }
 }

@@ -5,7 +5,9 @@
 mod clients;
 mod login;
 
-pub use clients::{ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile};
+pub use clients::{
+    ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile,
+};
 pub use login::{IdpFile, IdpWord, LoginFile, TokensFile};
 
 use schemars::JsonSchema;

@@ -22,7 +22,18 @@ pub struct Client {
     auth: ClientAuth,
     /// What it may have for itself; nothing is no such client.
     own: BTreeSet<Scope>,
+    devices: Devices,
     fingerprint: [u8; 32],
+}
+
+/// Whether a client may ask without a browser (RFC 8628). Who does not say so may not: a person would be led to allow something that a client
+/// never meant to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Devices {
+    /// Its registration names the grant.
+    Named,
+    /// It does not.
+    Unnamed,
 }
 
 /// Who says that a client is who it claims to be. The page has one badge for each (product 5.2).
@@ -104,31 +115,38 @@ pub(crate) struct Parts {
     pub(crate) identity: Identity,
     pub(crate) redirects: Vec<Registered>,
     pub(crate) auth: ClientAuth,
+    pub(crate) devices: Devices,
 }
 
 // === impl Client ===
 
 impl Client {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, name, identity, redirects, auth } = parts;
+        let Parts { id, name, identity, redirects, auth, devices } = parts;
         let document = match &identity {
             Identity::Published { source, checked, .. } => Some(Document { source: *source, checked: *checked }),
             Identity::Approved | Identity::SelfClaimed => None,
         };
         let fingerprint = fingerprint(&name, &redirects, &auth);
-        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), fingerprint }
+        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), devices, fingerprint }
     }
 
     /// A client of the configuration (`[[clients.static]]`).
     #[must_use]
     pub fn configured(id: ClientId, name: String, redirects: Vec<Registered>, auth: ClientAuth) -> Self {
-        Self::new(Parts { id, name, identity: Identity::Approved, redirects, auth })
+        Self::new(Parts { id, name, identity: Identity::Approved, redirects, auth, devices: Devices::Unnamed })
     }
 
     /// The same client with what it may have for itself, without a person: the administrator says so, and nobody else can.
     #[must_use]
     pub fn acting_for_itself(self, own: BTreeSet<Scope>) -> Self {
         Self { own, ..self }
+    }
+
+    /// The same client with the device grant, or without it.
+    #[must_use]
+    pub fn with_devices(self, devices: Devices) -> Self {
+        Self { devices, ..self }
     }
 
     /// The same client, named by the administrator (`clients.allow`). What it was read from stays known.
@@ -189,6 +207,12 @@ impl Client {
     #[must_use]
     pub const fn own(&self) -> &BTreeSet<Scope> {
         &self.own
+    }
+
+    /// Whether it may ask without a browser.
+    #[must_use]
+    pub const fn devices(&self) -> Devices {
+        self.devices
     }
 
     /// Digest of name, redirect URIs, way to prove itself and keys. A consent is bound to it: when it changes, the person is

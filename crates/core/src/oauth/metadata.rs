@@ -2,6 +2,7 @@
 //!
 //! Everything is derived from the public root; exactly what works is advertised (DISC-02), and no catalogue of scopes (DISC-03).
 
+use super::device;
 use super::scope::{Scope, resource};
 use crate::id::ServerName;
 use crate::oidc::jose::Alg;
@@ -19,6 +20,8 @@ pub struct Offers {
     pub assertions: bool,
     /// Some client may act for itself.
     pub own: bool,
+    /// Some client may ask without a browser.
+    pub devices: bool,
 }
 
 /// The document of the authorization server. One text under every name that clients try (AS2).
@@ -28,7 +31,8 @@ pub fn server(root: &str, offers: Offers) -> Value {
     let signed = offers.assertions.then_some("private_key_jwt");
     let confidential: Vec<&str> = secrets.into_iter().chain(signed).collect();
     let methods: Vec<&str> = ["none"].into_iter().chain(confidential.iter().copied()).collect();
-    let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(offers.own.then_some("client_credentials")).collect();
+    let more = [offers.own.then_some("client_credentials"), offers.devices.then_some(device::GRANT_TYPE)];
+    let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(more.into_iter().flatten()).collect();
     let mut document = json!({
         "issuer": root,
         "authorization_endpoint": format!("{root}/oauth/authorize"),
@@ -48,6 +52,9 @@ pub fn server(root: &str, offers: Offers) -> Value {
     if let Some(members) = document.as_object_mut() {
         if offers.registration {
             members.insert("registration_endpoint".to_owned(), json!(format!("{root}/oauth/register")));
+        }
+        if offers.devices {
+            members.insert("device_authorization_endpoint".to_owned(), json!(format!("{root}/oauth/device")));
         }
         if offers.assertions {
             // RFC 8414 section 2: where assertions are taken, their algorithms have to be said.

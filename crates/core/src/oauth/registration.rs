@@ -7,7 +7,8 @@
 use crate::id::ClientId;
 use crate::json::RawJson;
 use crate::oauth::claims::{BadClaims, Claims, Unusable};
-use crate::oauth::client::{Client, ClientAuth, Identity, Parts, SecretDigest};
+use crate::oauth::client::{Client, ClientAuth, Devices, Identity, Parts, SecretDigest};
+use crate::oauth::device;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::secret::{ClientSecret, PlainToken, Secret};
 use crate::session::sealed::NoKeys;
@@ -27,6 +28,7 @@ pub struct Request {
     redirects: Vec<Registered>,
     auth: Method,
     application: Option<String>,
+    devices: Devices,
 }
 
 /// A client that has just registered.
@@ -84,6 +86,9 @@ struct Compact {
     n: String,
     r: Vec<String>,
     a: Method,
+    /// Whether it named the device grant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    d: bool,
 }
 
 struct Length(usize);
@@ -116,10 +121,10 @@ impl Request {
         let claims = Claims::of(&json).ok_or(Refused::NotJson)?;
         let redirects = claims.redirects(schemes, Unusable::Refused)?;
         claims.check_links()?;
-        claims.check_grants()?;
+        let devices = claims.check_grants()?;
         let auth = Method::strongest(&claims.auth_methods()?).ok_or(BadClaims::AuthMethod)?;
         let application = claims.text("application_type")?.map(std::borrow::Cow::into_owned);
-        Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application })
+        Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application, devices })
     }
 
     /// True when every answer would go to a program on the person's own computer.
@@ -165,8 +170,9 @@ impl RegistrationKeys {
     /// # Errors
     /// [`Refused::TooLong`].
     pub fn register(&self, request: Request, random: [u8; RANDOM]) -> Result<Registration, Refused> {
-        let Request { name, redirects, auth, application } = request;
-        let compact = Compact { n: name, r: redirects.iter().map(|uri| uri.as_str().to_owned()).collect(), a: auth };
+        let Request { name, redirects, auth, application, devices } = request;
+        let compact =
+            Compact { n: name, r: redirects.iter().map(|uri| uri.as_str().to_owned()).collect(), a: auth, d: devices == Devices::Named };
         let metadata = serde_json::to_vec(&compact).map_err(|_| Refused::TooLong)?;
         let mut whole = [&[VERSION], random.as_slice(), &metadata].concat();
         let tag = self.current.tag(&whole);
@@ -177,7 +183,7 @@ impl RegistrationKeys {
         }
         let id = ClientId::new(&id).map_err(|_| Refused::TooLong)?;
         let secret = (auth != Method::None).then(|| self.current.secret(&id));
-        let client = client(id, compact.n, redirects, auth, secret.as_ref());
+        let client = client((id, compact.n), redirects, auth, secret.as_ref()).with_devices(devices);
         Ok(Registration { client, secret, application })
     }
 
@@ -199,17 +205,18 @@ impl RegistrationKeys {
         }
         let id = ClientId::new(id).map_err(|_| NotRegistered)?;
         let secret = (compact.a != Method::None).then(|| pair.secret(&id));
-        Ok(client(id, compact.n, redirects, compact.a, secret.as_ref()))
+        let devices = if compact.d { Devices::Named } else { Devices::Unnamed };
+        Ok(client((id, compact.n), redirects, compact.a, secret.as_ref()).with_devices(devices))
     }
 }
 
-fn client(id: ClientId, name: String, redirects: Vec<Registered>, auth: Method, secret: Option<&PlainToken<ClientSecret>>) -> Client {
+fn client((id, name): (ClientId, String), redirects: Vec<Registered>, auth: Method, secret: Option<&PlainToken<ClientSecret>>) -> Client {
     let auth = match (auth, secret) {
         (Method::Basic, Some(secret)) => ClientAuth::SecretBasic(SecretDigest::of_token(secret)),
         (Method::Post, Some(secret)) => ClientAuth::SecretPost(SecretDigest::of_token(secret)),
         _ => ClientAuth::None,
     };
-    Client::new(Parts { id, name, identity: Identity::SelfClaimed, redirects, auth })
+    Client::new(Parts { id, name, identity: Identity::SelfClaimed, redirects, auth, devices: Devices::Unnamed })
 }
 
 impl fmt::Debug for RegistrationKeys {
@@ -273,12 +280,14 @@ impl Registration {
     #[must_use]
     pub fn answer(&self, now: Timestamp) -> serde_json::Value {
         let uris: Vec<&str> = self.client.redirects().iter().map(Registered::as_str).collect();
+        let device = (self.client.devices() == Devices::Named).then_some(device::GRANT_TYPE);
+        let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(device).collect();
         let mut answer = serde_json::json!({
             "client_id": self.client.id().as_str(),
             "client_id_issued_at": now.as_millis() / 1000,
             "client_name": self.client.name(),
             "redirect_uris": uris,
-            "grant_types": ["authorization_code", "refresh_token"],
+            "grant_types": grants,
             "response_types": ["code"],
             "token_endpoint_auth_method": self.client.auth().method(),
         });

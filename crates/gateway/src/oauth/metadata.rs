@@ -7,7 +7,7 @@ use crate::listen::http::plain;
 use crate::listen::page::{document, not_allowed};
 use crate::ui::headers::{Class, Transport, headers};
 use doorward_core::id::ServerName;
-use doorward_core::oauth::admission::{Documents, Registrations};
+use doorward_core::oauth::admission::{DeviceGrant, Documents, Registrations};
 use doorward_core::oauth::metadata::{Offers, protected_resource, server};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -28,6 +28,7 @@ impl Gateway {
             documents,
             assertions: documents || self.clients.has_keys(),
             own: self.clients.has_own(),
+            devices: admission.device_grant != DeviceGrant::Off,
         }
     }
 

@@ -6,6 +6,7 @@
 mod authorize;
 pub mod clients;
 mod consent;
+pub mod device;
 pub mod fetch;
 mod introspect;
 mod key_sets;

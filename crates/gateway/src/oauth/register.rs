@@ -19,7 +19,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How often clients may register: from one address, and all together.
+/// How often something may be asked by whoever is nobody yet: from one address, and by all together.
 pub struct RegistrationRates {
     each: AddressLimit,
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,

@@ -9,6 +9,7 @@
 mod backwards;
 mod consent;
 mod desk;
+mod devices;
 mod eras;
 mod evasions;
 mod faults;

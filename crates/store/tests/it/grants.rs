@@ -4,7 +4,9 @@ use crate::bench::{Bench, NOW, later, user};
 use doorward_core::id::{ClientId, CredentialId, ServerName};
 use doorward_core::secret::{AccessToken, AuthorizationCode, BrowserSecret, LinkSecret, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
-use doorward_store::{BrowserInfo, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors};
+use doorward_store::{
+    BrowserInfo, Gives, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -47,11 +49,7 @@ async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool
         granted: &granted,
         offered: Some(&BTreeMap::new()),
         expires,
-        code: &code,
-        redirect_uri: "http://127.0.0.1:1/cb",
-        named: true,
-        challenge: "challenge",
-        code_expires: later(60),
+        gives: Gives::Code { code: &code, redirect_uri: "http://127.0.0.1:1/cb", named: true, challenge: "challenge", expires: later(60) },
         once: (&[of; 32], later(600)),
     };
     store.record_grant(&new, NOW).await

@@ -3,12 +3,13 @@
 use super::{Checker, count, path_of, unknown_server};
 use crate::config::clients::{Clients, Jwks, StaticAuth, StaticClient};
 use crate::config::file::{
-    ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile,
+    ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, RegistrationWord, SecretMethodWord, StaticClientFile,
 };
 use crate::config::schema::{escaped, written};
 use crate::config::units::Rate;
 use crate::id::{ClientId, ServerName};
-use crate::oauth::admission::{Admission, Blocked, Documents, Registrations};
+use crate::oauth::admission::{Admission, Blocked, DeviceGrant, Documents, Registrations};
+use crate::oauth::client::Devices;
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::oauth::registration;
@@ -38,6 +39,11 @@ impl Checker<'_> {
             allow: self.each(&["clients", "allow"], &file.allow.unwrap_or_default(), Checker::allowed_client).into_iter().collect(),
             block: self.each(&["clients", "block"], &file.block.unwrap_or_default(), Checker::blocked_client).into_iter().collect(),
             schemes,
+            device_grant: match file.device_grant {
+                Some(DeviceGrantWord::Off) => DeviceGrant::Off,
+                None | Some(DeviceGrantWord::Known) => DeviceGrant::Known,
+                Some(DeviceGrantWord::Any) => DeviceGrant::Any,
+            },
         };
         let registration_rate = self.rate(&["clients", "registration_rate"], file.registration_rate).unwrap_or(per_minute);
         let mut fixed: Vec<StaticClient> = Vec::new();
@@ -115,19 +121,21 @@ impl Checker<'_> {
         let below = |key: &'static str| ["clients", "static", at, key];
         let id = self.required(&table, "id", file.id, "the client_id that it sends").and_then(|text| self.static_id(&below("id"), &text));
         let own = file.scopes.map(|scopes| self.own_scopes(&below("scopes"), &scopes, servers));
+        let devices = if file.device_grant == Some(true) { Devices::Named } else { Devices::Unnamed };
+        let needs_none = own.is_some() || devices == Devices::Named;
         let uris = match file.redirect_uris {
-            // One that acts for itself alone asks nobody.
-            None if own.is_some() => Some(Vec::new()),
-            Some(uris) if uris.is_empty() && own.is_some() => Some(uris),
+            // One that acts for itself alone asks nobody, and a device is asked back by nobody.
+            None if needs_none => Some(Vec::new()),
+            Some(uris) if uris.is_empty() && needs_none => Some(uris),
             uris => self.required(
                 &table,
                 "redirect_uris",
                 uris,
-                "where its answers go: [\"https://app.example/callback\"], or scopes of its own",
+                "where its answers go: [\"https://app.example/callback\"], scopes of its own, or device_grant = true",
             ),
         };
         let redirects = uris.and_then(|uris| {
-            if uris.is_empty() && own.is_some() {
+            if uris.is_empty() && needs_none {
                 return Some(Vec::new());
             }
             if uris.is_empty() {
@@ -151,7 +159,7 @@ impl Checker<'_> {
             self.bad_key(&below("scopes"), ("config.own_scopes", message, "for whom?", help));
             return None;
         }
-        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own })
+        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own, devices })
     }
 
     /// At least one, each of a server that is there.
