@@ -229,7 +229,7 @@ impl Gateway {
         let words = granted.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let (place, target) = match asked.back() {
             Back::Browser { target, .. } => (target.as_str().to_owned(), target.origin()),
-            Back::Device(name) => (name.short(), "a device".to_owned()),
+            Back::Device(name) => (name.short(), "device".to_owned()),
         };
         let cause = format!("{id}: {words}, answer to {place}");
         let (user, client, server) = (Some(approved.user()), Some(asked.client().id()), Some(asked.server()));
@@ -419,7 +419,9 @@ impl Gateway {
                 .collect(),
             details: Details {
                 client_id: Claimed::technical(client.id().as_str()),
-                redirect_uri: Claimed::technical(asked.target().map_or("none: a device fetches the answer", RedirectTarget::as_str)),
+                redirect_uri: asked
+                    .target()
+                    .map_or_else(|| Claimed::new("none: a device fetches the answer"), |target| Claimed::technical(target.as_str())),
                 resource: Claimed::technical(&resource(self.root(), asked.server())),
                 scopes: asked.scopes().of(asked.server()).map(|scope| Claimed::technical(&scope.to_string())).collect(),
                 source: source_of(client.identity()).to_owned(),

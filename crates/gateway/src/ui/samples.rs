@@ -276,7 +276,7 @@ impl ConsentPage {
         page.application.name = claimed(say, "Doorward command line");
         page.application.identity = identity;
         page.application.answer = Answer { origin: technical(say, "203.0.113.77"), destination: Destination::Device };
-        page.details.redirect_uri = technical(say, "none: a device fetches the answer");
+        page.details.redirect_uri = claimed(say, "none: a device fetches the answer");
         page.servers.truncate(2);
         Self { notice, device: Some(Device { code: technical(say, "BCDF-GHJK"), asked: say("2 minutes ago") }), ..page }
     }
