@@ -51,7 +51,8 @@ pub struct DeviceRates {
 
 /// Requests from one address; from all ten times as many.
 const REQUESTS: Rate = Rate { count: NonZeroU32::new(10).unwrap(), per: Duration::from_secs(60) };
-/// User codes that one person may try: ten at once, then one a minute. With two thousand that wait among 20^8 codes, nobody finds one.
+/// User codes that one person may try: ten at once, then one a minute. With two thousand that wait among 20^8 codes, a day of
+/// trying finds one with a chance of one in nine thousand.
 const TRIES: Quota = Quota::per_minute(NonZeroU32::new(1).unwrap()).allow_burst(NonZeroU32::new(10).unwrap());
 const TRIES_OF_ALL: Quota = Quota::per_minute(NonZeroU32::new(100).unwrap());
 /// People whose count is kept before those that rest are forgotten.

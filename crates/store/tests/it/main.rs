@@ -7,6 +7,7 @@
 mod bench;
 mod budgets;
 mod credentials;
+mod devices;
 mod documents;
 mod grants;
 mod opening;
@@ -67,6 +68,10 @@ on_every_backend! {
     grants::tk_05_one_client_takes_no_room_from_the_others,
     grants::ui_04_a_link_is_taken_by_one_of_fifty,
     grants::ui_01_a_browser_is_signed_in_until_it_is_not,
+    devices::dev_03_one_of_fifty_fetches_what_was_allowed,
+    devices::dev_05_a_request_is_decided_by_one_of_fifty,
+    devices::dev_04_polls_keep_one_pace_on_all_replicas,
+    devices::dev_04_those_that_wait_have_a_cap,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,
     sessions::a_use_moves_forward_only,
