@@ -127,6 +127,12 @@ impl Request {
         Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application, devices })
     }
 
+    /// The same without the device grant: what is not given here is not in the answer, nor in the id.
+    #[must_use]
+    pub fn without_devices(self) -> Self {
+        Self { devices: Devices::Unnamed, ..self }
+    }
+
     /// True when every answer would go to a program on the person's own computer.
     #[must_use]
     pub fn is_local(&self) -> bool {

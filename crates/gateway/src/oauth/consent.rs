@@ -34,7 +34,7 @@ use doorward_core::oauth::standing::{Difference, Offer, Standing};
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::secret::{AuthorizationCode, PlainToken};
 use doorward_core::time::Timestamp;
-use doorward_store::{Gives, NewGrant, StoreError};
+use doorward_store::{DeviceInfo, Gives, NewGrant, StoreError};
 use http::{Method, Response};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -344,7 +344,7 @@ impl Gateway {
             self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
         }
         let client = asked.client();
-        let trusted = !matches!(client.identity(), Identity::SelfClaimed);
+        let trusted = waits.is_none() && !matches!(client.identity(), Identity::SelfClaimed);
         let title =
             self.upstreams.find(asked.server()).map_or_else(|| asked.server().to_string(), |upstream| upstream.config.title.clone());
         let wants = |class: RiskClass| {
@@ -376,33 +376,7 @@ impl Gateway {
             },
             changes: standing.as_ref().and_then(|standing| changes(standing, (asked, offer, &title), now)),
             earlier: standing.as_ref().map(|standing| day(standing.since)),
-            application: Application {
-                name: Claimed::new(client.name()),
-                identity: match client.identity() {
-                    // Whoever asks from a device need not be at the addresses that were checked or written down.
-                    _ if waits.is_some() && matches!(client.auth(), ClientAuth::None | ClientAuth::EitherWay(_)) => Badge::Unproven,
-                    Identity::Published { host, source, checked } => Badge::Published {
-                        host: Claimed::technical(host),
-                        checked: ago(now, *checked),
-                        is_copy: *source != DocumentSource::Live,
-                    },
-                    Identity::Approved => Badge::Approved,
-                    Identity::SelfClaimed => Badge::SelfClaimed { registered: "by itself".to_owned() },
-                },
-                answer: Leaves {
-                    origin: Claimed::technical(&match (asked.target(), &waits) {
-                        (Some(target), _) => target.origin(),
-                        (None, waits) => waits.as_ref().map(|info| info.peer.clone()).unwrap_or_default(),
-                    }),
-                    destination: destination(asked),
-                },
-                first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
-                others: match seen.1 {
-                    0 => None,
-                    1..5 => Some("fewer than 5 people here use it".to_owned()),
-                    many => Some(format!("used by {many} people here")),
-                },
-            },
+            application: application(asked, &seen, waits.as_ref(), now),
             servers: vec![Server { id: asked.server().to_string(), title, acts_as: self.acts_as(asked.server()), classes }],
             refused_scopes: refused.map(|scope| Claimed::technical(&scope.to_string())).collect(),
             device: waits.as_ref().map(|info| Device {
@@ -501,6 +475,36 @@ fn changes(standing: &Standing, (asked, offer, title): (&AuthRequest, &Offer, &s
     };
     let differences: Vec<Said> = standing.differences(asked, offer, now).into_iter().map(said).collect();
     (!differences.is_empty()).then(|| Changes { since: day(standing.since), differences })
+}
+
+/// Who asks, as the page says it.
+fn application(asked: &AuthRequest, seen: &(Option<Timestamp>, u64), waits: Option<&DeviceInfo>, now: Timestamp) -> Application {
+    let client = asked.client();
+    Application {
+        name: Claimed::new(client.name()),
+        identity: match client.identity() {
+            // Whoever asks from a device need not be at the addresses that were checked or written down.
+            _ if waits.is_some() && matches!(client.auth(), ClientAuth::None | ClientAuth::EitherWay(_)) => Badge::Unproven,
+            Identity::Published { host, source, checked } => {
+                Badge::Published { host: Claimed::technical(host), checked: ago(now, *checked), is_copy: *source != DocumentSource::Live }
+            }
+            Identity::Approved => Badge::Approved,
+            Identity::SelfClaimed => Badge::SelfClaimed { registered: "by itself".to_owned() },
+        },
+        answer: Leaves {
+            origin: Claimed::technical(&match (asked.target(), waits) {
+                (Some(target), _) => target.origin(),
+                (None, waits) => waits.map(|info| info.peer.clone()).unwrap_or_default(),
+            }),
+            destination: destination(asked),
+        },
+        first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
+        others: match seen.1 {
+            0 => None,
+            1..5 => Some("fewer than 5 people here use it".to_owned()),
+            many => Some(format!("used by {many} people here")),
+        },
+    }
 }
 
 /// What a form belongs to: this request, and the client as it was when the page was shown.
