@@ -87,24 +87,31 @@ impl Browser {
 
 impl Waiting {
     fn start(house: &House, arguments: &[&str]) -> Self {
-        let mut child = house.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let mut rest = BufReader::new(child.stdout.take().expect("piped"));
+        let mut command = house.command(arguments);
+        let mut waiting = Self::of(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"));
         let (mut line, mut seen) = (String::new(), String::new());
-        while rest.read_line(&mut line).expect("readable") > 0 {
+        while waiting.rest.read_line(&mut line).expect("readable") > 0 {
             seen.push_str(&line);
             if let Some((_, code)) = line.split_once("type this code:") {
-                return Self { child, user_code: code.trim().to_owned(), rest };
+                waiting.user_code = code.trim().to_owned();
+                return waiting;
             }
             if let Some(code) =
                 serde_json::from_str::<Value>(&line).ok().and_then(|line| line.get("user_code")?.as_str().map(str::to_owned))
             {
-                return Self { child, user_code: code, rest };
+                waiting.user_code = code;
+                return waiting;
             }
             line.clear();
         }
         let mut error = String::new();
-        child.stderr.take().expect("piped").read_to_string(&mut error).ok();
+        waiting.child.stderr.take().expect("piped").read_to_string(&mut error).ok();
         panic!("no code in {seen}{error}");
+    }
+
+    fn of(mut child: Child) -> Self {
+        let rest = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, user_code: String::new(), rest }
     }
 
     /// How it ended. Read on a thread of its own: the person goes on meanwhile.

@@ -278,8 +278,8 @@ impl ConsentPage {
         page.application.answer = Answer { origin: technical(say, "203.0.113.77"), destination: Destination::Device };
         page.details.redirect_uri = claimed(say, "none: a device fetches the answer");
         page.servers.truncate(2);
-        for duration in &mut page.durations {
-            duration.chosen = duration.label == say("8 hours");
+        for (at, duration) in page.durations.iter_mut().enumerate() {
+            duration.chosen = at == 0;
         }
         Self { notice, device: Some(Device { code: technical(say, "BCDF-GHJK"), asked: say("2 minutes ago") }), ..page }
     }
