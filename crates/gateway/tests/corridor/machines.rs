@@ -356,7 +356,7 @@ async fn disc_01_what_clients_can_do_is_said_and_nothing_else() {
     let algorithms = said["token_endpoint_auth_signing_alg_values_supported"].as_array().expect("algorithms").clone();
     assert!(algorithms.contains(&json!("ES256")) && !algorithms.contains(&json!("none")) && !algorithms.contains(&json!("HS256")));
     house.close(&[]).await;
-    let toml = "[clients]\nmetadata_documents = \"off\"\n";
+    let toml = "[clients]\nmetadata_documents = \"off\"\ndevice_grant = \"off\"\n";
     let house = House::open(toml).await;
     let said = document(&house, "/.well-known/oauth-authorization-server").await;
     assert_eq!(said["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
