@@ -4,6 +4,8 @@ As a program it signs a person in by the link that `COMMAND... admin-link` print
 
   scripts/office.py token HOST:PORT SERVER COMMAND...    registers a client, allows it all that the consent page offers, prints its access token
   scripts/office.py visit HOST:PORT ADDRESS COMMAND...   opens an authorization request of a client, allows all, prints where the answer goes
+  scripts/office.py device HOST:PORT CODE COMMAND...     types the code of a device, and allows all
+  scripts/office.py deny HOST:PORT CODE COMMAND...       types the code of a device, and declines
 """
 
 import base64
@@ -118,6 +120,18 @@ class Person:
         return address
 
 
+    def device(self, code, decision):
+        """A decision about the request of a device."""
+        typed = [*self.form(self.open("/device")[2]), ("user_code", code)]
+        status, _, text = self.post("/device", typed)
+        expect(status == 200 and "Only go on if you started this yourself" in text, f"no question: {status} {text[:300]}")
+        fields, offered = self.form(text), re.findall(r'name="grant" value="([^"]*)"', text)
+        time.sleep(READING)
+        answers = [("decision", decision), ("duration", "8h"), ("device", "mine"), *(("grant", scope) for scope in offered)]
+        status, _, text = self.post("/oauth/consent", [*fields, *answers])
+        expect(status == 200 and "You can close this window" in text, f"no end: {status} {text[:300]}")
+
+
 def register(house, source="127.0.0.1"):
     body = json.dumps({"client_name": "Office kit", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"})
     status, _, text = ask(house.port, "POST", "/oauth/register", headers={"Content-Type": "application/json"}, body=body, source=source)
@@ -160,6 +174,8 @@ def main(what, address, about, *command):
     door = Door(address, command)
     if what == "token":
         print(token(door, about))
+    elif what in ("device", "deny"):
+        Person(door, None).device(about, "allow" if what == "device" else "cancel")
     else:
         person, asked = Person(door, None), urllib.parse.urlsplit(about)
         page = person.asked(f"{asked.path}?{asked.query}")

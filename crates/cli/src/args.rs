@@ -1,8 +1,8 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
 use crate::command::{
-    admin_link, apikey, audit, bridge, completions, config, connect, demo, doctor, grant, keys, policy, scan, serve, server, status, user,
-    version,
+    admin_link, apikey, audit, bridge, completions, config, connect, demo, doctor, grant, keys, login, policy, scan, serve, server, status,
+    user, version,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -82,6 +82,14 @@ pub enum Command {
     /// What people allowed to applications: list, revoke
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Sign this command line in to a server behind a gateway, by a code
+    Login(login::Arguments),
+    /// Say where this command line is signed in
+    Whoami(login::WhoArguments),
+    /// Print a fresh access token for a server, for scripts
+    Token(login::TokenArguments),
+    /// Give back what this command line was given, and forget it
+    Logout(login::OutArguments),
     /// Print a link with which the administrator signs in, once
     AdminLink(admin_link::Arguments),
     /// People: list, disable, enable, groups

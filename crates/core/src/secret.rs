@@ -31,6 +31,9 @@ pub enum RefreshToken {}
 /// `dwac_`: an authorization code, for the token endpoint only, once and within a minute.
 #[derive(Debug)]
 pub enum AuthorizationCode {}
+/// `dwdc_`: a device code, for the token endpoint only: fetches what a person allows meanwhile, once.
+#[derive(Debug)]
+pub enum DeviceCode {}
 /// `dwl_`: a one-time link with which somebody becomes signed in.
 #[derive(Debug)]
 pub enum LinkSecret {}
@@ -109,6 +112,10 @@ impl TokenKind for RefreshToken {
 
 impl TokenKind for AuthorizationCode {
     const PREFIX: &'static str = "dwac_";
+}
+
+impl TokenKind for DeviceCode {
+    const PREFIX: &'static str = "dwdc_";
 }
 
 impl TokenKind for LinkSecret {

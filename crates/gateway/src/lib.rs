@@ -51,6 +51,7 @@ use listen::metrics::Metrics;
 use listen::rate::AddressLimit;
 use live::Live;
 use oauth::clients::Clients;
+use oauth::device::DeviceRates;
 use oauth::register::RegistrationRates;
 use proof::Proofs;
 pub use signin::LINK_LIFE;
@@ -103,6 +104,7 @@ pub struct Gateway {
     pub(crate) proofs: Proofs,
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
+    pub(crate) devices: DeviceRates,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     pub(crate) replies: replies::Replies,

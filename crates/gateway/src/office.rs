@@ -28,6 +28,8 @@ impl Gateway {
             Office::Register => self.registration(request).await,
             Office::Revoke => self.revoke(request).await,
             Office::Introspect => self.introspect(request).await,
+            Office::AskForDevice => self.ask_for_device(request).await,
+            Office::Device => self.device(request).await,
             Office::Setup => self.setup(request).await,
             Office::Login => self.login(request).await,
             Office::Provider(name) => self.depart(request, &name).await,

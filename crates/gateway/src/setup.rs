@@ -29,6 +29,7 @@ use crate::listen::tls::{BadTls, Tls};
 use crate::listen::{Inbound, OfficeRequest, tls};
 use crate::live::Live;
 use crate::oauth::Consents;
+use crate::oauth::device::DeviceRates;
 use crate::oauth::register::RegistrationRates;
 use crate::proof::Proofs;
 use crate::replies::{Replies, of_batch};
@@ -253,6 +254,7 @@ impl Gateway {
             clients,
             consents: Consents { need_not_ask: config.clients.skip_consent.clone(), remembered: config.clients.remember_consent },
             registrations: RegistrationRates::new(config.clients.registration_rate),
+            devices: DeviceRates::new(),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             replies,

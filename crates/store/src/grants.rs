@@ -7,6 +7,7 @@ use crate::Store;
 use crate::binding::{Keys, bind, goes_on, used_up};
 use crate::credentials::Columns;
 use crate::db::{Tx, Value};
+use crate::devices;
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::granted::{GRANT, GrantInfo, info, written};
@@ -15,6 +16,7 @@ use crate::rows::{Reading, at_most_one, json_list, millis, plain};
 use crate::users::{hold, insert};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
+use doorward_core::oauth::device::DeviceName;
 use doorward_core::oauth::dpop::{Proven, Thumbprint};
 use doorward_core::oauth::standing::Offer;
 use doorward_core::secret::{AccessToken, AuthorizationCode, RefreshToken, TokenHash};
@@ -22,7 +24,7 @@ use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A consent to record, with the code that it gives.
+/// A consent to record, with what it gives.
 #[derive(Debug)]
 pub struct NewGrant<'a> {
     /// Its id, and that of every token that comes of it.
@@ -47,20 +49,32 @@ pub struct NewGrant<'a> {
     pub offered: Option<&'a Offer>,
     /// Until when; `None` until it is removed.
     pub expires: Option<Timestamp>,
-    /// Digest of the code.
-    pub code: &'a TokenHash<AuthorizationCode>,
-    /// The redirect URI that the answer goes to.
-    pub redirect_uri: &'a str,
-    /// Whether the token request must name it.
-    pub named: bool,
-    /// The PKCE challenge.
-    pub challenge: &'a str,
-    /// End of the code.
-    pub code_expires: Timestamp,
-    /// The key that the code is for, where its request named one (RFC 9449 section 10).
-    pub key: Option<Thumbprint>,
+    /// How its client comes to the tokens.
+    pub gives: Gives<'a>,
     /// The authorization request, decided once: its name and until when it must be remembered.
     pub once: (&'a [u8; 32], Timestamp),
+}
+
+/// How the client of a consent comes to its tokens.
+#[derive(Debug)]
+pub enum Gives<'a> {
+    /// By a code, which the browser carries.
+    Code {
+        /// Its digest.
+        code: &'a TokenHash<AuthorizationCode>,
+        /// The redirect URI that the answer goes to.
+        redirect_uri: &'a str,
+        /// Whether the token request must name it.
+        named: bool,
+        /// The PKCE challenge.
+        challenge: &'a str,
+        /// End of the code.
+        expires: Timestamp,
+        /// The key that the code is for, where its request named one (RFC 9449 section 10).
+        key: Option<Thumbprint>,
+    },
+    /// By the device code of this request, which it has already.
+    Device(&'a DeviceName),
 }
 
 /// A code as it is presented.
@@ -157,11 +171,11 @@ pub enum NotRedeemed {
 }
 
 /// Under which kind names of decided requests stand.
-const DECIDED: &str = "authorization";
+pub(crate) const DECIDED: &str = "authorization";
 /// Grants of one user that the sweep has not taken yet.
 const GRANTS_PER_USER: i64 = 1_000;
 /// Two uses of a code that overlap are one client in a hurry; by how much clocks of replicas may differ (FLT-07).
-const SKEW: Duration = Duration::from_secs(1);
+pub(crate) const SKEW: Duration = Duration::from_secs(1);
 
 // === impl Store ===
 
@@ -179,6 +193,11 @@ impl Store {
         let offered = new.offered.map(written).transpose()?;
         let mut tx = self.db().begin().await?;
         if !once::consumed(&mut tx, DECIDED, new.once, now).await? {
+            return Ok(false);
+        }
+        if let Gives::Device(name) = new.gives
+            && !devices::allow(&mut tx, (name, new.id), (new.client, new.server), now).await?
+        {
             return Ok(false);
         }
         insert(&mut tx, new.user, "[]", now).await?;
@@ -210,20 +229,25 @@ impl Store {
             Value::int(millis(now)?),
             Value::Int(new.expires.map(millis).transpose()?),
             offered.as_deref().map_or(Value::Text(None), Value::text),
-            Value::text(new.redirect_uri),
+            // No later request has none, so a consent of a device stands for no other (C14).
+            Value::text(if let Gives::Code { redirect_uri, .. } = new.gives { redirect_uri } else { "" }),
         ];
         tx.execute(sql, &values).await?;
+        let Gives::Code { code, redirect_uri, named, challenge, expires, key } = new.gives else {
+            tx.commit().await?;
+            return Ok(true);
+        };
         let sql = "INSERT INTO codes (hash, grant_id, client, redirect_uri, named, challenge, expires, jkt) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let values = [
-            Value::bytes(new.code.as_bytes()),
+            Value::bytes(code.as_bytes()),
             Value::text(new.id.as_str()),
             Value::text(new.client.as_str()),
-            Value::text(new.redirect_uri),
-            Value::int(i64::from(new.named)),
-            Value::text(new.challenge),
-            Value::int(millis(new.code_expires)?),
-            Value::Bytes(new.key.as_ref().map(|key| key.as_bytes().as_slice())),
+            Value::text(redirect_uri),
+            Value::int(i64::from(named)),
+            Value::text(challenge),
+            Value::int(millis(expires)?),
+            Value::Bytes(key.as_ref().map(|key| key.as_bytes().as_slice())),
         ];
         tx.execute(sql, &values).await?;
         tx.commit().await?;
@@ -277,12 +301,7 @@ impl Store {
         };
         let id = CredentialId::new(&row.column::<String>("grant_id")?).map_err(|_| damaged("codes", "grant_id"))?;
         let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
-        // Together with what it allows: if the proof is not new, the code was not used either.
-        if !used_up(&mut tx, code.proof, now).await? {
-            return Ok(Err(NotRedeemed::ReplayedProof));
-        }
-        let bound = bind(&mut tx, &id, grant.bound, code.proof, now).await?;
-        let grant = Live { bound, ..grant };
+        let Some(grant) = grant.bound_by(&mut tx, code.proof, now).await? else { return Ok(Err(NotRedeemed::ReplayedProof)) };
         let Some(redeemed) = grant.issue(&mut tx, next, None, 1, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
         tx.commit().await?;
         Ok(Ok(redeemed))
@@ -454,7 +473,7 @@ pub enum Owner<'a> {
 }
 
 /// A grant that counts.
-struct Live {
+pub(crate) struct Live {
     id: CredentialId,
     user: UserId,
     client: ClientId,
@@ -465,8 +484,18 @@ struct Live {
 }
 
 impl Live {
+    /// Uses up the proof and binds the consent to its key, together with what it allows: where the proof is not new, nothing else was used
+    /// either. `None` then.
+    pub(crate) async fn bound_by(self, tx: &mut Tx, proof: Option<&Proven>, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        if !used_up(tx, proof, now).await? {
+            return Ok(None);
+        }
+        let bound = bind(tx, &self.id, self.bound, proof, now).await?;
+        Ok(Some(Self { bound, ..self }))
+    }
+
     /// Reads it inside the transaction; none if it was taken back, has ended, or its person may not act (TK-07).
-    async fn read(tx: &mut Tx, id: &CredentialId, now: Timestamp) -> Result<Option<Self>, StoreError> {
+    pub(crate) async fn read(tx: &mut Tx, id: &CredentialId, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let Some(row) = tx.row(GRANT, &[Value::text(id.as_str())]).await? else { return Ok(None) };
         let reading = Reading::named(&row, "grants", "id")?;
         let is_disabled = reading.optional_instant("disabled")?.is_some();
@@ -476,7 +505,7 @@ impl Live {
     }
 
     /// Records successors. No token outlives the consent (TK-08).
-    async fn issue(
+    pub(crate) async fn issue(
         self,
         tx: &mut Tx,
         next: &Successors<'_>,
@@ -556,13 +585,13 @@ impl Live {
 }
 
 /// Ends a grant and everything that came of it.
-async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, now: Timestamp) -> Result<(), StoreError> {
     let values = [Value::text(id.as_str()), Value::int(millis(now)?)];
     tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     raise(tx, reason, now).await.map(|_| ())
 }
 
-fn damaged(table: &'static str, column: &'static str) -> StoreError {
+pub(crate) fn damaged(table: &'static str, column: &'static str) -> StoreError {
     StoreError::Integrity { table, column, id: String::new() }
 }

@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../migrations/0008_what_was_offered.sql")),
     (9, include_str!("../migrations/0009_addresses_of_people.sql")),
     (10, include_str!("../migrations/0010_how_tasks_ended.sql")),
+    (11, include_str!("../migrations/0011_devices.sql")),
     (12, include_str!("../migrations/0012_keys_of_tokens.sql")),
 ];
 

@@ -24,7 +24,7 @@ pub struct Swept {
     pub api_keys: u64,
     /// Budgets whose window is over.
     pub budgets: u64,
-    /// Authorization codes and one-time links past their life.
+    /// Authorization codes and one-time links past their life, and requests of devices an hour after it.
     pub codes: u64,
     /// Refresh tokens past their life, used ones included.
     pub refresh_tokens: u64,
@@ -45,6 +45,8 @@ const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// How long an ended API key stays listed.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 
+/// How long the client of a device that nobody answered is told so, and not that it is unknown.
+const TOLD: Duration = Duration::from_secs(3_600);
 /// How long an id that was used stays used after its end: a replica whose clock is so far behind still thinks it alive (FLT-07).
 const REMEMBERED_USED: Duration = Duration::from_secs(3 * 3_600);
 
@@ -80,6 +82,8 @@ impl Store {
         let budgets = "DELETE FROM budgets WHERE ends <= $1 AND id IN (SELECT id FROM budgets WHERE ends <= $1 LIMIT 1000)";
         let codes = "DELETE FROM codes WHERE expires <= $1 AND hash IN (SELECT hash FROM codes WHERE expires <= $1 LIMIT 1000)";
         let links = "DELETE FROM links WHERE expires <= $1 AND hash IN (SELECT hash FROM links WHERE expires <= $1 LIMIT 1000)";
+        let devices = "DELETE FROM device_requests WHERE expires <= $1 \
+                       AND hash IN (SELECT hash FROM device_requests WHERE expires <= $1 LIMIT 1000)";
         let refresh_tokens = "DELETE FROM refresh_tokens WHERE expires <= $1 \
                               AND hash IN (SELECT hash FROM refresh_tokens WHERE expires <= $1 LIMIT 1000)";
         let browsers =
@@ -105,7 +109,9 @@ impl Store {
             access_tokens: self.db().execute(access_tokens, &[Value::int(at)]).await?,
             api_keys: self.db().execute(api_keys, &[Value::int(kept)]).await?,
             budgets: self.db().execute(budgets, &[Value::int(at)]).await?,
-            codes: self.db().execute(codes, &[Value::int(at)]).await? + self.db().execute(links, &[Value::int(at)]).await?,
+            codes: self.db().execute(codes, &[Value::int(at)]).await?
+                + self.db().execute(links, &[Value::int(at)]).await?
+                + self.db().execute(devices, &[Value::int(before(at, TOLD))]).await?,
             refresh_tokens: self.db().execute(refresh_tokens, &[Value::int(at)]).await?,
             browsers: self.db().execute(browsers, &[Value::int(at)]).await?,
             grants: self.db().execute(grants, &[Value::int(kept)]).await?,

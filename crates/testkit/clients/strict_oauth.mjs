@@ -87,6 +87,30 @@ for (const [method, proof] of [['client_secret_basic', o.ClientSecretBasic], ['c
   done(method);
 }
 
+// A device: asked, polled, allowed or declined by a person elsewhere, fetched once.
+const device = { client_id: 'doorward-cli' };
+const person = (what, code) => execFileSync(visitor, [visit[0], what, new URL(root).host, code, ...visit.slice(1)]);
+const poll = (code) => o.deviceCodeGrantRequest(as, device, o.None(), code, http).then((reply) => o.processDeviceCodeResponse(as, device, reply));
+const refusal = (code, error) => assert.rejects(poll(code), (told) => told instanceof o.ResponseBodyError && told.error === error);
+async function asked() {
+  const wanted = { resource: resource.href, scope: 'conf:read' };
+  const reply = await o.deviceAuthorizationRequest(as, device, o.None(), wanted, http);
+  return o.processDeviceAuthorizationResponse(as, device, reply);
+}
+const [yes, no] = [await asked(), await asked()];
+assert.equal(yes.verification_uri_complete, `${root}/device?user_code=${yes.user_code}`);
+assert.deepEqual([yes.expires_in, yes.interval, yes.verification_uri], [600, 5, `${root}/device`]);
+await refusal(yes.device_code, 'authorization_pending');
+await refusal(yes.device_code, 'slow_down');
+person('device', yes.user_code);
+person('deny', no.user_code);
+const fetched = await poll(yes.device_code);
+assert.ok(fetched.refresh_token && fetched.expires_in > 0 && fetched.scope.includes('conf:read'));
+await o.processRefreshTokenResponse(as, device, await o.refreshTokenGrantRequest(as, device, o.None(), fetched.refresh_token, http));
+await refusal(yes.device_code, 'invalid_grant');
+await refusal(no.device_code, 'access_denied');
+done('device grant');
+
 // Machines.
 const key = await importPKCS8(readFileSync(`${directory}/signer.pem`, 'utf8'), 'ES256');
 for (const [client_id, proof] of [['nightly', o.ClientSecretBasic(readFileSync(secret, 'utf8'))], ['signer', o.PrivateKeyJwt({ key, kid: 'signer-1' })]]) {

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod grant;
 pub mod keys;
 pub mod laptop;
+pub mod login;
 pub mod man;
 pub mod policy;
 pub mod scan;
@@ -44,6 +45,10 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),
         Command::Grant(command) => grant::run(&command, global, console),
+        Command::Login(arguments) => login::login(&arguments, global, console),
+        Command::Whoami(arguments) => login::whoami(&arguments, global, console),
+        Command::Token(arguments) => login::token(&arguments, global, console),
+        Command::Logout(arguments) => login::logout(&arguments, global, console),
         Command::AdminLink(arguments) => admin_link::run(&arguments, global, console),
         Command::User(command) => user::run(&command, global, console),
         Command::Connect(arguments) => connect::connect(&arguments, global, console),

@@ -4,6 +4,7 @@ use super::reference::SecretRef;
 use super::units::Rate;
 use crate::id::{ClientId, ProviderName};
 use crate::oauth::admission::Admission;
+use crate::oauth::client::Devices;
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::Registered;
 use crate::oauth::scope::Scope;
@@ -55,6 +56,8 @@ pub struct StaticClient {
     pub redirects: Vec<Registered>,
     /// What it may have for itself; none if it acts for people only.
     pub own: BTreeSet<Scope>,
+    /// Whether it may ask without a browser.
+    pub devices: Devices,
 }
 
 /// How such a client proves itself.

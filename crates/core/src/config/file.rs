@@ -6,7 +6,8 @@ mod clients;
 mod login;
 
 pub use clients::{
-    ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord, StaticClientFile,
+    ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord,
+    StaticClientFile,
 };
 pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, RequireFile, TokensFile};
 

@@ -10,7 +10,8 @@ use super::{
 use crate::contract::Measure;
 use crate::identity::issuer::{Truth, Wanted};
 use crate::launch::{PackageRunners, runner};
-use crate::oauth::admission::{Documents, Registrations};
+use crate::oauth::admission::{DeviceGrant, Documents, Registrations};
+use crate::oauth::client::Devices;
 use crate::oauth::redirect::Registered;
 use crate::screen::Modes;
 use std::fmt::Display;
@@ -237,6 +238,12 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
         Registrations::Any => "any",
     };
     sheet.text(&["clients", "dynamic_registration"], registrations);
+    let device_grant = match admission.device_grant {
+        DeviceGrant::Off => "off",
+        DeviceGrant::Known => "known",
+        DeviceGrant::Any => "any",
+    };
+    sheet.text(&["clients", "device_grant"], device_grant);
     sheet.list(&["clients", "allow"], &admission.allow.iter().collect::<Vec<_>>());
     sheet.list(&["clients", "block"], &admission.block.iter().collect::<Vec<_>>());
     sheet.list(&["clients", "custom_schemes"], &admission.schemes.iter().collect::<Vec<_>>());
@@ -274,6 +281,9 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
         }
         let uris: Vec<&str> = client.redirects.iter().map(Registered::as_str).collect();
         sheet.list(&below("redirect_uris"), &uris);
+        if client.devices == Devices::Named {
+            sheet.plain(&below("device_grant"), true);
+        }
         if !client.own.is_empty() {
             sheet.list(&below("scopes"), &client.own.iter().collect::<Vec<_>>());
         }

@@ -75,6 +75,7 @@ dpop = "required"
 [clients]
 metadata_documents = "any"
 dynamic_registration = "off"
+device_grant = "any"
 allow = ["https://app.acme.example/client.json"]
 block = ["dwc_bad", "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
 custom_schemes = ["cursor"]
@@ -90,6 +91,10 @@ redirect_uris = ["https://portal.acme.example/callback", "cursor://acme/cb"]
 [[clients.static]]
 id = "tool"
 redirect_uris = ["http://127.0.0.1/cb"]
+
+[[clients.static]]
+id = "builder"
+device_grant = true
 
 [[clients.static]]
 id = "nightly"

@@ -2,7 +2,7 @@
 
 use crate::id::ClientId;
 use crate::oauth::catalogue;
-use crate::oauth::client::Client;
+use crate::oauth::client::{Client, Devices, Identity};
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::secret::sha256;
@@ -21,6 +21,19 @@ pub struct Admission {
     pub block: BTreeSet<Blocked>,
     /// Redirect schemes of applications.
     pub schemes: Schemes,
+    /// Who may ask without a browser.
+    pub device_grant: DeviceGrant,
+}
+
+/// Which of the clients that name the device grant have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceGrant {
+    /// None.
+    Off,
+    /// Those that the administrator named, and the command line of this project.
+    Known,
+    /// Any.
+    Any,
 }
 
 /// Whose client id metadata documents are read.
@@ -91,6 +104,17 @@ impl Admission {
         }
     }
 
+    /// The client with the device grant only where the administrator lets it have that. With it an answer goes to whoever asked, wherever that
+    /// is, so what is said of redirect URIs says nothing (RFC 8628 section 5.4).
+    #[must_use]
+    pub fn narrowed(&self, client: Client) -> Client {
+        match self.device_grant {
+            DeviceGrant::Any => client,
+            DeviceGrant::Known if *client.identity() == Identity::Approved => client,
+            DeviceGrant::Known | DeviceGrant::Off => client.with_devices(Devices::Unnamed),
+        }
+    }
+
     /// The client, if it may ask; as approved where the administrator named it.
     #[must_use]
     pub fn admit(&self, client: Client) -> Option<Client> {
@@ -143,7 +167,14 @@ mod tests {
     const OTHER: &str = "https://app.test/c.json";
 
     fn admission(documents: Documents, registrations: Registrations) -> Admission {
-        Admission { documents, registrations, allow: BTreeSet::new(), block: BTreeSet::new(), schemes: Schemes::default() }
+        Admission {
+            documents,
+            registrations,
+            allow: BTreeSet::new(),
+            block: BTreeSet::new(),
+            schemes: Schemes::default(),
+            device_grant: DeviceGrant::Any,
+        }
     }
 
     fn id(text: &str) -> ClientId {

@@ -2,7 +2,8 @@
 //! have in common. Unknown members and grants are accepted and forgotten; what could become active content is refused.
 
 use crate::json::RawJson;
-use crate::oauth::client::Binds;
+use crate::oauth::client::{Binds, Devices};
+use crate::oauth::device;
 use crate::oauth::redirect::{BadUri, Registered};
 use std::borrow::Cow;
 
@@ -128,12 +129,14 @@ impl Claims {
     }
 
     /// Unknown grants and responses are ignored; those that are used here must not be missing from a list.
-    pub(super) fn check_grants(&self) -> Result<(), BadClaims> {
-        let lacks = |list: Option<Vec<String>>, wanted: &str| list.is_some_and(|list| !list.iter().any(|one| one == wanted));
-        if lacks(self.texts("grant_types")?, "authorization_code") || lacks(self.texts("response_types")?, "code") {
+    pub(super) fn check_grants(&self) -> Result<Devices, BadClaims> {
+        let lacks = |list: &Option<Vec<String>>, wanted: &str| list.as_ref().is_some_and(|list| !list.iter().any(|one| one == wanted));
+        let (grants, responses) = (self.texts("grant_types")?, self.texts("response_types")?);
+        if lacks(&grants, "authorization_code") || lacks(&responses, "code") {
             return Err(BadClaims::Grants);
         }
-        Ok(())
+        let is_named = grants.is_some() && !lacks(&grants, device::GRANT_TYPE);
+        Ok(if is_named { Devices::Named } else { Devices::Unnamed })
     }
 
     /// The ways to prove itself that the client names: those of its list, else the one of the singular member, which says no

@@ -24,7 +24,18 @@ pub struct Client {
     own: BTreeSet<Scope>,
     /// It binds all of its tokens to a key (RFC 9449 section 5.2).
     binds: bool,
+    devices: Devices,
     fingerprint: [u8; 32],
+}
+
+/// Whether a client may ask without a browser (RFC 8628). Who does not say so may not: a person would be led to allow something that a client
+/// never meant to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Devices {
+    /// Its registration names the grant.
+    Named,
+    /// It does not.
+    Unnamed,
 }
 
 /// Who says that a client is who it claims to be. The page has one badge for each (product 5.2).
@@ -110,25 +121,26 @@ pub(crate) struct Parts {
     pub(crate) identity: Identity,
     pub(crate) redirects: Vec<Registered>,
     pub(crate) auth: ClientAuth,
+    pub(crate) devices: Devices,
 }
 
 // === impl Client ===
 
 impl Client {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { id, name, identity, redirects, auth } = parts;
+        let Parts { id, name, identity, redirects, auth, devices } = parts;
         let document = match &identity {
             Identity::Published { source, checked, .. } => Some(Document { source: *source, checked: *checked }),
             Identity::Approved | Identity::SelfClaimed => None,
         };
         let fingerprint = fingerprint(&name, &redirects, &auth);
-        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), binds: false, fingerprint }
+        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), binds: false, devices, fingerprint }
     }
 
     /// A client of the configuration (`[[clients.static]]`).
     #[must_use]
     pub fn configured(id: ClientId, name: String, redirects: Vec<Registered>, auth: ClientAuth) -> Self {
-        Self::new(Parts { id, name, identity: Identity::Approved, redirects, auth })
+        Self::new(Parts { id, name, identity: Identity::Approved, redirects, auth, devices: Devices::Unnamed })
     }
 
     /// The same client with what it may have for itself, without a person: the administrator says so, and nobody else can.
@@ -147,6 +159,12 @@ impl Client {
             }
             None => self,
         }
+    }
+
+    /// The same client with the device grant, or without it.
+    #[must_use]
+    pub fn with_devices(self, devices: Devices) -> Self {
+        Self { devices, ..self }
     }
 
     /// The same client, named by the administrator (`clients.allow`). What it was read from stays known.
@@ -213,6 +231,12 @@ impl Client {
     #[must_use]
     pub const fn own(&self) -> &BTreeSet<Scope> {
         &self.own
+    }
+
+    /// Whether it may ask without a browser.
+    #[must_use]
+    pub const fn devices(&self) -> Devices {
+        self.devices
     }
 
     /// Digest of name, redirect URIs, way to prove itself and keys. A consent is bound to it: when it changes, the person is

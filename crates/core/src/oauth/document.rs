@@ -132,10 +132,10 @@ pub fn parse(
     let name = claims.name()?.filter(|name| !name.trim().is_empty()).ok_or(BadClaims::Name)?;
     let redirects = claims.redirects(schemes, Unusable::LeftOut)?;
     claims.check_links()?;
-    claims.check_grants()?;
+    let devices = claims.check_grants()?;
     let auth = auth(&claims)?;
     let identity = Identity::Published { host: url.host.clone(), source, checked };
-    Ok(Client::new(Parts { id: url.id.clone(), name, identity, redirects, auth }).binding(claims.binds()?))
+    Ok(Client::new(Parts { id: url.id.clone(), name, identity, redirects, auth, devices }).binding(claims.binds()?))
 }
 
 /// Every way that both sides know, as its client chooses by our metadata; none named is none at all, since the secret of RFC 7591 is out

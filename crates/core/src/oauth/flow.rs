@@ -155,7 +155,7 @@ pub fn next(request: &AuthRequest, facts: &Facts, begun: Timestamp, now: Timesta
 /// more, with nothing changed; and the browser was not led here by another site, which could make it fetch codes all day.
 fn stands<'a>(request: &AuthRequest, facts: &'a Facts, now: Timestamp) -> Option<&'a Standing> {
     let assured = !matches!(request.client().identity(), Identity::SelfClaimed);
-    let target = request.target();
+    let target = request.target()?;
     let kept = assured && facts.need_not_ask && facts.unled && *target.scheme() == Scheme::Https && !target.is_loopback();
     let asks_something = !wanted(request, &facts.offer).is_empty();
     facts.standing.as_ref().filter(|standing| {

@@ -1,8 +1,9 @@
-//! The keys of the front office: tickets of authorization requests, tokens of forms, successors of refresh tokens.
+//! The keys of the front office: tickets of authorization requests, tokens of forms, successors of refresh tokens, digests of user codes.
 //!
 //! Each has a key of its own, derived from the installation's key, which replicas share. Nothing here needs the store: who has
 //! not signed in leaves nothing behind (REG-08), and a form that was shown is known again by its token.
 
+use super::device::UserCode;
 use super::request::Front;
 use crate::secret::{PlainToken, Secret, TokenKind, sha256};
 use crate::time::Timestamp;
@@ -21,6 +22,7 @@ pub struct OfficeKeys {
     tickets: LessSafeKey,
     forms: hmac::Key,
     successors: hmac::Key,
+    user_codes: hmac::Key,
 }
 
 /// An authorization request on its way through the pages: as it came, and bound to the browser that began it (I6).
@@ -92,6 +94,7 @@ impl OfficeKeys {
             tickets: LessSafeKey::new(tickets),
             forms: hmac::Key::new(hmac::HMAC_SHA256, &*expanded(&prk, b"forms")?),
             successors: hmac::Key::new(hmac::HMAC_SHA256, &*expanded(&prk, b"successors")?),
+            user_codes: hmac::Key::new(hmac::HMAC_SHA256, &*expanded(&prk, b"user codes")?),
         })
     }
 
@@ -149,6 +152,16 @@ impl OfficeKeys {
         hmac::verify(&self.forms, &form_text(page, session, at), &mac).map_err(|_| BadToken)?;
         let age = Duration::from_millis(now.as_millis().saturating_sub(shown));
         if age > FORM_LIFE { Err(BadToken) } else { Ok(age) }
+    }
+
+    /// What is kept of a user code. A plain digest of something so short could be turned back by trying them all.
+    #[must_use]
+    pub fn user_code(&self, code: &UserCode) -> [u8; 32] {
+        let mut bytes = [0u8; 32];
+        for (to, from) in bytes.iter_mut().zip(hmac::sign(&self.user_codes, code.as_bytes()).as_ref()) {
+            *to = *from;
+        }
+        bytes
     }
 
     /// The one token that follows a refresh token: whoever presents the same one again within the replay window is given the

@@ -2,6 +2,7 @@
 //!
 //! Everything is derived from the public root; exactly what works is advertised (DISC-02), and no catalogue of scopes (DISC-03).
 
+use super::device;
 use super::dpop::{ALGS, Binding};
 use super::scope::{Scope, resource};
 use super::token::JWT_BEARER;
@@ -25,6 +26,8 @@ pub struct Offers {
     pub attested: bool,
     /// Whether tokens are bound to keys.
     pub binding: Binding,
+    /// Some client may ask without a browser.
+    pub devices: bool,
 }
 
 /// The document of the authorization server. One text under every name that clients try (AS2).
@@ -34,11 +37,9 @@ pub fn server(root: &str, offers: Offers) -> Value {
     let signed = offers.assertions.then_some("private_key_jwt");
     let confidential: Vec<&str> = secrets.into_iter().chain(signed).collect();
     let methods: Vec<&str> = ["none"].into_iter().chain(confidential.iter().copied()).collect();
-    let grants: Vec<&str> = ["authorization_code", "refresh_token"]
-        .into_iter()
-        .chain(offers.own.then_some("client_credentials"))
-        .chain(offers.attested.then_some(JWT_BEARER))
-        .collect();
+    let more =
+        [offers.own.then_some("client_credentials"), offers.attested.then_some(JWT_BEARER), offers.devices.then_some(device::GRANT_TYPE)];
+    let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(more.into_iter().flatten()).collect();
     let mut document = json!({
         "issuer": root,
         "authorization_endpoint": format!("{root}/oauth/authorize"),
@@ -61,6 +62,9 @@ pub fn server(root: &str, offers: Offers) -> Value {
         }
         if offers.binding != Binding::Off {
             members.insert("dpop_signing_alg_values_supported".to_owned(), proof_algorithms());
+        }
+        if offers.devices {
+            members.insert("device_authorization_endpoint".to_owned(), json!(format!("{root}/oauth/device")));
         }
         if offers.assertions {
             // RFC 8414 section 2: where assertions are taken, their algorithms have to be said.

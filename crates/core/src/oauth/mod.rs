@@ -8,6 +8,7 @@ pub mod assertion;
 pub mod catalogue;
 pub mod claims;
 pub mod client;
+pub mod device;
 pub mod document;
 pub mod dpop;
 pub mod flow;

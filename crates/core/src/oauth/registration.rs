@@ -7,7 +7,8 @@
 use crate::id::ClientId;
 use crate::json::RawJson;
 use crate::oauth::claims::{BadClaims, Claims, Unusable};
-use crate::oauth::client::{Binds, Client, ClientAuth, Identity, Parts, SecretDigest};
+use crate::oauth::client::{Binds, Client, ClientAuth, Devices, Identity, Parts, SecretDigest};
+use crate::oauth::device;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::secret::{ClientSecret, PlainToken, Secret};
 use crate::session::sealed::NoKeys;
@@ -28,6 +29,7 @@ pub struct Request {
     auth: Method,
     application: Option<String>,
     binds: Option<Binds>,
+    devices: Devices,
 }
 
 /// A client that has just registered.
@@ -88,6 +90,9 @@ struct Compact {
     /// Its tokens are bound to a key; left out where they need not be, as in ids of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     d: Option<Bound>,
+    /// Whether it named the device grant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    v: bool,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -126,10 +131,16 @@ impl Request {
         let claims = Claims::of(&json).ok_or(Refused::NotJson)?;
         let redirects = claims.redirects(schemes, Unusable::Refused)?;
         claims.check_links()?;
-        claims.check_grants()?;
+        let devices = claims.check_grants()?;
         let auth = Method::strongest(&claims.auth_methods()?).ok_or(BadClaims::AuthMethod)?;
         let application = claims.text("application_type")?.map(std::borrow::Cow::into_owned);
-        Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application, binds: claims.binds()? })
+        Ok(Self { name: claims.name()?.unwrap_or_default(), redirects, auth, application, binds: claims.binds()?, devices })
+    }
+
+    /// The same without the device grant: what is not given here is not in the answer, nor in the id.
+    #[must_use]
+    pub fn without_devices(self) -> Self {
+        Self { devices: Devices::Unnamed, ..self }
     }
 
     /// True when every answer would go to a program on the person's own computer.
@@ -175,12 +186,13 @@ impl RegistrationKeys {
     /// # Errors
     /// [`Refused::TooLong`].
     pub fn register(&self, request: Request, random: [u8; RANDOM]) -> Result<Registration, Refused> {
-        let Request { name, redirects, auth, application, binds } = request;
+        let Request { name, redirects, auth, application, binds, devices } = request;
         let compact = Compact {
             n: name,
             r: redirects.iter().map(|uri| uri.as_str().to_owned()).collect(),
             a: auth,
             d: binds.map(|Binds| Bound::ToAKey),
+            v: devices == Devices::Named,
         };
         let metadata = serde_json::to_vec(&compact).map_err(|_| Refused::TooLong)?;
         let mut whole = [&[VERSION], random.as_slice(), &metadata].concat();
@@ -192,7 +204,7 @@ impl RegistrationKeys {
         }
         let id = ClientId::new(&id).map_err(|_| Refused::TooLong)?;
         let secret = (auth != Method::None).then(|| self.current.secret(&id));
-        let client = client(id, compact.n, redirects, auth, secret.as_ref()).binding(binds);
+        let client = client((id, compact.n), redirects, auth, secret.as_ref()).binding(binds).with_devices(devices);
         Ok(Registration { client, secret, application })
     }
 
@@ -215,17 +227,18 @@ impl RegistrationKeys {
         let id = ClientId::new(id).map_err(|_| NotRegistered)?;
         let secret = (compact.a != Method::None).then(|| pair.secret(&id));
         let binds = compact.d.map(|Bound::ToAKey| Binds);
-        Ok(client(id, compact.n, redirects, compact.a, secret.as_ref()).binding(binds))
+        let devices = if compact.v { Devices::Named } else { Devices::Unnamed };
+        Ok(client((id, compact.n), redirects, compact.a, secret.as_ref()).binding(binds).with_devices(devices))
     }
 }
 
-fn client(id: ClientId, name: String, redirects: Vec<Registered>, auth: Method, secret: Option<&PlainToken<ClientSecret>>) -> Client {
+fn client((id, name): (ClientId, String), redirects: Vec<Registered>, auth: Method, secret: Option<&PlainToken<ClientSecret>>) -> Client {
     let auth = match (auth, secret) {
         (Method::Basic, Some(secret)) => ClientAuth::SecretBasic(SecretDigest::of_token(secret)),
         (Method::Post, Some(secret)) => ClientAuth::SecretPost(SecretDigest::of_token(secret)),
         _ => ClientAuth::None,
     };
-    Client::new(Parts { id, name, identity: Identity::SelfClaimed, redirects, auth })
+    Client::new(Parts { id, name, identity: Identity::SelfClaimed, redirects, auth, devices: Devices::Unnamed })
 }
 
 impl fmt::Debug for RegistrationKeys {
@@ -289,12 +302,14 @@ impl Registration {
     #[must_use]
     pub fn answer(&self, now: Timestamp) -> serde_json::Value {
         let uris: Vec<&str> = self.client.redirects().iter().map(Registered::as_str).collect();
+        let device = (self.client.devices() == Devices::Named).then_some(device::GRANT_TYPE);
+        let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(device).collect();
         let mut answer = serde_json::json!({
             "client_id": self.client.id().as_str(),
             "client_id_issued_at": now.as_millis() / 1000,
             "client_name": self.client.name(),
             "redirect_uris": uris,
-            "grant_types": ["authorization_code", "refresh_token"],
+            "grant_types": grants,
             "response_types": ["code"],
             "token_endpoint_auth_method": self.client.auth().method(),
         });

@@ -3,7 +3,8 @@
 //! Errors that come before the redirect URI is known to be the client's are told on a page of our own and nowhere else; only
 //! behind a [`RedirectTarget`] they may travel (B6; AZ-06).
 
-use super::client::Client;
+use super::client::{Client, Devices};
+use super::device::{DeviceName, UserCode};
 use super::dpop::Thumbprint;
 use super::form::{Form, encoded};
 use super::pkce::Challenge;
@@ -41,6 +42,25 @@ pub struct Front {
     /// `request` or `request_uri` was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object: Option<String>,
+    /// The request of a device that it stands for, never read from a browser: only this gateway puts it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<FrontDevice>,
+    /// Nothing is asked yet: somebody is about to type this user code (it may be empty), and signs in first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entering: Option<String>,
+}
+
+/// A request of a device on its way through the pages.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FrontDevice {
+    name: String,
+    code: String,
+}
+
+impl std::fmt::Debug for FrontDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FrontDevice(..)")
+    }
 }
 
 /// Why a request cannot even be looked at.
@@ -58,14 +78,29 @@ pub enum Misfit {
 #[derive(Debug)]
 pub struct AuthRequest {
     client: Client,
-    target: RedirectTarget,
-    named_target: bool,
-    state: Option<String>,
-    challenge: Challenge,
+    back: Back,
     server: ServerName,
     scopes: Scopes,
     prompt: Prompt,
     key: Option<Thumbprint>,
+}
+
+/// How the answer comes back to the client.
+#[derive(Debug)]
+pub enum Back {
+    /// The browser carries it.
+    Browser {
+        /// Where to.
+        target: RedirectTarget,
+        /// Whether the request named it: then the token request must, too (OAuth 2.1 section 4.1.3).
+        named: bool,
+        /// Goes back as it came.
+        state: Option<String>,
+        /// What the verifier must digest to.
+        challenge: Challenge,
+    },
+    /// The client fetches it with its device code (RFC 8628): nothing of it is ever in a browser.
+    Device(DeviceName),
 }
 
 /// Whether the person may be asked (OpenID Connect Core 3.1.2.1).
@@ -88,13 +123,15 @@ pub enum Refused {
     Page(BadRedirect),
     /// Told to the client.
     Redirect(Box<Answer>),
+    /// The client may not ask without a browser (any more): told on our page.
+    NoDevices,
 }
 
-/// What goes back to the client through the browser. Needs a target that was checked; carries `iss` exactly once (RFC 9207).
+/// What goes back to the client through the browser. Needs a target that was checked; carries `iss` exactly once (RFC 9207). Where a device
+/// asked, it goes nowhere: the device hears of it from the token endpoint.
 #[derive(Debug)]
 pub struct Answer {
-    target: RedirectTarget,
-    state: Option<String>,
+    to: Option<(RedirectTarget, Option<String>)>,
     what: What,
 }
 
@@ -154,7 +191,75 @@ impl Front {
             prompt: take("prompt")?,
             dpop_jkt: take("dpop_jkt")?,
             object: object.map(str::to_owned),
+            device: None,
+            entering: None,
         })
+    }
+
+    /// The parameters of a request that a device makes (RFC 8628 section 3.1).
+    ///
+    /// # Errors
+    /// [`Misfit`].
+    pub fn read_device(form: &Form, client_id: &str, (name, code): (DeviceName, &UserCode)) -> Result<Self, Misfit> {
+        let fits = |value: &str| value.len() <= LONGEST && !value.chars().any(char::is_control);
+        let take = |key: &str| form.get(key).map(|value| if fits(value) { Ok(value.to_owned()) } else { Err(Misfit::Unfit) }).transpose();
+        Ok(Self::of_device(client_id, (take("scope")?, take("resource")?), (name, code)))
+    }
+
+    /// The same, as it was kept.
+    #[must_use]
+    pub fn of_device(client_id: &str, (scope, resource): (Option<String>, Option<String>), (name, code): (DeviceName, &UserCode)) -> Self {
+        let device = FrontDevice { name: crate::audit::event::hex(&name.0), code: code.shown() };
+        Self { scope, resource, device: Some(device), ..Self::empty(client_id) }
+    }
+
+    /// No request yet: somebody who signs in first types a user code afterwards, or confirms this one.
+    #[must_use]
+    pub fn entering(code: Option<&UserCode>) -> Self {
+        Self { entering: Some(code.map(UserCode::shown).unwrap_or_default()), ..Self::empty("") }
+    }
+
+    fn empty(client_id: &str) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            redirect_uri: None,
+            response_type: None,
+            response_mode: None,
+            state: None,
+            scope: None,
+            resource: None,
+            code_challenge: None,
+            code_challenge_method: None,
+            prompt: None,
+            object: None,
+            dpop_jkt: None,
+            device: None,
+            entering: None,
+        }
+    }
+
+    /// The user code that is about to be typed, where nothing is asked yet.
+    #[must_use]
+    pub fn entered(&self) -> Option<&str> {
+        self.entering.as_deref()
+    }
+
+    /// The user code of the device that asks.
+    #[must_use]
+    pub fn user_code(&self) -> Option<&str> {
+        self.device.as_ref().map(|device| device.code.as_str())
+    }
+
+    /// `scope`, as it came.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// `resource`, as it came.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
     }
 
     /// Whether nobody may be asked anything (`prompt=none`).
@@ -174,8 +279,11 @@ impl AuthRequest {
     /// # Errors
     /// [`Refused`].
     pub fn check(front: &Front, client: Client, root: &str) -> Result<Self, Refused> {
+        if let Some(device) = &front.device {
+            return Self::check_device(front, client, device, root);
+        }
         let target = redirect::check(&client, front.redirect_uri.as_deref()).map_err(Refused::Page)?;
-        let refuse = |code: ErrorCode| Refused::Redirect(Box::new(Answer::error(target.clone(), front.state.clone(), code)));
+        let refuse = |code: ErrorCode| Refused::Redirect(Box::new(Answer::error(Some((target.clone(), front.state.clone())), code)));
         if front.object.is_some() {
             return Err(refuse(ErrorCode::RequestNotSupported));
         }
@@ -203,14 +311,30 @@ impl AuthRequest {
         let server = server.ok_or_else(|| refuse(ErrorCode::InvalidTarget))?;
         Ok(Self {
             client,
-            target,
-            named_target: front.redirect_uri.is_some(),
-            state: front.state.clone(),
-            challenge,
+            back: Back::Browser { target, named: front.redirect_uri.is_some(), state: front.state.clone(), challenge },
             server,
             scopes: Scopes::parse(front.scope.as_deref()),
             prompt,
             key,
+        })
+    }
+
+    /// The same of a device (RFC 8628 section 3.1): the person is always asked, and the resource is no default either.
+    fn check_device(front: &Front, client: Client, device: &FrontDevice, root: &str) -> Result<Self, Refused> {
+        let name = crate::audit::event::unhex(&device.name).map(DeviceName).ok_or(Refused::NoDevices)?;
+        if client.devices() != Devices::Named {
+            return Err(Refused::NoDevices);
+        }
+        let refuse = |code: ErrorCode| Refused::Redirect(Box::new(Answer::error(None, code)));
+        let server = front.resource.as_deref().and_then(|resource| server_of(root, resource));
+        let server = server.ok_or_else(|| refuse(ErrorCode::InvalidTarget))?;
+        Ok(Self {
+            client,
+            back: Back::Device(name),
+            server,
+            key: None,
+            scopes: Scopes::parse(front.scope.as_deref()),
+            prompt: Prompt::Consent,
         })
     }
 
@@ -220,22 +344,19 @@ impl AuthRequest {
         &self.client
     }
 
-    /// Where the answer goes.
+    /// How the answer comes back.
     #[must_use]
-    pub const fn target(&self) -> &RedirectTarget {
-        &self.target
+    pub const fn back(&self) -> &Back {
+        &self.back
     }
 
-    /// Whether the request named its redirect URI: then the token request must, too (OAuth 2.1 section 4.1.3).
+    /// Where the answer goes, if the browser carries it.
     #[must_use]
-    pub const fn names_target(&self) -> bool {
-        self.named_target
-    }
-
-    /// What the verifier must digest to.
-    #[must_use]
-    pub const fn challenge(&self) -> &Challenge {
-        &self.challenge
+    pub const fn target(&self) -> Option<&RedirectTarget> {
+        match &self.back {
+            Back::Browser { target, .. } => Some(target),
+            Back::Device(_) => None,
+        }
     }
 
     /// The key that the code is for (`dpop_jkt`, RFC 9449 section 10).
@@ -265,26 +386,27 @@ impl AuthRequest {
     /// A refusal that its client is told.
     #[must_use]
     pub fn refuse(&self, code: ErrorCode) -> Answer {
-        Answer::error(self.target.clone(), self.state.clone(), code)
+        Answer { to: self.to(), what: What::Error(code) }
     }
 
     /// The code for its client.
     pub(super) fn grant(&self, code: String) -> Answer {
-        Answer { target: self.target.clone(), state: self.state.clone(), what: What::Code(code) }
+        Answer { to: self.to(), what: What::Code(code) }
+    }
+
+    fn to(&self) -> Option<(RedirectTarget, Option<String>)> {
+        match &self.back {
+            Back::Browser { target, state, .. } => Some((target.clone(), state.clone())),
+            Back::Device(_) => None,
+        }
     }
 }
 
 // === impl Answer ===
 
 impl Answer {
-    const fn error(target: RedirectTarget, state: Option<String>, code: ErrorCode) -> Self {
-        Self { target, state, what: What::Error(code) }
-    }
-
-    /// Where it goes.
-    #[must_use]
-    pub const fn target(&self) -> &RedirectTarget {
-        &self.target
+    const fn error(to: Option<(RedirectTarget, Option<String>)>, code: ErrorCode) -> Self {
+        Self { to, what: What::Error(code) }
     }
 
     /// The error, if it is one.
@@ -296,10 +418,12 @@ impl Answer {
         }
     }
 
-    /// The address with its parameters. Holds the code: shown to the browser that the request is bound to, and to nobody else.
+    /// The address with its parameters; none where a device asked. Holds the code: shown to the browser that the request is bound to, and to
+    /// nobody else.
     #[must_use]
-    pub fn url(&self, issuer: &str) -> String {
-        let mut url = self.target.as_str().to_owned();
+    pub fn url(&self, issuer: &str) -> Option<String> {
+        let (target, state) = self.to.as_ref()?;
+        let mut url = target.as_str().to_owned();
         url.push(if url.contains('?') { '&' } else { '?' });
         match &self.what {
             What::Code(code) => url.push_str(&format!("code={}", encoded(code))),
@@ -307,11 +431,11 @@ impl Answer {
                 url.push_str(&format!("error={}&error_description={}", code.as_str(), encoded(code.description())));
             }
         }
-        if let Some(state) = &self.state {
+        if let Some(state) = state {
             url.push_str(&format!("&state={}", encoded(state)));
         }
         url.push_str(&format!("&iss={}", encoded(issuer)));
-        url
+        Some(url)
     }
 }
 

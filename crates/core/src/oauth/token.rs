@@ -4,13 +4,14 @@
 
 use super::assertion::{self, Asserted, BadAssertion, Expected};
 use super::client::{Client, ClientAuth};
+use super::device;
 use super::dpop::BadProof;
 use super::form::Form;
 use super::pkce::Challenge;
 use super::scope::Scopes;
 use crate::id::ClientId;
 use crate::oidc::keys::KeySet;
-use crate::secret::{AuthorizationCode, RefreshToken, Secret, TokenHash};
+use crate::secret::{AuthorizationCode, DeviceCode, RefreshToken, Secret, TokenHash};
 use crate::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,6 +38,13 @@ pub enum Grant {
         hash: TokenHash<RefreshToken>,
         /// Narrower scopes, where some are asked for.
         scopes: Option<Scopes>,
+        /// The resource, where it is said again.
+        resource: Option<String>,
+    },
+    /// A device code (RFC 8628 section 3.4).
+    Device {
+        /// Its digest.
+        code: TokenHash<DeviceCode>,
         /// The resource, where it is said again.
         resource: Option<String>,
     },
@@ -173,6 +181,24 @@ impl TokenError {
         }
     }
 
+    /// 400 `unauthorized_client`: its registration does not name the device grant, or the administrator keeps that from it.
+    #[must_use]
+    pub const fn no_devices() -> Self {
+        Self { description: "this client may not ask without a browser", reason: "no_device_grant", ..Self::unauthorized() }
+    }
+
+    /// 429: as many requests of devices wait for a person as there is room for.
+    #[must_use]
+    pub const fn too_many_devices() -> Self {
+        Self { description: "too many requests wait for a person; try again later", reason: "too_many_devices", ..Self::too_many() }
+    }
+
+    /// 429: requests of devices come too often, from this address or in all.
+    #[must_use]
+    pub const fn devices_too_often() -> Self {
+        Self { description: "too many requests; try again later", reason: "device_rate", ..Self::too_many() }
+    }
+
     /// 400 `invalid_target`: a client with access of its own to several servers has to say which (RFC 8707 section 2).
     #[must_use]
     pub const fn which_target() -> Self {
@@ -300,6 +326,10 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
                 scopes: form.get("scope").map(|text| Scopes::parse(Some(text))),
                 resource,
             })
+        }
+        Some(device::GRANT_TYPE) => {
+            let code = form.get("device_code").ok_or(TokenError::request("device_code is missing"))?;
+            Ok(Grant::Device { code: TokenHash::of(code).map_err(|_| TokenError::grant("mistyped_device_code"))?, resource })
         }
         Some("client_credentials") => Ok(Grant::Own { scopes: exact(form)?, resource }),
         Some(JWT_BEARER) => {

@@ -48,6 +48,10 @@ pub enum Office {
     Revoke,
     /// `/oauth/introspect` (RFC 7662).
     Introspect,
+    /// `/oauth/device` (RFC 8628): a program without a browser asks.
+    AskForDevice,
+    /// `/device`: where a person types its code.
+    Device,
     /// `/setup`: where a one-time link leads.
     Setup,
     /// `/login`: how to sign in.
@@ -95,7 +99,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 31] = [
+pub const ROUTES: [(&str, bool); 33] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -117,6 +121,9 @@ pub const ROUTES: [(&str, bool); 31] = [
     ("/register", true),
     ("/oauth/revoke", true),
     ("/oauth/introspect", true),
+    ("/oauth/device", true),
+    // Shows nothing before a sign-in.
+    ("/device", true),
     ("/setup", true),
     ("/setup.js", true),
     ("/style.css", true),
@@ -181,6 +188,8 @@ impl Office {
             "/oauth/register" | "/register" => Self::Register,
             "/oauth/revoke" => Self::Revoke,
             "/oauth/introspect" => Self::Introspect,
+            "/oauth/device" => Self::AskForDevice,
+            "/device" => Self::Device,
             "/setup" => Self::Setup,
             "/setup.js" => Self::SetupScript,
             "/style.css" => Self::Style,
@@ -215,6 +224,7 @@ impl Office {
             Self::Token => "token endpoint",
             Self::Revoke => "revocation endpoint",
             Self::Introspect => "introspection endpoint",
+            Self::AskForDevice => "device endpoint",
             _ => "front office",
         }
     }

@@ -43,6 +43,11 @@ impl Gateway {
         }
         let front = Form::parse(request.query.as_deref().unwrap_or_default()).ok().and_then(|form| Front::read(&form).ok());
         let Some(front) = front else { return self.unreadable(&request) };
+        self.begun(&request, front).await
+    }
+
+    /// Freezes a request into a ticket that is bound to this browser, and shows the next step.
+    pub(super) async fn begun(&self, request: &OfficeRequest, front: Front) -> Response<Body> {
         let (Ok(id), Ok(secret), Ok(nonce)) = (self.env.bytes::<16>(), self.env.bytes::<32>(), self.env.bytes::<12>()) else {
             return self.away(request.id);
         };
@@ -50,7 +55,7 @@ impl Gateway {
         let (browser, unled) = (*secret.hashed().as_bytes(), is_unled(&request.headers));
         let ticket = Ticket { id, browser, begun: self.env.now(), unled, front };
         let Ok(sealed) = self.reception.keys.seal(&ticket, nonce) else { return self.away(request.id) };
-        let mut response = self.show(&request, &ticket, &sealed, Browser::Same).await;
+        let mut response = self.show(request, &ticket, &sealed, Browser::Same).await;
         browser::begin(&mut response, &request.headers, &ticket, &secret);
         response
     }
@@ -60,6 +65,12 @@ impl Gateway {
         let sealed = Form::parse(request.query.as_deref().unwrap_or_default()).ok().and_then(|form| form.get("txn").map(str::to_owned));
         let ticket = sealed.as_deref().and_then(|sealed| self.reception.keys.open(sealed, self.env.now()).ok());
         let (Some(sealed), Some(ticket)) = (sealed, ticket) else { return self.too_old(request) };
+        if let Some(code) = ticket.front.entered() {
+            let code = if code.is_empty() { String::new() } else { format!("?user_code={code}") };
+            let mut response = see_other(&format!("/device{code}"));
+            browser::end(&mut response, &ticket);
+            return response;
+        }
         let whose = if browser::began(&request.headers, &ticket) { Browser::Same } else { Browser::Other };
         self.show(request, &ticket, &sealed, whose).await
     }
@@ -97,6 +108,7 @@ impl Gateway {
         let checked = AuthRequest::check(&ticket.front, client, self.root()).map_err(|refused| match refused {
             Refused::Page(why) => Stop::Page(Box::new(self.bad_redirect(request, why))),
             Refused::Redirect(answer) => Stop::Answer(answer),
+            Refused::NoDevices => Stop::Page(Box::new(self.device_not_served(request))),
         })?;
         let visible = person.is_some_and(|person| self.is_offered(checked.server(), (&person.user, &person.groups), checked.client().id()));
         let signed_in = person.map(|person| SignedIn { user: person.user.clone(), since: person.since, disabled: person.disabled });
@@ -141,7 +153,10 @@ impl Gateway {
         let cause = answer.code().map(doorward_core::oauth::request::ErrorCode::as_str);
         let notice = Notice { reason: "authorization_refused", id: Some(request.id), client: client.as_ref(), cause, ..Notice::default() };
         self.note(&notice).await;
-        see_other(&answer.url(self.root()))
+        match answer.url(self.root()) {
+            Some(url) => see_other(&url),
+            None => self.device_not_served(request),
+        }
     }
 
     fn bad_redirect(&self, request: &OfficeRequest, why: BadRedirect) -> Response<Body> {

@@ -105,6 +105,10 @@ impl Clients {
     /// # Errors
     /// [`Unresolved`].
     pub async fn resolve(&self, id: &str, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
+        self.found(id, reading, now).await.map(|client| self.admission.narrowed(client))
+    }
+
+    async fn found(&self, id: &str, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
         let known = ClientId::new(id).map_err(|_| Unresolved::Unknown)?;
         if self.admission.blocks(&known) {
             return Err(Unresolved::Blocked);

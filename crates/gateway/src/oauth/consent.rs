@@ -11,7 +11,7 @@ use crate::listen::page::{not_allowed, see_other};
 use crate::signin::browser;
 use crate::signin::{BadPost, Person, Problem, posted};
 use crate::ui::consent::{
-    ActsAs, Answer as Leaves, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Difference as Said,
+    ActsAs, Answer as Leaves, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Device, Difference as Said,
     Duration as Choice, Identity as Badge, Notice as Why, Server, Tool,
 };
 use crate::ui::handoff::{HandOffPage, Outcome, PastePage};
@@ -22,19 +22,20 @@ use crate::when::{ago, day, until};
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::CredentialConfig;
 use doorward_core::id::{CredentialId, ServerName};
-use doorward_core::oauth::client::{DocumentSource, Identity};
+use doorward_core::oauth::client::{ClientAuth, DocumentSource, Identity};
+use doorward_core::oauth::device::DeviceName;
 use doorward_core::oauth::dpop::Binding;
 use doorward_core::oauth::flow::{Approved, Browser, Decision, Facts, Lasting, Next, NotApproved, Refusal, approve, remembered};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
-use doorward_core::oauth::redirect::{Place, place};
-use doorward_core::oauth::request::{AuthRequest, ErrorCode};
+use doorward_core::oauth::redirect::{Place, RedirectTarget, place};
+use doorward_core::oauth::request::{AuthRequest, Back, ErrorCode};
 use doorward_core::oauth::scope::{Scope, resource};
 use doorward_core::oauth::standing::{Difference, Offer, Standing};
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::secret::{AuthorizationCode, PlainToken};
 use doorward_core::time::Timestamp;
-use doorward_store::{NewGrant, StoreError};
+use doorward_store::{DeviceInfo, Gives, NewGrant, StoreError};
 use http::{Method, Response};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub(super) enum Shown {
     TooQuick,
     /// The answer goes to another site, and that was not ticked (product R3).
     SiteNotConfirmed,
+    /// A device asks, and that it is the person's own was not ticked.
+    DeviceNotConfirmed,
     /// What was offered is not what is offered now.
     Changed,
 }
@@ -92,7 +95,7 @@ impl Gateway {
             Ok(underway) => underway,
             Err(Stop::SignIn) => return self.sign_in_page(request, Some(sealed), None),
             Err(Stop::Page(page)) => return *page,
-            Err(Stop::Answer(answer)) => return self.leave(request, ticket, &answer.url(self.root()), "", Outcome::Failed),
+            Err(Stop::Answer(answer)) => return self.leave(request, ticket, (answer.url(self.root()), ""), Outcome::Failed),
         };
         let asked = &underway.request;
         // The page that this form was on: of this request, of this client as it is now.
@@ -122,36 +125,37 @@ impl Gateway {
         if destination(asked) == Destination::DifferentSite && form.get("site") != Some("understood") {
             return self.ask(request, (ticket, sealed), &underway, person, Shown::SiteNotConfirmed).await;
         }
+        if destination(asked) == Destination::Device && form.get("device") != Some("mine") {
+            return self.ask(request, (ticket, sealed), &underway, person, Shown::DeviceNotConfirmed).await;
+        }
         let lasting = LASTING.iter().find(|(value, ..)| form.get("duration") == Some(value)).map(|(.., lasting)| *lasting);
         let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
         let (Some(lasting), Some(ticked)) = (lasting, ticked) else { return self.bad_post(BadPost::Unreadable, request.id) };
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
-        let (client, ticket_server) = (asked.client().id().clone(), Some(asked.server().clone()));
+        let (client, ticket_server, device) = (asked.client().id().clone(), Some(asked.server().clone()), device_of(asked));
         let Underway { request: asked, facts } = underway;
         match approve(asked, &facts, decision, ticket.begun, now) {
             Ok(approved) => {
                 let by_hand = form.get("decision") == Some("remote");
                 self.allowed(request, ticket, (&approved, &facts.offer), &name, by_hand).await
             }
-            Err(NotApproved::Nothing(answer)) => {
-                match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
-                    Ok(true) => {
-                        let (user, server) = (Some(&person.user), ticket_server.as_ref());
-                        self.note(&Notice {
-                            reason: "consent_declined",
-                            id: Some(request.id),
-                            user,
-                            client: Some(&client),
-                            server,
-                            cause: Some("nothing was ticked"),
-                        })
-                        .await;
-                        self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Denied)
-                    }
-                    Ok(false) => self.decided_before(request),
-                    Err(_) => self.away(request.id),
+            Err(NotApproved::Nothing(answer)) => match self.said_no(ticket, device).await {
+                Ok(true) => {
+                    let (user, server) = (Some(&person.user), ticket_server.as_ref());
+                    self.note(&Notice {
+                        reason: "consent_declined",
+                        id: Some(request.id),
+                        user,
+                        client: Some(&client),
+                        server,
+                        cause: Some("nothing was ticked"),
+                    })
+                    .await;
+                    self.leave(request, ticket, (answer.url(self.root()), &name), Outcome::Denied)
                 }
-            }
+                Ok(false) => self.decided_before(request),
+                Err(_) => self.away(request.id),
+            },
             Err(NotApproved::NotOffered) => {
                 let again = self.underway(request, ticket, Some(person), Browser::Same).await;
                 match again {
@@ -160,7 +164,7 @@ impl Gateway {
                 }
             }
             Err(NotApproved::Stale(Next::Refuse(Refusal::Client(answer)))) => {
-                self.leave(request, ticket, &answer.url(self.root()), &name, Outcome::Failed)
+                self.leave(request, ticket, (answer.url(self.root()), &name), Outcome::Failed)
             }
             Err(NotApproved::Stale(Next::Refuse(Refusal::OtherBrowser))) => self.other_browser(request).await,
             Err(NotApproved::Stale(Next::SignIn | Next::Consent | Next::Remembered)) => self.sign_in_page(request, Some(sealed), None),
@@ -180,8 +184,8 @@ impl Gateway {
             Ok(url) => url,
             Err(page) => return *page,
         };
-        if by_hand && approved.request().target().is_loopback() {
-            let Some(target) = Target::new(&url) else { return self.away(request.id) };
+        if by_hand && approved.request().target().is_some_and(RedirectTarget::is_loopback) {
+            let Some(target) = url.as_deref().and_then(Target::new) else { return self.away(request.id) };
             let now = self.env.now();
             let expires = until(now, now.after(self.lives.code));
             let page = PastePage { frame: self.frame(None), target, application: Claimed::new(name), expires };
@@ -189,7 +193,7 @@ impl Gateway {
             browser::end(&mut response, ticket);
             return response;
         }
-        self.leave(request, ticket, &url, name, Outcome::Allowed)
+        self.leave(request, ticket, (url, name), Outcome::Allowed)
     }
 
     /// An earlier yes counts for this one (C14): on the record and in the store like one that is given now.
@@ -197,7 +201,9 @@ impl Gateway {
         let Underway { request: asked, facts } = underway;
         let Ok(approved) = remembered(asked, &facts, ticket.begun, self.env.now()) else { return self.too_old(request) };
         match self.kept(request, ticket, (&approved, None), "consent_remembered").await {
-            Ok(url) => {
+            // Only a browser carries an answer that nobody is asked about.
+            Ok(None) => self.too_old(request),
+            Ok(Some(url)) => {
                 let mut response = see_other(&url);
                 browser::end(&mut response, ticket);
                 response
@@ -206,14 +212,14 @@ impl Gateway {
         }
     }
 
-    /// Puts a yes on the record, then into the store with its code. The address that the browser goes to.
+    /// Puts a yes on the record, then into the store with what it gives. The address that the browser goes to, if it carries the answer.
     async fn kept(
         &self,
         request: &OfficeRequest,
         ticket: &Ticket,
         (approved, offer): (&Approved, Option<&Offer>),
         reason: &'static str,
-    ) -> Result<String, Box<Response<Body>>> {
+    ) -> Result<Option<String>, Box<Response<Body>>> {
         let away = || Box::new(self.away(request.id));
         let (Ok(code), Ok(id)) = (self.env.bytes::<32>(), self.env.bytes::<12>()) else { return Err(away()) };
         let code = PlainToken::<AuthorizationCode>::mint(&code);
@@ -222,12 +228,17 @@ impl Gateway {
         let (asked, now) = (approved.request(), self.env.now());
         let granted: BTreeSet<String> = approved.granted().iter().map(Scope::to_string).collect();
         let words = granted.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let cause = format!("{id}: {words}, answer to {}", asked.target().as_str());
+        let (place, target) = match asked.back() {
+            Back::Browser { target, .. } => (target.as_str().to_owned(), target.origin()),
+            Back::Device(name) => (name.short(), "device".to_owned()),
+        };
+        let cause = format!("{id}: {words}, answer to {place}");
         let (user, client, server) = (Some(approved.user()), Some(asked.client().id()), Some(asked.server()));
         let notice = Notice { reason, id: Some(request.id), user, client, server, cause: Some(&cause) };
         if self.audit.event(&notice, now).await.is_err() {
             return Err(away());
         }
+        let (hash, expires) = (code.hashed(), now.after(self.lives.code));
         let named = asked.client().name().chars().filter(|c| !c.is_control()).take(60).collect::<String>();
         let new = NewGrant {
             id: &id,
@@ -236,18 +247,19 @@ impl Gateway {
             fingerprint: asked.client().fingerprint(),
             name: if named.trim().is_empty() { "(no name)" } else { &named },
             identity: identity_word(asked.client().identity()),
-            target: &asked.target().origin(),
+            target: &target,
             server: asked.server(),
             granted: &granted,
             offered: offer,
             expires: approved.ends(),
-            code: &code.hashed(),
-            redirect_uri: asked.target().as_str(),
-            named: asked.names_target(),
-            challenge: asked.challenge().as_str(),
-            code_expires: now.after(self.lives.code),
-            // Where no token is bound, what asks for it is not understood, and ignored as everything of the kind.
-            key: asked.key().filter(|_| self.proofs.binding() != Binding::Off),
+            gives: match asked.back() {
+                Back::Browser { target, named, challenge, .. } => {
+                    // Where no token is bound, what asks for it is not understood, and ignored as everything of the kind.
+                    let key = asked.key().filter(|_| self.proofs.binding() != Binding::Off);
+                    Gives::Code { code: &hash, redirect_uri: target.as_str(), named: *named, challenge: challenge.as_str(), expires, key }
+                }
+                Back::Device(name) => Gives::Device(name),
+            },
             once: (&ticket.once(), ticket.ends().after(Duration::from_secs(1))),
         };
         match self.store.record_grant(&new, now).await {
@@ -273,8 +285,7 @@ impl Gateway {
         person: &Person,
         is_report: bool,
     ) -> Response<Body> {
-        let now = self.env.now();
-        match self.store.decide_once((&ticket.once(), ticket.ends().after(Duration::from_secs(1))), now).await {
+        match self.said_no(ticket, device_of(asked)).await {
             Ok(true) => {}
             Ok(false) => return self.decided_before(request),
             Err(_) => return self.away(request.id),
@@ -284,14 +295,29 @@ impl Gateway {
         self.note(&Notice { reason, id: Some(request.id), user, client, server, cause: None }).await;
         let outcome = if is_report { Outcome::Reported } else { Outcome::Denied };
         let answer = asked.refuse(ErrorCode::AccessDenied);
-        self.leave(request, ticket, &answer.url(self.root()), asked.client().name(), outcome)
+        self.leave(request, ticket, (answer.url(self.root()), asked.client().name()), outcome)
+    }
+
+    /// Uses up the request, and that of a device with it. False if it was decided before.
+    async fn said_no(&self, ticket: &Ticket, device: Option<DeviceName>) -> Result<bool, StoreError> {
+        let (name, until, now) = (ticket.once(), ticket.ends().after(Duration::from_secs(1)), self.env.now());
+        match device {
+            Some(device) => self.store.deny_device(device, (&name, until), now).await,
+            None => self.store.decide_once((&name, until), now).await,
+        }
     }
 
     /// The page that sends the browser to the client: 200, since a redirect after a form would be stopped (product 5.3).
-    fn leave(&self, request: &OfficeRequest, ticket: &Ticket, url: &str, name: &str, outcome: Outcome) -> Response<Body> {
-        let Some(target) = Target::new(url) else { return self.away(request.id) };
-        let page = HandOffPage { frame: self.frame(None), target, application: Claimed::new(name), outcome };
-        let mut response = self.html(200, headers::Class::Page, page.render());
+    fn leave(&self, request: &OfficeRequest, ticket: &Ticket, (url, name): (Option<String>, &str), outcome: Outcome) -> Response<Body> {
+        let mut response = match url.map(|url| Target::new(&url)) {
+            Some(None) => return self.away(request.id),
+            Some(Some(target)) => {
+                let page = HandOffPage { frame: self.frame(None), target, application: Claimed::new(name), outcome };
+                self.html(200, headers::Class::Page, page.render())
+            }
+            None if outcome == Outcome::Failed => self.device_not_served(request),
+            None => self.device_done(name, outcome),
+        };
         browser::end(&mut response, ticket);
         response
     }
@@ -308,12 +334,20 @@ impl Gateway {
         let now = self.env.now();
         let Underway { request: asked, facts: Facts { offer, standing, .. } } = underway;
         let Ok((seen, held)) = self.known_of(asked, person).await else { return self.away(request.id) };
+        let waits = match device_of(asked) {
+            Some(name) => match self.store.device(name, now).await {
+                Ok(Some(info)) => Some(info),
+                Ok(None) => return self.decided_before(request),
+                Err(_) => return self.away(request.id),
+            },
+            None => None,
+        };
         if shown == Shown::First {
             let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
             self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
         }
         let client = asked.client();
-        let trusted = !matches!(client.identity(), Identity::SelfClaimed);
+        let trusted = waits.is_none() && !matches!(client.identity(), Identity::SelfClaimed);
         let title =
             self.upstreams.find(asked.server()).map_or_else(|| asked.server().to_string(), |upstream| upstream.config.title.clone());
         let wants = |class: RiskClass| {
@@ -340,31 +374,18 @@ impl Gateway {
                 Shown::First => None,
                 Shown::TooQuick => Some(Why::TooQuick),
                 Shown::SiteNotConfirmed => Some(Why::SiteNotConfirmed),
+                Shown::DeviceNotConfirmed => Some(Why::DeviceNotConfirmed),
                 Shown::Changed => Some(Why::OfferChanged),
             },
             changes: standing.as_ref().and_then(|standing| changes(standing, (asked, offer, &title), now)),
             earlier: standing.as_ref().map(|standing| day(standing.since)),
-            application: Application {
-                name: Claimed::new(client.name()),
-                identity: match client.identity() {
-                    Identity::Published { host, source, checked } => Badge::Published {
-                        host: Claimed::technical(host),
-                        checked: ago(now, *checked),
-                        is_copy: *source != DocumentSource::Live,
-                    },
-                    Identity::Approved => Badge::Approved,
-                    Identity::SelfClaimed => Badge::SelfClaimed { registered: "by itself".to_owned() },
-                },
-                answer: Leaves { origin: Claimed::technical(&asked.target().origin()), destination: destination(asked) },
-                first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
-                others: match seen.1 {
-                    0 => None,
-                    1..5 => Some("fewer than 5 people here use it".to_owned()),
-                    many => Some(format!("used by {many} people here")),
-                },
-            },
+            application: application(asked, &seen, waits.as_ref(), now),
             servers: vec![Server { id: asked.server().to_string(), title, acts_as: self.acts_as(asked.server()), classes }],
             refused_scopes: refused.map(|scope| Claimed::technical(&scope.to_string())).collect(),
+            device: waits.as_ref().map(|info| Device {
+                code: Claimed::technical(ticket.front.user_code().unwrap_or_default()),
+                asked: ago(now, info.created),
+            }),
             durations: LASTING
                 .iter()
                 .map(|(value, label, _)| Choice {
@@ -375,7 +396,9 @@ impl Gateway {
                 .collect(),
             details: Details {
                 client_id: Claimed::technical(client.id().as_str()),
-                redirect_uri: Claimed::technical(asked.target().as_str()),
+                redirect_uri: asked
+                    .target()
+                    .map_or_else(|| Claimed::new("none: a device fetches the answer"), |target| Claimed::technical(target.as_str())),
                 resource: Claimed::technical(&resource(self.root(), asked.server())),
                 scopes: asked.scopes().of(asked.server()).map(|scope| Claimed::technical(&scope.to_string())).collect(),
                 source: source_of(client.identity()).to_owned(),
@@ -457,15 +480,54 @@ fn changes(standing: &Standing, (asked, offer, title): (&AuthRequest, &Offer, &s
     (!differences.is_empty()).then(|| Changes { since: day(standing.since), differences })
 }
 
+/// Who asks, as the page says it.
+fn application(asked: &AuthRequest, seen: &(Option<Timestamp>, u64), waits: Option<&DeviceInfo>, now: Timestamp) -> Application {
+    let client = asked.client();
+    Application {
+        name: Claimed::new(client.name()),
+        identity: match client.identity() {
+            // Whoever asks from a device need not be at the addresses that were checked or written down.
+            _ if waits.is_some() && matches!(client.auth(), ClientAuth::None | ClientAuth::EitherWay(_)) => Badge::Unproven,
+            Identity::Published { host, source, checked } => {
+                Badge::Published { host: Claimed::technical(host), checked: ago(now, *checked), is_copy: *source != DocumentSource::Live }
+            }
+            Identity::Approved => Badge::Approved,
+            Identity::SelfClaimed => Badge::SelfClaimed { registered: "by itself".to_owned() },
+        },
+        answer: Leaves {
+            origin: Claimed::technical(&match (asked.target(), waits) {
+                (Some(target), _) => target.origin(),
+                (None, waits) => waits.map(|info| info.peer.clone()).unwrap_or_default(),
+            }),
+            destination: destination(asked),
+        },
+        first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
+        others: match seen.1 {
+            0 => None,
+            1..5 => Some("fewer than 5 people here use it".to_owned()),
+            many => Some(format!("used by {many} people here")),
+        },
+    }
+}
+
 /// What a form belongs to: this request, and the client as it was when the page was shown.
 fn page_of(ticket: &Ticket, asked: &AuthRequest) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     format!("consent:{}:{}", hex(&ticket.id), hex(asked.client().fingerprint()))
 }
 
+/// The request of a device that this one stands for.
+const fn device_of(asked: &AuthRequest) -> Option<DeviceName> {
+    match asked.back() {
+        Back::Device(name) => Some(*name),
+        Back::Browser { .. } => None,
+    }
+}
+
 fn destination(asked: &AuthRequest) -> Destination {
-    match place(asked.client(), asked.target()) {
-        Place::ThisComputer if asked.target().is_loopback() => Destination::ThisComputer,
+    let Some(target) = asked.target() else { return Destination::Device };
+    match place(asked.client(), target) {
+        Place::ThisComputer if target.is_loopback() => Destination::ThisComputer,
         Place::ThisComputer => Destination::Program,
         Place::SamePublisher => Destination::SameSite,
         Place::Elsewhere => Destination::DifferentSite,

@@ -7,7 +7,7 @@ use crate::listen::http::plain;
 use crate::listen::page::{document, not_allowed};
 use crate::ui::headers::{Class, Transport, headers};
 use doorward_core::id::ServerName;
-use doorward_core::oauth::admission::{Documents, Registrations};
+use doorward_core::oauth::admission::{DeviceGrant, Documents, Registrations};
 use doorward_core::oauth::metadata::{Offers, protected_resource, server};
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -30,6 +30,7 @@ impl Gateway {
             own: self.clients.has_own(),
             attested: self.issuers.take_grants() || self.enterprise.is_some(),
             binding: self.proofs.binding(),
+            devices: admission.device_grant != DeviceGrant::Off,
         }
     }
 

@@ -6,6 +6,7 @@
 mod authorize;
 pub mod clients;
 mod consent;
+pub mod device;
 mod enterprise;
 pub mod fetch;
 mod introspect;

@@ -7,7 +7,7 @@ use crate::listen::rate::AddressLimit;
 use bytes::Bytes;
 use doorward_core::config::clients::REGISTRATIONS_OF_ALL;
 use doorward_core::config::units::Rate;
-use doorward_core::oauth::admission::Registrations;
+use doorward_core::oauth::admission::{DeviceGrant, Registrations};
 use doorward_core::oauth::registration::{RANDOM, Request};
 use governor::RateLimiter;
 use governor::clock::{Clock as _, DefaultClock};
@@ -19,7 +19,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How often clients may register: from one address, and all together.
+/// How often something may be asked by whoever is nobody yet: from one address, and by all together.
 pub struct RegistrationRates {
     each: AddressLimit,
     all: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
@@ -73,7 +73,8 @@ impl Gateway {
             return Turned::MediaType.answer();
         }
         let request = match Request::parse(body, &admission.schemes) {
-            Ok(request) => request,
+            Ok(request) if admission.device_grant == DeviceGrant::Any => request,
+            Ok(request) => request.without_devices(),
             Err(refused) => return error(StatusCode::BAD_REQUEST, refused.code(), &refused.to_string()),
         };
         if admission.registrations == Registrations::LoopbackOnly && !request.is_local() {

@@ -1,6 +1,7 @@
 //! `/oauth/token`: phases that every grant goes through, in one function (house 11.5): read, client, redeem, record, answer.
 
 use super::clients::{Reading, Unresolved};
+use super::device::is_pending;
 use super::fetch::Why;
 use super::key_sets::Wanted;
 use super::{credential, token_error};
@@ -29,9 +30,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Tokens that are about to leave.
-struct Pair {
-    access: PlainToken<AccessToken>,
-    refresh: PlainToken<RefreshToken>,
+pub(super) struct Pair {
+    pub(super) access: PlainToken<AccessToken>,
+    pub(super) refresh: PlainToken<RefreshToken>,
 }
 
 impl Gateway {
@@ -66,6 +67,7 @@ impl Gateway {
         };
         match self.exchange(request, &form, &shown, arrived).await {
             Ok(response) => response,
+            Err(error) if is_pending(&error) => token_error(error, request.headers.contains_key(AUTHORIZATION)),
             Err(error) => self.token_refused(request, error, Some(&shown)).await,
         }
     }
@@ -99,6 +101,10 @@ impl Gateway {
                 };
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
+            }
+            Grant::Device { code, resource } => {
+                let (redeemed, pair) = self.redeemed_device(&client, (code, resource.as_deref()), proof.as_ref(), arrived).await?;
+                (Ok(redeemed), pair)
             }
             // Where no client has anything of its own it is not served, as the metadata says.
             Grant::Own { .. } if !self.clients.has_own() => return Err(TokenError::unsupported()),
@@ -204,12 +210,18 @@ impl Gateway {
     /// the statement that redeems. The consent, where it is known.
     async fn still_theirs(&self, hash: &TokenHash<RefreshToken>) -> Result<Option<CredentialId>, TokenError> {
         let Some(id) = self.store.grant_of_refresh_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
-        let Some(grant) = self.store.grant(&id).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
+        self.still_allowed(&id).await?;
+        Ok(Some(id))
+    }
+
+    /// The same, of the consent that it stands on.
+    pub(super) async fn still_allowed(&self, id: &CredentialId) -> Result<(), TokenError> {
+        let Some(grant) = self.store.grant(id).await.map_err(|error| unavailable(&error))? else { return Ok(()) };
         if !self.may_come_in(&grant.user, &grant.groups) {
             return Err(TokenError::grant("sign_in_not_allowed"));
         }
         let offered = self.is_offered(&grant.server, (&grant.user, &grant.groups), &grant.client);
-        if offered { Ok(Some(id)) } else { Err(TokenError::grant("server_not_visible")) }
+        if offered { Ok(()) } else { Err(TokenError::grant("server_not_visible")) }
     }
 
     /// The server that a `resource` means; another address than one of ours is nobody's.
@@ -217,7 +229,7 @@ impl Gateway {
         resource.map(|resource| server_of(self.root(), resource).ok_or_else(TokenError::target)).transpose()
     }
 
-    fn new_pair(&self) -> Result<Pair, TokenError> {
+    pub(super) fn new_pair(&self) -> Result<Pair, TokenError> {
         let (Ok(access), Ok(refresh)) = (self.env.bytes(), self.env.bytes()) else { return Err(TokenError::unavailable()) };
         Ok(Pair { access: PlainToken::mint(&access), refresh: PlainToken::mint(&refresh) })
     }
@@ -308,7 +320,11 @@ fn shown_by(headers: &HeaderMap, form: &Form) -> Result<Shown, TokenError> {
     }
 }
 
-const fn successors<'a>(access: &'a TokenHash<AccessToken>, refresh: &'a TokenHash<RefreshToken>, lives: &Tokens) -> Successors<'a> {
+pub(super) const fn successors<'a>(
+    access: &'a TokenHash<AccessToken>,
+    refresh: &'a TokenHash<RefreshToken>,
+    lives: &Tokens,
+) -> Successors<'a> {
     Successors { access, access_life: lives.access, refresh, refresh_life: lives.refresh_idle }
 }
 

@@ -9,7 +9,9 @@ use crate::tasks::Tasks;
 use bytes::Bytes;
 use doorward_core::config::Config;
 use doorward_core::config::clients::{Jwks, StaticAuth, StaticClient};
-use doorward_core::oauth::client::{Client, ClientAuth, Keys, SecretDigest};
+use doorward_core::id::ClientId;
+use doorward_core::oauth::client::{Client, ClientAuth, Devices, Keys, SecretDigest};
+use doorward_core::oauth::device::COMMAND_LINE;
 use doorward_core::oauth::registration::RegistrationKeys;
 use doorward_core::oidc::keys::KeySet;
 use doorward_core::secret::Secret;
@@ -35,9 +37,18 @@ pub(super) fn clients(
     tasks: &Tasks,
 ) -> Result<Clients, SetupError> {
     let keys = RegistrationKeys::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
-    let fixed = config.clients.fixed.iter().map(|client| fixed(client, sources)).collect::<Result<_, _>>()?;
+    let own = command_line().into_iter().map(Ok);
+    let fixed = own.chain(config.clients.fixed.iter().map(|client| fixed(client, sources))).collect::<Result<_, _>>()?;
     let fetcher = Fetcher::new(door_to_documents(config, tasks)?);
     Ok(Clients::new(config.clients.admission.clone(), fixed, keys, fetcher, store.clone()))
+}
+
+/// The command line of this project, for devices only: public, so its name proves nothing, and the page says so. An entry of the configuration
+/// with its id takes its place, and `clients.block` keeps it out.
+fn command_line() -> Option<Client> {
+    let id = ClientId::new(COMMAND_LINE).ok()?;
+    let client = Client::configured(id, "Doorward command line".to_owned(), Vec::new(), ClientAuth::None);
+    Some(client.with_devices(Devices::Named))
 }
 
 fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError> {
@@ -58,7 +69,7 @@ fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError>
         StaticAuth::PrivateKeyJwt(Jwks::At(url)) => ClientAuth::PrivateKeyJwt(Keys::At(url.as_str().to_owned())),
     };
     let known = Client::configured(client.id.clone(), client.name.clone(), client.redirects.clone(), auth);
-    Ok(known.acting_for_itself(client.own.clone()))
+    Ok(known.acting_for_itself(client.own.clone()).with_devices(client.devices))
 }
 
 /// A file of public keys that can be used: what is wrong with it is said at start, not to the client.

@@ -11,6 +11,7 @@
 //! | `grant` | `<server>:<class>`, once for each tick |
 //! | `account` | `<server>:<account id>`, once for each server with a choice of accounts |
 //! | `site` | `understood`: the second tick of a different site |
+//! | `device` | `mine`: the second tick of a device |
 //! | `duration` | [`Duration::value`] |
 //!
 //! `other-user` carries no ticks. Everything is checked again when it comes back: a tick that was not offered, an account that is not the
@@ -47,6 +48,8 @@ pub struct ConsentPage {
     pub servers: Vec<Server>,
     /// Scopes that were asked for and cannot be given; shown, not dropped in silence (AZ-11).
     pub refused_scopes: Vec<Claimed>,
+    /// What is known of the device that asks, if one does.
+    pub device: Option<Device>,
     /// For how long.
     pub durations: Vec<Duration>,
     /// Technical details.
@@ -60,6 +63,8 @@ pub enum Notice {
     TooQuick,
     /// The answer goes to a different site and the second tick is missing.
     SiteNotConfirmed,
+    /// A device asks and the second tick is missing.
+    DeviceNotConfirmed,
     /// What was ticked is offered no longer, or in another form.
     OfferChanged,
 }
@@ -98,12 +103,23 @@ pub enum Identity {
         /// `just now`, `2 days ago`.
         registered: String,
     },
+    /// It asks from a device and proves nothing there: anybody can ask in this name.
+    Unproven,
+}
+
+/// A device that asks (RFC 8628). The address that it asked from stands where the answer goes.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// The code that it shows.
+    pub code: Claimed,
+    /// When it asked: `2 minutes ago`.
+    pub asked: String,
 }
 
 /// Where the answer goes.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Scheme, host and port of the redirect URI (made with [`Claimed::technical`]).
+    /// Scheme, host and port of the redirect URI, or the address of a device (made with [`Claimed::technical`]).
     pub origin: Claimed,
     /// Where that is (product R3).
     pub destination: Destination,
@@ -118,6 +134,8 @@ pub enum Destination {
     Program,
     /// The site of the document, or the one that the administrator wrote down.
     SameSite,
+    /// A device that asked from another place: needs a second tick of its own.
+    Device,
     /// Any other site: needs the second tick. Also every site of an application that claims itself, which has no publisher.
     DifferentSite,
 }

@@ -8,6 +8,7 @@
 pub mod assets;
 pub mod consent;
 pub mod departure;
+pub mod device;
 pub mod entry;
 pub mod handoff;
 pub mod headers;

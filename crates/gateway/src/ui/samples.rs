@@ -3,10 +3,11 @@
 
 use super::Frame;
 use super::consent::{
-    Account, ActsAs, Answer, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Difference, Duration, Identity,
-    Notice, Server, Tool, UncheckedPage,
+    Account, ActsAs, Answer, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Device, Difference, Duration,
+    Identity, Notice, Server, Tool, UncheckedPage,
 };
 use super::departure::DeparturePage;
+use super::device::{DevicePage, DonePage};
 use super::entry::{Provider, Purpose, SetupPage, SignInPage, Way};
 use super::handoff::{HandOffPage, Outcome, PastePage};
 use super::headers;
@@ -42,6 +43,8 @@ pub(super) fn samples(say: Say<'_>) -> Vec<Sample> {
         .collect();
     all.extend(SignInPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(ConsentPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
+    all.extend(DevicePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
+    all.extend(DonePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.push(page("unchecked", UncheckedPage::sample(say).render()));
     all.push(page("handoff-provider", DeparturePage::sample(say).render()));
     all.extend(HandOffPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
@@ -105,6 +108,25 @@ impl SignInPage {
             ..waiting.clone()
         };
         vec![("signin", bare), ("signin-waiting", waiting), ("signin-providers", providers)]
+    }
+}
+
+impl DevicePage {
+    /// Empty, with the code of a link, and after one that was not valid.
+    pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, Self)> {
+        let empty = Self { frame: Frame::team(say), csrf: hidden(say, "c5rf"), code: None, error: None };
+        let linked = Self { code: Some(hidden(say, "BCDF-GHJK")), ..empty.clone() };
+        let text = "This code is not valid: mistyped, used before, or older than ten minutes.";
+        let wrong = Self { error: Some(say(text)), ..empty.clone() };
+        vec![("device", empty), ("device-linked", linked), ("device-wrong", wrong)]
+    }
+}
+
+impl DonePage {
+    /// Allowed, and not.
+    pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, Self)> {
+        let done = |outcome| Self { frame: Frame::team(say), application: claimed(say, "Doorward command line"), outcome };
+        vec![("device-allowed", done(Outcome::Allowed)), ("device-reported", done(Outcome::Reported))]
     }
 }
 
@@ -205,6 +227,8 @@ impl ConsentPage {
             ("consent-program", program),
             ("consent-many", many),
             ("consent-step-up", Self::step_up(say)),
+            ("consent-device", Self::asked_by_device(say, Identity::Unproven, None)),
+            ("consent-device-again", Self::asked_by_device(say, Identity::Approved, Some(Notice::DeviceNotConfirmed))),
         ]
     }
 
@@ -229,6 +253,7 @@ impl ConsentPage {
             },
             servers,
             refused_scopes: Vec::new(),
+            device: None,
             durations: vec![
                 duration("8h", "8 hours", false),
                 duration("30d", "30 days", true),
@@ -244,6 +269,19 @@ impl ConsentPage {
                 expires: say("in 9 minutes"),
             },
         }
+    }
+
+    fn asked_by_device(say: Say<'_>, identity: Identity, notice: Option<Notice>) -> Self {
+        let mut page = Self::local(say);
+        page.application.name = claimed(say, "Doorward command line");
+        page.application.identity = identity;
+        page.application.answer = Answer { origin: technical(say, "203.0.113.77"), destination: Destination::Device };
+        page.details.redirect_uri = claimed(say, "none: a device fetches the answer");
+        page.servers.truncate(2);
+        for (at, duration) in page.durations.iter_mut().enumerate() {
+            duration.chosen = at == 0;
+        }
+        Self { notice, device: Some(Device { code: technical(say, "BCDF-GHJK"), asked: say("2 minutes ago") }), ..page }
     }
 
     fn step_up(say: Say<'_>) -> Self {

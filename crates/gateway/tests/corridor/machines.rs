@@ -344,7 +344,8 @@ async fn tk_09_introspection_tells_a_client_of_its_own_tokens_and_nobody_of_othe
 async fn disc_01_what_clients_can_do_is_said_and_nothing_else() {
     let (_alpha, house, _) = works().await;
     let said = document(&house, "/.well-known/oauth-authorization-server").await;
-    assert_eq!(said["grant_types_supported"], json!(["authorization_code", "refresh_token", "client_credentials"]));
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    assert_eq!(said["grant_types_supported"], json!(["authorization_code", "refresh_token", "client_credentials", device]));
     let methods = json!(["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]);
     assert_eq!(said["token_endpoint_auth_methods_supported"], methods);
     assert_eq!(said["introspection_endpoint"], format!("http://{}/oauth/introspect", house.address));
@@ -355,7 +356,7 @@ async fn disc_01_what_clients_can_do_is_said_and_nothing_else() {
     let algorithms = said["token_endpoint_auth_signing_alg_values_supported"].as_array().expect("algorithms").clone();
     assert!(algorithms.contains(&json!("ES256")) && !algorithms.contains(&json!("none")) && !algorithms.contains(&json!("HS256")));
     house.close(&[]).await;
-    let toml = "[clients]\nmetadata_documents = \"off\"\n";
+    let toml = "[clients]\nmetadata_documents = \"off\"\ndevice_grant = \"off\"\n";
     let house = House::open(toml).await;
     let said = document(&house, "/.well-known/oauth-authorization-server").await;
     assert_eq!(said["grant_types_supported"], json!(["authorization_code", "refresh_token"]));

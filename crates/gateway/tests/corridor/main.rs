@@ -10,6 +10,7 @@ mod attested;
 mod backwards;
 mod consent;
 mod desk;
+mod devices;
 mod dpop;
 mod enterprise;
 mod eras;

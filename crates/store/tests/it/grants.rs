@@ -5,7 +5,7 @@ use doorward_core::id::{ClientId, CredentialId, ServerName};
 use doorward_core::secret::{AccessToken, AuthorizationCode, BrowserSecret, LinkSecret, PlainToken, RefreshToken, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::{
-    BrowserInfo, Keys, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors,
+    BrowserInfo, Gives, Keys, NewGrant, NotRedeemed, Owner, PresentedCode, PresentedRefresh, Redeemed, Store, StoreError, Successors,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -49,12 +49,14 @@ async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool
         granted: &granted,
         offered: Some(&BTreeMap::new()),
         expires,
-        code: &code,
-        redirect_uri: "http://127.0.0.1:1/cb",
-        named: true,
-        challenge: "challenge",
-        code_expires: later(60),
-        key: None,
+        gives: Gives::Code {
+            code: &code,
+            redirect_uri: "http://127.0.0.1:1/cb",
+            named: true,
+            challenge: "challenge",
+            expires: later(60),
+            key: None,
+        },
         once: (&[of; 32], later(600)),
     };
     store.record_grant(&new, NOW).await

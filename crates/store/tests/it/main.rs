@@ -7,6 +7,7 @@
 mod bench;
 mod budgets;
 mod credentials;
+mod devices;
 mod documents;
 mod grants;
 mod opening;
@@ -73,6 +74,10 @@ on_every_backend! {
     proofs::tk_13_what_becomes_bound_leaves_nothing_unbound_behind,
     proofs::tk_13_a_proof_is_used_up_by_one_of_fifty,
     proofs::tk_13_used_proofs_are_swept_when_no_clock_takes_them_any_more,
+    devices::dev_03_one_of_fifty_fetches_what_was_allowed,
+    devices::dev_05_a_request_is_decided_by_one_of_fifty,
+    devices::dev_04_polls_keep_one_pace_on_all_replicas,
+    devices::dev_04_those_that_wait_have_a_cap,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,
     sessions::a_use_moves_forward_only,

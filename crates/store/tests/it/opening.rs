@@ -46,6 +46,7 @@ pub(crate) async fn two_programs_may_open_a_new_store_at_once(bench: &Bench) {
         "client_documents",
         "grants",
         "codes",
+        "device_requests",
         "refresh_tokens",
         "browsers",
         "links",

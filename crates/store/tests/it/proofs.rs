@@ -10,7 +10,7 @@ use doorward_core::oauth::dpop::{self, Header, Nonces, Proven, Request, Thumbpri
 use doorward_core::secret::{AccessToken, AuthorizationCode, PlainToken, RefreshToken, Secret, TokenHash};
 use doorward_core::session::Lifetimes;
 use doorward_core::time::Timestamp;
-use doorward_store::{Keys, NewGrant, NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, Store, Successors};
+use doorward_store::{Gives, Keys, NewGrant, NotRedeemed, PresentedCode, PresentedRefresh, Redeemed, Store, Successors};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,12 +71,14 @@ async fn allow(store: &Store, of: u8, key: Option<Thumbprint>) {
         granted: &BTreeSet::from(["alpha:read".to_owned()]),
         offered: None,
         expires: None,
-        code: &code,
-        redirect_uri: "http://127.0.0.1:1/cb",
-        named: true,
-        challenge: "challenge",
-        code_expires: later(600),
-        key,
+        gives: Gives::Code {
+            code: &code,
+            redirect_uri: "http://127.0.0.1:1/cb",
+            named: true,
+            challenge: "challenge",
+            expires: later(600),
+            key,
+        },
         once: (&[of; 32], later(600)),
     };
     assert!(store.record_grant(&new, NOW).await.expect("recorded"));

@@ -13,7 +13,7 @@ pub(super) const SECRETS: &str = "secrets";
 
 /// What is done about a file of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Old {
+pub(in crate::command) enum Old {
     /// It is replaced.
     Replace,
     /// It stays, and nothing is written.
@@ -26,7 +26,7 @@ pub(super) fn directory(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file of mode 0600.
-pub(super) fn write(path: &Path, bytes: &[u8], old: Old) -> io::Result<()> {
+pub(in crate::command) fn write(path: &Path, bytes: &[u8], old: Old) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
     write_as(path, &draft, bytes, old, 0o600)

@@ -6,7 +6,7 @@
 
 mod apply;
 mod journal;
-mod keep;
+pub(super) mod keep;
 mod plan;
 mod restore;
 mod server;

@@ -4,13 +4,15 @@ use super::login::Providers;
 use super::{Checker, count, path_of, unknown_server};
 use crate::config::clients::{Clients, Enterprise, Jwks, StaticAuth, StaticClient};
 use crate::config::file::{
-    ClientAuthFile, ClientAuthWord, ClientsFile, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord, StaticClientFile,
+    ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord,
+    StaticClientFile,
 };
 use crate::config::schema::{escaped, written};
 use crate::config::units::Rate;
 use crate::id::{ClientId, ServerName};
 use crate::identity::attested;
-use crate::oauth::admission::{Admission, Blocked, Documents, Registrations};
+use crate::oauth::admission::{Admission, Blocked, DeviceGrant, Documents, Registrations};
+use crate::oauth::client::Devices;
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::oauth::registration;
@@ -41,6 +43,11 @@ impl Checker<'_> {
             allow: self.each(&["clients", "allow"], &file.allow.unwrap_or_default(), Checker::allowed_client).into_iter().collect(),
             block: self.each(&["clients", "block"], &file.block.unwrap_or_default(), Checker::blocked_client).into_iter().collect(),
             schemes,
+            device_grant: match file.device_grant {
+                Some(DeviceGrantWord::Off) => DeviceGrant::Off,
+                None | Some(DeviceGrantWord::Known) => DeviceGrant::Known,
+                Some(DeviceGrantWord::Any) => DeviceGrant::Any,
+            },
         };
         let registration_rate = self.rate(&["clients", "registration_rate"], file.registration_rate).unwrap_or(per_minute);
         let mut fixed: Vec<StaticClient> = Vec::new();
@@ -170,20 +177,21 @@ impl Checker<'_> {
         let id = self.required(&table, "id", file.id, "the client_id that it sends").and_then(|text| self.static_id(&below("id"), &text));
         let own = file.scopes.map(|scopes| self.own_scopes(&below("scopes"), &scopes, servers));
         let is_enterprise = id.as_ref().is_some_and(|id| enterprise.is_some_and(|managed| managed.clients.contains(id)));
-        // One that acts for itself alone, or for whom its provider says, asks nobody.
-        let asks_nobody = own.is_some() || is_enterprise;
+        let devices = if file.device_grant == Some(true) { Devices::Named } else { Devices::Unnamed };
+        // One that acts for itself alone, or for whom its provider says, asks nobody, and a device is asked back by nobody.
+        let needs_none = own.is_some() || is_enterprise || devices == Devices::Named;
         let uris = match file.redirect_uris {
-            None if asks_nobody => Some(Vec::new()),
-            Some(uris) if uris.is_empty() && asks_nobody => Some(uris),
+            None if needs_none => Some(Vec::new()),
+            Some(uris) if uris.is_empty() && needs_none => Some(uris),
             uris => self.required(
                 &table,
                 "redirect_uris",
                 uris,
-                "where its answers go: [\"https://app.example/callback\"], or scopes of its own",
+                "where its answers go: [\"https://app.example/callback\"], scopes of its own, or device_grant = true",
             ),
         };
         let redirects = uris.and_then(|uris| {
-            if uris.is_empty() && asks_nobody {
+            if uris.is_empty() && needs_none {
                 return Some(Vec::new());
             }
             if uris.is_empty() {
@@ -214,7 +222,7 @@ impl Checker<'_> {
             self.bad_key(&below("scopes"), ("config.own_scopes", message, "for whom?", help));
             return None;
         }
-        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own })
+        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own, devices })
     }
 
     /// At least one, each of a server that is there.

@@ -11,6 +11,9 @@ pub struct ClientsFile {
     pub metadata_documents: Option<DocumentsWord>,
     /// Which clients may register themselves (RFC 7591): none, those whose answers go to the person's own computer, or any. Default: `loopback-only`.
     pub dynamic_registration: Option<RegistrationWord>,
+    /// Which clients may ask without a browser (RFC 8628), of those that name the device grant: none, those of `allow` and of `static` with the
+    /// command line of this project, or any. Default: `known`.
+    pub device_grant: Option<DeviceGrantWord>,
     /// Client ids that may ask, exact; people see them as approved. Default: none.
     pub allow: Option<Vec<String>>,
     /// Client ids that may never ask: exact, or `sha256:` and the digest of one. Default: none.
@@ -58,9 +61,11 @@ pub struct StaticClientFile {
     pub name: Option<String>,
     /// How it proves itself. Default: not at all.
     pub auth: Option<ClientAuthFile>,
-    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes` or is
-    /// one of `enterprise_managed`: without any it asks nobody.
+    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes` or
+    /// `device_grant`, or is one of `enterprise_managed`: without any it opens no browser.
     pub redirect_uris: Option<Vec<String>>,
+    /// Whether it may ask without a browser (RFC 8628): a person types a code. Default: `false`.
+    pub device_grant: Option<bool>,
     /// What it may have for itself, without a person (`client_credentials`): `SERVER:read`, `SERVER:write` or `SERVER:destructive`, each for
     /// itself. Such a client proves itself by a secret or a key, and is the user `client/ID`. Default: nothing.
     pub scopes: Option<Vec<String>>,
@@ -104,6 +109,18 @@ pub enum RegistrationWord {
     /// Those whose answers go to the person's own computer.
     LoopbackOnly,
     /// Any.
+    Any,
+}
+
+/// Which clients may ask without a browser.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceGrantWord {
+    /// None.
+    Off,
+    /// Those that the administrator named, and the command line of this project.
+    Known,
+    /// Any that names the grant.
     Any,
 }
 

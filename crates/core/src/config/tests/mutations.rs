@@ -58,6 +58,7 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ),
     ("config.unknown_value", "[clients]\nmetadata_documents = \"all\""),
     ("config.unknown_value", "[clients]\ndynamic_registration = \"on\""),
+    ("config.unknown_value", "[clients]\ndevice_grant = \"on\""),
     ("config.custom_scheme", "[clients]\ncustom_schemes = [\"javascript\"]"),
     ("config.custom_scheme", "[clients]\ncustom_schemes = [\"https\"]"),
     ("config.custom_scheme", "[clients]\ncustom_schemes = [\"cursor://\"]"),

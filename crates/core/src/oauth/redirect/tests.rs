@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::id::ClientId;
-use crate::oauth::client::{ClientAuth, DocumentSource, Parts};
+use crate::oauth::client::{ClientAuth, Devices, DocumentSource, Parts};
 use crate::time::Timestamp;
 
 fn schemes(list: &[&str]) -> Schemes {
@@ -18,7 +18,14 @@ fn client(uris: &[&str]) -> Client {
 fn published(id: &str, host: &str, uris: &[&str]) -> Client {
     let identity = Identity::Published { host: host.to_owned(), source: DocumentSource::Live, checked: Timestamp::from_millis(1) };
     let redirects = uris.iter().map(|uri| Registered::new(uri, &schemes(&["cursor"])).expect(uri)).collect();
-    Client::new(Parts { id: ClientId::new(id).expect("id"), name: "P".to_owned(), identity, redirects, auth: ClientAuth::None })
+    Client::new(Parts {
+        id: ClientId::new(id).expect("id"),
+        name: "P".to_owned(),
+        identity,
+        redirects,
+        auth: ClientAuth::None,
+        devices: Devices::Unnamed,
+    })
 }
 
 #[test]

@@ -155,7 +155,15 @@ fn reg_01_what_real_clients_send_registers() {
         assert_eq!(answer["client_id"], made.client().id().as_str());
         assert!(made.client().id().as_str().starts_with(PREFIX), "an id of ours, whatever was asked");
         assert_eq!(answer["client_id_issued_at"], 1_795_000_000);
-        assert_eq!(answer["grant_types"], serde_json::json!(["authorization_code", "refresh_token"]));
+        // The device grant is in the answer and in the id of whoever named it, and nowhere else.
+        let is_named = body.contains("device_code");
+        let devices = [device::GRANT_TYPE].into_iter().filter(|_| is_named);
+        let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(devices).collect();
+        assert_eq!(answer["grant_types"], serde_json::json!(grants));
+        let opened = keys.open(made.client().id().as_str(), &Schemes::default()).expect("opened");
+        assert_eq!(opened.devices() == Devices::Named, is_named);
+        let without = Request::parse(&Bytes::copy_from_slice(body.as_bytes()), &Schemes::default()).expect("request").without_devices();
+        assert_eq!(keys.register(without, [4; RANDOM]).expect("registered").client().devices(), Devices::Unnamed);
         assert_ne!(answer["client_secret"], "chosen");
     }
     for bad in [

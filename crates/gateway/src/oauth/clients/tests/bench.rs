@@ -45,7 +45,14 @@ pub(super) fn reply(body: &str) -> String {
 }
 
 pub(super) fn admission(documents: Documents) -> Admission {
-    Admission { documents, registrations: Registrations::Any, allow: BTreeSet::new(), block: BTreeSet::new(), schemes: Schemes::default() }
+    Admission {
+        documents,
+        registrations: Registrations::Any,
+        allow: BTreeSet::new(),
+        block: BTreeSet::new(),
+        schemes: Schemes::default(),
+        device_grant: doorward_core::oauth::admission::DeviceGrant::Any,
+    }
 }
 
 /// All of them at the same time.
