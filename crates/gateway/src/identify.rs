@@ -10,9 +10,10 @@ use crate::listen::guard::Turned;
 use crate::listen::route::Verb;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Over, Refusal, Retry, Station, Wire};
-use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
-use doorward_core::identity::attested::{self, Attested, Identity, Purpose};
+use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use doorward_core::identity::attested::{self, Attested, Identity, Purpose, Several, Unattested};
 use doorward_core::identity::caller::{Caller, Door, Found, Level, Record, Verdict, Why, verify, verify_held};
+use doorward_core::identity::foreign::ForeignKind;
 use doorward_core::identity::issuer::IssuerRule;
 use doorward_core::identity::presented::{Fault, Scheme};
 use doorward_core::oauth::client;
@@ -101,7 +102,7 @@ impl Gateway {
         // The listener has counted those that show nothing (S3). Who cannot be told because the store is away is no stranger,
         // but may be one: they leave no more records than strangers do.
         match &verified {
-            Err(_) if inbound.presented.is_absent() => {}
+            Err(_) if inbound.presented.is_absent() && !self.issuers.assert(&inbound.presented) => {}
             Err(refusal) if refusal.blame == Blame::Us => {
                 if let Err(wait) = self.untold.check(inbound.peer) {
                     return Err(Stopped::Away(wait));
@@ -137,6 +138,10 @@ impl Gateway {
     async fn note_foreign(&self, inbound: &Inbound) {
         // One record for a request, whatever it carries: nobody can fill the disk by repeating a header.
         let mut kinds: Vec<&str> = inbound.presented.foreign().iter().map(|kind| kind.as_str()).collect();
+        // Beside what a proxy says of its caller nobody looks at the bearer any further.
+        if self.issuers.assert(&inbound.presented) {
+            kinds.extend(inbound.presented.look_alike().map(ForeignKind::as_str));
+        }
         kinds.sort_unstable();
         kinds.dedup();
         if !kinds.is_empty() {
@@ -165,6 +170,10 @@ impl Gateway {
             (None, Door::Key) => self.attested(inbound).await?,
             (None, Door::OAuth) => None,
         };
+        let vouched = match &found {
+            Some(Found::Attested(identity)) => Some(Arc::clone(identity.attested())),
+            _ => None,
+        };
         let verdict = match (inbound.presented.scheme(), digest, found) {
             (Scheme::Dpop, Some(digest), Some(found)) => self.held(inbound, digest, found).await?,
             (_, _, found) => verify(&inbound.presented, door, server, found, self.env.now()),
@@ -180,8 +189,10 @@ impl Gateway {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }
             Verdict::Verified(caller) => {
-                if let Some(digest) = digest {
-                    self.records.proofs.insert(caller.credential().clone(), Proof::Stored(digest, door));
+                match (digest, vouched) {
+                    (Some(digest), _) => self.records.proofs.insert(caller.credential().clone(), Proof::Stored(digest, door)),
+                    (None, Some(attested)) => self.accepted(inbound, &caller, attested).await,
+                    (None, None) => {}
                 }
                 Ok(caller)
             }
@@ -232,7 +243,7 @@ impl Gateway {
     pub(crate) fn may_still(&self, client: &ClientId, user: &UserId, granted: &BTreeSet<String>) -> bool {
         let own = user.issuer() != client::ISSUER || self.clients.still_own(client, granted);
         let attested = !client.as_str().starts_with(attested::PREFIX) || self.issuers.still_give(client, user, granted);
-        own && attested && !self.clients.admission().blocks(client)
+        own && attested && !self.clients.admission().blocks(client) && !self.clients.admission().blocks(&attested::vouching(client))
     }
 
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
@@ -312,7 +323,7 @@ impl Gateway {
     }
 
     /// Somebody for whom an issuer vouches, with what is known of them here now.
-    async fn met(&self, attested: &Attested) -> Result<Identity, StoreError> {
+    async fn met(&self, attested: &Arc<Attested>) -> Result<Identity, StoreError> {
         let (groups, standing) = self.store.meet_user(attested.user(), self.env.now()).await?;
         Ok(attested.standing(groups, standing))
     }
@@ -323,11 +334,11 @@ impl Gateway {
         if presented.fault().is_some() {
             return Ok(None);
         }
-        let Some(issuer) = self.issuers.meant(Shown::Presented(presented)) else { return Ok(None) };
+        let several = |Several| Why::Fault(Fault::Several).refusal();
+        let Some(issuer) = self.issuers.meant(Shown::Presented(presented)).map_err(several)? else { return Ok(None) };
         let Some(digest) = presented.digest(issuer.rule.carrier) else { return Ok(None) };
         let epoch = self.epoch.current();
         let read = self.records.by_digest.get(&digest);
-        let is_new = read.is_none();
         if let Some(read) = read.filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
             return Ok(Some(read.found));
         }
@@ -340,17 +351,32 @@ impl Gateway {
             }
             Err(NotAttested::Keys(trouble)) => return Err(no_keys(&issuer.rule, &trouble)),
         };
-        let identity = self.met(&attested).await.map_err(|error| unavailable(&error))?;
-        if is_new {
-            let cause = format!("{} of idp.{}", attested.token(), issuer.rule.name);
-            let (user, client) = (Some(attested.user()), Some(attested.client()));
+        let identity = self.met(&Arc::new(attested)).await.map_err(|error| unavailable(&error))?;
+        let record = identity.record();
+        if !self.is_attested_here(&record.user, &record.groups) {
+            return Err(Why::Unattested(Unattested::NotAdmitted).refusal().knowing(record.known()));
+        }
+        let found = Found::Attested(Arc::new(identity));
+        self.records.by_digest.insert(digest, Read { found: found.clone(), epoch, at: Instant::now() });
+        Ok(Some(found))
+    }
+
+    /// Whether somebody for whom an issuer vouches may come in: where people sign in by the same issuer, under the same conditions on groups.
+    pub(crate) fn is_attested_here(&self, user: &UserId, groups: &[GroupName]) -> bool {
+        !self.providers.knows_issuer(user.issuer()) || self.may_come_in(user, groups)
+    }
+
+    /// Remembers who vouched, for streams; the first use of a token is on the record, with its digest.
+    async fn accepted(&self, inbound: &Inbound, caller: &Caller, attested: Arc<Attested>) {
+        let known = self.records.proofs.get(caller.credential());
+        let is_known = matches!(&known, Some(Proof::Attested(known)) if known.token() == attested.token());
+        if !is_known {
+            let cause = format!("{} of {}", attested.token(), caller.client());
+            let (user, client) = (Some(caller.user()), Some(caller.client()));
             let (id, server) = (Some(inbound.id), inbound.route.server.as_ref());
             self.note(&Notice { reason: "identity_accepted", id, user, client, server, cause: Some(&cause) }).await;
         }
-        let found = Found::Attested(Arc::new(identity));
-        self.records.proofs.insert(found.record().credential.clone(), Proof::Attested(Arc::new(attested)));
-        self.records.by_digest.insert(digest, Read { found: found.clone(), epoch, at: Instant::now() });
-        Ok(Some(found))
+        self.records.proofs.insert(caller.credential().clone(), Proof::Attested(attested));
     }
 
     async fn record(&self, door: Door, digest: [u8; 32]) -> Result<Option<Arc<Record>>, Refusal> {

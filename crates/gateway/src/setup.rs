@@ -300,6 +300,7 @@ impl Gateway {
             only_from: (config.listen.tls == config::Tls::Proxy).then(|| config.listen.trusted_proxies.clone()),
             patience: http::Patience::default(),
             strangers: Arc::clone(&self.strangers),
+            carriers: self.issuers.carriers(),
             metrics: self.metrics.clone(),
             env: self.env.clone(),
             tasks: self.tasks.clone(),

@@ -213,8 +213,11 @@ async fn forget(house: &House, forgetting: &Forgetting, console: &mut Console) -
 impl Whom {
     /// The issuer may be written as the name of its table `[idp.NAME]`.
     fn user(&self, house: &House) -> Result<UserId, Failure> {
-        let provider = house.config().idps.values().find(|provider| provider.name.as_str() == self.issuer);
-        let issuer = provider.map_or(self.issuer.as_str(), |provider| &provider.issuer);
+        let config = house.config();
+        let people = config.idps.values().map(|provider| (&provider.name, provider.issuer.as_str()));
+        let tokens = config.issuers.iter().map(|issuer| (&issuer.rule.name, issuer.rule.issuer()));
+        let found = people.chain(tokens).find(|(name, _)| name.as_str() == self.issuer);
+        let issuer = found.map_or(self.issuer.as_str(), |(_, issuer)| issuer);
         UserId::new(issuer, &self.name).map_err(|_| unknown())
     }
 }

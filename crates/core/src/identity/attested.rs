@@ -32,6 +32,7 @@ pub struct Attested {
 #[derive(Debug)]
 pub struct Identity {
     record: Arc<Record>,
+    attested: Arc<Attested>,
 }
 
 /// For what a token is shown.
@@ -70,8 +71,10 @@ pub enum Unattested {
     Domain,
     /// The service account is none of those that count.
     ServiceAccount,
-    /// Groups cannot be read, or there are too many.
+    /// Groups cannot be read, there are too many, or the token names none.
     Groups,
+    /// People sign in by the same issuer, and this one may not come in.
+    NotAdmitted,
 }
 
 /// Google's name for what is no person.
@@ -81,10 +84,20 @@ const LONGEST_CLIENT: usize = 200;
 const DEPTH: usize = 16;
 
 /// The rule that a presented token is to be held against: by where it came and what it says of its issuer, of which nothing is believed yet.
-pub fn meant<'a>(presented: &Presented, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Option<&'a IssuerRule> {
-    let mut rules = rules.into_iter().filter(|rule| presented.token(rule.carrier).is_some());
-    rules.find(|rule| presented.token(rule.carrier).is_some_and(|token| is_of(token, rule)))
+///
+/// # Errors
+/// [`Several`], where more than one could be meant: nobody could tell who calls.
+pub fn meant<'a>(presented: &Presented, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Result<Option<&'a IssuerRule>, Several> {
+    let mut fitting = rules.into_iter().filter(|rule| presented.token(rule.carrier).is_some_and(|token| is_of(token, rule)));
+    match (fitting.next(), fitting.next()) {
+        (found, None) => Ok(found),
+        (_, Some(_)) => Err(Several),
+    }
 }
+
+/// A request with tokens of more than one issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Several;
 
 /// The same for a token in a form.
 pub fn meant_by<'a>(token: &str, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Option<&'a IssuerRule> {
@@ -157,15 +170,19 @@ pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpo
     }
     let groups = match &rule.groups_claim {
         None => TokenGroups::Known,
+        // What says nothing of groups is not "no groups": a rule may forbid something to a group.
         Some(claim) => match groups(claims, claim) {
-            Ok(named) => TokenGroups::Named(named.unwrap_or_default()),
-            Err(_) => return Err(Unattested::Groups),
+            Ok(Some(mut named)) => {
+                named.sort_unstable();
+                TokenGroups::Named(named)
+            }
+            Ok(None) | Err(_) => return Err(Unattested::Groups),
         },
     };
     let client = client(claims, rule).ok_or(Unattested::Claim)?;
     let granted = rule.scopes.iter().filter(|scope| servers.contains(scope.server())).map(ToString::to_string).collect();
     let record = Record {
-        credential: credential(&user, &client).ok_or(Unattested::Claim)?,
+        credential: credential(&user, &client, &servers).ok_or(Unattested::Claim)?,
         level,
         user,
         groups: Vec::new(),
@@ -203,7 +220,8 @@ fn times(claims: &RawJson, rule: &IssuerRule, now: Timestamp) -> Result<Timestam
             return Err(Unattested::Old);
         }
     }
-    Ok(Timestamp::from_millis(exp.saturating_mul(1_000)).after(rule.leeway))
+    let old = rule.max_age.zip(iat).map(|(most, iat)| iat.saturating_add(most.as_secs()));
+    Ok(Timestamp::from_millis(old.map_or(exp, |old| old.min(exp)).saturating_mul(1_000)).after(rule.leeway))
 }
 
 /// The servers that it counts for: those of the rule, and of these only the ones whose address it names where no audience is configured.
@@ -286,13 +304,23 @@ fn client(claims: &RawJson, rule: &IssuerRule) -> Option<ClientId> {
     ClientId::new(&id).ok()
 }
 
+/// The id of a client without what its issuer calls it: `idp:<name>` of `idp:<name>/<client>`. Others are what they are.
+#[must_use]
+pub fn vouching(client: &ClientId) -> ClientId {
+    let text = client.as_str();
+    let name = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('/')).map(|(name, _)| format!("{PREFIX}{name}"));
+    name.and_then(|name| ClientId::new(&name).ok()).unwrap_or_else(|| client.clone())
+}
+
 /// What ids of clients begin with that an issuer vouches for.
 pub const PREFIX: &str = "idp:";
 
-/// What somebody has through an issuer is one credential, whichever token carries it: a session goes on with the next token.
-fn credential(user: &UserId, client: &ClientId) -> Option<CredentialId> {
+/// What somebody has of servers through an issuer is one credential, whichever token carries it: a session goes on with the next token. A
+/// token for other servers is another one, so that it says nothing of this.
+fn credential(user: &UserId, client: &ClientId, servers: &BTreeSet<ServerName>) -> Option<CredentialId> {
     let (issuer, client) = (user.issuer(), client.as_str());
-    let digest = sha256(format!("doorward attested v1\0{issuer}\0{}\0{client}", user.subject()).as_bytes());
+    let servers: String = servers.iter().flat_map(|server| ["\0", server.as_str()]).collect();
+    let digest = sha256(format!("doorward attested v2\0{issuer}\0{}\0{client}{servers}", user.subject()).as_bytes());
     CredentialId::new(&format!("idp_{}", hex(digest.get(..12)?))).ok()
 }
 
@@ -340,13 +368,13 @@ impl Attested {
 
     /// With what is known of the user here: their groups, unless the token says which, and whether they may act.
     #[must_use]
-    pub fn standing(&self, known: Vec<GroupName>, standing: Standing) -> Identity {
+    pub fn standing(self: &Arc<Self>, known: Vec<GroupName>, standing: Standing) -> Identity {
         let groups = match &self.groups {
             TokenGroups::Named(named) => named.clone(),
             TokenGroups::Known => known,
         };
         let record = Record { groups, user_disabled: standing == Standing::Disabled, ..self.record.clone() };
-        Identity { record: Arc::new(record) }
+        Identity { record: Arc::new(record), attested: Arc::clone(self) }
     }
 }
 
@@ -357,6 +385,12 @@ impl Identity {
     #[must_use]
     pub const fn record(&self) -> &Arc<Record> {
         &self.record
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub const fn attested(&self) -> &Arc<Attested> {
+        &self.attested
     }
 }
 
@@ -383,6 +417,7 @@ impl Unattested {
             Self::Domain => "domain_not_allowed",
             Self::ServiceAccount => "service_account_not_allowed",
             Self::Groups => "bad_groups",
+            Self::NotAdmitted => "sign_in_not_allowed",
         }
     }
 }

@@ -216,6 +216,19 @@ impl SubjectPattern {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Whether its first `count` parts say exactly what they mean: whose it is where everybody has subjects of an issuer.
+    #[must_use]
+    pub fn names(&self, count: usize) -> bool {
+        let open = self.is_open && self.parts.len() < count;
+        !open && self.parts.iter().take(count).all(|part| !part.as_str().contains('*'))
+    }
+
+    /// The same of its last part: the domain of an address.
+    #[must_use]
+    pub fn names_end(&self) -> bool {
+        !self.is_open && self.parts.last().is_some_and(|part| !part.as_str().contains('*'))
+    }
 }
 
 impl fmt::Debug for SubjectPattern {
@@ -281,6 +294,24 @@ mod tests {
             let parsed = SubjectPattern::parse(pattern).expect(pattern);
             assert_eq!(parsed.matches(subject), expected, "{pattern} for {subject}");
         }
+    }
+
+    #[test]
+    fn rs_03_a_pattern_says_whose_it_is_or_not() {
+        let names = |pattern: &str, count| SubjectPattern::parse(pattern).expect(pattern).names(count);
+        assert!(names("repo:acme/app:ref:refs/heads/main", 2));
+        assert!(names("repo:acme/**", 2));
+        assert!(names("0123456789", 2), "one subject");
+        for open in ["repo:**", "repo:*/app:ref:refs/heads/main", "repo:acme*/app:x", "*:acme/app"] {
+            assert!(!names(open, 2), "{open}");
+        }
+        assert!(names("arn:aws:iam::123456789012:role/ci-*", 5));
+        assert!(!names("arn:aws:iam::*:role/ci", 5));
+        assert!(!names("arn:**", 5));
+        let ends = |pattern: &str| SubjectPattern::parse(pattern).expect(pattern).names_end();
+        assert!(ends("agent-*@prod.iam.gserviceaccount.com"));
+        assert!(!ends("agent@*.iam.gserviceaccount.com"));
+        assert!(!ends("agent@**"));
     }
 
     #[test]

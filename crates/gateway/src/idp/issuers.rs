@@ -6,10 +6,11 @@
 
 use super::ask::{Asked, Asker, Trouble};
 use super::known::{COOL, DAY, KEYS_FRESH, KEYS_LEAST, METADATA_FRESH, Read, last_good, rests};
+use crate::tasks::Tasks;
 use bytes::Bytes;
 use doorward_core::config::login::KeysAt;
 use doorward_core::id::{ClientId, UserId};
-use doorward_core::identity::attested::{Attested, PREFIX, Purpose, Unattested, attest, attest_text, meant, meant_by};
+use doorward_core::identity::attested::{Attested, PREFIX, Purpose, Several, Unattested, attest, attest_text, meant, meant_by};
 use doorward_core::identity::issuer::{Carrier, IssuerKind, IssuerRule};
 use doorward_core::identity::presented::Presented;
 use doorward_core::oidc::jose::BadToken;
@@ -17,14 +18,14 @@ use doorward_core::oidc::keys::{BadKeys, KeySet, NoKey, Usage};
 use doorward_core::oidc::provider::{Endpoint, Place, address, keys_of};
 use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex as Turn;
 
 /// Every issuer of the configuration.
 #[derive(Debug)]
 pub(crate) struct Issuers {
-    all: Vec<Issuer>,
+    all: Vec<Arc<Issuer>>,
 }
 
 /// One issuer.
@@ -36,6 +37,7 @@ pub(crate) struct Issuer {
     known: Mutex<Known>,
     /// One at a time reads keys.
     turn: Turn<()>,
+    tasks: Tasks,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,15 @@ pub(crate) enum Shown<'a> {
     Form(&'a str),
 }
 
+/// What is wanted of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Those that are known, while they are fresh.
+    Fresh,
+    /// Not from before the last half minute: a token names one that is not known.
+    Newer,
+}
+
 /// Longest file of keys, in bytes: as long as what is read at an address.
 const LONGEST_FILE: u64 = 256 * 1024;
 
@@ -71,17 +82,25 @@ const LONGEST_FILE: u64 = 256 * 1024;
 impl Issuers {
     /// These, and no others.
     pub(crate) fn new(all: impl IntoIterator<Item = Issuer>) -> Self {
-        Self { all: all.into_iter().collect() }
+        Self { all: all.into_iter().map(Arc::new).collect() }
     }
 
     /// Whose token is shown, if it is one of theirs.
-    pub(crate) fn meant(&self, shown: Shown<'_>) -> Option<&Issuer> {
+    ///
+    /// # Errors
+    /// [`Several`] issuers could be meant.
+    pub(crate) fn meant(&self, shown: Shown<'_>) -> Result<Option<&Arc<Issuer>>, Several> {
         let rules = self.all.iter().map(|issuer| &issuer.rule);
         let rule = match shown {
-            Shown::Presented(presented) => meant(presented, rules),
+            Shown::Presented(presented) => meant(presented, rules)?,
             Shown::Form(token) => meant_by(token, rules),
-        }?;
-        self.all.iter().find(|issuer| issuer.rule.name == rule.name)
+        };
+        Ok(rule.and_then(|rule| self.all.iter().find(|issuer| issuer.rule.name == rule.name)))
+    }
+
+    /// Headers that an issuer is configured for, besides `Authorization`.
+    pub(crate) fn carriers(&self) -> Vec<Carrier> {
+        self.all.iter().map(|issuer| issuer.rule.carrier).filter(|carrier| *carrier != Carrier::Authorization).collect()
     }
 
     /// Whether a proxy says beside a request who makes it, to an issuer of these.
@@ -110,8 +129,8 @@ impl Issuers {
 
 impl Issuer {
     /// An issuer that nobody has asked yet.
-    pub(crate) fn new(rule: IssuerRule, at: KeysAt, asker: Asker) -> Self {
-        Self { rule, asker, at, known: Mutex::default(), turn: Turn::default() }
+    pub(crate) fn new(rule: IssuerRule, at: KeysAt, asker: Asker, tasks: Tasks) -> Self {
+        Self { rule, asker, at, known: Mutex::default(), turn: Turn::default(), tasks }
     }
 
     /// Reads keys that stand in a file, to say at start what is wrong with it.
@@ -120,7 +139,7 @@ impl Issuer {
     /// [`Trouble`].
     pub(crate) fn try_file(&self) -> Result<(), Trouble> {
         match &self.at {
-            KeysAt::File(path) => read_file(path, self.usage()).map(drop),
+            KeysAt::File(path) => keys_in(std::fs::read(path).map_err(|_| Trouble::File)?, self.usage()).map(drop),
             _ => Ok(()),
         }
     }
@@ -129,14 +148,14 @@ impl Issuer {
     ///
     /// # Errors
     /// [`NotAttested`].
-    pub(crate) async fn attest(&self, shown: Shown<'_>, purpose: Purpose<'_>, now: Timestamp) -> Result<Attested, NotAttested> {
+    pub(crate) async fn attest(self: &Arc<Self>, shown: Shown<'_>, purpose: Purpose<'_>, now: Timestamp) -> Result<Attested, NotAttested> {
         let held = |keys: &KeySet| match shown {
             Shown::Presented(presented) => attest(presented, &self.rule, keys, purpose, now),
             Shown::Form(token) => attest_text(token, &self.rule, keys, purpose, now),
         };
-        match held(&*self.keys(now).await.map_err(NotAttested::Keys)?) {
+        match held(&*self.keys(Wanted::Fresh, now).await.map_err(NotAttested::Keys)?) {
             Err(Unattested::Token(BadToken::Key(NoKey::Unknown))) => {
-                let keys = self.newer_keys(now).await.map_err(NotAttested::Keys)?;
+                let keys = self.keys(Wanted::Newer, now).await.map_err(NotAttested::Keys)?;
                 held(&keys).map_err(NotAttested::Token)
             }
             other => other.map_err(NotAttested::Token),
@@ -150,35 +169,35 @@ impl Issuer {
         }
     }
 
-    async fn keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
-        let fresh = |known: &Known| known.keys.as_ref().filter(|read| read.is_fresh(now)).map(|read| Arc::clone(&read.value));
-        if let Some(keys) = self.look(fresh) {
+    async fn keys(self: &Arc<Self>, wanted: Wanted, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        if let Some(keys) = self.known(wanted, now) {
             return Ok(keys);
         }
-        let _turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => match self.look(|known| last_good(known.keys.as_ref(), now)) {
-                Some(keys) => return Ok(keys),
-                None => self.turn.lock().await,
-            },
-        };
-        match self.look(fresh) {
+        if wanted == Wanted::Fresh && self.turn.try_lock().is_err() {
+            // Somebody reads them already.
+            if let Some(keys) = self.look(|known| last_good(known.keys.as_ref(), now)) {
+                return Ok(keys);
+            }
+        }
+        // Whoever asked may go away: what they began is brought to its end, so that nobody makes an issuer be asked again and again.
+        let issuer = Arc::clone(self);
+        self.tasks.supervise(async move { issuer.in_turn(wanted, now).await }).await.unwrap_or(Err(Trouble::Resting))
+    }
+
+    async fn in_turn(&self, wanted: Wanted, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        let _turn = self.turn.lock().await;
+        match self.known(wanted, now) {
             Some(keys) => Ok(keys),
             None => self.read(now).await,
         }
     }
 
-    /// Not from before the last half minute.
-    async fn newer_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
-        let newer = |known: &Known| known.keys.as_ref().filter(|read| read.age(now) < COOL).map(|read| Arc::clone(&read.value));
-        if let Some(keys) = self.look(newer) {
-            return Ok(keys);
-        }
-        let _turn = self.turn.lock().await;
-        match self.look(newer) {
-            Some(keys) => Ok(keys),
-            None => self.read(now).await,
-        }
+    fn known(&self, wanted: Wanted, now: Timestamp) -> Option<Arc<KeySet>> {
+        let counts = |read: &&Read<KeySet>| match wanted {
+            Wanted::Fresh => read.is_fresh(now),
+            Wanted::Newer => read.age(now) < COOL,
+        };
+        self.look(|known| known.keys.as_ref().filter(counts).map(|read| Arc::clone(&read.value)))
     }
 
     fn look<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
@@ -203,11 +222,11 @@ impl Issuer {
             }
             Err(trouble) => {
                 tracing::warn!(issuer = %self.rule.name, %trouble, "the keys of an issuer could not be read");
-                // Its own word: what it took away must not count a day longer.
-                let is_withdrawn = matches!(trouble, Trouble::Keys(BadKeys::Empty | BadKeys::Private | BadKeys::TooMany));
+                // A private key in it: whoever can read the set can sign. An empty one is no word: it wipes no good keys (FLT-08).
+                let is_lost = matches!(trouble, Trouble::Keys(BadKeys::Private));
                 self.change(|known| {
                     known.failed = Some(now);
-                    if is_withdrawn {
+                    if is_lost {
                         known.keys = None;
                     }
                 });
@@ -218,8 +237,13 @@ impl Issuer {
 
     async fn asked(&self, now: Timestamp) -> Result<(KeySet, std::time::Duration), Trouble> {
         let endpoint = match &self.at {
-            // Short: whoever changes the file wants it to count.
-            KeysAt::File(path) => return read_file(path, self.usage()).map(|keys| (keys, KEYS_LEAST)),
+            // Again soon: whoever changes the file wants it to count.
+            KeysAt::File(path) => {
+                let file = tokio::fs::File::open(path).await.map_err(|_| Trouble::File)?;
+                let mut text = Vec::new();
+                file.take(LONGEST_FILE + 1).read_to_end(&mut text).await.map_err(|_| Trouble::File)?;
+                return keys_in(text, self.usage()).map(|keys| (keys, KEYS_LEAST));
+            }
             KeysAt::Address(url) => Endpoint { url: url.clone(), place: Place::Issuer },
             KeysAt::Discovery => self.described(now).await?,
         };
@@ -243,8 +267,9 @@ impl Issuer {
     }
 }
 
-fn read_file(path: &Path, usage: Usage) -> Result<KeySet, Trouble> {
-    let is_short = std::fs::metadata(path).is_ok_and(|about| about.len() <= LONGEST_FILE);
-    let text = std::fs::read(path).ok().filter(|_| is_short).ok_or(Trouble::File)?;
+fn keys_in(text: Vec<u8>, usage: Usage) -> Result<KeySet, Trouble> {
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(Trouble::File);
+    }
     KeySet::parse_of(&Bytes::from(text), usage).map_err(Trouble::Keys)
 }

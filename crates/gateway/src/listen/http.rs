@@ -20,6 +20,7 @@ use ::http::header::{
 };
 use ::http::{Request, Response, StatusCode, Version};
 use bytes::Bytes;
+use doorward_core::identity::issuer::Carrier;
 use doorward_core::identity::presented::Presented;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Requests without a credential from one address. The corridor counts refused credentials on the same table.
     pub strangers: Arc<AddressLimit>,
+    /// Headers in which proxies say who calls: whoever has one shows something, good or not.
+    pub carriers: Vec<Carrier>,
     /// Counters.
     pub metrics: Metrics,
     /// Clock and randomness.
@@ -329,6 +332,7 @@ async fn route<S: Serve>(request: Request<Arriving>, peer: SocketAddr, settings:
             let origin = parts.headers.get(ORIGIN).cloned();
             let presented = Presented::take(&mut parts.headers, parts.uri.query());
             if presented.is_absent()
+                && !settings.carriers.iter().any(|carrier| presented.carries(*carrier))
                 && let Err(wait) = settings.strangers.check(client)
             {
                 let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests without a credential.");

@@ -1,5 +1,5 @@
 //! Tokens for tokens of other issuers (RFC 7523 section 2.1): a workload shows what its platform signed, and gets an access token of this
-//! server, which can be revoked and is for one resource.
+//! server, which is for one resource and ends when its user is disabled.
 //!
 //! No person, no consent, no refresh token: the administrator wrote into `[idp.<name>]` whose tokens count and what for. Must not know
 //! pages, or how a token is judged.
@@ -16,6 +16,7 @@ use doorward_core::oauth::form::Form;
 use doorward_core::oauth::token::{Grant, TokenError, grant};
 use http::Response;
 use http::header::AUTHORIZATION;
+use std::sync::Arc;
 
 impl Gateway {
     /// A token for one server, for whom the assertion is about.
@@ -37,7 +38,7 @@ impl Gateway {
         }
         let Grant::Assertion { assertion, scopes: asked, resource } = grant(form)? else { return Err(TokenError::unsupported()) };
         let shown = Shown::Form(assertion.expose());
-        let issuer = self.issuers.meant(shown).ok_or(TokenError::not_attested("no_issuer"))?;
+        let issuer = self.issuers.meant(shown).ok().flatten().ok_or(TokenError::not_attested("no_issuer"))?;
         let attested = issuer.attest(shown, Purpose::Grant(self.root()), self.env.now()).await.map_err(|why| match why {
             NotAttested::Token(why) => TokenError::not_attested(why.reason()),
             NotAttested::Keys(trouble) => {
@@ -54,19 +55,22 @@ impl Gateway {
             None => only_server(own, asked.as_ref()).ok_or(TokenError::which_target())?,
         };
         let granted = granted(own, asked.as_ref(), &server)?;
-        if issuer.rule.groups_claim.is_some() {
-            // As at a sign-in: who may see and do what is judged by the groups that the issuer names now.
-            let identity = attested.standing(Vec::new(), Standing::Good);
-            self.store.put_user(attested.user(), &identity.record().groups, self.env.now()).await.map_err(|error| unavailable(&error))?;
-        }
+        let attested = Arc::new(attested);
         let (groups, standing) = self.store.meet_user(attested.user(), self.env.now()).await.map_err(|error| unavailable(&error))?;
         let identity = attested.standing(groups, standing);
         if standing == Standing::Disabled {
             return Err(TokenError::disabled());
         }
-        let (user, client) = (attested.user(), attested.client());
-        if !self.is_offered(&server, (user, &identity.record().groups), client) {
+        let (user, client, groups) = (attested.user(), attested.client(), &identity.record().groups);
+        if !self.is_attested_here(user, groups) || !self.may_still(client, user, &granted) {
+            return Err(TokenError::not_attested("sign_in_not_allowed"));
+        }
+        if !self.is_offered(&server, (user, groups), client) {
             return Err(TokenError::not_visible());
+        }
+        if issuer.rule.groups_claim.is_some() {
+            // As at a sign-in: who may see and do what is judged by the groups that the issuer names now.
+            self.store.put_user(user, groups, self.env.now()).await.map_err(|error| unavailable(&error))?;
         }
         let proof = self.proofs.of_grant(&request.headers, client, self.root(), self.env.now()).map_err(TokenError::proof)?;
         self.issued_without_consent(request, (user, client), &server, (granted, "own_token_issued"), proof).await

@@ -45,7 +45,7 @@ pub(super) fn issuers(config: &Config, tasks: &Tasks) -> Result<Issuers, SetupEr
                 let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
                 asker = asker.trusting(Trust::only(&pem)?);
             }
-            let issuer = Issuer::new(issuer.rule.clone(), issuer.keys.clone(), asker);
+            let issuer = Issuer::new(issuer.rule.clone(), issuer.keys.clone(), asker, tasks.clone());
             issuer.try_file().map_err(|trouble| SetupError::Other(format!("idp.{name}.jwks: {trouble}")))?;
             found.push(issuer);
         }

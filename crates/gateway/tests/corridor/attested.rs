@@ -2,7 +2,7 @@
 
 use super::desk::error_of;
 use super::house::{Directory, House, Key, LAPTOP, server, within};
-use super::speak::{legacy, modern, modern_call};
+use super::speak::{legacy, listen, modern, modern_call};
 use super::wire::Reply;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -144,7 +144,7 @@ async fn whom_an_issuer_vouches_for_comes_in_as_themselves() {
     let accepted = works.house.recorded("event", "identity_accepted");
     assert_eq!(accepted.len(), 1, "once for a token");
     let cause = accepted[0]["cause"].as_str().expect("a cause");
-    assert!(cause.starts_with("token sha256:") && cause.ends_with("jti a-name of idp.cluster"), "{cause}");
+    assert!(cause.starts_with("token sha256:") && cause.ends_with("jti a-name of idp:cluster"), "{cause}");
     // What it was not given it has not, whatever it says.
     assert_eq!(works.lists(&token, "beta").await.status, 401, "one audience");
     let pins = works.house.store.pins(&ServerName::new("alpha").expect("name")).await.expect("pins");
@@ -318,6 +318,13 @@ async fn rs_04_tokens_of_others_count_at_their_door_and_in_their_header_alone() 
     assert_eq!(works.house.ask(bare().field(header, &token)).await.status, 401, "a token of the cluster in the header of the proxy");
     assert_eq!(works.lists(&good, "alpha").await.status, 401, "and the other way round");
     assert_eq!(works.house.ask(bare().field("X-Goog-Authenticated-User-Email", "ann@acme.example")).await.status, 401, "no signature");
+    // A token of another issuer beside it, good or not: nobody could tell who is meant.
+    let both = modern(&key(&token), "alpha", 1, "tools/list", json!({})).field(header, &good);
+    assert_eq!(works.house.ask(both).await.status, 400);
+    let foreign = key("ghp_012345678901234567890123456789012345");
+    let noted = works.house.recorded("event", "foreign_credential").len();
+    assert_eq!(works.house.ask(modern(&foreign, "alpha", 1, "tools/list", json!({})).field(header, &good)).await.status, 200);
+    assert_eq!(works.house.recorded("event", "foreign_credential").len(), noted + 1, "what somebody else's credential was, is on record");
     // One of our own beside it: nobody could tell who is meant.
     let own = works.house.full("ann").await;
     let reply = works.house.ask(modern(&own, "alpha", 1, "tools/list", json!({})).field(header, &good)).await;
@@ -376,7 +383,7 @@ async fn flt_08_keys_change_and_go_away_and_nobody_else_comes_in() {
     works.house.shift.by(90_000);
     let fourth = works.cluster.signed(&works.runner());
     assert_eq!(works.lists(&fourth, "alpha").await.status, 503, "for a day");
-    // Keys that it took away are gone at once.
+    // An empty set and a page wipe no good keys.
     works.cluster.behave_well();
     works.house.shift.by(11);
     let fifth = works.cluster.signed(&works.runner());
@@ -384,7 +391,10 @@ async fn flt_08_keys_change_and_go_away_and_nobody_else_comes_in() {
     works.cluster.behave(|manners| manners.keys = Keys::None);
     works.house.shift.by(7_200);
     let sixth = works.cluster.signed(&works.runner());
-    assert_eq!(works.lists(&sixth, "alpha").await.status, 503);
+    assert_eq!(works.lists(&sixth, "alpha").await.status, 200);
+    works.cluster.behave(|manners| manners.keys = Keys::Page);
+    works.house.shift.by(7_200);
+    assert_eq!(works.lists(&works.cluster.signed(&works.runner()), "alpha").await.status, 200);
     works.close(&[&first, &second, &third, &fourth, &fifth, &sixth]).await;
 }
 
@@ -478,4 +488,69 @@ async fn rs_07_what_the_configuration_takes_away_is_gone() {
         state = house.state.taken_over();
         house.close(&[&access]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_token_for_one_server_ends_nothing_at_another() {
+    let slow = Lax::start(Behaviour::plain()).await.unwrap();
+    let issuer = Provider::start().await.expect("an issuer");
+    let servers = format!("{}{}", server("alpha", &slow.url(), ""), server("beta", &slow.url(), ""));
+    let scopes = r#"scopes = ["alpha:read", "alpha:write", "alpha:destructive", "beta:read"]"#;
+    let house = House::open(&format!("{servers}[idp.jobs]\nkind = \"jwt\"\nissuer = \"{}\"\n{scopes}\n", issuer.issuer())).await;
+    house.approve().await;
+    let now = house.env.now().as_millis() / 1_000;
+    let of = |server: &str| {
+        let aud = format!("http://{}/k/{server}/mcp", house.address);
+        key(&issuer.signed(&json!({"iss": issuer.issuer(), "sub": "job", "aud": aud, "iat": now, "exp": now + 600})))
+    };
+    let (alpha, beta) = (of("alpha"), of("beta"));
+    let session = house.session(&alpha, "alpha").await;
+    let steps = json!({"name": "slow", "arguments": {"count": 600, "ms": 100}, "_meta": {"progressToken": "p"}});
+    let mut call = house.flow(legacy(&alpha, "alpha", &session, 1, "tools/call", steps)).await;
+    let get = house.flow(listen(&alpha, "alpha", &session)).await;
+    assert_eq!((call.status, get.status), (200, 200));
+    assert_eq!(call.message().await.expect("progress")["method"], "notifications/progress");
+    assert_eq!(house.ask(legacy(&beta, "beta", &house.session(&beta, "beta").await, 1, "tools/list", json!({}))).await.status, 200);
+    assert_eq!(house.ask(legacy(&beta, "alpha", &session, 2, "tools/list", json!({}))).await.status, 401, "not for this one");
+    // Another epoch: everything that is open is looked at anew, and goes on.
+    let somebody = UserId::new("local", "somebody").expect("user");
+    house.store.disable_user(&somebody, house.env.now()).await.expect("disabled");
+    house.heard_of(house.store.epoch().await.expect("an epoch")).await;
+    for _ in 0..30 {
+        let message = call.message().await.expect("the call goes on");
+        assert_eq!(message["method"], "notifications/progress", "{message}");
+    }
+    // And this one ends with the one that it is of.
+    let job = UserId::new(&issuer.issuer(), "job").expect("user");
+    house.store.disable_user(&job, house.env.now()).await.expect("disabled");
+    tokio::time::timeout(Duration::from_secs(5), call.rest()).await.expect("the call ends");
+    house.close(&[&alpha.text, &beta.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_08_a_token_that_names_no_groups_does_not_take_them_away() {
+    let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let issuer = Provider::start().await.expect("an issuer");
+    let rest = "groups_claim = \"groups\"\nscopes = [\"alpha:read\"]\n";
+    let table = format!("[idp.jobs]\nkind = \"jwt\"\nissuer = \"{}\"\n{rest}", issuer.issuer());
+    let house = House::open(&format!("{}{table}", server("alpha", &alpha.url(), ""))).await;
+    house.approve().await;
+    let now = house.env.now().as_millis() / 1_000;
+    let root = format!("http://{}", house.address);
+    let claims = |aud: &str, groups: Value| {
+        let claims = json!({"iss": issuer.issuer(), "sub": "bob", "aud": aud, "iat": now, "exp": now + 600});
+        issuer.signed(&but(claims, "groups", groups))
+    };
+    let grant = async |token: &str| house.token_request(&[("grant_type", BEARER), ("assertion", token)]).await;
+    assert_eq!(grant(&claims(&root, json!(["contractors"]))).await.status, 200);
+    let bob = UserId::new(&issuer.issuer(), "bob").expect("user");
+    let groups = async || house.store.groups_of(&bob).await.expect("groups").iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(groups().await, ["contractors"]);
+    let silent = claims(&root, Value::Null);
+    assert_eq!(error_of(&grant(&silent).await), (400, "invalid_grant".to_owned()));
+    assert_eq!(groups().await, ["contractors"], "unknown is not none");
+    let direct = claims(&format!("{root}/k/alpha/mcp"), Value::Null);
+    assert_eq!(house.ask(modern(&key(&direct), "alpha", 1, "tools/list", json!({}))).await.status, 401);
+    assert_eq!(house.last_reason(), "bad_groups");
+    house.close(&[&silent, &direct]).await;
 }

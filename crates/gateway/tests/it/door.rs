@@ -165,6 +165,7 @@ impl Door {
             connections: 2000,
             patience: Patience::default(),
             strangers: Arc::new(AddressLimit::new(many, many)),
+            carriers: Vec::new(),
             metrics: metrics.clone(),
             env: Env::system(),
             tasks: tasks.clone(),

@@ -78,7 +78,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     // The front office. Of egress the door to documents of clients, of limits the form of a rate.
     ("oauth", &["egress", "env", "idp", "limits", "listen", "signin", "ui", "when"]),
     // Identity providers: what they say, through the door out. Knows no browser.
-    ("idp", &["egress"]),
+    ("idp", &["egress", "tasks"]),
     ("signin", &["env", "idp", "listen", "ui"]),
     ("account", &["listen", "signin", "ui", "when"]),
     ("office", &["account", "listen", "oauth", "signin", "tasks", "ui"]),

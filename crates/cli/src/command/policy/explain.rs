@@ -173,9 +173,19 @@ async fn tool_of(
     Ok((server, subject, about))
 }
 
+/// Issuer and subject. A subject may hold slashes: where it begins is known of the issuers of the configuration, and of others guessed.
+fn whom<'a>(user: &'a str, house: &House) -> (&'a str, &'a str) {
+    let config = house.config();
+    let people = config.idps.values().map(|provider| provider.issuer.as_str());
+    let tokens = config.issuers.iter().map(|issuer| issuer.rule.issuer());
+    let known = people.chain(tokens).chain(["local", "client"]);
+    let split = known.filter_map(|issuer| user.strip_prefix(issuer)?.strip_prefix('/').map(|name| (user.get(..issuer.len()), name)));
+    let mut split = split.filter_map(|(issuer, name)| issuer.map(|issuer| (issuer, name)));
+    split.next().or_else(|| user.rsplit_once('/')).unwrap_or(("local", user))
+}
+
 fn question(arguments: &Arguments, server: &ServerName, subject: Subject, house: &House) -> Result<Question, Failure> {
-    // An issuer is a URL: the last slash parts it from the subject.
-    let (issuer, name) = arguments.user.rsplit_once('/').unwrap_or(("local", &arguments.user));
+    let (issuer, name) = whom(&arguments.user, house);
     let text = arguments.args.as_ref().map(|text| RawJson::parse(&bytes::Bytes::from(text.clone()), DEPTH)).transpose();
     let given = text.map_err(|fault| bad(&format!("--args: {fault}"), "for example --args '{\"branch\": \"main\"}'"))?;
     if given.as_ref().is_some_and(|given| !given.is_object()) {

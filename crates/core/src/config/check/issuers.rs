@@ -1,5 +1,6 @@
 //! `[idp.<name>]` of the kinds whose tokens count at `/k/...`. Each kind is data: where its issuer and keys are, and what it must say.
 
+use super::login::PUBLIC;
 use super::{Checker, path_of};
 use crate::config::clients::Jwks;
 use crate::config::file::{IdpFile, IdpWord, RequireFile};
@@ -23,9 +24,10 @@ const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 const IAP: &str = "https://cloud.google.com/iap";
 const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 /// Issuers whose tokens everybody can have: a subject has to be named.
-const SHARED: [&str; 5] = [
+const SHARED: [&str; 6] = [
     "https://token.actions.githubusercontent.com",
     "https://gitlab.com",
+    "https://agent.buildkite.com",
     "https://oidc.circleci.com",
     "https://app.terraform.io",
     "https://oidc.vercel.com",
@@ -98,6 +100,11 @@ impl Checker<'_> {
         let max_age = file.max_age.map(|text| self.span(&under("max_age"), Some(text), hour, 1..=86_400));
         let max_lifetime = self.span(&under("max_lifetime"), file.max_lifetime, hour, 60..=86_400);
         let ca = file.jwks_ca.and_then(|path| self.path(&under("jwks_ca"), &path));
+        if ca.is_some() && matches!(keys, Some(KeysAt::File(_))) {
+            let message = format!("{} is not used: the keys stand in a file", written(&path_of(&under("jwks_ca"))));
+            let help = "remove it: what is not used should not be here".to_owned();
+            self.bad_key(&under("jwks_ca"), ("config.wrong_place", message, "not used here", help));
+        }
         let (issuers, keys) = (issuers?, keys?);
         let rule = IssuerRule {
             name,
@@ -124,7 +131,10 @@ impl Checker<'_> {
     /// Where everybody has tokens of an issuer, a table has to say whose count.
     fn says_whose(&mut self, rule: &IssuerRule) {
         let name = rule.name.as_str();
-        let is_shared = rule.kind.is_shared() || SHARED.contains(&rule.issuer());
+        let is_shared = rule.kind.is_shared() || SHARED.contains(&rule.issuer()) || PUBLIC.contains(&rule.issuer());
+        if is_shared {
+            self.names_owners(rule);
+        }
         let says = match rule.kind {
             IssuerKind::GoogleIdToken => !rule.domains.is_empty() || !rule.service_accounts.is_empty(),
             _ => !rule.subjects.is_empty(),
@@ -141,6 +151,24 @@ impl Checker<'_> {
                 _ => "say whose count: subject_pattern = [\"repo:OWNER/NAME:ref:refs/heads/main\"], or as the issuer writes sub",
             };
             self.bad_key(&["idp", name], ("config.idp_public", message, "open to everybody", help.to_owned()));
+        }
+    }
+
+    /// A pattern that leaves the owner open means everybody, however long it is.
+    fn names_owners(&mut self, rule: &IssuerRule) {
+        // `arn:aws:iam::ACCOUNT`; of the others the first two parts, `repo:OWNER`.
+        let parts = if rule.kind == IssuerKind::AwsWebIdentity { 5 } else { 2 };
+        let subjects =
+            rule.subjects.iter().enumerate().filter(|(_, pattern)| rule.kind != IssuerKind::GoogleIdToken && !pattern.names(parts));
+        let accounts = rule.service_accounts.iter().enumerate().filter(|(_, pattern)| !pattern.names_end());
+        let open: Vec<(&str, usize, String)> = subjects
+            .map(|(at, pattern)| ("subject_pattern", at, pattern.to_string()))
+            .chain(accounts.map(|(at, pattern)| ("service_accounts", at, pattern.to_string())))
+            .collect();
+        for (key, at, pattern) in open {
+            let message = format!("\"{}\" means subjects of anybody", escaped(&pattern));
+            let help = "write whose they are without a star: the owner, the account, the project behind @".to_owned();
+            self.bad(&["idp", rule.name.as_str(), key, &at.to_string()], ("config.subject_pattern", message, "whose?", help));
         }
     }
 
@@ -180,7 +208,7 @@ impl Checker<'_> {
             (kind, text) => {
                 let text = self.required(&table, "issuer", text, "exactly as \"iss\" of its tokens says it")?;
                 let issuer = self.issuer(&path, text)?;
-                if kind == IssuerKind::Jwt && issuer == GOOGLE[0] {
+                if kind != IssuerKind::GoogleIdToken && issuer == GOOGLE[0] {
                     let message = "the tokens of Google are a kind of their own".to_owned();
                     let help = "write kind = \"google-id-token\": it tells people from service accounts".to_owned();
                     self.bad(&path, ("config.idp_issuer", message, "another kind", help));

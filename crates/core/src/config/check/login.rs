@@ -20,7 +20,7 @@ use url::Url;
 /// Vouches for the accounts of this installation itself.
 const OWN_ISSUER: &str = "local";
 /// Issuers where anybody can have an account.
-const PUBLIC: [&str; 6] = [
+pub(super) const PUBLIC: [&str; 6] = [
     "https://accounts.google.com",
     "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
     "https://appleid.apple.com",
@@ -65,6 +65,15 @@ impl Checker<'_> {
         let people = found.iter().map(|(name, provider)| (name, provider.issuer.as_str(), Vouching::Signing));
         let tokens = drafted.iter().map(|draft| (&draft.issuer.rule.name, draft.issuer.rule.issuer(), Vouching::Tokens));
         self.apart(&people.chain(tokens).collect::<Vec<_>>());
+        for draft in &drafted {
+            let rule = &draft.issuer.rule;
+            if rule.groups_claim.is_some() && found.values().any(|provider| provider.issuer == rule.issuer()) {
+                let path = ["idp", rule.name.as_str(), "groups_claim"];
+                let message = format!("the groups of people of {} are read when they sign in", escaped(rule.issuer()));
+                let help = "remove groups_claim here: two places that say who is in a group would contradict each other".to_owned();
+                self.bad_key(&path, ("config.wrong_place", message, "said twice", help));
+            }
+        }
         (found, drafted)
     }
 

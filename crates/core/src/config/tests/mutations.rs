@@ -159,6 +159,38 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nrequire = { a = { pattern = \"**\" } }\nscopes = [\"a:read\"]",
     ),
     (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://token.actions.githubusercontent.com\"\nsubject_pattern = [\"repo:*/*:ref:refs/heads/main\"]\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"aws-web-identity\"\nissuer = \"https://u.tokens.sts.global.api.aws\"\nsubject_pattern = [\"arn:aws:iam::*:role/ci\"]\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-id-token\"\nservice_accounts = [\"agent@*.iam.gserviceaccount.com\"]\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.idp_issuer",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"kubernetes\"\nissuer = \"https://accounts.google.com\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.o]\nissuer = \"https://i.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\ngroups_claim = \"groups\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"kubernetes\"\nissuer = \"https://i.example\"\njwks = \"/keys\"\njwks_ca = \"/ca\"\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.unknown_idp",
+        "[server.a]\nurl = \"https://a.example\"\n[clients.enterprise_managed]\nissuer = \"okta\"\nclients = [\"a\"]\nscopes = [\"a:read\"]",
+    ),
+    (
+        "config.own_scopes",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.o]\nissuer = \"https://i.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\n[clients.enterprise_managed]\nissuer = \"o\"\nclients = [\"m\"]\nscopes = [\"a:read\"]\n[[clients.static]]\nid = \"m\"",
+    ),
+    (
         "config.idp_header",
         "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nheader = \"X-User\"\nscopes = [\"a:read\"]",
     ),
