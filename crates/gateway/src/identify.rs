@@ -184,7 +184,8 @@ impl Gateway {
             }
             // What the configuration does not let in any more is over, whatever it holds.
             Verdict::Verified(caller)
-                if caller.level() != Level::StaticKey && !self.may_still(caller.client(), caller.user(), caller.granted()) =>
+                if caller.level() != Level::StaticKey
+                    && !self.may_still(caller.credential(), (caller.user(), caller.client()), caller.granted()) =>
             {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }
@@ -240,10 +241,17 @@ impl Gateway {
 
     /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has without a person is still
     /// given to it.
-    pub(crate) fn may_still(&self, client: &ClientId, user: &UserId, granted: &BTreeSet<String>) -> bool {
+    pub(crate) fn may_still(&self, credential: &CredentialId, (user, client): (&UserId, &ClientId), granted: &BTreeSet<String>) -> bool {
         let own = user.issuer() != client::ISSUER || self.clients.still_own(client, granted);
         let attested = !client.as_str().starts_with(attested::PREFIX) || self.issuers.still_give(client, user, granted);
-        own && attested && !self.clients.admission().blocks(client) && !self.clients.admission().blocks(&attested::vouching(client))
+        let enterprise = !client::is_without_consent(credential)
+            || user.issuer() == client::ISSUER
+            || client.as_str().starts_with(attested::PREFIX)
+            || self.enterprise_still_gives(client, user, granted);
+        own && attested
+            && enterprise
+            && !self.clients.admission().blocks(client)
+            && !self.clients.admission().blocks(&attested::vouching(client))
     }
 
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
@@ -266,7 +274,8 @@ impl Gateway {
         let same = record.user == *caller.user()
             && record.groups == caller.groups()
             && record.granted == *caller.granted()
-            && record.agent.as_ref() == caller.agent();
+            && record.agent.as_ref() == caller.agent()
+            && record.bound.as_ref() == caller.bound();
         (!same).then_some(Over::taken("caller_changed"))
     }
 

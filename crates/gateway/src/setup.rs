@@ -172,6 +172,8 @@ const RECORDS: usize = 10_000;
 /// Requests without a good credential from one address: in a minute, and at once.
 const STRANGERS: NonZeroU32 = NonZeroU32::new(600).unwrap();
 const STRANGERS_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
+/// Batches that are swept at once at most.
+const SWEEPS: usize = 50;
 /// After shutdown began, calls have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -391,9 +393,24 @@ impl Gateway {
             self.end_idle(LIFETIMES.idle, LIFETIMES).await;
             self.compare_clocks().await;
             // By the shared clock: one that is wrong must not sweep away what the others use (FLT-07).
+            self.sweep_store().await;
+        }
+    }
+
+    /// In batches, so that nobody waits long for a lock: as many as there are, but not without end.
+    async fn sweep_store(&self) {
+        for _ in 0..SWEEPS {
             match self.store.sweep(self.skew.shared(self.env.now()), LIFETIMES).await {
-                Ok(swept) => tracing::debug!(?swept, "swept"),
-                Err(error) => tracing::warn!(%error, "the store could not be swept"),
+                Ok(swept) => {
+                    tracing::debug!(?swept, "swept");
+                    if !swept.is_partial() || self.tasks.is_stopping() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the store could not be swept");
+                    return;
+                }
             }
         }
     }

@@ -24,9 +24,9 @@ pub enum Keys {
 
 impl Store {
     /// Room for one more proof. Looked for before the transaction, in which only one row is written.
-    pub(crate) async fn room_for(&self, proof: Option<&Proven>) -> Result<(), StoreError> {
+    pub(crate) async fn room_for(&self, proof: Option<&Proven>, now: Timestamp) -> Result<(), StoreError> {
         match proof {
-            Some(_) => self.check_room(dpop::ONCE).await,
+            Some(_) => self.check_room(dpop::ONCE, now).await,
             None => Ok(()),
         }
     }
@@ -40,11 +40,13 @@ pub(crate) async fn used_up(tx: &mut Tx, proof: Option<&Proven>, now: Timestamp)
     }
 }
 
-/// Whether what is bound may go on with this proof. Bound once, it is never unbound.
+/// Whether what is bound, or is not, may go on with this proof. Bound once, it is never unbound; and what a public client was given unbound
+/// is not bound later: whoever stole its refresh token would take it for themselves, and its owner could not show any more that it was used.
 pub(crate) fn goes_on(bound: Option<Thumbprint>, proof: Option<&Proven>, keys: Keys) -> Result<(), NotRedeemed> {
     match (bound, proof.map(Proven::key)) {
         (Some(_), None) => Err(NotRedeemed::Unproven),
         (Some(bound), Some(key)) if bound != key && keys == Keys::Same => Err(NotRedeemed::OtherKey),
+        (None, Some(_)) if keys == Keys::Same => Err(NotRedeemed::OtherKey),
         _ => Ok(()),
     }
 }

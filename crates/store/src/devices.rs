@@ -3,9 +3,10 @@
 //! What a person allowed is a grant like every other (`grants.rs`); here stands who waits for it, and at which pace they may ask.
 
 use crate::Store;
+use crate::binding::used_up;
 use crate::db::{Tx, Value};
-use crate::error::{Refused, StoreError};
-use crate::grants::{DECIDED, Live, NotRedeemed, Redeemed, SKEW, Successors, damaged, end};
+use crate::error::{Refused, StoreError, damaged};
+use crate::grants::{DECIDED, Live, NotRedeemed, Redeemed, SKEW, Successors, end};
 use crate::once;
 use crate::rows::{Reading, at_most_one, millis};
 use doorward_core::id::{ClientId, CredentialId, ServerName};
@@ -172,8 +173,8 @@ impl Store {
     }
 
     /// Turns a device code into tokens, for exactly one of those who try and only for its client; otherwise says how it stands, and holds the
-    /// polls to their pace. A second use takes back what the first one gave, unless the two overlapped: `arrived` is when this request came
-    /// in.
+    /// polls to their pace. Whoever comes again within `window`, since its answer was lost (RFC 8628 section 3.5), is given the same; later a second
+    /// use takes back what the first one gave. `arrived` is when this request came in.
     ///
     /// # Errors
     /// [`StoreError`]: the code can still be used.
@@ -181,10 +182,10 @@ impl Store {
         &self,
         device: &PresentedDevice<'_>,
         next: &Successors<'_>,
-        arrived: Timestamp,
+        (arrived, window): (Timestamp, Duration),
         now: Timestamp,
     ) -> Result<Result<Redeemed, NoTokens>, StoreError> {
-        self.room_for(device.proof).await?;
+        self.room_for(device.proof, now).await?;
         let mut tx = self.db().begin().await?;
         let sql = "UPDATE device_requests SET used = $2 WHERE hash = $1 AND used IS NULL AND grant_id IS NOT NULL AND expires > $2 \
                    AND client = $3 AND ($4 = '' OR server = $4) \
@@ -196,6 +197,10 @@ impl Store {
             Value::text(device.server.map(ServerName::as_str).unwrap_or_default()),
         ];
         let Some(row) = tx.row(sql, &values).await? else {
+            if let Some(again) = fetched_just_now(&mut tx, device, next, window, now).await? {
+                tx.commit().await?;
+                return Ok(Ok(again));
+            }
             let why = why_none(&mut tx, device, arrived, now).await?;
             tx.commit().await?;
             return Ok(Err(why));
@@ -242,6 +247,31 @@ pub(crate) async fn allow(
     at_most_one(tx.execute(sql, &values).await?, "device_requests")
 }
 
+/// What was given for a code just now, to the same client and key.
+async fn fetched_just_now(
+    tx: &mut Tx,
+    device: &PresentedDevice<'_>,
+    next: &Successors<'_>,
+    window: Duration,
+    now: Timestamp,
+) -> Result<Option<Redeemed>, StoreError> {
+    let sql =
+        "SELECT grant_id, used FROM device_requests WHERE hash = $1 AND client = $2 AND used IS NOT NULL AND ($3 = '' OR server = $3)";
+    let server = device.server.map(ServerName::as_str).unwrap_or_default();
+    let values = [Value::bytes(device.code.as_bytes()), Value::text(device.client.as_str()), Value::text(server)];
+    let Some(row) = tx.row(sql, &values).await? else { return Ok(None) };
+    let reading = Reading::digested(&row, "device_requests", device.code.as_bytes());
+    if now.since(reading.instant("used")?) > window {
+        return Ok(None);
+    }
+    let id = reading.parsed("grant_id", CredentialId::new)?;
+    let Some(grant) = Live::read(tx, &id, now).await? else { return Ok(None) };
+    if !used_up(tx, device.proof, now).await? {
+        return Ok(None);
+    }
+    Ok(grant.recorded(tx, next, device.proof.map(Proven::key)).await?.ok())
+}
+
 async fn why_none(tx: &mut Tx, device: &PresentedDevice<'_>, arrived: Timestamp, now: Timestamp) -> Result<NoTokens, StoreError> {
     let hash = device.code.as_bytes();
     let sql = "SELECT client, server, expires, decided, grant_id, used FROM device_requests WHERE hash = $1";
@@ -274,7 +304,9 @@ async fn why_none(tx: &mut Tx, device: &PresentedDevice<'_>, arrived: Timestamp,
         return Ok(NoTokens::Poll(Poll::Pending));
     }
     let slower = i64::try_from(SLOWER.as_millis()).unwrap_or(SLOWEST);
-    let sql = "UPDATE device_requests SET polled = $2, pace = CASE WHEN pace + $3 > $4 THEN $4 ELSE pace + $3 END WHERE hash = $1";
+    // Up to the slowest pace: whoever polls without end writes nothing more.
+    let sql = "UPDATE device_requests SET polled = $2, pace = CASE WHEN pace + $3 > $4 THEN $4 ELSE pace + $3 END \
+               WHERE hash = $1 AND pace < $4";
     let values = [Value::bytes(hash), Value::int(millis(now)?), Value::int(slower), Value::int(SLOWEST)];
     tx.execute(sql, &values).await?;
     Ok(NoTokens::Poll(Poll::TooFast))

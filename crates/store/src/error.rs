@@ -118,3 +118,8 @@ impl fmt::Display for Cause {
         f.write_str(&self.0)
     }
 }
+
+/// A value that no version of this program writes.
+pub(crate) fn damaged(table: &'static str, column: &'static str) -> StoreError {
+    StoreError::Integrity { table, column, id: String::new() }
+}

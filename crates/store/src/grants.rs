@@ -9,7 +9,7 @@ use crate::credentials::Columns;
 use crate::db::{Tx, Value};
 use crate::devices;
 use crate::epoch::raise;
-use crate::error::{Refused, StoreError};
+use crate::error::{Refused, StoreError, damaged};
 use crate::granted::{GRANT, GrantInfo, info, written};
 use crate::once;
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
@@ -278,7 +278,7 @@ impl Store {
         arrived: Timestamp,
         now: Timestamp,
     ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
-        self.room_for(code.proof).await?;
+        self.room_for(code.proof, now).await?;
         let mut tx = self.db().begin().await?;
         let sql = "UPDATE codes SET used = $2 WHERE hash = $1 AND used IS NULL AND expires > $2 AND client = $3 AND challenge = $4 \
                    AND (redirect_uri = $5 OR ($5 = '' AND named = 0)) AND (jkt IS NULL OR jkt = $7) \
@@ -320,7 +320,7 @@ impl Store {
         window: Duration,
         now: Timestamp,
     ) -> Result<Result<Redeemed, NotRedeemed>, StoreError> {
-        self.room_for(token.proof).await?;
+        self.room_for(token.proof, now).await?;
         let mut tx = self.db().begin().await?;
         // Held to the end of the transaction, used or not: of those who come at once each sees what the one before did.
         let sql = "UPDATE refresh_tokens SET client = client WHERE hash = $1 AND client = $2 \
@@ -335,13 +335,20 @@ impl Store {
         let id = reading.parsed("grant_id", CredentialId::new)?;
         let (generation, used) = (reading.int("generation")?, reading.optional_instant("used")?);
         let Some(grant) = Live::read(&mut tx, &id, now).await? else { return Ok(Err(NotRedeemed::Ended)) };
+        let is_replayed = used.is_some_and(|used| now.since(used) > window);
+        // Of what is bound nobody without its key ends anything; of what is not, no proof keeps a theft from being seen.
+        if grant.bound.is_none() && is_replayed {
+            end(&mut tx, &id, "refresh token replayed", now).await?;
+            tx.commit().await?;
+            return Ok(Err(NotRedeemed::Replayed(id)));
+        }
         if let Err(why) = goes_on(grant.bound, token.proof, token.keys) {
             return Ok(Err(why));
         }
         if !used_up(&mut tx, token.proof, now).await? {
             return Ok(Err(NotRedeemed::ReplayedProof));
         }
-        if used.is_some_and(|used| now.since(used) > window) {
+        if is_replayed {
             end(&mut tx, &id, "refresh token replayed", now).await?;
             tx.commit().await?;
             return Ok(Err(NotRedeemed::Replayed(id)));
@@ -563,7 +570,7 @@ impl Live {
     }
 
     /// What was recorded when the same token was presented before.
-    async fn recorded(
+    pub(crate) async fn recorded(
         self,
         tx: &mut Tx,
         next: &Successors<'_>,
@@ -590,8 +597,4 @@ pub(crate) async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, no
     tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     raise(tx, reason, now).await.map(|_| ())
-}
-
-pub(crate) fn damaged(table: &'static str, column: &'static str) -> StoreError {
-    StoreError::Integrity { table, column, id: String::new() }
 }

@@ -3,7 +3,7 @@
 //! A [`Client`] is made by `registration` (RFC 7591), `document` (client id metadata documents), `catalogue` (copies of such
 //! documents) and [`Client::approved`] (the configuration), and by nothing else.
 
-use crate::id::ClientId;
+use crate::id::{ClientId, CredentialId};
 use crate::oauth::redirect::Registered;
 use crate::oauth::scope::Scope;
 use crate::secret::{ClientSecret, PlainToken, Secret, sha256};
@@ -109,6 +109,8 @@ pub enum Keys {
 /// `local` and URLs, so no id of a client is ever one of a person (TK-11); that no provider is called so keeps `user:client/<id>` of the
 /// configuration from meaning anything else.
 pub const ISSUER: &str = "client";
+/// What the names of credentials begin with that no consent stands behind.
+pub const OWN_ACCESS: &str = "own_";
 
 /// A client said `dpop_bound_access_tokens: true` of itself (RFC 9449 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,12 @@ pub(crate) struct Parts {
     pub(crate) redirects: Vec<Registered>,
     pub(crate) auth: ClientAuth,
     pub(crate) devices: Devices,
+}
+
+/// Whether no person said yes on our page to what this credential gives.
+#[must_use]
+pub fn is_without_consent(credential: &CredentialId) -> bool {
+    credential.as_str().starts_with(OWN_ACCESS)
 }
 
 // === impl Client ===

@@ -43,8 +43,10 @@ pub enum Grant {
     },
     /// A device code (RFC 8628 section 3.4).
     Device {
+        /// Itself: the tokens are worked out from it, so that whoever asks again is given the same.
+        code: Secret<String>,
         /// Its digest.
-        code: TokenHash<DeviceCode>,
+        hash: TokenHash<DeviceCode>,
         /// The resource, where it is said again.
         resource: Option<String>,
     },
@@ -329,7 +331,8 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
         }
         Some(device::GRANT_TYPE) => {
             let code = form.get("device_code").ok_or(TokenError::request("device_code is missing"))?;
-            Ok(Grant::Device { code: TokenHash::of(code).map_err(|_| TokenError::grant("mistyped_device_code"))?, resource })
+            let hash = TokenHash::of(code).map_err(|_| TokenError::grant("mistyped_device_code"))?;
+            Ok(Grant::Device { hash, code: Secret::new(code.to_owned()), resource })
         }
         Some("client_credentials") => Ok(Grant::Own { scopes: exact(form)?, resource }),
         Some(JWT_BEARER) => {

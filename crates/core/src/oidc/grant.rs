@@ -14,6 +14,8 @@ use std::time::Duration;
 pub const KIND: &str = "oauth-id-jag+jwt";
 /// How long one may be good for: what is good for long can be stolen for long.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(600);
+/// How long ago one may have been made: what it says of groups is written down, and must not be older than what a sign-in said since.
+pub const OLDEST: Duration = Duration::from_secs(120);
 /// Longest `jti`, in bytes.
 const LONGEST_ID: usize = 255;
 
@@ -62,6 +64,9 @@ pub enum Ungranted {
     /// It would count for more than [`LONGEST_LIFE`].
     #[error("lifetime_too_long")]
     TooLong,
+    /// It was made longer than [`OLDEST`] ago.
+    #[error("too_old")]
+    Old,
     /// `jti` is missing or longer than 255 bytes.
     #[error("assertion_id")]
     Id,
@@ -97,6 +102,9 @@ pub fn grant(signed: &Signed, expected: &Expected<'_>, now: Timestamp) -> Result
     }
     if iat > at.saturating_add(leeway) || second("nbf")?.is_some_and(|nbf| nbf > at.saturating_add(leeway)) {
         return Err(Unvouched::Early.into());
+    }
+    if iat.saturating_add(OLDEST.as_secs()).saturating_add(leeway) < at {
+        return Err(Ungranted::Old);
     }
     if exp.saturating_sub(iat) > LONGEST_LIFE.as_secs() {
         return Err(Ungranted::TooLong);

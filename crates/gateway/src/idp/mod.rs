@@ -230,6 +230,7 @@ impl NotSignedIn {
             Self::Grant(Ungranted::Client) => "assertion_client",
             Self::Grant(Ungranted::Resource) => "no_resource",
             Self::Grant(Ungranted::TooLong) => "lifetime_too_long",
+            Self::Grant(Ungranted::Old) => "too_old",
             Self::Grant(Ungranted::Id) => "assertion_id",
             Self::Grant(Ungranted::Scope) => "missing_claim",
             Self::Claims(why) | Self::Grant(Ungranted::Claims(why)) => match why {

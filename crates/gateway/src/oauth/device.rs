@@ -190,10 +190,10 @@ impl Gateway {
     pub(super) async fn redeemed_device(
         &self,
         client: &AuthenticatedClient,
-        (code, resource): (&TokenHash<DeviceCode>, Option<&str>),
-        proof: Option<&Proven>,
+        (code, resource, proof): (&TokenHash<DeviceCode>, Option<&str>, Option<&Proven>),
+        pair: &Pair,
         arrived: Timestamp,
-    ) -> Result<(Result<Redeemed, NotRedeemed>, Pair), TokenError> {
+    ) -> Result<Result<Redeemed, NotRedeemed>, TokenError> {
         if self.clients.admission().device_grant == DeviceGrant::Off {
             return Err(TokenError::unsupported());
         }
@@ -203,13 +203,17 @@ impl Gateway {
         if let Some(id) = self.store.grant_of_device(code).await.map_err(|error| unavailable(&error))? {
             self.still_allowed(&id).await?;
         }
-        let pair = self.new_pair()?;
         let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
         let device = PresentedDevice { code, client: client.id(), server: server.as_ref(), proof };
         let next = super::token::successors(&access, &refresh, &self.lives);
-        match self.store.redeem_device(&device, &next, arrived, self.env.now()).await.map_err(|error| unavailable(&error))? {
-            Ok(redeemed) => Ok((Ok(redeemed), pair)),
-            Err(NoTokens::Dead(why)) => Ok((Err(why), pair)),
+        match self
+            .store
+            .redeem_device(&device, &next, (arrived, self.lives.replay_window), self.env.now())
+            .await
+            .map_err(|error| unavailable(&error))?
+        {
+            Ok(redeemed) => Ok(Ok(redeemed)),
+            Err(NoTokens::Dead(why)) => Ok(Err(why)),
             Err(NoTokens::Poll(poll)) => Err(poll.told()),
         }
     }

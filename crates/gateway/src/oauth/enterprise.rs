@@ -10,7 +10,7 @@ use crate::Gateway;
 use crate::idp::NotSignedIn;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
-use doorward_core::id::ServerName;
+use doorward_core::id::{ClientId, ServerName, UserId};
 use doorward_core::identity::caller::Standing;
 use doorward_core::oauth::dpop::Proven;
 use doorward_core::oauth::scope::{Scope, Scopes, server_of};
@@ -60,6 +60,14 @@ impl Gateway {
         self.issued_to_admitted(request, client, grant, (&server, granted), proof).await
     }
 
+    /// Whether the configuration still lets a client have what a provider granted it for a person.
+    pub(crate) fn enterprise_still_gives(&self, client: &ClientId, user: &UserId, granted: &BTreeSet<String>) -> bool {
+        let Some(managed) = self.enterprise.as_ref().filter(|managed| managed.clients.contains(client)) else { return false };
+        let is_of_provider = self.providers.find(&managed.issuer).is_some_and(|provider| provider.config.issuer == user.issuer());
+        let gives: BTreeSet<String> = managed.scopes.iter().map(ToString::to_string).collect();
+        is_of_provider && granted.is_subset(&gives)
+    }
+
     /// The person has to be one who may come in, as at a sign-in: conditions of `[login]` and of the provider's table hold here too.
     async fn issued_to_admitted(
         &self,
@@ -79,12 +87,14 @@ impl Gateway {
             return Err(TokenError::disabled());
         }
         let names_groups = vouched.names_groups();
-        let admitted = admit(&vouched.knowing(known), &provider.config.domains, &self.login.admission)
-            .map_err(|_| TokenError::not_attested("sign_in_not_allowed"))?;
+        let vouched = vouched.knowing(known);
         if names_groups {
+            // Also of whom is refused: they lose at once what they lost (RS-08).
             let now = self.env.now();
-            self.store.put_user(&user, admitted.groups(), now).await.map_err(|error| unavailable(&error))?;
+            self.store.put_user(&user, vouched.groups(), now).await.map_err(|error| unavailable(&error))?;
         }
+        let admitted = admit(&vouched, &provider.config.domains, &self.login.admission)
+            .map_err(|_| TokenError::not_attested("sign_in_not_allowed"))?;
         if !self.is_offered(server, (&user, admitted.groups()), client.id()) {
             return Err(TokenError::not_visible());
         }

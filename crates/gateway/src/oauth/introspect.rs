@@ -10,6 +10,7 @@ use crate::listen::body::Body;
 use crate::listen::page::not_allowed;
 use doorward_core::identity::caller::{Audience, Door, Record};
 use doorward_core::oauth::client;
+use doorward_core::oauth::dpop::Binding;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::resource;
 use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
@@ -45,7 +46,8 @@ impl Gateway {
         let record = self.store.access_token(&hash).await.map_err(|error| unavailable(&error))?;
         let counts = |record: &Record| {
             record.counts(Door::OAuth, None, self.env.now()).is_ok()
-                && self.may_still(&record.client, &record.user, &record.granted)
+                && self.may_still(&record.credential, (&record.user, &record.client), &record.granted)
+                && (record.bound.is_none() || self.proofs.binding() != Binding::Off)
                 && self.is_bound_as_wanted(record.bound.as_ref(), &record.client)
         };
         Ok(match record {

@@ -64,7 +64,9 @@ impl Gateway {
         let id = credential_of((user, client), server, bound).ok_or(TokenError::unavailable())?;
         let now = self.env.now();
         if let Some(proof) = &proof {
-            self.proof_used_up(proof, &id, now).await?;
+            // Counted without the key: a new one for each request is no way around it.
+            let counted = credential_of((user, client), server, None).ok_or(TokenError::unavailable())?;
+            self.proof_used_up(proof, &counted, now).await?;
         }
         let record = Record {
             credential: id.clone(),
@@ -117,7 +119,7 @@ fn credential_of((user, client): (&UserId, &ClientId), server: &ServerName, boun
     let key = bound.map_or_else(String::new, |key| format!("\0{key}"));
     let digest = sha256(format!("doorward own access v2\0{server}\0{issuer}\0{subject}\0{client}{key}").as_bytes());
     let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    CredentialId::new(&format!("own_{name}")).ok()
+    CredentialId::new(&format!("{}{name}", client::OWN_ACCESS)).ok()
 }
 
 /// The only server that can be meant where none is named.

@@ -102,9 +102,11 @@ impl Gateway {
                 let (access, refresh) = (pair.access.hashed(), pair.refresh.hashed());
                 (self.store.redeem_code(&code, &successors(&access, &refresh, &self.lives), arrived, now).await, pair)
             }
-            Grant::Device { code, resource } => {
-                let (redeemed, pair) = self.redeemed_device(&client, (code, resource.as_deref()), proof.as_ref(), arrived).await?;
-                (Ok(redeemed), pair)
+            Grant::Device { code, hash, resource } => {
+                let pair =
+                    Pair { access: self.reception.keys.successor(code.expose()), refresh: self.reception.keys.successor(code.expose()) };
+                let presented = (hash, resource.as_deref(), proof.as_ref());
+                (Ok(self.redeemed_device(&client, presented, &pair, arrived).await?), pair)
             }
             // Where no client has anything of its own it is not served, as the metadata says.
             Grant::Own { .. } if !self.clients.has_own() => return Err(TokenError::unsupported()),
@@ -150,7 +152,7 @@ impl Gateway {
             }
         };
         let reason = match (&presented, redeemed.again) {
-            (Grant::Refresh { .. }, true) => "tokens_repeated",
+            (Grant::Refresh { .. } | Grant::Device { .. }, true) => "tokens_repeated",
             (Grant::Refresh { .. }, false) => "tokens_refreshed",
             _ => "tokens_issued",
         };

@@ -62,7 +62,7 @@ impl Gateway {
             return Err(TokenError::disabled());
         }
         let (user, client, groups) = (attested.user(), attested.client(), &identity.record().groups);
-        if !self.is_attested_here(user, groups) || !self.may_still(client, user, &granted) {
+        if !self.is_attested_here(user, groups) || !self.may_still(&identity.record().credential, (user, client), &granted) {
             return Err(TokenError::not_attested("sign_in_not_allowed"));
         }
         if !self.is_offered(&server, (user, groups), client) {

@@ -38,7 +38,10 @@ pub(super) fn clients(
 ) -> Result<Clients, SetupError> {
     let keys = RegistrationKeys::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
     let own = command_line().into_iter().map(Ok);
-    let fixed = own.chain(config.clients.fixed.iter().map(|client| fixed(client, sources))).collect::<Result<_, _>>()?;
+    let managed = config.clients.enterprise.as_ref();
+    let alone = |client: &StaticClient| !client.own.is_empty() || managed.is_some_and(|managed| managed.clients.contains(&client.id));
+    let fixed = own.chain(config.clients.fixed.iter().map(|client| fixed(client, alone(client).then_some(SHORTEST), sources)));
+    let fixed = fixed.collect::<Result<_, _>>()?;
     let fetcher = Fetcher::new(door_to_documents(config, tasks)?);
     Ok(Clients::new(config.clients.admission.clone(), fixed, keys, fetcher, store.clone()))
 }
@@ -51,12 +54,13 @@ fn command_line() -> Option<Client> {
     Some(client.with_devices(Devices::Named))
 }
 
-fn fixed(client: &StaticClient, sources: &Sources) -> Result<Client, SetupError> {
+/// One of the configuration. What opens servers without a page is as long as nobody guesses.
+fn fixed(client: &StaticClient, shortest: Option<usize>, sources: &Sources) -> Result<Client, SetupError> {
     let digest = |reference| {
         let secret = secret(reference, sources)?;
-        if !client.own.is_empty() && !secret.has_at_least(SHORTEST) {
+        if let Some(shortest) = shortest.filter(|shortest| !secret.has_at_least(*shortest)) {
             let text =
-                format!("the secret of the client {} is shorter than {SHORTEST} characters, and opens servers without a person", client.id);
+                format!("the secret of the client {} is shorter than {shortest} characters, and opens servers without a person", client.id);
             return Err(SetupError::Other(text));
         }
         Ok(SecretDigest::of(&secret))

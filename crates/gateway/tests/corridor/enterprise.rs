@@ -144,6 +144,7 @@ async fn tk_12_a_grant_that_is_not_for_this_client_here_and_now_is_none() {
         ("without a resource", "resource", Value::Null, "no_resource"),
         ("without end", "exp", Value::Null, "missing_claim"),
         ("that has ended", "exp", json!(now - 31), "expired_credential"),
+        ("made minutes ago", "iat", json!(now - 151), "too_old"),
         ("for an hour", "exp", json!(now + 3_600), "lifetime_too_long"),
         ("of the future", "iat", json!(now + 120), "not_yet_valid"),
         ("about nobody", "sub", Value::Null, "subject_not_allowed"),

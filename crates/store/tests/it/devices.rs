@@ -61,7 +61,7 @@ async fn fetch(store: &Store, of: u16, gives: u8, now: Timestamp) -> Result<Rede
     let refresh = PlainToken::<RefreshToken>::mint(&[gives; 32]).hashed();
     let next = Successors { access: &access, access_life: HOUR, refresh: &refresh, refresh_life: 24 * HOUR };
     let device = PresentedDevice { code: &code(of), client: &client("c"), server: None, proof: None };
-    store.redeem_device(&device, &next, now, now).await.expect("an answer")
+    store.redeem_device(&device, &next, (now, Duration::from_secs(30)), now).await.expect("an answer")
 }
 
 const fn poll(poll: Poll) -> Result<Redeemed, NoTokens> {

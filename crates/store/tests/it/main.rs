@@ -72,6 +72,7 @@ on_every_backend! {
     proofs::tk_13_a_code_that_was_asked_for_with_a_key_is_redeemed_with_it_alone,
     proofs::tk_13_a_bound_consent_goes_on_with_its_key_and_others_end_nothing,
     proofs::tk_13_what_becomes_bound_leaves_nothing_unbound_behind,
+    proofs::tk_13_a_proof_hides_no_theft_of_a_refresh_token,
     proofs::tk_13_a_proof_is_used_up_by_one_of_fifty,
     proofs::tk_13_used_proofs_are_swept_when_no_clock_takes_them_any_more,
     devices::dev_03_one_of_fifty_fetches_what_was_allowed,

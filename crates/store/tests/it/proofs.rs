@@ -92,11 +92,20 @@ async fn redeem(store: &Store, (of, gives): (u8, u8), proof: Option<&Proven>) ->
     store.redeem_code(&presented, &next, NOW, NOW).await.expect("an answer")
 }
 
-async fn renew(store: &Store, (of, gives): (u8, u8), proof: Option<&Proven>, keys: Keys) -> Result<Redeemed, NotRedeemed> {
+async fn renew(store: &Store, which: (u8, u8), proof: Option<&Proven>, keys: Keys) -> Result<Redeemed, NotRedeemed> {
+    renew_at(store, which, proof, (keys, NOW)).await
+}
+
+async fn renew_at(
+    store: &Store,
+    (of, gives): (u8, u8),
+    proof: Option<&Proven>,
+    (keys, now): (Keys, Timestamp),
+) -> Result<Redeemed, NotRedeemed> {
     let (hash, next) = (refresh(of), (access(gives), refresh(gives)));
     let presented = PresentedRefresh { hash: &hash, client: &client(), server: None, narrowed: None, proof, keys };
     let next = Successors { access: &next.0, access_life: HOUR, refresh: &next.1, refresh_life: 24 * HOUR };
-    store.refresh(&presented, &next, Duration::from_secs(30), NOW).await.expect("an answer")
+    store.refresh(&presented, &next, Duration::from_secs(30), now).await.expect("an answer")
 }
 
 /// What an access token is bound to, if it counts.
@@ -147,11 +156,26 @@ pub(crate) async fn tk_13_what_becomes_bound_leaves_nothing_unbound_behind(bench
     redeem(&bench.a, (1, 1), None).await.expect("redeemed");
     let epoch = bench.a.epoch().await.expect("epoch");
     let own = key();
-    let renewed = renew(&bench.b, (1, 2), Some(&proof(&own, "0", NOW)), Keys::Same).await.expect("refreshed");
+    // Whoever has the token of a public client alone binds nothing to a key of their own.
+    assert_eq!(renew(&bench.b, (1, 9), Some(&proof(&own, "thief", NOW)), Keys::Same).await, Err(NotRedeemed::OtherKey));
+    assert_eq!(bound(&bench.a, 1).await, Some(None), "and takes nothing away");
+    let renewed = renew(&bench.b, (1, 2), Some(&proof(&own, "0", NOW)), Keys::Any).await.expect("refreshed");
     assert!(renewed.bound.is_some());
     assert_eq!((bound(&bench.a, 1).await, bound(&bench.a, 2).await), (None, Some(renewed.bound)));
     assert!(bench.a.epoch().await.expect("epoch") > epoch, "everybody hears of it");
     assert_eq!(renew(&bench.a, (2, 3), None, Keys::Same).await, Err(NotRedeemed::Unproven));
+}
+
+pub(crate) async fn tk_13_a_proof_hides_no_theft_of_a_refresh_token(bench: &Bench) {
+    allow(&bench.a, 1, None).await;
+    redeem(&bench.a, (1, 1), None).await.expect("redeemed");
+    renew(&bench.a, (1, 2), None, Keys::Same).await.expect("refreshed");
+    // A used one comes again, with a proof: the line ends, as without.
+    let own = key();
+    let late = later(120);
+    let again = renew_at(&bench.b, (1, 3), Some(&proof(&own, "0", late)), (Keys::Same, late)).await;
+    assert!(matches!(again, Err(NotRedeemed::Replayed(_))), "{again:?}");
+    assert_eq!(bound(&bench.a, 2).await, None);
 }
 
 pub(crate) async fn tk_13_a_proof_is_used_up_by_one_of_fifty(bench: &Bench) {

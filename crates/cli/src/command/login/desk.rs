@@ -150,7 +150,9 @@ impl Desk {
             _ => return Err(away("it cannot answer at the moment")),
         }
         let life = Duration::from_secs(answer.get("expires_in").and_then(Value::as_u64).unwrap_or(0).min(LONGEST));
-        match (text("access_token"), text("refresh_token")) {
+        // They go into headers and onto terminals: visible characters and nothing else.
+        let token = |name: &str| text(name).filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
+        match (token("access_token"), token("refresh_token")) {
             (Some(access), Some(refresh)) => {
                 Ok(Given { access: Secret::new(access), refresh: Secret::new(refresh), scope: text("scope").unwrap_or_default(), life })
             }

@@ -28,6 +28,8 @@ impl Checker<'_> {
         let enterprise = file.enterprise_managed.and_then(|file| self.enterprise(file, servers, providers));
         let per_minute = Rate { count: count(20), per: Duration::from_secs(60) };
         let schemes = self.schemes(&file.custom_schemes.unwrap_or_default());
+        let documents_off = matches!(file.metadata_documents, Some(DocumentsWord::Off));
+        let registrations_off = matches!(file.dynamic_registration, Some(RegistrationWord::Off));
         let admission = Admission {
             documents: match file.metadata_documents {
                 Some(DocumentsWord::Off) => Documents::Off,
@@ -45,6 +47,8 @@ impl Checker<'_> {
             schemes,
             device_grant: match file.device_grant {
                 Some(DeviceGrantWord::Off) => DeviceGrant::Off,
+                // Where only clients of the configuration may ask, the command line is none of them unless that is said.
+                None if documents_off && registrations_off => DeviceGrant::Off,
                 None | Some(DeviceGrantWord::Known) => DeviceGrant::Known,
                 Some(DeviceGrantWord::Any) => DeviceGrant::Any,
             },

@@ -12,7 +12,7 @@ pub struct ClientsFile {
     /// Which clients may register themselves (RFC 7591): none, those whose answers go to the person's own computer, or any. Default: `loopback-only`.
     pub dynamic_registration: Option<RegistrationWord>,
     /// Which clients may ask without a browser (RFC 8628), of those that name the device grant: none, those of `allow` and of `static` with the
-    /// command line of this project, or any. Default: `known`.
+    /// command line of this project, or any. Default: `known`; `off` where neither documents nor registrations are taken.
     pub device_grant: Option<DeviceGrantWord>,
     /// Client ids that may ask, exact; people see them as approved. Default: none.
     pub allow: Option<Vec<String>>,
