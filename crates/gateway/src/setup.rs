@@ -338,6 +338,8 @@ impl Gateway {
         }
         self.upstreams.close().await;
         let processes = self.processes.stop(DRAIN).await + self.upstreams.stop_launcher(DRAIN).await;
+        // What was ordered since the last look is done by the stop, and belongs on this record rather than on the next one.
+        self.follow_orders().await;
         let sealed = self.audit.checkpoint(self.env.now()).await.is_ok();
         self.store.close().await;
         left == 0 && processes == 0 && sealed
