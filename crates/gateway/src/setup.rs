@@ -286,6 +286,7 @@ impl Gateway {
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
         tasks.essential(Arc::clone(&gateway).keep_recording());
+        tasks.essential(Arc::clone(&gateway).keep_deeds());
         Ok(gateway)
     }
 
@@ -338,8 +339,8 @@ impl Gateway {
         }
         self.upstreams.close().await;
         let processes = self.processes.stop(DRAIN).await + self.upstreams.stop_launcher(DRAIN).await;
-        // What was ordered since the last look is done by the stop, and belongs on this record rather than on the next one.
-        self.follow_orders().await;
+        // What was done since the last look belongs on this record rather than on the next one.
+        self.record_deeds().await;
         let sealed = self.audit.checkpoint(self.env.now()).await.is_ok();
         self.store.close().await;
         left == 0 && processes == 0 && sealed
@@ -388,8 +389,6 @@ impl Gateway {
         let mut round = tokio::time::interval(Duration::from_secs(60));
         round.reset();
         let mut epoch = self.epoch.subscribe();
-        // What was done while no gateway ran.
-        self.follow_orders().await;
         loop {
             tokio::select! {
                 _ = round.tick() => {}

@@ -42,8 +42,8 @@ impl Store {
             let consents = u64::try_from(reading.int("n")?).unwrap_or(0);
             known.insert(client.clone(), KnownClient { client, shown: None, since, used, consents });
         }
-        let sql = "SELECT g.client, g.name, g.identity FROM grants g WHERE g.created = \
-                   (SELECT MAX(h.created) FROM grants h WHERE h.client = g.client) ORDER BY g.client LIMIT 10000";
+        let sql = "SELECT g.client, g.name, g.identity FROM grants g JOIN (SELECT client, MAX(created) AS latest FROM grants GROUP BY client) l \
+                   ON l.client = g.client AND l.latest = g.created ORDER BY g.client, g.id LIMIT 10000";
         for row in self.db().rows(sql, &[]).await? {
             let reading = Reading::named(&row, "grants", "client")?;
             if let Some(known) = known.get_mut(&reading.parsed("client", ClientId::new)?) {

@@ -44,6 +44,8 @@ pub struct EndArguments {
 /// What the id of a session of a client begins with, and how much of its digest follows.
 const SESSION: &str = "session_";
 const BYTES: usize = 8;
+/// Slashes of a printed name that are tried.
+const SLASHES: usize = 32;
 
 /// Runs a subcommand.
 ///
@@ -152,17 +154,23 @@ async fn session(store: &Store, digits: &str) -> Result<[u8; 32], Failure> {
     }
 }
 
-/// Somebody who is known, by their printed name.
+/// Somebody who is known, by their printed name: each slash may be the one between issuer and name.
 async fn person(store: &Store, name: &str) -> Result<UserId, Failure> {
-    let users = store.list_users().await.map_err(|error| unavailable(&error))?;
-    let mut meant = users.into_iter().map(|info| info.user).filter(|user| user.to_string() == name);
-    match (meant.next(), meant.next()) {
-        (Some(user), None) => Ok(user),
+    let mut found = Vec::new();
+    for (at, _) in name.match_indices('/').take(SLASHES) {
+        let (issuer, subject) = (name.get(..at).unwrap_or_default(), name.get(at + 1..).unwrap_or_default());
+        let Ok(user) = UserId::new(issuer, subject) else { continue };
+        if store.knows_user(&user).await.map_err(|error| unavailable(&error))? {
+            found.push(user);
+        }
+    }
+    match found.as_slice() {
+        [user] => Ok(user.clone()),
+        [] => Err(Failure::new(Exit::Usage, "user.unknown", "there is no such user", "write them as doorward user list does")),
         // The printed form is not injective: two users can look alike, and nobody is ended by mistake.
-        (Some(_), Some(_)) => {
+        _ => {
             Err(Failure::new(Exit::Usage, "user.ambiguous", "several users are written like this", "end their sessions one by one, by id"))
         }
-        (None, _) => Err(Failure::new(Exit::Usage, "user.unknown", "there is no such user", "write them as doorward user list does")),
     }
 }
 
