@@ -79,13 +79,14 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
 }
 
 async fn list(house: &House, store: &Store, console: &mut Console) -> Result<Exit, Failure> {
-    let all = known::read(house, store).await?;
+    let mut all: Vec<Known> = known::read(house, store).await?.into_values().collect();
+    all.sort_by(|one, other| one.place().cmp(&other.place()));
     if console.form() == Form::Json {
-        let all: Vec<Value> = all.values().map(Known::as_json).collect();
+        let all: Vec<Value> = all.iter().map(Known::as_json).collect();
         console.document(super::config::object(json!({"clients": all})));
         return Ok(Exit::Fine);
     }
-    for client in all.values() {
+    for client in &all {
         for line in client.lines() {
             console.line(line);
         }

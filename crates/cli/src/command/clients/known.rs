@@ -184,6 +184,11 @@ pub(in crate::command) fn shortened(id: &str) -> String {
 // === impl Known ===
 
 impl Known {
+    /// Where it stands in a list: what somebody allowed something first, then by id.
+    pub(super) fn place(&self) -> (bool, Option<&str>) {
+        (self.consents == 0, self.id.as_ref().map(ClientId::as_str))
+    }
+
     /// For people.
     pub(super) fn lines(&self) -> Vec<String> {
         let digest = Blocked::Digest(self.digest).to_string();
