@@ -1,8 +1,8 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
 use crate::command::{
-    admin_link, apikey, audit, bridge, completions, config, connect, demo, doctor, grant, keys, login, policy, scan, serve, server, status,
-    user, version,
+    admin_link, apikey, audit, bridge, clients, completions, config, connect, demo, doctor, grant, keys, login, policy, scan, serve,
+    server, sessions, status, user, version,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -82,6 +82,12 @@ pub enum Command {
     /// What people allowed to applications: list, revoke
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Clients that connect by themselves: list, show, block, unblock
+    #[command(subcommand)]
+    Clients(clients::Command),
+    /// Browsers and clients that are signed in: list, end
+    #[command(subcommand)]
+    Sessions(sessions::Command),
     /// Sign this command line in to a server behind a gateway, by a code
     Login(login::Arguments),
     /// Say where this command line is signed in

@@ -198,6 +198,81 @@ async fn a_command_line_signs_in_calls_renews_and_signs_out() {
     gateway.stop();
 }
 
+/// How a call with this token is answered, once it is answered so, else after five seconds.
+async fn soon(gateway: &str, token: &str, wanted: u16) -> u16 {
+    let mut status = 0;
+    for _ in 0..50 {
+        status = lists(gateway, token).await;
+        if status == wanted {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_back() {
+    let fixture = Running::start(Era::Modern, 0).await.expect("a server");
+    let house = House::new(&fixture.url());
+    let gateway = house.serve();
+    let mut browser = Browser::signed_in(&house, &gateway.url).await;
+    let waiting = Waiting::start(&house, &["login", "fixture"]);
+    assert!(browser.decides(&waiting.user_code.clone(), "allow").await.contains("Your device goes on"));
+    assert_eq!(waiting.end().await.exit, 0);
+    let token = house.run(&["token", "fixture"]).out.trim().to_owned();
+    assert_eq!(lists(&gateway.url, &token).await, 200);
+    let listed = house.run(&["clients", "list"]);
+    assert!(listed.out.contains("doorward-cli  \"Doorward command line\"  built in, says so itself"), "{listed}");
+    let shown = house.run(&["clients", "show", "doorward-cli"]);
+    assert!(shown.out.contains("1 consent") && shown.out.contains("local/admin  fixture  fixture:read"), "{shown}");
+    for (wrong, id) in [
+        (&["clients", "block", "doorward-clo"][..], "clients.unknown"),
+        (&["clients", "block", "sha256:12"], "clients.id"),
+        (&["clients", "block", "a\nb"], "clients.id"),
+        (&["clients", "block", "doorward-cli", "--reason", "a\u{1b}[2J"], "clients.reason"),
+        (&["clients", "unblock", "doorward-cli"], "clients.not_blocked"),
+        (&["clients", "show", "nobody"], "clients.unknown"),
+        (&["clients", "block", "key:1", "--unseen"], "clients.key"),
+        (&["sessions", "end", "session_0011223344556677"], "sessions.unknown"),
+        (&["sessions", "end", "session_zz"], "sessions.unknown"),
+        (&["sessions", "end", "0011"], "sessions.unknown"),
+        (&["sessions", "end", "--user", "local/adnim"], "user.unknown"),
+    ] {
+        let said = house.run(&[wrong, &["--json"]].concat());
+        assert!(said.exit == 2 && said.out.contains(id) && !said.out.contains('\u{1b}'), "{wrong:?}: {said}");
+    }
+    let said = house.run(&["clients", "block", "doorward-cli", "--reason", "a lost laptop"]);
+    assert!(said.exit == 0 && said.err.contains("doorward-cli is blocked") && said.err.contains("keeps 1 consent"), "{said}");
+    assert!(said.out.starts_with("grant_"), "and which: {said}");
+    assert_eq!(soon(&gateway.url, &token, 401).await, 401);
+    let said = house.run(&["clients", "list"]);
+    assert!(said.out.contains("blocked since 20") && said.out.contains(": a lost laptop"), "{said}");
+    let document: Value = serde_json::from_str(&house.run(&["clients", "show", "doorward-cli", "--json"]).out).expect("JSON");
+    assert_eq!(document.pointer("/blocked/0/reason").and_then(Value::as_str), Some("a lost laptop"), "{document}");
+    assert_eq!(document.pointer("/granted/0/user").and_then(Value::as_str), Some("local/admin"), "{document}");
+    let digest = document.get("digest").and_then(Value::as_str).expect("a digest").to_owned();
+    let said = house.run(&["clients", "unblock", &digest]);
+    assert!(said.exit == 0 && said.err.contains("may go on with what it has"), "{said}");
+    assert_eq!(soon(&gateway.url, &token, 200).await, 200);
+    // Signed out from outside: the browser, whose person is found by name.
+    let said = house.run(&["sessions", "list"]);
+    assert!(said.out.contains("local/admin  browser"), "{said}");
+    assert!(String::from_utf8_lossy(&browser.goes("/me").await.body).contains("Signed-in browsers"));
+    let said = house.run(&["sessions", "end", "--user", "local/admin"]);
+    assert!(said.exit == 0 && said.err.contains("1 sign-in ended"), "{said}");
+    assert!(!String::from_utf8_lossy(&browser.goes("/me").await.body).contains("Signed-in browsers"));
+    assert!(house.run(&["sessions", "list", "--json"]).out.contains("\"browsers\":[]"));
+    // What nobody met is blocked when that is meant.
+    assert_eq!(house.run(&["clients", "block", "https://app.test/c.json", "--unseen"]).exit, 0);
+    assert!(house.run(&["clients", "list"]).out.contains("https://app.test/c.json  document, published by app.test"));
+    gateway.stop();
+    let record = house.record();
+    for reason in ["client_block_set", "client_block_lifted", "sessions_ended", "client_blocked", "a lost laptop"] {
+        assert!(record.contains(reason), "{reason}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_no_and_a_wrong_address_are_said_as_such() {
     let fixture = Running::start(Era::Modern, 0).await.expect("a server");

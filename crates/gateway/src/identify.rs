@@ -190,6 +190,9 @@ impl Gateway {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }
             Verdict::Verified(caller) => {
+                if self.is_barred(&caller).await.map_err(|error| unavailable(&error))? {
+                    return Err(Why::ClientBlocked.refusal().knowing(caller.known()));
+                }
                 match (digest, vouched) {
                     (Some(digest), _) => self.records.proofs.insert(caller.credential().clone(), Proof::Stored(digest, door)),
                     (None, Some(attested)) => self.accepted(inbound, &caller, attested).await,
@@ -270,6 +273,11 @@ impl Gateway {
         };
         if let Err(why) = record.counts(door, Some(server), now) {
             return Some(Over::taken(why.reason()));
+        }
+        match self.is_barred(caller).await {
+            Ok(false) => {}
+            Ok(true) => return Some(Over::taken(Why::ClientBlocked.reason())),
+            Err(_) => return Some(Over::UNKNOWN),
         }
         let same = record.user == *caller.user()
             && record.groups == caller.groups()

@@ -17,6 +17,7 @@ pub mod listen;
 pub mod live;
 pub mod oauth;
 mod office;
+pub mod orders;
 pub mod path;
 mod policy;
 pub mod proof;
@@ -74,6 +75,7 @@ pub struct Gateway {
     pub(crate) store: Store,
     pub(crate) epoch: Epoch,
     pub(crate) records: Records,
+    pub(crate) blocks: orders::Blocks,
     pub(crate) live: Live,
     pub(crate) rules: ArcSwap<Rules>,
     pub(crate) remembering: seen::Remembering,

@@ -39,7 +39,10 @@ impl Gateway {
             Claimed::Session(id) => {
                 let digest = sha256(id.as_bytes());
                 let live = self.live.find(&digest);
-                let fresh = live.as_ref().and_then(|session| session.record()).filter(|stored| stored.is_of(&caller, server));
+                let fresh = live
+                    .as_ref()
+                    .and_then(|session| session.record())
+                    .filter(|stored| stored.is_of(&caller, server) && !self.was_ended(&digest));
                 named = live.and_then(|session| session.last_record());
                 // A session of somebody else takes the way of one that never was, and as long: through the store.
                 let found = match fresh {
@@ -93,6 +96,9 @@ impl Gateway {
     pub(crate) async fn session_is_over(&self, bound: &Bound, now: Timestamp) -> Option<Over> {
         let stored = bound.session()?;
         let Some(live) = self.live.find(&stored.digest) else { return Some(Over::taken("session_ended")) };
+        if self.was_ended(&stored.digest) {
+            return Some(Over::taken("session_ended"));
+        }
         // What only this process ends need not be asked for: thousands of streams would ask in vain. What seems too old by what
         // was read last may have been used since.
         if !self.store.is_shared() && live.last_record().is_some_and(|record| record.is_alive(LIFETIMES, now)) {

@@ -31,6 +31,7 @@ use crate::live::Live;
 use crate::oauth::Consents;
 use crate::oauth::device::DeviceRates;
 use crate::oauth::register::RegistrationRates;
+use crate::orders::Blocks;
 use crate::proof::Proofs;
 use crate::replies::{Replies, of_batch};
 use crate::seen::Remembering;
@@ -50,7 +51,9 @@ use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
+use doorward_core::id::ClientId;
 use doorward_core::launch::Problem;
+use doorward_core::oauth::client::Client;
 use doorward_core::oauth::dpop::Nonces;
 use doorward_core::oauth::keys::OfficeKeys;
 use doorward_core::policy::rules::Rules;
@@ -186,6 +189,17 @@ pub async fn open_store(config: &Config, state: &Path, sources: &Sources, env: &
     keys.store(config, state, sources, env).await
 }
 
+/// A client as it describes itself: by its registration, by the last copy of its document that was read, or by the catalogue. For the command
+/// line: nobody is asked, and whether the client may come in is not said.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn describe(house: (&Config, &Path, &Sources, &Env), store: &Store, id: &ClientId) -> Result<Option<Client>, SetupError> {
+    let (config, state, sources, env) = house;
+    let keys = Keys::load(config, state, sources, env)?;
+    clients::described(config, &keys.master, store, id).await
+}
+
 impl Gateway {
     /// Builds everything but the listener.
     ///
@@ -236,6 +250,7 @@ impl Gateway {
             store,
             epoch,
             records: Records::new(RECORDS),
+            blocks: Blocks::new(RECORDS),
             live: Live::default(),
             rules: ArcSwap::from_pointee(rules),
             remembering: Remembering { span: config.policy.remember_seen, by: config.policy.seen_by },
@@ -273,6 +288,7 @@ impl Gateway {
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
         tasks.essential(Arc::clone(&gateway).keep_recording());
+        tasks.essential(Arc::clone(&gateway).keep_deeds());
         Ok(gateway)
     }
 
@@ -326,6 +342,8 @@ impl Gateway {
         }
         self.upstreams.close().await;
         let processes = self.processes.stop(DRAIN).await + self.upstreams.stop_launcher(DRAIN).await;
+        // What was done since the last look belongs on this record rather than on the next one.
+        self.record_deeds().await;
         let sealed = self.audit.checkpoint(self.env.now()).await.is_ok();
         self.store.close().await;
         left == 0 && processes == 0 && sealed
@@ -378,6 +396,7 @@ impl Gateway {
             tokio::select! {
                 _ = round.tick() => {}
                 Ok(()) = epoch.changed() => {
+                    self.follow_orders().await;
                     self.end_unapproved().await;
                     self.end_revoked().await;
                     continue;
@@ -388,6 +407,7 @@ impl Gateway {
             self.rates.sweep();
             self.upstreams.end_idle().await;
             // Again: the store may have been away when it was heard of, or a process only being started.
+            self.follow_orders().await;
             self.end_unapproved().await;
             self.end_revoked().await;
             self.end_idle(LIFETIMES.idle, LIFETIMES).await;

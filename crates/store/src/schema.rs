@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../migrations/0010_how_tasks_ended.sql")),
     (11, include_str!("../migrations/0011_devices.sql")),
     (12, include_str!("../migrations/0012_keys_of_tokens.sql")),
+    (13, include_str!("../migrations/0013_blocked_clients.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

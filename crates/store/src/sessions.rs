@@ -27,7 +27,7 @@ const CAPABILITIES: usize = 64 * 1024;
 
 const OWN: &str = "SELECT digest, issuer, subject, client, credential, server, version, capabilities, upstream_id, upstream_revision, \
                    upstream_version, log_level, created, used FROM sessions \
-                   WHERE digest = $1 AND issuer = $2 AND subject = $3 AND client = $4 AND credential = $5 AND server = $6";
+                   WHERE digest = $1 AND issuer = $2 AND subject = $3 AND client = $4 AND credential = $5 AND server = $6 AND ended IS NULL";
 
 // === impl Store ===
 
@@ -47,7 +47,7 @@ impl Store {
         let upstream_id = new.upstream_id.as_ref().map(|id| self.seal_upstream(new, 1, id)).transpose()?;
         let mut tx = self.db().begin().await?;
         tx.lock(owner_lock("sessions", &new.user)).await?;
-        let sql = "SELECT COUNT(*) AS n FROM sessions WHERE issuer = $1 AND subject = $2";
+        let sql = "SELECT COUNT(*) AS n FROM sessions WHERE issuer = $1 AND subject = $2 AND ended IS NULL";
         count_below(&mut tx, sql, &new.user, caps.per_user).await?;
         // Behind the owner's own cap: who is told of everybody's has done nothing wrong.
         let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM sessions LIMIT $1) AS all_of_them";

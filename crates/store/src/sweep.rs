@@ -45,6 +45,8 @@ const REMEMBERED: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// How long an ended API key stays listed.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 
+/// How long a session that was ended from outside stays: by then every replica that had it open has heard of it.
+const HEARD: Duration = Duration::from_secs(600);
 /// How long the client of a device that nobody answered is told so, and not that it is unknown.
 const TOLD: Duration = Duration::from_secs(3_600);
 /// How long an id that was used stays used after its end: a replica whose clock is so far behind still thinks it alive (FLT-07).
@@ -66,8 +68,8 @@ impl Store {
         let at = millis(now)?;
         let (idle, absolute, kept) = (before(at, lifetimes.idle), before(at, lifetimes.absolute), before(at, KEPT));
         // The condition stands twice: a row that is touched meanwhile is judged again when its lock is granted.
-        let sessions = "DELETE FROM sessions WHERE (used <= $1 OR created <= $2) \
-                        AND digest IN (SELECT digest FROM sessions WHERE used <= $1 OR created <= $2 LIMIT 1000)";
+        let sessions = "DELETE FROM sessions WHERE (used <= $1 OR created <= $2 OR ended <= $3) \
+                        AND digest IN (SELECT digest FROM sessions WHERE used <= $1 OR created <= $2 OR ended <= $3 LIMIT 1000)";
         let tasks = "DELETE FROM tasks WHERE swept_from <= $1 \
                      AND digest IN (SELECT digest FROM tasks WHERE swept_from <= $1 LIMIT 1000)";
         let consumed = "DELETE FROM consumed WHERE expires <= $1 \
@@ -102,7 +104,7 @@ impl Store {
                      AND NOT EXISTS (SELECT 1 FROM vault v WHERE v.issuer = u.issuer AND v.subject = u.subject) LIMIT 1000) \
                      AND seen <= $1 AND disabled IS NULL";
         Ok(Swept {
-            sessions: self.db().execute(sessions, &[Value::int(idle), Value::int(absolute)]).await?,
+            sessions: self.db().execute(sessions, &[Value::int(idle), Value::int(absolute), Value::int(before(at, HEARD))]).await?,
             tasks: self.db().execute(tasks, &[Value::int(at)]).await?,
             consumed: self.db().execute(consumed, &[Value::int(before(at, REMEMBERED_USED))]).await?
                 + self.db().execute(proofs, &of_proofs).await?,

@@ -4,6 +4,7 @@ pub mod admin_link;
 pub mod apikey;
 pub mod audit;
 pub mod bridge;
+pub mod clients;
 pub mod completions;
 pub mod config;
 pub mod connect;
@@ -18,6 +19,7 @@ pub mod policy;
 pub mod scan;
 pub mod serve;
 pub mod server;
+pub mod sessions;
 pub mod status;
 pub mod user;
 pub mod version;
@@ -45,6 +47,8 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Server(command) => server::run(&command, global, console),
         Command::Apikey(command) => apikey::run(&command, global, console),
         Command::Grant(command) => grant::run(&command, global, console),
+        Command::Clients(command) => clients::run(&command, global, console),
+        Command::Sessions(command) => sessions::run(&command, global, console),
         Command::Login(arguments) => login::login(&arguments, global, console),
         Command::Whoami(arguments) => login::whoami(&arguments, global, console),
         Command::Token(arguments) => login::token(&arguments, global, console),

@@ -8,6 +8,7 @@ use super::within;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use serde_json::{Value, json};
+use std::io::Read as _;
 use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -79,6 +80,27 @@ impl Pair {
             assert!(said.exit == 0 && said.out.contains("the chain is whole"), "{said}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_session_that_is_ended_by_the_command_beside_one_replica_ends_at_the_other() {
+    let Some(pair) = Pair::open("").await else { return };
+    let [_, at_b] = pair.user("alice");
+    let session = at_b.session();
+    let mut stream = at_b.stream(&session);
+    let listed = pair.houses[0].run(&["sessions", "list"]);
+    assert!(listed.out.starts_with("session_") && listed.out.contains("local/alice  fixture"), "{listed}");
+    let id = listed.out.split_whitespace().next().expect("an id").to_owned();
+    let said = pair.houses[0].run(&["sessions", "end", &id]);
+    let ended = Instant::now();
+    assert!(said.exit == 0 && said.err.contains("1 session and 0 sign-ins ended"), "{said}");
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).expect("the stream ends");
+    assert!(ended.elapsed() < SECONDS_5, "{:?}", ended.elapsed());
+    assert!(within(SECONDS_5.saturating_sub(ended.elapsed()), || at_b.legacy(&session, "ping", json!({})).status == 404));
+    let recorded = || pair.houses.iter().any(|house| house.record().contains("sessions_ended"));
+    assert!(within(SECONDS_5, recorded));
+    pair.close();
 }
 
 /// The state directory of a replica, with the key that an administrator brought.

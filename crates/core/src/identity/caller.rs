@@ -128,6 +128,8 @@ pub enum Why {
     Revoked,
     /// Its owner may not act.
     UserDisabled,
+    /// An administrator blocked the client that it was given to.
+    ClientBlocked,
     /// It is for another server.
     WrongAudience,
     /// A token of a configured issuer that shows nobody.
@@ -366,6 +368,7 @@ impl Why {
             Self::Expired => "expired_credential",
             Self::Revoked => "revoked_credential",
             Self::UserDisabled => "user_disabled",
+            Self::ClientBlocked => "client_blocked",
             Self::WrongAudience => "wrong_audience",
             Self::Unattested(why) => why.reason(),
             Self::Unproven => "bound_token_as_bearer",

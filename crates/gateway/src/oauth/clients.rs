@@ -45,7 +45,7 @@ pub enum Unresolved {
     /// Nobody's: not registered here, and not the URL of a document.
     #[error("no such client")]
     Unknown,
-    /// The administrator blocked it.
+    /// The administrator blocked it, in the configuration or by the command line.
     #[error("the client is blocked")]
     Blocked,
     /// Neither `clients.metadata_documents` nor `clients.dynamic_registration` lets it in.
@@ -111,6 +111,10 @@ impl Clients {
     async fn found(&self, id: &str, reading: Reading, now: Timestamp) -> Result<Client, Unresolved> {
         let known = ClientId::new(id).map_err(|_| Unresolved::Unknown)?;
         if self.admission.blocks(&known) {
+            return Err(Unresolved::Blocked);
+        }
+        // Asked each time: a person waits, or a token is about to be given (I8).
+        if self.store.is_client_blocked(&known).await? {
             return Err(Unresolved::Blocked);
         }
         if let Some(client) = self.fixed.get(&known) {

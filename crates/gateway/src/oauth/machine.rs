@@ -59,6 +59,10 @@ impl Gateway {
         (granted, reason): (BTreeSet<String>, &'static str),
         proof: Option<Proven>,
     ) -> Result<Response<Body>, TokenError> {
+        // The client of an assertion was not looked up before: an issuer vouches for it.
+        if self.store.is_client_blocked(client).await.map_err(|error| unavailable(&error))? {
+            return Err(TokenError::grant("client_blocked"));
+        }
         let access = PlainToken::<AccessToken>::mint(&self.env.bytes().map_err(|_| TokenError::unavailable())?);
         let bound = proof.as_ref().map(Proven::key);
         let id = credential_of((user, client), server, bound).ok_or(TokenError::unavailable())?;

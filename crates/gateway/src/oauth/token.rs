@@ -174,6 +174,7 @@ impl Gateway {
         let now = self.env.now();
         let client = self.clients.resolve(shown.id(), Reading::Withheld, now).await.map_err(|why| match why {
             Unresolved::Store(_) => TokenError::unavailable(),
+            Unresolved::Blocked => TokenError::client("client_blocked"),
             _ => TokenError::client("unknown_client"),
         })?;
         let authentication = match self.held_against(&client, shown, Wanted::Known, now).await {

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use doorward_core::config::Config;
 use doorward_core::config::clients::{Jwks, StaticAuth, StaticClient};
 use doorward_core::id::ClientId;
-use doorward_core::oauth::client::{Client, ClientAuth, Devices, Keys, SecretDigest};
+use doorward_core::oauth::catalogue;
+use doorward_core::oauth::client::{Client, ClientAuth, Devices, DocumentSource, Keys, SecretDigest};
 use doorward_core::oauth::device::COMMAND_LINE;
-use doorward_core::oauth::registration::RegistrationKeys;
+use doorward_core::oauth::document::{self, DocumentUrl};
+use doorward_core::oauth::registration::{PREFIX, RegistrationKeys};
 use doorward_core::oidc::keys::KeySet;
 use doorward_core::secret::Secret;
 use doorward_store::Store;
@@ -44,6 +46,28 @@ pub(super) fn clients(
     let fixed = fixed.collect::<Result<_, _>>()?;
     let fetcher = Fetcher::new(door_to_documents(config, tasks)?);
     Ok(Clients::new(config.clients.admission.clone(), fixed, keys, fetcher, store.clone()))
+}
+
+/// What a client says of itself, as far as it can be read without asking anybody.
+pub(super) async fn described(
+    config: &Config,
+    master: &Secret<[u8; 32]>,
+    store: &Store,
+    id: &ClientId,
+) -> Result<Option<Client>, SetupError> {
+    let schemes = &config.clients.admission.schemes;
+    if id.as_str().starts_with(PREFIX) {
+        let keys = RegistrationKeys::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
+        return Ok(keys.open(id.as_str(), schemes).ok());
+    }
+    let Ok(url) = DocumentUrl::new(id.as_str()) else { return Ok(None) };
+    let entry = || catalogue::find(url.as_str()).and_then(|entry| entry.client(schemes).ok());
+    Ok(match store.client_document(id).await? {
+        None => entry(),
+        Some(copy) => {
+            copy.document.and_then(|body| document::parse(&url, &body.into(), DocumentSource::LastGood, copy.checked, schemes).ok())
+        }
+    })
 }
 
 /// The command line of this project, for devices only: public, so its name proves nothing, and the page says so. An entry of the configuration

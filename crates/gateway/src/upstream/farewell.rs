@@ -60,7 +60,7 @@ impl Gateway {
     }
 
     /// Ends a session in this process, and towards its server.
-    fn end_here(&self, digest: &[u8; 32]) {
+    pub(crate) fn end_here(&self, digest: &[u8; 32]) {
         let stored = self.live.find(digest).and_then(|session| session.last_record());
         if let Some(child) = self.live.end(digest) {
             child.hang_up();

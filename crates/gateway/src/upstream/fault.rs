@@ -226,7 +226,7 @@ impl Fault {
             Self::TooManySessions | Self::TooManyTasks | Self::TooManyStreams => Wire::Http(429),
             Self::IdInUse => Wire::Rpc { status: 400, code: INVALID_REQUEST, data: None },
             // Only who has to authenticate again is asked to: a withdrawn rule or approval is no matter of the credential.
-            Self::Withdrawn("revoked_credential" | "user_disabled" | "expired_credential" | "wrong_audience") => {
+            Self::Withdrawn("revoked_credential" | "user_disabled" | "client_blocked" | "expired_credential" | "wrong_audience") => {
                 Wire::Challenge { presented: Presence::Presented }
             }
             Self::NoEra(supported) => {

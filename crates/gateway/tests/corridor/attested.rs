@@ -7,6 +7,7 @@ use super::wire::Reply;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_core::id::{CredentialId, ServerName, UserId};
+use doorward_core::secret::sha256;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use doorward_testkit::provider::sign::Signer;
@@ -349,6 +350,31 @@ async fn rs_08_whom_an_administrator_disabled_is_nobody_within_seconds() {
     let reply = works.house.token_request(&[("grant_type", BEARER), ("assertion", &assertion)]).await;
     assert_eq!(error_of(&reply), (400, "invalid_grant".to_owned()), "{}", reply.text());
     works.close(&[&token, &assertion]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_11_the_client_of_an_issuer_that_is_blocked_is_nobody_and_buys_nothing() {
+    let works = works().await;
+    let token = works.cluster.signed(&works.runner());
+    assert_eq!(works.lists(&token, "alpha").await.status, 200);
+    let mut grant = works.runner();
+    grant["aud"] = json!(format!("http://{}", works.house.address));
+    let assertion = works.cluster.signed(&grant);
+    let buys = async || works.house.token_request(&[("grant_type", BEARER), ("assertion", &assertion)]).await;
+    let bought = buys().await.json()["access_token"].as_str().expect("a token").to_owned();
+    let own = Key { path: "/s", ..key(&bought) };
+    let calls = async || works.house.ask(modern(&own, "alpha", 1, "tools/list", json!({}))).await.status;
+    assert_eq!(calls().await, 200);
+    let since = works.house.env.now();
+    let block = doorward_store::Block { digest: sha256(b"idp:cluster"), client: None, reason: None, since };
+    assert!(works.house.store.block_client(&block).await.expect("blocked"));
+    assert_eq!(error_of(&buys().await), (400, "invalid_grant".to_owned()));
+    assert!(within(Duration::from_secs(5), async || works.lists(&token, "alpha").await.status == 401).await);
+    assert_eq!(works.reason(), "client_blocked");
+    assert!(within(Duration::from_secs(5), async || calls().await == 401).await, "what it bought before");
+    let google = works.google.sign(Signature::Right, &works.account("agent-7@prod.iam.gserviceaccount.com"));
+    assert_eq!(works.lists(&google, "alpha").await.status, 200, "another issuer");
+    works.close(&[&token, &assertion, &bought]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

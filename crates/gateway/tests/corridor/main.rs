@@ -8,6 +8,7 @@
 
 mod attested;
 mod backwards;
+mod blocked;
 mod consent;
 mod desk;
 mod devices;

@@ -34,7 +34,7 @@ fn access(of: u8) -> TokenHash<AccessToken> {
 }
 
 /// A consent of alice with the code of this number.
-async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool, StoreError> {
+pub(crate) async fn allow(store: &Store, of: u8, expires: Option<Timestamp>) -> Result<bool, StoreError> {
     let granted = BTreeSet::from(["alpha:read".to_owned(), "alpha:write".to_owned()]);
     let (id, code) = (CredentialId::new(&format!("grant-{of}")).expect("id"), code(of));
     let new = NewGrant {

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod bench;
+mod blocks;
 mod budgets;
 mod credentials;
 mod devices;
@@ -79,6 +80,13 @@ on_every_backend! {
     devices::dev_05_a_request_is_decided_by_one_of_fifty,
     devices::dev_04_polls_keep_one_pace_on_all_replicas,
     devices::dev_04_those_that_wait_have_a_cap,
+    blocks::rs_11_a_block_is_known_to_every_replica_at_once_and_lifted_once,
+    blocks::rs_11_what_cannot_be_a_block_changes_nothing,
+    blocks::rs_11_fifty_blocks_at_once_are_one,
+    blocks::what_was_done_from_outside_waits_for_a_record,
+    blocks::ses_06_a_session_that_was_ended_is_nobodys_at_any_replica,
+    blocks::ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is,
+    blocks::clients_are_known_by_what_they_were_given,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,
     sessions::a_use_moves_forward_only,

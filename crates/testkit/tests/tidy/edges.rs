@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 32] = [
+const ROOMS: [(&str, &[&str]); 33] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -61,6 +61,8 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("audit", &["env", "tasks"]),
     ("epoch", &["tasks"]),
     ("listen", &["env", "tasks"]),
+    // What the command line did through the store.
+    ("orders", &[]),
     ("errand", &["path"]),
     ("path", &["batch", "errand", "listen", "identify", "session", "policy", "credential", "upstream", "answer", "audit", "tasks"]),
     ("batch", &["listen", "path", "replies"]),
@@ -103,6 +105,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
             "listen",
             "live",
             "oauth",
+            "orders",
             "path",
             "policy",
             "proof",

@@ -1,0 +1,81 @@
+//! What the command line did to a store that a gateway serves from, until that gateway has put it on its record.
+//!
+//! The record has one writer, and beside a running gateway the command line is not it. So the deed is kept in the transaction of its effect and
+//! handed over: none is lost, and one that two replicas take at once is on the records of both. Judges nothing.
+
+use crate::Store;
+use crate::db::{Tx, Value};
+use crate::error::StoreError;
+use crate::rows::{Reading, millis};
+use doorward_core::id::{ClientId, UserId};
+use doorward_core::time::Timestamp;
+
+/// Something that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// What, one of a few words.
+    pub reason: &'static str,
+    /// To whom.
+    pub user: Option<UserId>,
+    /// To which client.
+    pub client: Option<ClientId>,
+    /// What else there is to say. Never a secret.
+    pub cause: String,
+    /// When.
+    pub done: Timestamp,
+}
+
+/// Every word that a deed may have.
+const REASONS: [&str; 3] = ["client_block_set", "client_block_lifted", "sessions_ended"];
+
+// === impl Store ===
+
+impl Store {
+    /// The oldest deeds that no gateway has recorded, with their numbers; at most 100.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn deeds(&self) -> Result<Vec<(i64, Deed)>, StoreError> {
+        let sql = "SELECT epoch, reason, issuer, subject, client, cause, done FROM deeds ORDER BY epoch LIMIT 100";
+        let rows = self.db().rows(sql, &[]).await?;
+        let read = |row| {
+            let epoch = Reading { row, table: "deeds", id: String::new() }.int("epoch")?;
+            deed(&Reading { row, table: "deeds", id: epoch.to_string() }).map(|deed| (epoch, deed))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// A deed is on a record: it need not be kept.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it will be recorded once more.
+    pub async fn deed_recorded(&self, epoch: i64) -> Result<(), StoreError> {
+        self.db().execute("DELETE FROM deeds WHERE epoch = $1", &[Value::int(epoch)]).await.map(|_| ())
+    }
+}
+
+/// Keeps a deed together with its effect, under the epoch that it raised.
+pub(crate) async fn put(tx: &mut Tx, epoch: i64, deed: &Deed) -> Result<(), StoreError> {
+    let sql = "INSERT INTO deeds (epoch, reason, issuer, subject, client, cause, done) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let values = [
+        Value::int(epoch),
+        Value::text(deed.reason),
+        Value::Text(deed.user.as_ref().map(UserId::issuer)),
+        Value::Text(deed.user.as_ref().map(UserId::subject)),
+        Value::Text(deed.client.as_ref().map(ClientId::as_str)),
+        Value::text(&deed.cause),
+        Value::int(millis(deed.done)?),
+    ];
+    tx.execute(sql, &values).await.map(|_| ())
+}
+
+fn deed(reading: &Reading<'_>) -> Result<Deed, StoreError> {
+    let client = reading.optional_text("client")?;
+    Ok(Deed {
+        reason: reading.parsed("reason", |text| REASONS.into_iter().find(|reason| *reason == text).ok_or(()))?,
+        user: reading.optional_text("issuer")?.map(|_| reading.user()).transpose()?,
+        client: client.map(|client| ClientId::new(&client).map_err(|_| reading.broken("client"))).transpose()?,
+        cause: reading.text("cause")?,
+        done: reading.instant("done")?,
+    })
+}

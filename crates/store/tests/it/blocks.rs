@@ -1,0 +1,135 @@
+//! RS-11, SES-06: clients that are blocked and sessions that are ended from outside, whichever replica hears of it.
+
+use crate::bench::{Bench, LIVES, NOW, RACERS, client, find, later, of_one, session, user};
+use crate::grants::allow;
+use doorward_core::secret::{BrowserSecret, PlainToken, sha256};
+use doorward_core::session::Stored;
+use doorward_store::{Block, BrowserInfo, Ended, Ending, Refused, StoreError};
+
+fn block(id: &str, reason: Option<&str>) -> Block {
+    let reason = reason.map(str::to_owned);
+    Block { digest: sha256(id.as_bytes()), client: Some(client(id)), reason, since: NOW }
+}
+
+pub(crate) async fn rs_11_a_block_is_known_to_every_replica_at_once_and_lifted_once(bench: &Bench) {
+    let before = bench.b.epoch().await.expect("epoch");
+    assert!(bench.a.block_client(&block("bad", Some("phishing"))).await.expect("blocked"));
+    assert!(bench.b.is_client_blocked(&client("bad")).await.expect("answer"));
+    assert!(!bench.b.is_client_blocked(&client("bad2")).await.expect("answer"));
+    assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1);
+    assert!(!bench.b.block_client(&block("bad", Some("again"))).await.expect("answer"));
+    assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1, "nothing was taken away");
+    assert_eq!(bench.b.list_blocks().await.expect("list"), [block("bad", Some("phishing"))], "the first reason stays");
+    // By its digest alone, as the id of a registration is blocked.
+    let nameless = Block { client: None, since: later(1), ..block("long", None) };
+    assert!(bench.b.block_client(&nameless).await.expect("blocked"));
+    assert!(bench.a.is_client_blocked(&client("long")).await.expect("answer"));
+    assert_eq!(bench.a.list_blocks().await.expect("list"), [nameless.clone(), block("bad", Some("phishing"))]);
+    assert!(bench.b.unblock_client(&nameless.digest, later(2)).await.expect("lifted"));
+    assert!(!bench.a.unblock_client(&nameless.digest, later(2)).await.expect("answer"), "once");
+    assert!(!bench.a.is_client_blocked(&client("long")).await.expect("answer"));
+    assert_eq!(bench.a.epoch().await.expect("epoch"), before + 3, "a caller that was refused is let in at once");
+}
+
+pub(crate) async fn rs_11_what_cannot_be_a_block_changes_nothing(bench: &Bench) {
+    let before = bench.a.epoch().await.expect("epoch");
+    for reason in ["", "two\nlines", &"x".repeat(256)] {
+        let answer = bench.a.block_client(&block("bad", Some(reason))).await;
+        assert!(matches!(answer, Err(StoreError::Refused(Refused::Unfit("reason")))), "{answer:?}");
+    }
+    let other = Block { client: Some(client("good")), ..block("bad", None) };
+    assert!(matches!(bench.a.block_client(&other).await, Err(StoreError::Refused(Refused::Unfit("client")))));
+    assert!(!bench.b.is_client_blocked(&client("bad")).await.expect("answer"));
+    assert_eq!(bench.a.epoch().await.expect("epoch"), before);
+    assert!(bench.a.deeds().await.expect("deeds").is_empty());
+}
+
+pub(crate) async fn rs_11_fifty_blocks_at_once_are_one(bench: &Bench) {
+    let before = bench.a.epoch().await.expect("epoch");
+    let answers = bench.race(|store, _| async move { store.block_client(&block("bad", None)).await }).await;
+    assert_eq!(answers.len(), RACERS);
+    assert_eq!(answers.into_iter().filter(|answer| *answer.as_ref().expect("answer")).count(), 1);
+    assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1);
+    assert_eq!(bench.b.deeds().await.expect("deeds").len(), 1);
+}
+
+pub(crate) async fn what_was_done_from_outside_waits_for_a_record(bench: &Bench) {
+    bench.a.block_client(&block("bad", Some("phishing"))).await.expect("blocked");
+    bench.a.unblock_client(&block("bad", None).digest, later(1)).await.expect("lifted");
+    let waiting = bench.b.deeds().await.expect("deeds");
+    let reasons: Vec<&str> = waiting.iter().map(|(_, deed)| deed.reason).collect();
+    assert_eq!(reasons, ["client_block_set", "client_block_lifted"], "in their order");
+    let (epoch, first) = &waiting[0];
+    assert_eq!((first.client.as_ref(), first.done), (Some(&client("bad")), NOW));
+    assert!(first.cause.starts_with("sha256:") && first.cause.ends_with(": phishing"), "{}", first.cause);
+    assert_eq!(bench.a.deeds().await.expect("deeds"), waiting, "reading takes nothing");
+    bench.a.deed_recorded(*epoch).await.expect("noted");
+    bench.b.deed_recorded(*epoch).await.expect("twice is no harm");
+    assert_eq!(bench.b.deeds().await.expect("deeds").len(), 1);
+}
+
+pub(crate) async fn ses_06_a_session_that_was_ended_is_nobodys_at_any_replica(bench: &Bench) {
+    let (one, two) = (session("one", "alice"), session("two", "alice"));
+    let bobs = Stored { client: client("other"), ..session("three", "bob") };
+    for stored in [&one, &two, &bobs] {
+        bench.a.open_session(stored, of_one(2)).await.expect("opened");
+    }
+    assert_eq!(bench.b.list_sessions(LIVES, NOW).await.expect("list").len(), 3);
+    assert!(bench.b.list_sessions(LIVES, later(3_601)).await.expect("list").is_empty(), "what nobody can use is not listed");
+    assert_eq!(bench.b.sessions_beginning(&one.digest[..8]).await.expect("found").len(), 1);
+    assert_eq!(bench.b.sessions_beginning(&[]).await.expect("found").len(), 2, "no more than shows that several are meant");
+    let before = bench.a.epoch().await.expect("epoch");
+    let ended = bench.b.end_from_outside(Ending::Session(&one.digest), NOW).await.expect("ended");
+    assert_eq!(ended, Ended { sessions: 1, browsers: 0 });
+    assert_eq!(bench.b.end_from_outside(Ending::Session(&one.digest), NOW).await.expect("again"), Ended::default());
+    assert_eq!(bench.a.epoch().await.expect("epoch"), before + 1);
+    assert!(find(&bench.a, &one).await.expect("answer").is_none());
+    assert!(find(&bench.a, &two).await.expect("answer").is_some());
+    assert_eq!(bench.a.ended_sessions().await.expect("list"), [one.digest]);
+    bench.a.open_session(&session("four", "alice"), of_one(2)).await.expect("what has ended takes no place");
+    let through = bench.a.end_from_outside(Ending::Through(&client("client")), NOW).await.expect("ended");
+    assert_eq!(through.sessions, 2);
+    assert!(find(&bench.b, &bobs).await.expect("answer").is_some(), "another client");
+    assert_eq!(bench.b.sweep(later(599), LIVES).await.expect("swept").sessions, 0, "replicas may not have heard of it");
+    assert_eq!(bench.b.sweep(later(601), LIVES).await.expect("swept").sessions, 3);
+    assert!(find(&bench.b, &bobs).await.expect("answer").is_some());
+}
+
+pub(crate) async fn ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is(bench: &Bench) {
+    let browser = |id: &str, of: &str| BrowserInfo {
+        id: id.to_owned(),
+        user: user(of),
+        groups: Vec::new(),
+        email: None,
+        label: "Browser".to_owned(),
+        created: NOW,
+        used: NOW,
+        expires: later(3_600),
+        disabled: false,
+    };
+    for (at, (id, of)) in [(1, ("a1", "alice")), (2, ("a2", "alice")), (3, ("b1", "bob"))] {
+        bench.a.put_browser(&PlainToken::<BrowserSecret>::mint(&[at; 32]).hashed(), &browser(id, of)).await.expect("signed in");
+    }
+    bench.a.open_session(&session("one", "alice"), of_one(2)).await.expect("opened");
+    let one = bench.b.end_from_outside(Ending::Browser("a1"), NOW).await.expect("ended");
+    assert_eq!(one, Ended { sessions: 0, browsers: 1 });
+    assert_eq!(bench.b.end_from_outside(Ending::Of(&user("alice")), NOW).await.expect("ended"), Ended { sessions: 1, browsers: 1 });
+    let left: Vec<String> = bench.a.list_browsers(None, NOW).await.expect("list").into_iter().map(|browser| browser.id).collect();
+    assert_eq!(left, ["b1"]);
+    let deeds = bench.a.deeds().await.expect("deeds");
+    assert_eq!(deeds.last().expect("a deed").1.user, Some(user("alice")));
+}
+
+pub(crate) async fn clients_are_known_by_what_they_were_given(bench: &Bench) {
+    assert!(bench.a.known_clients(NOW).await.expect("list").is_empty());
+    for of in 1..=2 {
+        assert!(allow(&bench.a, of, Some(later(100))).await.expect("allowed"));
+    }
+    let known = bench.b.known_clients(NOW).await.expect("list");
+    assert_eq!(known.len(), 1);
+    assert_eq!((known[0].client.as_str(), known[0].consents, known[0].since), ("c", 2, NOW));
+    assert_eq!(known[0].shown, Some(("Client".to_owned(), "self-claimed".to_owned())));
+    assert_eq!(bench.b.known_clients(later(100)).await.expect("list")[0].consents, 0, "ended, and known");
+    assert_eq!(bench.b.grants_of_client(&client("c"), NOW).await.expect("list").len(), 2);
+    assert!(bench.b.grants_of_client(&client("d"), NOW).await.expect("list").is_empty());
+}
