@@ -14,7 +14,7 @@ use doorward_core::blame::{Blame, Refusal, Station, Wire};
 use doorward_core::contract::{Contract, Measure, Promise};
 use doorward_core::credential::Principal;
 use doorward_core::id::{ClientId, CorrelationId, CredentialId, ServerName, ToolName, UserId};
-use doorward_core::identity::caller::{self, Audience, Door, Found, Level, Verdict};
+use doorward_core::identity::caller::{self, Audience, Door, Level, Verdict};
 use doorward_core::identity::presented::Presented;
 use doorward_core::json::RawJson;
 use doorward_core::mcp::decode::{self, Body};
@@ -257,7 +257,7 @@ fn permit(rules: &Rules, tool: &str) -> Permit {
     let bearer = format!("Bearer {}", PlainToken::<ApiKey>::mint(&[1; 32]).reveal());
     headers.insert("authorization", bearer.parse().expect("a header"));
     let presented = Presented::take(&mut headers, None);
-    let Verdict::Verified(caller) = caller::verify(&presented, Door::Key, None, Some(Found::Stored(Arc::new(record))), NOW) else {
+    let Verdict::Verified(caller) = caller::verify(&presented, Door::Key, None, Some(caller::Found::Stored(Arc::new(record))), NOW) else {
         panic!("refused")
     };
     let version = Version::V2025_11_25;

@@ -41,7 +41,9 @@ fuzz_target!(|data: &[u8]| {
     let request = Request { method: "POST", urls: &[URL], token: Some(&TOKEN) };
     let judged = |text: String| check(&Header::One(text), &request, &NONCES, NOW);
     let parts = sections(data);
-    let (Some(head), Some(body)) = (parts.first().and_then(|part| filled(part)), parts.get(1).and_then(|part| filled(part))) else { return };
+    let (Some(head), Some(body)) = (parts.first().and_then(|part| filled(part)), parts.get(1).and_then(|part| filled(part))) else {
+        return;
+    };
     // As it came: nobody signed it.
     assert!(judged(String::from_utf8_lossy(data).into_owned()).is_err());
     let message = format!("{}.{}", b64(&head), b64(&body));

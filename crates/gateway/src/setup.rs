@@ -3,13 +3,14 @@
 mod clients;
 mod providers;
 mod servers;
+mod upkeep;
 
 pub use servers::{Configured, servers};
 
 use crate::Gateway;
 use crate::audit::key;
 use crate::audit::medium;
-use crate::audit::recorder::{Cause, Durability, OpenError, Options, Recorder};
+use crate::audit::recorder::{Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;
 use crate::egress::error::BadEgress;
@@ -35,7 +36,6 @@ use crate::orders::Blocks;
 use crate::proof::Proofs;
 use crate::replies::{Replies, of_batch};
 use crate::seen::Remembering;
-use crate::session::LIFETIMES;
 use crate::signin::Reception;
 use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
@@ -175,8 +175,6 @@ const RECORDS: usize = 10_000;
 /// Requests without a good credential from one address: in a minute, and at once.
 const STRANGERS: NonZeroU32 = NonZeroU32::new(600).unwrap();
 const STRANGERS_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
-/// Batches that are swept at once at most.
-const SWEEPS: usize = 50;
 /// After shutdown began, calls have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -372,68 +370,6 @@ impl Gateway {
     pub const fn epoch(&self) -> &Epoch {
         &self.epoch
     }
-
-    /// Tries again while the record takes nothing: a gateway that is not ready gets no calls that could find out (AUD-02).
-    async fn keep_recording(self: Arc<Self>) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(RECOVER) => {}
-                () = self.tasks.stopping() => return,
-            }
-            if self.audit.fault() == Some(Cause::Write) {
-                self.note(&Notice { reason: "record_recovered", ..Notice::default() }).await;
-            }
-        }
-    }
-
-    /// Ends what is over: idle sessions and their processes, expired rows, and what was revoked. Waits for nothing but the
-    /// store: a server that is slow to end would hold up the end of what was revoked meanwhile (I8).
-    async fn keep_house(self: Arc<Self>) {
-        let mut round = tokio::time::interval(Duration::from_secs(60));
-        round.reset();
-        let mut epoch = self.epoch.subscribe();
-        loop {
-            tokio::select! {
-                _ = round.tick() => {}
-                Ok(()) = epoch.changed() => {
-                    self.follow_orders().await;
-                    self.end_unapproved().await;
-                    self.end_revoked().await;
-                    continue;
-                }
-                () = self.tasks.stopping() => return,
-            }
-            self.metrics.sessions(self.live.len());
-            self.rates.sweep();
-            self.upstreams.end_idle().await;
-            // Again: the store may have been away when it was heard of, or a process only being started.
-            self.follow_orders().await;
-            self.end_unapproved().await;
-            self.end_revoked().await;
-            self.end_idle(LIFETIMES.idle, LIFETIMES).await;
-            self.compare_clocks().await;
-            // By the shared clock: one that is wrong must not sweep away what the others use (FLT-07).
-            self.sweep_store().await;
-        }
-    }
-
-    /// In batches, so that nobody waits long for a lock: as many as there are, but not without end.
-    async fn sweep_store(&self) {
-        for _ in 0..SWEEPS {
-            match self.store.sweep(self.skew.shared(self.env.now()), LIFETIMES).await {
-                Ok(swept) => {
-                    tracing::debug!(?swept, "swept");
-                    if !swept.is_partial() || self.tasks.is_stopping() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the store could not be swept");
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// The database, where it is a file.
@@ -485,8 +421,6 @@ pub struct Rotated {
 
 /// Servers that are told goodbye at once.
 const FAREWELLS: usize = 32;
-/// How often a record that took nothing is tried again.
-const RECOVER: Duration = Duration::from_secs(1);
 
 /// The corridor behind the listener.
 #[derive(Debug)]
