@@ -252,6 +252,7 @@ fn permit(rules: &Rules, tool: &str) -> Permit {
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     };
     let mut headers = http::HeaderMap::new();
     let bearer = format!("Bearer {}", PlainToken::<ApiKey>::mint(&[1; 32]).reveal());

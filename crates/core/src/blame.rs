@@ -112,6 +112,8 @@ pub struct Known {
     pub user: Option<UserId>,
     /// The client of that credential.
     pub client: Option<ClientId>,
+    /// The clients through which the credential came to that one.
+    pub via: Vec<ClientId>,
     /// The administrator's label for that client.
     pub agent: Option<AgentLabel>,
     /// The level of that credential.
@@ -191,6 +193,7 @@ impl Refusal {
         if own.credential.is_none() {
             own.user.clone_from(&known.user);
             own.client.clone_from(&known.client);
+            own.via.clone_from(&known.via);
             own.agent.clone_from(&known.agent);
             own.level = known.level;
             own.credential.clone_from(&known.credential);

@@ -183,10 +183,7 @@ impl Gateway {
                 Err(Why::MustBeBound.refusal().knowing(caller.known()))
             }
             // What the configuration does not let in any more is over, whatever it holds.
-            Verdict::Verified(caller)
-                if caller.level() != Level::StaticKey
-                    && !self.may_still(caller.credential(), (caller.user(), caller.client()), caller.granted()) =>
-            {
+            Verdict::Verified(caller) if caller.level() != Level::StaticKey && !self.may_still(caller.record()) => {
                 Err(Why::Revoked.refusal().knowing(caller.known()))
             }
             Verdict::Verified(caller) => {
@@ -244,17 +241,31 @@ impl Gateway {
 
     /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has without a person is still
     /// given to it.
-    pub(crate) fn may_still(&self, credential: &CredentialId, (user, client): (&UserId, &ClientId), granted: &BTreeSet<String>) -> bool {
+    pub(crate) fn may_still(&self, record: &Record) -> bool {
+        let hands: Vec<&ClientId> = record.via().iter().chain([&record.client]).collect();
+        // Each was given it by the one before: the configuration may have taken back that it may exchange.
+        let exchanges = hands.windows(2).all(|pair| matches!(pair, [from, to] if self.clients.may_exchange(to, from)));
+        let blocked =
+            |client: &&ClientId| self.clients.admission().blocks(client) || self.clients.admission().blocks(&attested::vouching(client));
+        exchanges
+            && !hands.iter().any(blocked)
+            && self.is_still_given((&record.credential, &record.user), record.first_client(), &record.granted)
+    }
+
+    /// Whether the one that was given it without a person would be given as much now.
+    pub(crate) fn is_still_given(
+        &self,
+        (credential, user): (&CredentialId, &UserId),
+        client: &ClientId,
+        granted: &BTreeSet<String>,
+    ) -> bool {
         let own = user.issuer() != client::ISSUER || self.clients.still_own(client, granted);
         let attested = !client.as_str().starts_with(attested::PREFIX) || self.issuers.still_give(client, user, granted);
         let enterprise = !client::is_without_consent(credential)
             || user.issuer() == client::ISSUER
             || client.as_str().starts_with(attested::PREFIX)
             || self.enterprise_still_gives(client, user, granted);
-        own && attested
-            && enterprise
-            && !self.clients.admission().blocks(client)
-            && !self.clients.admission().blocks(&attested::vouching(client))
+        own && attested && enterprise
     }
 
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
@@ -283,7 +294,8 @@ impl Gateway {
             && record.groups == caller.groups()
             && record.granted == *caller.granted()
             && record.agent.as_ref() == caller.agent()
-            && record.bound.as_ref() == caller.bound();
+            && record.bound.as_ref() == caller.bound()
+            && record.via() == caller.via();
         (!same).then_some(Over::taken("caller_changed"))
     }
 

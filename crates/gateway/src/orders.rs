@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::ClientId;
 use doorward_core::identity::attested::vouching;
-use doorward_core::identity::caller::{Caller, Level};
+use doorward_core::identity::caller::{Caller, Level, Record};
 use doorward_core::secret::sha256;
 use doorward_store::StoreError;
 use quick_cache::sync::Cache;
@@ -52,13 +52,23 @@ impl Gateway {
     pub(crate) async fn is_barred(&self, caller: &Caller) -> Result<bool, StoreError> {
         match caller.level() {
             Level::StaticKey => Ok(false),
-            Level::OAuth | Level::Cloud | Level::Impersonation => {
-                // `idp:<name>` means every client that this issuer names.
-                let vouching = vouching(caller.client());
-                let all = vouching != *caller.client() && self.is_blocked(&vouching).await?;
-                Ok(all || self.is_blocked(caller.client()).await?)
+            Level::OAuth | Level::Cloud | Level::Impersonation => self.is_any_blocked(caller.record()).await,
+        }
+    }
+
+    /// Whether one of the clients through which a credential came is blocked by the command line.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nobody knows.
+    pub(crate) async fn is_any_blocked(&self, record: &Record) -> Result<bool, StoreError> {
+        for client in record.via().iter().chain([&record.client]) {
+            // `idp:<name>` means every client that this issuer names.
+            let vouching = vouching(client);
+            if (vouching != *client && self.is_blocked(&vouching).await?) || self.is_blocked(client).await? {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     async fn is_blocked(&self, client: &ClientId) -> Result<bool, StoreError> {

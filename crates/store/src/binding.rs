@@ -4,6 +4,7 @@ use crate::Store;
 use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::StoreError;
+use crate::exchanged::end_exchanged;
 use crate::grants::NotRedeemed;
 use crate::once;
 use crate::rows::millis;
@@ -65,6 +66,7 @@ pub(crate) async fn bind(
     if bound.is_none() {
         let sql = "UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND jkt IS NULL AND revoked IS NULL";
         if tx.execute(sql, &[Value::text(id.as_str()), Value::int(millis(now)?)]).await? > 0 {
+            end_exchanged(tx, id, now).await?;
             raise(tx, "consent bound to a key", now).await?;
         }
     }

@@ -199,6 +199,7 @@ pub(crate) fn record(reading: &Reading<'_>, credential: CredentialId, level: Lev
         revoked: reading.optional_instant("revoked")?,
         user_disabled,
         bound: None,
+        delegation: None,
     })
 }
 

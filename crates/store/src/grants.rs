@@ -10,6 +10,7 @@ use crate::db::{Tx, Value};
 use crate::devices;
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError, damaged};
+use crate::exchanged::end_exchanged;
 use crate::granted::{GRANT, GrantInfo, info, written};
 use crate::once;
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
@@ -412,22 +413,6 @@ impl Store {
         row.map(|row| Reading::digested(&row, "refresh_tokens", hash.as_bytes()).parsed("grant_id", CredentialId::new)).transpose()
     }
 
-    /// Ends one access token, if it is of this client, and raises the epoch. The grant stays.
-    ///
-    /// # Errors
-    /// [`StoreError`]: it still counts then.
-    pub async fn end_access_token(&self, hash: &TokenHash<AccessToken>, client: &ClientId, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.db().begin().await?;
-        let sql = "UPDATE access_tokens SET revoked = $3 WHERE hash = $1 AND client = $2 AND revoked IS NULL";
-        let values = [Value::bytes(hash.as_bytes()), Value::text(client.as_str()), Value::int(millis(now)?)];
-        let ended = at_most_one(tx.execute(sql, &values).await?, "access_tokens")?;
-        if ended {
-            raise(&mut tx, "access token revoked", now).await?;
-        }
-        tx.commit().await?;
-        Ok(ended)
-    }
-
     async fn why_no_code(
         &self,
         tx: &mut Tx,
@@ -542,6 +527,7 @@ impl Live {
             revoked: None,
             user_disabled: false,
             bound: self.bound,
+            delegation: None,
         };
         crate::tokens::put(tx, next.access, &record, &Columns::of(&record)?, now).await?;
         let sql = "INSERT INTO refresh_tokens (hash, grant_id, client, generation, created, expires) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -596,5 +582,6 @@ pub(crate) async fn end(tx: &mut Tx, id: &CredentialId, reason: &'static str, no
     let values = [Value::text(id.as_str()), Value::int(millis(now)?)];
     tx.execute("UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
     tx.execute("UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL", &values).await?;
+    end_exchanged(tx, id, now).await?;
     raise(tx, reason, now).await.map(|_| ())
 }

@@ -20,6 +20,7 @@ mod documents;
 mod endings;
 mod epoch;
 mod error;
+mod exchanged;
 mod granted;
 mod grants;
 mod known;

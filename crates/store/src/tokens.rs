@@ -5,7 +5,8 @@ use crate::credentials::{Columns, record};
 use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
-use crate::rows::{Reading, millis};
+use crate::exchanged::{delegation, end_exchanged};
+use crate::rows::{Reading, json_list, millis};
 use crate::users::{hold, insert};
 use doorward_core::id::{AgentLabel, ClientId, CredentialId};
 use doorward_core::identity::caller::Standing;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 const TOKENS_PER_USER: i64 = 10_000;
 
 const SELECT: &str = "SELECT t.id, t.level, t.client, t.issuer, t.subject, t.agent, t.audience_kind, t.audience, t.granted, t.expires, \
-                      t.revoked, t.jkt, u.member_of, u.disabled FROM access_tokens t \
+                      t.revoked, t.jkt, t.parent, t.via, u.member_of, u.disabled FROM access_tokens t \
                       JOIN users u ON u.issuer = t.issuer AND u.subject = t.subject WHERE t.hash = $1";
 
 // === impl Store ===
@@ -67,7 +68,8 @@ impl Store {
         let client = reading.parsed("client", ClientId::new)?;
         let level = reading.parsed("level", |text| level_of(text).ok_or(()))?;
         let bound = reading.optional_digest("jkt")?.map(Thumbprint::from_stored);
-        record(&reading, credential, level, client).map(|record| Some(Arc::new(Record { bound, ..record })))
+        let delegation = delegation(&reading)?;
+        record(&reading, credential, level, client).map(|record| Some(Arc::new(Record { bound, delegation, ..record })))
     }
 
     /// Revokes every token of a grant and raises the epoch in the same transaction. True if one was there and not revoked before.
@@ -78,7 +80,7 @@ impl Store {
         let mut tx = self.db().begin().await?;
         let sql = "UPDATE access_tokens SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
         let changed = tx.execute(sql, &[Value::text(id.as_str()), Value::int(millis(now)?)]).await? > 0;
-        if changed {
+        if end_exchanged(&mut tx, id, now).await? || changed {
             raise(&mut tx, "access token revoked", now).await?;
         }
         tx.commit().await?;
@@ -102,8 +104,9 @@ pub(crate) async fn put(
         return Err(Refused::TooMany.into());
     }
     let sql = "INSERT INTO access_tokens \
-               (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires, jkt) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               (hash, id, level, issuer, subject, client, agent, audience_kind, audience, granted, created, expires, jkt, parent, via) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    let via = new.delegation.as_ref().map(|delegation| json_list(delegation.via.iter().map(ClientId::as_str))).transpose()?;
     let values = [
         Value::bytes(hash.as_bytes()),
         Value::text(new.credential.as_str()),
@@ -118,6 +121,8 @@ pub(crate) async fn put(
         Value::int(millis(now)?),
         Value::int(millis(new.expires)?),
         Value::Bytes(new.bound.as_ref().map(|key| key.as_bytes().as_slice())),
+        Value::Text(new.delegation.as_ref().map(|delegation| delegation.parent.as_str())),
+        Value::Text(via.as_deref()),
     ];
     tx.execute(sql, &values).await.map(|_| ())
 }

@@ -134,6 +134,7 @@ pub async fn make(
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     };
     let credential = record.credential.clone();
     if !groups.is_empty() {

@@ -184,6 +184,7 @@ impl Chain {
         record.id = Some(Cow::Owned(id.to_string()));
         record.user = known.user.as_ref().map(user);
         record.client = known.client.as_ref().map(|client| whole_or_digest(client.as_str()));
+        record.via = known.via.iter().map(|client| whole_or_digest(client.as_str())).collect();
         record.agent = known.agent.as_ref().map(|agent| cap(agent.as_str()));
         record.level = known.level.map(|level| Cow::Borrowed(level.as_str()));
         record.credential = known.credential.as_ref().map(|credential| cap(credential.as_str()));
@@ -338,6 +339,7 @@ fn permitted(permit: &Permit) -> Record<'_> {
     let mut record = Record::new(Kind::Intent).ruled(permit.rules().iter().map(crate::id::RuleId::as_str));
     record.user = Some(user(caller.user()));
     record.client = Some(whole_or_digest(caller.client().as_str()));
+    record.via = caller.via().iter().map(|client| whole_or_digest(client.as_str())).collect();
     record.agent = caller.agent().map(|agent| cap(agent.as_str()));
     record.level = Some(Cow::Borrowed(caller.level().as_str()));
     record.credential = Some(cap(caller.credential().as_str()));

@@ -79,6 +79,9 @@ pub struct Record<'a> {
     /// The client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Cow<'a, str>>,
+    /// The clients through which the credential came to that one (RFC 8693), the one that was allowed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<Cow<'a, str>>,
     /// The administrator's label for the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Cow<'a, str>>,
@@ -252,6 +255,7 @@ impl<'a> Record<'a> {
             intent: None,
             user: None,
             client: None,
+            via: Vec::new(),
             agent: None,
             level: None,
             credential: None,

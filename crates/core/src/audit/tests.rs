@@ -100,6 +100,7 @@ fn caller() -> Caller {
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     };
     let presented = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
     let Verdict::Verified(caller) =

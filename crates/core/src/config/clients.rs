@@ -58,6 +58,8 @@ pub struct StaticClient {
     pub own: BTreeSet<Scope>,
     /// Whether it may ask without a browser.
     pub devices: Devices,
+    /// The clients whose tokens it may exchange for its own (RFC 8693); none for most.
+    pub exchanges: BTreeSet<ClientId>,
 }
 
 /// How such a client proves itself.

@@ -284,6 +284,9 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
         if client.devices == Devices::Named {
             sheet.plain(&below("device_grant"), true);
         }
+        if !client.exchanges.is_empty() {
+            sheet.list(&below("exchange_from"), &client.exchanges.iter().collect::<Vec<_>>());
+        }
         if !client.own.is_empty() {
             sheet.list(&below("scopes"), &client.own.iter().collect::<Vec<_>>());
         }

@@ -194,6 +194,7 @@ pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpo
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     };
     Ok(Attested { record, groups, token: named(token, &signed) })
 }

@@ -45,6 +45,17 @@ pub struct Record {
     pub user_disabled: bool,
     /// The key whose holder alone may use it (RFC 9449); `None` for whoever has it.
     pub bound: Option<Thumbprint>,
+    /// Where it came from, if its client got it for a token of another one (RFC 8693).
+    pub delegation: Option<Delegation>,
+}
+
+/// Through whose hands the authority of a credential came to its client (RFC 8693 section 4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// The credential that it was exchanged for: it ends with that.
+    pub parent: CredentialId,
+    /// The clients before, the one that was allowed first. Never empty.
+    pub via: Vec<ClientId>,
 }
 
 /// Level of authentication (house: four levels, inbound and outbound).
@@ -250,12 +261,25 @@ impl Record {
         }
     }
 
+    /// The clients through which it came to its own, the first first; none for most.
+    #[must_use]
+    pub fn via(&self) -> &[ClientId] {
+        self.delegation.as_ref().map_or(&[], |delegation| &delegation.via)
+    }
+
+    /// The client that was given it by a person, by an issuer or by the configuration: its own one, but for what was exchanged.
+    #[must_use]
+    pub fn first_client(&self) -> &ClientId {
+        self.via().first().unwrap_or(&self.client)
+    }
+
     /// Whose it is, for what is told of a refusal.
     #[must_use]
     pub fn known(&self) -> Known {
         Known {
             user: Some(self.user.clone()),
             client: Some(self.client.clone()),
+            via: self.via().to_vec(),
             agent: self.agent.clone(),
             level: Some(self.level),
             credential: Some(self.credential.clone()),
@@ -336,10 +360,22 @@ impl Caller {
         self.record.bound.as_ref()
     }
 
+    /// The clients through which it came to this one, the first first; none for most.
+    #[must_use]
+    pub fn via(&self) -> &[ClientId] {
+        self.record.via()
+    }
+
     /// When the credential ends: no stream outlives it (I8).
     #[must_use]
     pub fn expires(&self) -> Timestamp {
         self.record.expires
+    }
+
+    /// What the store knows of the credential.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 
     /// For refusals that come later.

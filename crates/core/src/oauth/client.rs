@@ -25,6 +25,8 @@ pub struct Client {
     /// It binds all of its tokens to a key (RFC 9449 section 5.2).
     binds: bool,
     devices: Devices,
+    /// The clients whose tokens it may exchange for its own; nobody is no such client.
+    exchanges: BTreeSet<ClientId>,
     fingerprint: [u8; 32],
 }
 
@@ -142,7 +144,19 @@ impl Client {
             Identity::Approved | Identity::SelfClaimed => None,
         };
         let fingerprint = fingerprint(&name, &redirects, &auth);
-        Self { id, name, identity, document, redirects, auth, own: BTreeSet::new(), binds: false, devices, fingerprint }
+        Self {
+            id,
+            name,
+            identity,
+            document,
+            redirects,
+            auth,
+            own: BTreeSet::new(),
+            binds: false,
+            devices,
+            exchanges: BTreeSet::new(),
+            fingerprint,
+        }
     }
 
     /// A client of the configuration (`[[clients.static]]`).
@@ -155,6 +169,12 @@ impl Client {
     #[must_use]
     pub fn acting_for_itself(self, own: BTreeSet<Scope>) -> Self {
         Self { own, ..self }
+    }
+
+    /// The same client with those whose tokens it may exchange (RFC 8693): the administrator says so, and nobody else can.
+    #[must_use]
+    pub fn exchanging(self, exchanges: BTreeSet<ClientId>) -> Self {
+        Self { exchanges, ..self }
     }
 
     /// The same client, which says that it binds all of its tokens to a key: it is given no others. A consent to it is one to that.
@@ -239,6 +259,12 @@ impl Client {
     #[must_use]
     pub const fn own(&self) -> &BTreeSet<Scope> {
         &self.own
+    }
+
+    /// The clients whose tokens it may exchange for its own.
+    #[must_use]
+    pub const fn exchanges(&self) -> &BTreeSet<ClientId> {
+        &self.exchanges
     }
 
     /// Whether it may ask without a browser.

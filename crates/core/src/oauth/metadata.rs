@@ -4,6 +4,7 @@
 
 use super::device;
 use super::dpop::{ALGS, Binding};
+use super::exchange;
 use super::scope::{Scope, resource};
 use super::token::JWT_BEARER;
 use crate::id::ServerName;
@@ -26,6 +27,8 @@ pub struct Offers {
     pub attested: bool,
     /// Whether tokens are bound to keys.
     pub binding: Binding,
+    /// Some client may exchange tokens.
+    pub exchanges: bool,
     /// Some client may ask without a browser.
     pub devices: bool,
 }
@@ -37,8 +40,12 @@ pub fn server(root: &str, offers: Offers) -> Value {
     let signed = offers.assertions.then_some("private_key_jwt");
     let confidential: Vec<&str> = secrets.into_iter().chain(signed).collect();
     let methods: Vec<&str> = ["none"].into_iter().chain(confidential.iter().copied()).collect();
-    let more =
-        [offers.own.then_some("client_credentials"), offers.attested.then_some(JWT_BEARER), offers.devices.then_some(device::GRANT_TYPE)];
+    let more = [
+        offers.own.then_some("client_credentials"),
+        offers.attested.then_some(JWT_BEARER),
+        offers.devices.then_some(device::GRANT_TYPE),
+        offers.exchanges.then_some(exchange::GRANT_TYPE),
+    ];
     let grants: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(more.into_iter().flatten()).collect();
     let mut document = json!({
         "issuer": root,

@@ -11,6 +11,7 @@ pub mod client;
 pub mod device;
 pub mod document;
 pub mod dpop;
+pub mod exchange;
 pub mod flow;
 pub mod form;
 pub mod keys;

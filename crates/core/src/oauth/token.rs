@@ -6,6 +6,7 @@ use super::assertion::{self, Asserted, BadAssertion, Expected};
 use super::client::{Client, ClientAuth};
 use super::device;
 use super::dpop::BadProof;
+use super::exchange::{self, Exchange};
 use super::form::Form;
 use super::pkce::Challenge;
 use super::scope::Scopes;
@@ -57,6 +58,8 @@ pub enum Grant {
         /// For which server.
         resource: Option<String>,
     },
+    /// A token that another client was given (RFC 8693).
+    Exchange(Exchange),
     /// A token that somebody else signed (RFC 7523 section 2.1).
     Assertion {
         /// Itself.
@@ -237,6 +240,19 @@ impl TokenError {
         Self { description: "the assertion is not valid here", ..Self::grant(reason) }
     }
 
+    /// 400 `invalid_request`: a token that is presented for another one is no good, or not for this client (RFC 8693 section 2.2.2). The
+    /// record has the reason.
+    #[must_use]
+    pub const fn not_exchanged(reason: &'static str) -> Self {
+        Self { reason, ..Self::request("the token cannot be exchanged by this client") }
+    }
+
+    /// 400 `unauthorized_client`: the configuration lets it exchange nobody's tokens.
+    #[must_use]
+    pub const fn no_exchange() -> Self {
+        Self { description: "this client may not exchange tokens", reason: "no_exchange", ..Self::unauthorized() }
+    }
+
     /// 503: the public keys of the issuer cannot be read, so nobody knows whether the assertion is good.
     #[must_use]
     pub const fn no_issuer_keys() -> Self {
@@ -334,6 +350,7 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
             let hash = TokenHash::of(code).map_err(|_| TokenError::grant("mistyped_device_code"))?;
             Ok(Grant::Device { hash, code: Secret::new(code.to_owned()), resource })
         }
+        Some(exchange::GRANT_TYPE) => exchange::read(form).map(Grant::Exchange),
         Some("client_credentials") => Ok(Grant::Own { scopes: exact(form)?, resource }),
         Some(JWT_BEARER) => {
             let assertion = form.get("assertion").ok_or(TokenError::request("assertion is missing"))?;
@@ -345,7 +362,7 @@ pub fn grant(form: &Form) -> Result<Grant, TokenError> {
 }
 
 /// The scopes that a machine asks for: it reads no page that would say what was left out.
-fn exact(form: &Form) -> Result<Option<Scopes>, TokenError> {
+pub(super) fn exact(form: &Form) -> Result<Option<Scopes>, TokenError> {
     let asked = form.get("scope").filter(|text| !text.is_empty());
     asked.map(|text| Scopes::exact(text).ok_or(TokenError::scope())).transpose()
 }

@@ -206,6 +206,9 @@ fn known_attribute(of: &Expr, attr: &str) -> Option<Shape> {
         (Expr::Var(Var::Context), "level" | "needs") | (Expr::Var(Var::Resource), "name") => Some(Shape::Text(Reading::Plain)),
         (Expr::Var(Var::Principal), "subject" | "issuer") => Some(Shape::Text(Reading::Plain)),
         (Expr::GetAttr { expr, attr: part }, "id" | "agent") if is_context(expr) && part == "client" => Some(Shape::Text(Reading::Plain)),
+        (Expr::GetAttr { expr, attr: part }, "via") if is_context(expr) && part == "client" => {
+            Some(Shape::Set(Box::new(Shape::Text(Reading::Plain))))
+        }
         (Expr::GetAttr { expr, attr: part }, "verified") if is_context(expr) && part == "client" => Some(Shape::Bool),
         (Expr::GetAttr { expr, attr: part }, "era") if is_context(expr) && part == "session" => Some(Shape::Text(Reading::Plain)),
         _ => None,

@@ -95,6 +95,8 @@ struct Given {
     client: Option<String>,
     agent: Option<String>,
     #[serde(default)]
+    via: Vec<String>,
+    #[serde(default)]
     verified: bool,
     level: Option<String>,
     server: Option<String>,
@@ -176,6 +178,7 @@ impl TestCase {
             groups: given.groups.iter().map(|group| GroupName::new(group)).collect::<Result<_, _>>().map_err(|_| bad("groups"))?,
             client: ClientId::new(given.client.as_deref().unwrap_or("test")).map_err(|_| bad("client"))?,
             agent: given.agent.as_deref().map(AgentLabel::new).transpose().map_err(|_| bad("agent"))?,
+            via: given.via.iter().map(|client| ClientId::new(client)).collect::<Result<_, _>>().map_err(|_| bad("via"))?,
             client_verified: given.verified,
             level: level_named(level).ok_or_else(|| bad("level is static-key, oauth, cloud or impersonation"))?,
             granted: given.granted,

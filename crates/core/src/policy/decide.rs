@@ -156,6 +156,7 @@ pub(super) fn who<'a>(facts: &'a Facts, bound: &'a Bound) -> Who<'a> {
         user: caller.user(),
         groups: caller.groups(),
         client: caller.client().as_str(),
+        via: caller.via(),
         agent: caller.agent().map(crate::id::AgentLabel::as_str),
         level: caller.level(),
         granted: caller.granted(),

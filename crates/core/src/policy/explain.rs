@@ -28,6 +28,8 @@ pub struct Question {
     pub client: ClientId,
     /// The administrator's label for it.
     pub agent: Option<AgentLabel>,
+    /// The clients through which it came to that one (RFC 8693).
+    pub via: Vec<ClientId>,
     /// Whether the client proved its identity.
     pub client_verified: bool,
     /// How the caller would be authenticated.
@@ -139,6 +141,7 @@ impl Question {
             user: &self.user,
             groups: &self.groups,
             client: self.client.as_str(),
+            via: &self.via,
             agent: self.agent.as_ref().map(AgentLabel::as_str),
             level: self.level,
             granted: &self.granted,
@@ -162,6 +165,9 @@ impl Question {
             format!("level {}", self.level.as_str()),
             format!("granted {}", list(self.granted.iter().map(String::as_str).collect())),
         ];
+        if !self.via.is_empty() {
+            lines.push(format!("via {}", list(self.via.iter().map(ClientId::as_str).collect())));
+        }
         lines.extend(self.who().needed(what).map(|scope| format!("needs {scope}")));
         if !self.seen.is_empty() {
             lines.push(format!("seen {}", list(self.seen.iter().map(SeenLabel::as_str).collect())));

@@ -6,7 +6,7 @@ use super::expr::{ARGUMENTS, NETWORK, NOW, SEEN};
 use super::memory::{Kept, Key, Known};
 use super::rules::{Reads, Rule, Rules};
 use super::slices::{Action, Bucket};
-use crate::id::{GroupName, SeenLabel, ServerName, UserId};
+use crate::id::{ClientId, GroupName, SeenLabel, ServerName, UserId};
 use crate::identity::caller::Level;
 use crate::json::RawJson;
 use crate::mcp::version::Era;
@@ -25,6 +25,7 @@ pub(super) struct Who<'a> {
     pub(super) user: &'a UserId,
     pub(super) groups: &'a [GroupName],
     pub(super) client: &'a str,
+    pub(super) via: &'a [ClientId],
     pub(super) agent: Option<&'a str>,
     pub(super) level: Level,
     pub(super) granted: &'a BTreeSet<String>,
@@ -152,7 +153,7 @@ impl Who<'_> {
         let mut key = Key::default();
         key.part(self.user.issuer()).part(self.user.subject());
         key.parts(self.groups.iter().map(GroupName::as_str));
-        key.part(self.client).parts(self.agent.into_iter());
+        key.part(self.client).parts(self.agent.into_iter()).parts(self.via.iter().map(ClientId::as_str));
         key.part(self.level.as_str()).part(if self.verified { "verified" } else { "" });
         key.parts(self.granted.iter().map(String::as_str));
         key.part(self.server.as_str()).part(match self.era {
@@ -477,6 +478,7 @@ impl<'a> Asker<'a> {
         // A static key can be copied by anyone who reads it: it proves no client.
         let verified = who.verified && who.level != Level::StaticKey;
         let mut client = vec![("id", text(who.client)), ("verified", RestrictedExpression::new_bool(verified))];
+        client.push(("via", RestrictedExpression::new_set(who.via.iter().map(|client| text(client.as_str())))));
         client.extend(who.agent.map(|agent| ("agent", text(agent))));
         let needed = who.needed(what);
         let extra = needed.clone().filter(|_| grants == Grants::WithNeeded);

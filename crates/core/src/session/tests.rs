@@ -29,6 +29,7 @@ fn caller() -> Caller {
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     };
     let key = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
     match verify(&key, Door::Key, Some(&server()), Some(Found::Stored(Arc::new(record))), NOW) {

@@ -170,6 +170,35 @@ impl Clients {
         self.fixed.values().any(|client| !client.own().is_empty())
     }
 
+    /// Whether a client may have tokens for those of another one.
+    pub(crate) fn may_exchange(&self, client: &ClientId, from: &ClientId) -> bool {
+        self.fixed.get(client).is_some_and(|client| client.exchanges().contains(from))
+    }
+
+    /// Names of those that can come to have tokens for those of a client, one after the other.
+    pub(super) fn partners(&self, of: &ClientId) -> Vec<String> {
+        let mut reached = BTreeSet::from([of.clone()]);
+        while let Some(next) =
+            self.fixed.values().find(|client| !reached.contains(client.id()) && !client.exchanges().is_disjoint(&reached))
+        {
+            reached.insert(next.id().clone());
+        }
+        let others = self.fixed.values().filter(|client| reached.contains(client.id()) && client.id() != of);
+        let mut names: Vec<String> = others.map(|client| client.name().to_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether a client may have tokens for those of anybody.
+    pub(super) fn exchanges(&self, client: &ClientId) -> bool {
+        self.fixed.get(client).is_some_and(|client| !client.exchanges().is_empty())
+    }
+
+    /// Whether any client may.
+    pub(super) fn has_exchanges(&self) -> bool {
+        self.fixed.values().any(|client| !client.exchanges().is_empty())
+    }
+
     /// Whether a client of the configuration proves itself by assertions.
     pub(super) fn has_keys(&self) -> bool {
         self.fixed.values().any(|client| client.auth().keys().is_some())

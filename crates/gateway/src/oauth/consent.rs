@@ -379,7 +379,10 @@ impl Gateway {
             },
             changes: standing.as_ref().and_then(|standing| changes(standing, (asked, offer, &title), now)),
             earlier: standing.as_ref().map(|standing| day(standing.since)),
-            application: application(asked, &seen, waits.as_ref(), now),
+            application: Application {
+                passes_on_to: self.clients.partners(client.id()).iter().map(|name| Claimed::new(name)).collect(),
+                ..application(asked, &seen, waits.as_ref(), now)
+            },
             servers: vec![Server { id: asked.server().to_string(), title, acts_as: self.acts_as(asked.server()), classes }],
             refused_scopes: refused.map(|scope| Claimed::technical(&scope.to_string())).collect(),
             device: waits.as_ref().map(|info| Device {
@@ -501,6 +504,7 @@ fn application(asked: &AuthRequest, seen: &(Option<Timestamp>, u64), waits: Opti
             }),
             destination: destination(asked),
         },
+        passes_on_to: Vec::new(),
         first_seen: seen.0.map_or_else(|| "Never before by you".to_owned(), |at| format!("You allowed it on {}", day(at))),
         others: match seen.1 {
             0 => None,

@@ -46,7 +46,7 @@ impl Gateway {
         let record = self.store.access_token(&hash).await.map_err(|error| unavailable(&error))?;
         let counts = |record: &Record| {
             record.counts(Door::OAuth, None, self.env.now()).is_ok()
-                && self.may_still(&record.credential, (&record.user, &record.client), &record.granted)
+                && self.may_still(record)
                 && (record.bound.is_none() || self.proofs.binding() != Binding::Off)
                 && self.is_bound_as_wanted(record.bound.as_ref(), &record.client)
         };
@@ -74,12 +74,29 @@ impl Gateway {
                 let all: Vec<String> = servers.iter().map(|server| resource(self.root(), server)).collect();
                 members.insert("aud".to_owned(), json!(all));
             }
+            if let Some(actor) = actors(record) {
+                members.insert("act".to_owned(), actor);
+            }
             if record.user.issuer() == client::ISSUER {
                 members.insert("sub".to_owned(), json!(record.user.subject()));
             }
         }
         told
     }
+}
+
+/// Who acts for the user (RFC 8693 section 4.1): the client that has the token, within it those that exchanged before. The first of all
+/// acted for nobody: it was allowed by the user.
+fn actors(record: &Record) -> Option<Value> {
+    let acted = record.via().iter().skip(1).chain([&record.client]);
+    let nested = acted.fold(None, |before: Option<Value>, client| {
+        let mut actor = json!({"sub": client.as_str(), "client_id": client.as_str()});
+        if let (Some(before), Some(members)) = (before, actor.as_object_mut()) {
+            members.insert("act".to_owned(), before);
+        }
+        Some(actor)
+    });
+    nested.filter(|_| record.delegation.is_some())
 }
 
 fn inactive() -> Value {

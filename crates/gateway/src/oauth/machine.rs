@@ -85,6 +85,7 @@ impl Gateway {
             revoked: None,
             user_disabled: false,
             bound,
+            delegation: None,
         };
         match self.store.issue_to_client(&access.hashed(), &record, now).await {
             Ok(Standing::Good) => {}
@@ -103,7 +104,7 @@ impl Gateway {
     }
 
     /// A proof counts once, here before what it allows: a machine has proved itself, and can ask again.
-    async fn proof_used_up(&self, proof: &Proven, id: &CredentialId, now: Timestamp) -> Result<(), TokenError> {
+    pub(super) async fn proof_used_up(&self, proof: &Proven, id: &CredentialId, now: Timestamp) -> Result<(), TokenError> {
         if !self.proofs.may_show(id) {
             return Err(TokenError::too_many_proofs());
         }

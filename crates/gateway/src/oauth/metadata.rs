@@ -29,6 +29,7 @@ impl Gateway {
             assertions: documents || self.clients.has_keys(),
             own: self.clients.has_own(),
             attested: self.issuers.take_grants() || self.enterprise.is_some(),
+            exchanges: self.clients.has_exchanges(),
             binding: self.proofs.binding(),
             devices: admission.device_grant != DeviceGrant::Off,
         }

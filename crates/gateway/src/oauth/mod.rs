@@ -8,6 +8,7 @@ pub mod clients;
 mod consent;
 pub mod device;
 mod enterprise;
+mod exchange;
 pub mod fetch;
 mod introspect;
 mod key_sets;

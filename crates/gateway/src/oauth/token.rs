@@ -113,6 +113,9 @@ impl Gateway {
             Grant::Own { scopes, resource } => {
                 return self.issued_to_itself(request, &client, (scopes.as_ref(), resource.as_deref()), proof).await;
             }
+            // Where nobody may, it is not served, as the metadata says.
+            Grant::Exchange(_) if !self.clients.has_exchanges() => return Err(TokenError::unsupported()),
+            Grant::Exchange(presented) => return self.exchanged(request, &client, presented, proof).await,
             Grant::Assertion { assertion, scopes, resource } => {
                 let asked = (assertion, scopes.as_ref(), resource.as_deref());
                 return self.issued_by_enterprise(request, &client, asked, proof).await;

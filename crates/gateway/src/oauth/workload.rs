@@ -11,7 +11,7 @@ use crate::idp::{NotAttested, Shown};
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use doorward_core::identity::attested::Purpose;
-use doorward_core::identity::caller::Standing;
+use doorward_core::identity::caller::{Record, Standing};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::token::{Grant, TokenError, grant};
 use http::Response;
@@ -62,7 +62,8 @@ impl Gateway {
             return Err(TokenError::disabled());
         }
         let (user, client, groups) = (attested.user(), attested.client(), &identity.record().groups);
-        if !self.is_attested_here(user, groups) || !self.may_still(&identity.record().credential, (user, client), &granted) {
+        let as_asked = Record { granted: granted.clone(), ..(**identity.record()).clone() };
+        if !self.is_attested_here(user, groups) || !self.may_still(&as_asked) {
             return Err(TokenError::not_attested("sign_in_not_allowed"));
         }
         if !self.is_offered(&server, (user, groups), client) {

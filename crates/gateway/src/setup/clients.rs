@@ -41,7 +41,9 @@ pub(super) fn clients(
     let keys = RegistrationKeys::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
     let own = command_line().into_iter().map(Ok);
     let managed = config.clients.enterprise.as_ref();
-    let alone = |client: &StaticClient| !client.own.is_empty() || managed.is_some_and(|managed| managed.clients.contains(&client.id));
+    let alone = |client: &StaticClient| {
+        !client.own.is_empty() || !client.exchanges.is_empty() || managed.is_some_and(|managed| managed.clients.contains(&client.id))
+    };
     let fixed = own.chain(config.clients.fixed.iter().map(|client| fixed(client, alone(client).then_some(SHORTEST), sources)));
     let fixed = fixed.collect::<Result<_, _>>()?;
     let fetcher = Fetcher::new(door_to_documents(config, tasks)?);
@@ -97,7 +99,7 @@ fn fixed(client: &StaticClient, shortest: Option<usize>, sources: &Sources) -> R
         StaticAuth::PrivateKeyJwt(Jwks::At(url)) => ClientAuth::PrivateKeyJwt(Keys::At(url.as_str().to_owned())),
     };
     let known = Client::configured(client.id.clone(), client.name.clone(), client.redirects.clone(), auth);
-    Ok(known.acting_for_itself(client.own.clone()).with_devices(client.devices))
+    Ok(known.acting_for_itself(client.own.clone()).exchanging(client.exchanges.clone()).with_devices(client.devices))
 }
 
 /// A file of public keys that can be used: what is wrong with it is said at start, not to the client.

@@ -78,6 +78,8 @@ pub struct Application {
     pub identity: Identity,
     /// Where the answer goes.
     pub answer: Answer,
+    /// Applications that may use what this one is given, as the administrator wrote down (RFC 8693).
+    pub passes_on_to: Vec<Claimed>,
     /// What this person did with it: `Never before by you`, `You allowed it first on 3 November 2026`.
     pub first_seen: String,
     /// What others did, only as a number: `used by 14 people here`, `fewer than 5 people here use it` (product C18).

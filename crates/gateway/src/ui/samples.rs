@@ -193,6 +193,7 @@ impl ConsentPage {
         web.application.answer = Answer { origin: technical(say, "https://chatgpt.com"), destination: Destination::SameSite };
         web.application.first_seen = say("You allowed it first on 3 November 2026");
         web.application.others = Some(say("fewer than 5 people here use it"));
+        web.application.passes_on_to = vec![claimed(say, "Research agent"), claimed(say, "Report writer")];
         web.servers.truncate(2);
 
         let mut elsewhere = web.clone();
@@ -248,6 +249,7 @@ impl ConsentPage {
                 name: claimed(say, "Claude Code"),
                 identity: Identity::Published { host: claimed(say, "claude.ai"), checked: say("3 minutes ago"), is_copy: false },
                 answer: Answer { origin: technical(say, "http://localhost:61036"), destination: Destination::ThisComputer },
+                passes_on_to: Vec::new(),
                 first_seen: say("Never before by you"),
                 others: Some(say("used by 14 people here")),
             },

@@ -147,6 +147,7 @@ impl House {
             revoked: None,
             user_disabled: false,
             bound: None,
+            delegation: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod dpop;
 mod enterprise;
 mod eras;
 mod evasions;
+mod exchange;
 mod faults;
 mod flow;
 mod hostile;

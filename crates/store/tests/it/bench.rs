@@ -231,6 +231,7 @@ pub(crate) fn record(id: &str, subject: &str) -> Record {
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Arguments {
     /// The administrator's label for the agent
     #[arg(long, value_name = "LABEL")]
     pub agent: Option<String>,
+    /// A client through which the token came to that one (token exchange); several times, the first first.
+    #[arg(long, value_name = "CLIENT")]
+    pub via: Vec<String>,
     /// How the caller signed in
     #[arg(long, value_enum, default_value_t = Signed::StaticKey)]
     pub level: Signed,
@@ -196,6 +199,7 @@ fn question(arguments: &Arguments, server: &ServerName, subject: Subject, house:
         user: UserId::new(issuer, name).map_err(|_| unfit("user"))?,
         groups: arguments.groups.iter().map(|group| GroupName::new(group)).collect::<Result<_, _>>().map_err(|_| unfit("group"))?,
         client: ClientId::new(&arguments.client).map_err(|_| unfit("client"))?,
+        via: arguments.via.iter().map(|id| ClientId::new(id)).collect::<Result<_, _>>().map_err(|_| unfit("via"))?,
         agent: arguments.agent.as_deref().map(AgentLabel::new).transpose().map_err(|_| unfit("agent"))?,
         client_verified: arguments.verified,
         level: arguments.level.level(),

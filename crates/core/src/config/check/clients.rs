@@ -183,7 +183,8 @@ impl Checker<'_> {
         let is_enterprise = id.as_ref().is_some_and(|id| enterprise.is_some_and(|managed| managed.clients.contains(id)));
         let devices = if file.device_grant == Some(true) { Devices::Named } else { Devices::Unnamed };
         // One that acts for itself alone, or for whom its provider says, asks nobody, and a device is asked back by nobody.
-        let needs_none = own.is_some() || is_enterprise || devices == Devices::Named;
+        let exchanges = file.exchange_from.map(|ids| self.exchanges(&below("exchange_from"), &ids));
+        let needs_none = own.is_some() || exchanges.is_some() || is_enterprise || devices == Devices::Named;
         let uris = match file.redirect_uris {
             None if needs_none => Some(Vec::new()),
             Some(uris) if uris.is_empty() && needs_none => Some(uris),
@@ -191,7 +192,7 @@ impl Checker<'_> {
                 &table,
                 "redirect_uris",
                 uris,
-                "where its answers go: [\"https://app.example/callback\"], scopes of its own, or device_grant = true",
+                "where its answers go: [\"https://app.example/callback\"], scopes of its own, exchange_from, or device_grant = true",
             ),
         };
         let redirects = uris.and_then(|uris| {
@@ -213,6 +214,16 @@ impl Checker<'_> {
             None => BTreeSet::new(),
             Some(own) => own?,
         };
+        let exchanges = match exchanges {
+            None => BTreeSet::new(),
+            Some(exchanges) => exchanges?,
+        };
+        if !exchanges.is_empty() && matches!(auth, StaticAuth::None) {
+            let message = format!("the static client \"{}\" exchanges tokens and proves nothing", escaped(id.as_str()));
+            let help = "give it an auth of kind \"secret\" or \"private_key_jwt\": whoever steals a token could act as it".to_owned();
+            self.bad_key(&below("exchange_from"), ("config.exchange", message, "by whom?", help));
+            return None;
+        }
         if is_enterprise && matches!(auth, StaticAuth::None) {
             let message =
                 format!("the static client \"{}\" brings grants of an identity provider and proves nothing", escaped(id.as_str()));
@@ -226,7 +237,18 @@ impl Checker<'_> {
             self.bad_key(&below("scopes"), ("config.own_scopes", message, "for whom?", help));
             return None;
         }
-        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own, devices })
+        Some(StaticClient { name: name.unwrap_or_else(|| id.as_str().to_owned()), id, auth, redirects, own, devices, exchanges })
+    }
+
+    /// At least one.
+    fn exchanges(&mut self, path: &[&str], texts: &[String]) -> Option<BTreeSet<ClientId>> {
+        if texts.is_empty() {
+            let message = format!("{} is empty", written(&path_of(path)));
+            let help = "list the ids of the clients whose tokens it may exchange, or leave the key out".to_owned();
+            self.bad(path, ("config.empty", message, "empty", help));
+        }
+        let found = self.each(path, texts, Checker::allowed_client);
+        (found.len() == texts.len() && !found.is_empty()).then(|| found.into_iter().collect())
     }
 
     /// At least one, each of a server that is there.

@@ -61,11 +61,14 @@ pub struct StaticClientFile {
     pub name: Option<String>,
     /// How it proves itself. Default: not at all.
     pub auth: Option<ClientAuthFile>,
-    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes` or
-    /// `device_grant`, or is one of `enterprise_managed`: without any it opens no browser.
+    /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes`,
+    /// `exchange_from` or `device_grant`, or is one of `enterprise_managed`: without any it opens no browser.
     pub redirect_uris: Option<Vec<String>>,
     /// Whether it may ask without a browser (RFC 8628): a person types a code. Default: `false`.
     pub device_grant: Option<bool>,
+    /// Ids of clients whose access tokens it may exchange for tokens of its own (RFC 8693), to act for the same users with no more than
+    /// those. Such a client proves itself by a secret or a key. Default: none.
+    pub exchange_from: Option<Vec<String>>,
     /// What it may have for itself, without a person (`client_credentials`): `SERVER:read`, `SERVER:write` or `SERVER:destructive`, each for
     /// itself. Such a client proves itself by a secret or a key, and is the user `client/ID`. Default: nothing.
     pub scopes: Option<Vec<String>>,

@@ -23,6 +23,7 @@ fn record() -> Record {
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     }
 }
 

@@ -44,6 +44,7 @@ fn caller(user: &str, groups: &[&str], granted: &[&str]) -> Caller {
         revoked: None,
         user_disabled: false,
         bound: None,
+        delegation: None,
     };
     let key = Presented::bearer(Secret::new(PlainToken::<ApiKey>::mint(&[1; 32]).reveal().to_owned()));
     match verify(&key, Door::Key, None, Some(Found::Stored(Arc::new(record))), NOW) {

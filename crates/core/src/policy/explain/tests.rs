@@ -12,6 +12,7 @@ fn a_forbid_is_named_with_what_it_overrules() {
         user: UserId::new("https://id.example", "bob").expect("id"),
         groups: vec![GroupName::new("engineering").expect("id")],
         client: ClientId::new("cursor").expect("id"),
+        via: Vec::new(),
         agent: None,
         client_verified: false,
         level: Level::OAuth,
