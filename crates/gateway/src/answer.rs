@@ -260,6 +260,15 @@ impl Gateway {
         said
     }
 
+    /// By its client, or with its session by an administrator.
+    fn cancelled_by(&self, ongoing: &Ongoing) -> Ended {
+        let session = ongoing.intent().permit().bound().session();
+        match session.is_some_and(|stored| self.was_ended(&stored.digest)) {
+            true => Ended::over(Over::taken("session_ended")),
+            false => Ended::of(Class::Cancelled, Some("cancelled")),
+        }
+    }
+
     async fn pass_on(&self, streaming: &mut Streaming, sink: &Sink, ongoing: &Ongoing, errand: &Errand) -> Ended {
         let timeout = self.timeout_of(ongoing);
         let mut guard = Guard::new(errand.epoch.clone(), ongoing.intent().permit().bound().caller().expires());
@@ -285,7 +294,7 @@ impl Gateway {
                         // What ends the stream goes before a message that is there, too. A busy stream is looked at below.
                         biased;
                         () = sink.closed() => return Ended::of(Class::Cancelled, Some("client_gone")),
-                        () = cancelled(streaming.cancel.as_ref()) => return Ended::of(Class::Cancelled, Some("cancelled")),
+                        () = cancelled(streaming.cancel.as_ref()) => return self.cancelled_by(ongoing),
                         () = self.tasks.stopping() => return Ended::shutdown(),
                         item = &mut next => break item,
                         // One timer for both ends.

@@ -96,12 +96,13 @@ impl Gateway {
     pub(crate) async fn session_is_over(&self, bound: &Bound, now: Timestamp) -> Option<Over> {
         let stored = bound.session()?;
         let Some(live) = self.live.find(&stored.digest) else { return Some(Over::taken("session_ended")) };
+        // What only this process ends need not be asked for: thousands of streams would ask in vain. What seems too old by what
+        // was read last may have been used since.
+        let has_heard = self.has_heard().await;
         if self.was_ended(&stored.digest) {
             return Some(Over::taken("session_ended"));
         }
-        // What only this process ends need not be asked for: thousands of streams would ask in vain. What seems too old by what
-        // was read last may have been used since.
-        if !self.store.is_shared() && live.last_record().is_some_and(|record| record.is_alive(LIFETIMES, now)) {
+        if has_heard && !self.store.is_shared() && live.last_record().is_some_and(|record| record.is_alive(LIFETIMES, now)) {
             return None;
         }
         let caller = bound.caller();

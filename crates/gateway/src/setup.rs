@@ -285,6 +285,7 @@ impl Gateway {
         });
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
+        tasks.essential(Arc::clone(&gateway).keep_swept());
         tasks.essential(Arc::clone(&gateway).keep_recording());
         tasks.essential(Arc::clone(&gateway).keep_deeds());
         Ok(gateway)

@@ -31,7 +31,7 @@ const REASONS: [&str; 3] = ["client_block_set", "client_block_lifted", "sessions
 // === impl Store ===
 
 impl Store {
-    /// The oldest deeds that no gateway has recorded, with their numbers; at most 100.
+    /// The oldest deeds that no gateway has recorded, with their numbers; at most 100. What cannot be read is `deed_not_understood`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -40,7 +40,9 @@ impl Store {
         let rows = self.db().rows(sql, &[]).await?;
         let read = |row| {
             let epoch = Reading { row, table: "deeds", id: String::new() }.int("epoch")?;
-            deed(&Reading { row, table: "deeds", id: epoch.to_string() }).map(|deed| (epoch, deed))
+            let reading = Reading { row, table: "deeds", id: epoch.to_string() };
+            // One that nobody here can read keeps no other one off the record: a newer program may know more words.
+            Ok((epoch, deed(&reading).unwrap_or_else(|error| unknown(&reading, &error))))
         };
         rows.iter().map(read).collect()
     }
@@ -67,6 +69,19 @@ pub(crate) async fn put(tx: &mut Tx, epoch: i64, deed: &Deed) -> Result<(), Stor
         Value::int(millis(deed.done)?),
     ];
     tx.execute(sql, &values).await.map(|_| ())
+}
+
+/// What can be said of a deed that cannot be read.
+fn unknown(reading: &Reading<'_>, error: &StoreError) -> Deed {
+    let word: String = reading.text("reason").unwrap_or_default().chars().filter(char::is_ascii_graphic).take(60).collect();
+    let cause = format!("number {} (\"{word}\"): {error}", reading.id);
+    Deed {
+        reason: "deed_not_understood",
+        user: None,
+        client: None,
+        cause,
+        done: reading.instant("done").unwrap_or(Timestamp::from_millis(0)),
+    }
 }
 
 fn deed(reading: &Reading<'_>) -> Result<Deed, StoreError> {

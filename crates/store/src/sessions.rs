@@ -50,7 +50,7 @@ impl Store {
         let sql = "SELECT COUNT(*) AS n FROM sessions WHERE issuer = $1 AND subject = $2 AND ended IS NULL";
         count_below(&mut tx, sql, &new.user, caps.per_user).await?;
         // Behind the owner's own cap: who is told of everybody's has done nothing wrong.
-        let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM sessions LIMIT $1) AS all_of_them";
+        let sql = "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM sessions WHERE ended IS NULL LIMIT $1) AS all_of_them";
         let row = tx.row(sql, &[Value::int(i64::from(caps.of_all))]).await?;
         if row.map_or(Ok(0), |row| row.column::<i64>("n"))? >= i64::from(caps.of_all) {
             return Err(Refused::Full.into());

@@ -113,23 +113,26 @@ impl Clients {
         if self.admission.blocks(&known) {
             return Err(Unresolved::Blocked);
         }
-        // Asked each time: a person waits, or a token is about to be given (I8).
-        if self.store.is_client_blocked(&known).await? {
-            return Err(Unresolved::Blocked);
-        }
         if let Some(client) = self.fixed.get(&known) {
-            return Ok(client.clone());
+            return self.unless_blocked(&known, client.clone()).await;
         }
+        // Only what could be somebody's is looked up: names that strangers make up cost no question.
         if id.starts_with(PREFIX) {
             let client = self.keys.open(id, &self.admission.schemes).map_err(|_| Unresolved::Unknown)?;
-            return self.admission.admit(client).ok_or(Unresolved::NotAllowed);
+            return self.unless_blocked(&known, self.admission.admit(client).ok_or(Unresolved::NotAllowed)?).await;
         }
         let url = DocumentUrl::new(id).map_err(|_| Unresolved::Unknown)?;
         if !self.admission.reads(&url) {
             return Err(Unresolved::NotAllowed);
         }
+        self.unless_blocked(&known, ()).await?;
         let client = self.published(&url, reading, now).await?;
         self.admission.admit(client).ok_or(Unresolved::NotAllowed)
+    }
+
+    /// Asked each time: a person waits, or a token is about to be given (I8).
+    async fn unless_blocked<T>(&self, id: &ClientId, known: T) -> Result<T, Unresolved> {
+        if self.store.is_client_blocked(id).await? { Err(Unresolved::Blocked) } else { Ok(known) }
     }
 
     /// The keys of a client that signs assertions; `None` for one that does not. Keys at an address are asked for only where the

@@ -60,7 +60,7 @@ impl Gateway {
         proof: Option<Proven>,
     ) -> Result<Response<Body>, TokenError> {
         // The client of an assertion was not looked up before: an issuer vouches for it.
-        if self.store.is_client_blocked(client).await.map_err(|error| unavailable(&error))? {
+        if self.is_blocked_now(client).await.map_err(|error| unavailable(&error))? {
             return Err(TokenError::grant("client_blocked"));
         }
         let access = PlainToken::<AccessToken>::mint(&self.env.bytes().map_err(|_| TokenError::unavailable())?);

@@ -26,17 +26,22 @@ impl Gateway {
         }
     }
 
-    /// Ends what is over: idle sessions and their processes, expired rows, and what was revoked. Waits for nothing but the
+    /// Ends what is over: idle sessions and their processes, and what was revoked. Waits for nothing but the
     /// store: a server that is slow to end would hold up the end of what was revoked meanwhile (I8).
     pub(super) async fn keep_house(self: Arc<Self>) {
         let mut round = tokio::time::interval(Duration::from_secs(60));
         round.reset();
         let mut epoch = self.epoch.subscribe();
+        let mut has_heard = self.follow_orders().await;
         loop {
             tokio::select! {
                 _ = round.tick() => {}
+                () = tokio::time::sleep(RECOVER), if !has_heard => {
+                    has_heard = self.follow_orders().await;
+                    continue;
+                }
                 Ok(()) = epoch.changed() => {
-                    self.follow_orders().await;
+                    has_heard = self.follow_orders().await;
                     self.end_unapproved().await;
                     self.end_revoked().await;
                     continue;
@@ -47,10 +52,22 @@ impl Gateway {
             self.rates.sweep();
             self.upstreams.end_idle().await;
             // Again: the store may have been away when it was heard of, or a process only being started.
-            self.follow_orders().await;
+            has_heard = self.follow_orders().await;
             self.end_unapproved().await;
             self.end_revoked().await;
             self.end_idle(LIFETIMES.idle, LIFETIMES).await;
+        }
+    }
+
+    /// Sweeps the store. On its own: nobody whose session was ended goes on while rows are deleted.
+    pub(super) async fn keep_swept(self: Arc<Self>) {
+        let mut round = tokio::time::interval(Duration::from_secs(60));
+        round.reset();
+        loop {
+            tokio::select! {
+                _ = round.tick() => {}
+                () = self.tasks.stopping() => return,
+            }
             self.compare_clocks().await;
             // By the shared clock: one that is wrong must not sweep away what the others use (FLT-07).
             self.sweep_store().await;

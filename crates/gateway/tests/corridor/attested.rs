@@ -554,6 +554,25 @@ async fn ses_06_a_token_for_one_server_ends_nothing_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_11_every_client_that_an_issuer_names_is_blocked_with_it() {
+    let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let issuer = Provider::start().await.expect("an issuer");
+    let table = format!("[idp.jobs]\nkind = \"jwt\"\nissuer = \"{}\"\nscopes = [\"alpha:read\"]\n", issuer.issuer());
+    let house = House::open(&format!("{}{table}", server("alpha", &alpha.url(), ""))).await;
+    house.approve().await;
+    let now = house.env.now().as_millis() / 1_000;
+    let root = format!("http://{}", house.address);
+    let claims = json!({"iss": issuer.issuer(), "sub": "bob", "azp": "app", "aud": root, "iat": now, "exp": now + 600});
+    let assertion = issuer.signed(&claims);
+    let buys = async || house.token_request(&[("grant_type", BEARER), ("assertion", &assertion)]).await;
+    assert_eq!(buys().await.status, 200);
+    let block = doorward_store::Block { digest: sha256(b"idp:jobs"), client: None, reason: None, since: house.env.now() };
+    assert!(house.store.block_client(&block).await.expect("blocked"));
+    assert_eq!(error_of(&buys().await), (400, "invalid_grant".to_owned()), "nothing is given to what may not be used");
+    house.close(&[&assertion]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rs_08_a_token_that_names_no_groups_does_not_take_them_away() {
     let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
     let issuer = Provider::start().await.expect("an issuer");

@@ -164,6 +164,8 @@ async fn ses_06_a_session_that_an_administrator_ends_takes_its_streams_with_it()
     assert_eq!((ping(&alice, &second).await, ping(&bob, &bobs).await), (200, 200), "the others go on");
     let closed = || house.records().into_iter().filter(|record| record["kind"] == "closed").count();
     assert!(within(BOUND, async || closed() == 1).await);
+    let closing = house.records().into_iter().find(|record| record["kind"] == "closed").unwrap();
+    assert_eq!((closing["reason"].as_str(), closing["class"].as_str()), (Some("session_ended"), Some("refused")));
     house.store.end_from_outside(Ending::Of(&alice.user), house.env.now()).await.unwrap();
     tokio::time::timeout(BOUND, streams[1].rest()).await.expect("and so does the other");
     assert_eq!((ping(&alice, &second).await, ping(&bob, &bobs).await), (404, 200));
@@ -171,6 +173,18 @@ async fn ses_06_a_session_that_an_administrator_ends_takes_its_streams_with_it()
     let text = std::fs::read_to_string(house.state.path().join("audit.jsonl")).unwrap();
     assert!(!text.contains(&first) && !text.contains(&second));
     house.close(&[&alice.text, &first, &second, &bobs]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_deeds_than_are_read_at_once_are_all_recorded_at_once() {
+    let lax = Lax::start(Behaviour::plain()).await.unwrap();
+    let house = House::open(&server("alpha", &lax.url(), "")).await;
+    for number in 0..150 {
+        block(&house, &format!("https://app.test/{number}.json"), true).await;
+    }
+    let recorded = || house.recorded("event", "client_block_set").len();
+    assert!(within(BOUND, async || recorded() == 150).await, "{}", recorded());
+    house.close(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use crate::bench::{Bench, LIVES, NOW, RACERS, client, find, later, of_one, sessi
 use crate::grants::allow;
 use doorward_core::secret::{BrowserSecret, PlainToken, sha256};
 use doorward_core::session::Stored;
-use doorward_store::{Block, BrowserInfo, Ended, Ending, Refused, StoreError};
+use doorward_store::{Block, BrowserInfo, Ended, Ending, Refused, SessionCaps, StoreError};
 
 fn block(id: &str, reason: Option<&str>) -> Block {
     let reason = reason.map(str::to_owned);
@@ -66,6 +66,11 @@ pub(crate) async fn what_was_done_from_outside_waits_for_a_record(bench: &Bench)
     bench.a.deed_recorded(*epoch).await.expect("noted");
     bench.b.deed_recorded(*epoch).await.expect("twice is no harm");
     assert_eq!(bench.b.deeds().await.expect("deeds").len(), 1);
+    // Of a program that knows more words, and of a hand that wrote past it.
+    bench.raw("INSERT INTO deeds (epoch, reason, cause, done) VALUES (-1, 'clients_pardoned', 'all of them', 5)").await;
+    let waiting = bench.b.deeds().await.expect("deeds");
+    assert_eq!(waiting.iter().map(|(_, deed)| deed.reason).collect::<Vec<_>>(), ["deed_not_understood", "client_block_lifted"]);
+    assert!(waiting[0].1.cause.contains("clients_pardoned"), "{}", waiting[0].1.cause);
 }
 
 pub(crate) async fn ses_06_a_session_that_was_ended_is_nobodys_at_any_replica(bench: &Bench) {
@@ -86,6 +91,20 @@ pub(crate) async fn ses_06_a_session_that_was_ended_is_nobodys_at_any_replica(be
     assert!(find(&bench.a, &one).await.expect("answer").is_none());
     assert!(find(&bench.a, &two).await.expect("answer").is_some());
     assert_eq!(bench.a.ended_sessions().await.expect("list"), [one.digest]);
+    bench
+        .raw(
+            "INSERT INTO sessions (digest, issuer, subject, client, credential, server, version, capabilities, upstream_revision, \
+               upstream_version, created, used, ended) SELECT substr(digest, 1, 31), issuer, subject, client, credential, server, version, \
+               capabilities, upstream_revision, upstream_version, created, used, ended FROM sessions WHERE ended IS NOT NULL",
+        )
+        .await;
+    assert_eq!(bench.a.ended_sessions().await.expect("list"), [one.digest], "a damaged row keeps no other one going");
+    bench.raw("DELETE FROM sessions WHERE length(digest) = 31").await;
+    let full = SessionCaps { per_user: 5, of_all: 3 };
+    bench.a.open_session(&session("room", "carol"), full).await.expect("what has ended takes nobody's place");
+    let more = bench.a.open_session(&session("more", "carol"), full).await;
+    assert!(matches!(more, Err(StoreError::Refused(Refused::Full))), "{more:?}");
+    bench.raw("DELETE FROM sessions WHERE subject = 'carol'").await;
     bench.a.open_session(&session("four", "alice"), of_one(2)).await.expect("what has ended takes no place");
     let through = bench.a.end_from_outside(Ending::Through(&client("client")), NOW).await.expect("ended");
     assert_eq!(through.sessions, 2);
