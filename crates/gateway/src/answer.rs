@@ -2,8 +2,10 @@
 //!
 //! Streams live on here with their intent, until their end is on the record. A stream never outlives its credential.
 
+mod response;
 mod sink;
 
+use self::response::{answer, bare, challenged, events, json, text};
 use self::sink::{Sink, Undelivered};
 use crate::Gateway;
 use crate::errand::Errand;
@@ -35,8 +37,8 @@ use doorward_core::mcp::version::{Era, Version};
 use doorward_core::oauth::dpop::{ALG_NAMES, Binding};
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::sha256;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
-use http::{Response, StatusCode};
+use http::Response;
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -563,43 +565,4 @@ fn metric_class(outcome: &Outcome) -> OutcomeClass {
         Some(Blame::Upstream) => OutcomeClass::Upstream,
         Some(Blame::Us) => OutcomeClass::Us,
     }
-}
-
-fn json(status: u16, body: &RawJson) -> Response<Body> {
-    answer(status, Body::whole(body.bytes().clone()), "application/json")
-}
-
-fn events(body: Body) -> Response<Body> {
-    let mut response = answer(200, body, "text/event-stream");
-    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
-}
-
-fn text(status: u16, text: &str) -> Response<Body> {
-    answer(status, Body::whole(Bytes::from(format!("{text}\n"))), "text/plain; charset=utf-8")
-}
-
-fn challenged(public: &str, challenge: &str) -> Response<Body> {
-    let mut response = text(401, public);
-    if let Ok(value) = HeaderValue::from_str(challenge) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, value);
-    }
-    response
-}
-
-fn bare(status: u16) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn answer(status: u16, body: Body, media: &'static str) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
