@@ -19,7 +19,6 @@ use crate::upstream::exchange::Item;
 use crate::upstream::fault::Fault;
 use crate::upstream::relay::{Final, Relay, Said};
 use crate::upstream::station::{First, Reply, Streaming, Waits};
-use bytes::Bytes;
 use doorward_core::audit::intent::{Answer, Intent, Ongoing};
 use doorward_core::audit::outcome::{Class, Notice, Outcome};
 use doorward_core::blame::{Blame, Over, Presence, Refusal, Retry, Wire};

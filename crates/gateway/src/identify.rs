@@ -11,19 +11,18 @@ use crate::listen::route::Verb;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::{Blame, Known, Over, Refusal, Retry, Station, Wire};
 use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
-use doorward_core::identity::attested::{self, Attested, Identity, Purpose, Several, Unattested};
+use doorward_core::identity::attested::{Attested, Identity, Purpose, Several, Unattested};
 use doorward_core::identity::caller::{Caller, Door, Found, Level, Record, Verdict, Why, verify, verify_held};
 use doorward_core::identity::foreign::ForeignKind;
 use doorward_core::identity::issuer::IssuerRule;
 use doorward_core::identity::presented::{Fault, Scheme};
-use doorward_core::oauth::client;
-use doorward_core::oauth::dpop::{self, BadProof, Binding, Request, Thumbprint};
+use doorward_core::oauth::dpop::{self, BadProof, Binding, Request};
+use doorward_core::oauth::scope::resource;
 use doorward_core::oauth::token::Used;
 use doorward_core::secret::{AccessToken, ApiKey, TokenHash};
 use doorward_core::time::Timestamp;
 use doorward_store::StoreError;
 use quick_cache::sync::Cache;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,16 +178,11 @@ impl Gateway {
             (_, _, found) => verify(&inbound.presented, door, server, found, self.env.now()),
         };
         match verdict {
-            Verdict::Verified(caller) if door == Door::OAuth && !self.is_bound_as_wanted(caller.bound(), caller.client()) => {
-                Err(Why::MustBeBound.refusal().knowing(caller.known()))
-            }
-            // What the configuration does not let in any more is over, whatever it holds.
-            Verdict::Verified(caller) if caller.level() != Level::StaticKey && !self.may_still(caller.record()) => {
-                Err(Why::Revoked.refusal().knowing(caller.known()))
-            }
             Verdict::Verified(caller) => {
-                if self.is_barred(&caller).await.map_err(|error| unavailable(&error))? {
-                    return Err(Why::ClientBlocked.refusal().knowing(caller.known()));
+                match self.still_counts(caller.record()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(why)) => return Err(why.refusal().knowing(caller.known())),
+                    Err(error) => return Err(unavailable(&error)),
                 }
                 match (digest, vouched) {
                     (Some(digest), _) => self.records.proofs.insert(caller.credential().clone(), Proof::Stored(digest, door)),
@@ -211,7 +205,7 @@ impl Gateway {
             return Ok(verify(&inbound.presented, Door::OAuth, server, Some(found), now));
         };
         let refused = |bad: BadProof| Why::Proof(bad).refusal().knowing(record.known());
-        let url = server.map_or_else(|| format!("{}/mcp", self.root()), |server| format!("{}/s/{server}/mcp", self.root()));
+        let url = server.map_or_else(|| format!("{}/mcp", self.root()), |server| resource(self.root(), server));
         let method = match inbound.verb {
             Verb::Post => "POST",
             Verb::Get => "GET",
@@ -234,40 +228,6 @@ impl Gateway {
         Ok(verify_held(&inbound.presented, server, record, possession, now))
     }
 
-    /// Whether a token of a client is bound, or need not be.
-    pub(crate) fn is_bound_as_wanted(&self, bound: Option<&Thumbprint>, client: &ClientId) -> bool {
-        bound.is_some() || !self.proofs.must_bind(client)
-    }
-
-    /// Whether the configuration lets a client go on with what it was given: it is not blocked, and what it has without a person is still
-    /// given to it.
-    pub(crate) fn may_still(&self, record: &Record) -> bool {
-        let hands: Vec<&ClientId> = record.via().iter().chain([&record.client]).collect();
-        // Each was given it by the one before: the configuration may have taken back that it may exchange.
-        let exchanges = hands.windows(2).all(|pair| matches!(pair, [from, to] if self.clients.may_exchange(to, from)));
-        let blocked =
-            |client: &&ClientId| self.clients.admission().blocks(client) || self.clients.admission().blocks(&attested::vouching(client));
-        exchanges
-            && !hands.iter().any(blocked)
-            && self.is_still_given((&record.credential, &record.user), record.first_client(), &record.granted)
-    }
-
-    /// Whether the one that was given it without a person would be given as much now.
-    pub(crate) fn is_still_given(
-        &self,
-        (credential, user): (&CredentialId, &UserId),
-        client: &ClientId,
-        granted: &BTreeSet<String>,
-    ) -> bool {
-        let own = user.issuer() != client::ISSUER || self.clients.still_own(client, granted);
-        let attested = !client.as_str().starts_with(attested::PREFIX) || self.issuers.still_give(client, user, granted);
-        let enterprise = !client::is_without_consent(credential)
-            || user.issuer() == client::ISSUER
-            || client.as_str().starts_with(attested::PREFIX)
-            || self.enterprise_still_gives(client, user, granted);
-        own && attested && enterprise
-    }
-
     /// Why a caller is not the one any more that was verified, asked anew: for streams that live longer than one look-up.
     ///
     /// Whoever lost or won a group or a grant is another caller: the stream ends, and its client comes back as who it is now.
@@ -285,9 +245,9 @@ impl Gateway {
         if let Err(why) = record.counts(door, Some(server), now) {
             return Some(Over::taken(why.reason()));
         }
-        match self.is_barred(caller).await {
-            Ok(false) => {}
-            Ok(true) => return Some(Over::taken(Why::ClientBlocked.reason())),
+        match self.still_counts(&record).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return Some(Over::taken(why.reason())),
             Err(_) => return Some(Over::UNKNOWN),
         }
         let same = record.user == *caller.user()

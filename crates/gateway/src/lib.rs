@@ -28,6 +28,7 @@ pub mod setup;
 mod signin;
 pub mod skew;
 pub mod sources;
+mod standing;
 pub mod tasks;
 pub mod ui;
 pub mod upstream;

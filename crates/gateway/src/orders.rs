@@ -5,8 +5,6 @@ use crate::Gateway;
 use arc_swap::ArcSwap;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::ClientId;
-use doorward_core::identity::attested::vouching;
-use doorward_core::identity::caller::{Caller, Level, Record};
 use doorward_core::secret::sha256;
 use doorward_store::{Deed, StoreError};
 use quick_cache::sync::Cache;
@@ -32,7 +30,7 @@ struct EndedSessions(HashSet<[u8; 32]>);
 
 #[derive(Debug, Clone, Copy)]
 struct Read {
-    blocked: bool,
+    says: bool,
     epoch: u64,
     at: Instant,
 }
@@ -53,42 +51,32 @@ impl Blocks {
 }
 
 impl Gateway {
-    /// Whether the client that a caller comes through is blocked by the command line. Static keys have no client that could be; they are
-    /// revoked.
+    /// Whether the command line blocked exactly this client, as it was read lately.
     ///
     /// # Errors
     /// [`StoreError`]: nobody knows, so nobody comes in.
-    pub(crate) async fn is_barred(&self, caller: &Caller) -> Result<bool, StoreError> {
-        match caller.level() {
-            Level::StaticKey => Ok(false),
-            Level::OAuth | Level::Cloud | Level::Impersonation => self.is_any_blocked(caller.record()).await,
-        }
+    pub(crate) async fn is_blocked(&self, client: &ClientId) -> Result<bool, StoreError> {
+        self.believed(sha256(client.as_str().as_bytes()), self.store.is_client_blocked(client)).await
     }
 
-    /// Whether one of the clients through which a credential came is blocked by the command line.
+    /// Whether an administrator disabled a client as somebody who acts for itself, as it was read lately.
     ///
     /// # Errors
-    /// [`StoreError`]: nobody knows.
-    pub(crate) async fn is_any_blocked(&self, record: &Record) -> Result<bool, StoreError> {
-        for client in record.via().iter().chain([&record.client]) {
-            // `idp:<name>` means every client that this issuer names.
-            let vouching = vouching(client);
-            if (vouching != *client && self.is_blocked(&vouching).await?) || self.is_blocked(client).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// [`StoreError`]: nobody knows, so nobody comes in.
+    pub(crate) async fn is_disabled(&self, client: &ClientId) -> Result<bool, StoreError> {
+        let digest = sha256(format!("doorward disabled client v1\0{client}").as_bytes());
+        self.believed(digest, self.store.is_client_disabled(client)).await
     }
 
-    async fn is_blocked(&self, client: &ClientId) -> Result<bool, StoreError> {
-        let (digest, epoch) = (sha256(client.as_str().as_bytes()), self.epoch.current());
+    async fn believed(&self, digest: [u8; 32], asked: impl Future<Output = Result<bool, StoreError>>) -> Result<bool, StoreError> {
+        let epoch = self.epoch.current();
         if let Some(read) = self.blocks.by_digest.get(&digest).filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
-            return Ok(read.blocked);
+            return Ok(read.says);
         }
         let at = Instant::now();
-        let blocked = self.store.is_client_blocked(client).await?;
-        self.blocks.by_digest.insert(digest, Read { blocked, epoch, at });
-        Ok(blocked)
+        let says = asked.await?;
+        self.blocks.by_digest.insert(digest, Read { says, epoch, at });
+        Ok(says)
     }
 
     /// Ends here what was ended through the store: at each new epoch, and again in each round of upkeep. Waits for nothing but the store.
@@ -117,15 +105,6 @@ impl Gateway {
         let epoch = self.epoch.current();
         let mut heard = self.blocks.heard.subscribe();
         matches!(tokio::time::timeout(HEARD_WITHIN, heard.wait_for(|heard| *heard >= epoch)).await, Ok(Ok(_)))
-    }
-
-    /// Whether the command line blocked a client, or every client that its issuer names; asked now.
-    ///
-    /// # Errors
-    /// [`StoreError`]: nobody knows.
-    pub(crate) async fn is_blocked_now(&self, client: &ClientId) -> Result<bool, StoreError> {
-        let vouching = vouching(client);
-        Ok((vouching != *client && self.store.is_client_blocked(&vouching).await?) || self.store.is_client_blocked(client).await?)
     }
 
     /// Whether a session was ended through the store, as far as this process has heard: for a request that had read its record before.

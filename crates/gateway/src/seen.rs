@@ -41,11 +41,16 @@ impl Gateway {
     }
 
     async fn seen_by(&self, caller: &Caller) -> Result<BTreeSet<SeenLabel>, StoreError> {
-        let client = match self.remembering.by {
-            SeenBy::Client => Some(caller.client()),
-            SeenBy::User => None,
-        };
-        self.store.seen(caller.user(), client, self.skew.shared(self.env.now())).await
+        let now = self.skew.shared(self.env.now());
+        if self.remembering.by == SeenBy::User {
+            return self.store.seen(caller.user(), None, now).await;
+        }
+        // Whoever exchanged a token was handed more than that: what the ones before saw may be in it.
+        let mut seen = BTreeSet::new();
+        for client in caller.via().iter().chain([caller.client()]) {
+            seen.extend(self.store.seen(caller.user(), Some(client), now).await?);
+        }
+        Ok(seen)
     }
 
     /// Remembers what the caller is let see by this. Before anything of it is sent: it may come back at once.
@@ -57,7 +62,11 @@ impl Gateway {
             return Ok(());
         }
         let (caller, now) = (permit.bound().caller(), self.skew.shared(self.env.now()));
-        self.store.remember_seen(caller.user(), caller.client(), permit.shows(), now.after(self.remembering.span)).await
+        // The answer goes back the way that the token came.
+        for client in caller.via().iter().chain([caller.client()]) {
+            self.store.remember_seen(caller.user(), client, permit.shows(), now.after(self.remembering.span)).await?;
+        }
+        Ok(())
     }
 }
 

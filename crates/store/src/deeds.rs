@@ -74,7 +74,9 @@ pub(crate) async fn put(tx: &mut Tx, epoch: i64, deed: &Deed) -> Result<(), Stor
 /// What can be said of a deed that cannot be read.
 fn unknown(reading: &Reading<'_>, error: &StoreError) -> Deed {
     let word: String = reading.text("reason").unwrap_or_default().chars().filter(char::is_ascii_graphic).take(60).collect();
-    let cause = format!("number {} (\"{word}\"): {error}", reading.id);
+    let said = reading.text("cause").unwrap_or_default();
+    let client = reading.optional_text("client").ok().flatten().map_or_else(String::new, |client| format!(" of {client}"));
+    let cause = format!("number {} (\"{word}\"){client}: {said}: {error}", reading.id);
     Deed {
         reason: "deed_not_understood",
         user: None,

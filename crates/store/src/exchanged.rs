@@ -7,14 +7,25 @@ use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, millis};
 use crate::tokens::put;
+use crate::users::hold;
 use doorward_core::id::{ClientId, CredentialId};
 use doorward_core::identity::caller::Delegation;
 use doorward_core::oauth::exchange::{Delegated, LONGEST_CHAIN};
 use doorward_core::secret::{AccessToken, TokenHash};
 use doorward_core::time::Timestamp;
 
-/// Tokens of one credential that were exchanged and still count.
-const TOKENS_PER_CREDENTIAL: i64 = 100;
+/// Tokens that one client exchanged of one person: those that still count, and all that the sweep has not taken yet.
+const TOKENS_PER_CLIENT: (i64, i64) = (1_000, 10_000);
+
+/// What was exchanged for tokens of a credential, for those, and so on: one statement for each link of the longest chain.
+const BELOW: [&str; LONGEST_CHAIN] = [
+    "UPDATE access_tokens SET revoked = $2 WHERE revoked IS NULL AND parent = $1",
+    "UPDATE access_tokens SET revoked = $2 WHERE revoked IS NULL AND parent IN (SELECT id FROM access_tokens WHERE parent = $1)",
+    "UPDATE access_tokens SET revoked = $2 WHERE revoked IS NULL AND parent IN (SELECT id FROM access_tokens WHERE parent IN \
+     (SELECT id FROM access_tokens WHERE parent = $1))",
+    "UPDATE access_tokens SET revoked = $2 WHERE revoked IS NULL AND parent IN (SELECT id FROM access_tokens WHERE parent IN \
+     (SELECT id FROM access_tokens WHERE parent IN (SELECT id FROM access_tokens WHERE parent = $1)))",
+];
 
 impl Store {
     /// Ends one access token, if it is of this client, and raises the epoch. The grant stays.
@@ -42,7 +53,7 @@ impl Store {
     /// Records a token that was exchanged for another one. False if that one counts no more, or its user may not act: nothing is recorded then.
     ///
     /// # Errors
-    /// [`Refused::TooMany`] at 100 tokens of the same credential, or 10,000 of the user; [`StoreError::Conflict`] for a digest that exists.
+    /// [`Refused::TooMany`] at 1,000 tokens of the person that this client exchanged and that count, or 10,000 that did; [`StoreError::Conflict`] for a digest that exists.
     pub async fn issue_exchanged(&self, hash: &TokenHash<AccessToken>, new: &Delegated, now: Timestamp) -> Result<bool, StoreError> {
         let record = new.record();
         let columns = Columns::of(record)?;
@@ -54,9 +65,21 @@ impl Store {
         if tx.execute(sql, &[Value::bytes(new.parent().as_bytes()), Value::int(millis(now)?)]).await? == 0 {
             return Ok(false);
         }
-        let sql = "SELECT COUNT(*) AS n FROM access_tokens WHERE id = $1 AND expires > $2 AND revoked IS NULL";
-        let count = tx.row(sql, &[Value::text(record.credential.as_str()), Value::int(millis(now)?)]).await?;
-        if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= TOKENS_PER_CREDENTIAL {
+        hold(&mut tx, &record.user).await?; // so that the counts stay true
+        // Whatever their keys and scopes: neither is a way around it.
+        let sql = "SELECT COUNT(*) AS n, COUNT(CASE WHEN revoked IS NULL AND expires > $4 THEN 1 END) AS living FROM access_tokens \
+                   WHERE issuer = $1 AND subject = $2 AND client = $3 AND parent IS NOT NULL";
+        let values = [
+            Value::text(record.user.issuer()),
+            Value::text(record.user.subject()),
+            Value::text(record.client.as_str()),
+            Value::int(millis(now)?),
+        ];
+        let (living, all) = match tx.row(sql, &values).await? {
+            Some(row) => (row.column::<i64>("living")?, row.column::<i64>("n")?),
+            None => (0, 0),
+        };
+        if living >= TOKENS_PER_CLIENT.0 || all >= TOKENS_PER_CLIENT.1 {
             return Err(Refused::TooMany.into());
         }
         put(&mut tx, hash, record, &columns, now).await?;
@@ -67,26 +90,13 @@ impl Store {
 
 /// Revokes what was exchanged for tokens of a credential, and what was exchanged for that. True if there was any; the caller raises the epoch.
 pub(crate) async fn end_exchanged(tx: &mut Tx, id: &CredentialId, now: Timestamp) -> Result<bool, StoreError> {
-    let at = millis(now)?;
-    let mut parents = vec![id.as_str().to_owned()];
+    let values = [Value::text(id.as_str()), Value::int(millis(now)?)];
     let mut any = false;
-    for _ in 0..LONGEST_CHAIN {
-        let mut next = Vec::new();
-        for parent in &parents {
-            // Until nothing turns up: an exchange under way holds its row, and its token is there for the look after the one that waited.
-            let sql = "UPDATE access_tokens SET revoked = $2 WHERE parent = $1 AND revoked IS NULL";
-            while tx.execute(sql, &[Value::text(parent), Value::int(at)]).await? > 0 {
-                any = true;
-            }
-            let sql = "SELECT DISTINCT id FROM access_tokens WHERE parent = $1";
-            for row in tx.rows(sql, &[Value::text(parent)]).await? {
-                next.push(row.column::<String>("id")?);
-            }
+    for sql in BELOW {
+        // Until nothing turns up: an exchange under way holds its row, and its token is there for the look after the one that waited.
+        while tx.execute(sql, &values).await? > 0 {
+            any = true;
         }
-        if next.is_empty() {
-            break;
-        }
-        parents = next;
     }
     Ok(any)
 }

@@ -16,7 +16,7 @@ use doorward_core::secret::{AccessToken, TokenHash};
 use doorward_core::time::Timestamp;
 use std::sync::Arc;
 
-/// Tokens of one user that the sweep has not taken yet.
+/// Tokens of one user that the sweep has not taken yet. What was exchanged for them has a number of its own.
 const TOKENS_PER_USER: i64 = 10_000;
 
 const SELECT: &str = "SELECT t.id, t.level, t.client, t.issuer, t.subject, t.agent, t.audience_kind, t.audience, t.granted, t.expires, \
@@ -99,7 +99,7 @@ pub(crate) async fn put(
     let level = level_name(new.level).ok_or(Refused::Unfit("level"))?;
     hold(tx, &new.user).await?; // so that the count stays true
     let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
-    let count = tx.row("SELECT COUNT(*) AS n FROM access_tokens WHERE issuer = $1 AND subject = $2", &owner).await?;
+    let count = tx.row("SELECT COUNT(*) AS n FROM access_tokens WHERE issuer = $1 AND subject = $2 AND parent IS NULL", &owner).await?;
     if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= TOKENS_PER_USER {
         return Err(Refused::TooMany.into());
     }

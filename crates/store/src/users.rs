@@ -5,7 +5,7 @@ use crate::db::{Tx, Value};
 use crate::epoch::raise;
 use crate::error::StoreError;
 use crate::rows::{Reading, json_list, millis};
-use doorward_core::id::{GroupName, UserId};
+use doorward_core::id::{ClientId, GroupName, UserId};
 use doorward_core::identity::caller::Standing;
 use doorward_core::time::Timestamp;
 use std::collections::BTreeSet;
@@ -176,6 +176,16 @@ impl Store {
         tx.execute(sql, &[Value::text(user.issuer()), Value::text(user.subject()), Value::int(millis(now)?)]).await?;
         raise(&mut tx, "user disabled", now).await?;
         tx.commit().await
+    }
+
+    /// Whether a client may not act for itself any more: its user is disabled.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_client_disabled(&self, client: &ClientId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS one FROM users WHERE issuer = $1 AND subject = $2 AND disabled IS NOT NULL";
+        let user = [Value::text(doorward_core::oauth::client::ISSUER), Value::text(client.as_str())];
+        Ok(self.db().row(sql, &user).await?.is_some())
     }
 
     /// Gives a disabled user back the right to act. True if there was one.

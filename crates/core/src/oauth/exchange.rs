@@ -58,6 +58,17 @@ pub enum NotDelegated {
     Scope,
 }
 
+/// The token that shows who acts.
+#[derive(Debug, Clone, Copy)]
+pub enum Actor<'a> {
+    /// None was sent: who authenticates acts.
+    NotShown,
+    /// One that nobody knows.
+    Unknown,
+    /// What the store holds under it.
+    Known(&'a Record),
+}
+
 /// What a client asks for, beside the token.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
@@ -99,8 +110,7 @@ pub fn read(form: &Form) -> Result<Exchange, TokenError> {
 
 /// What comes of a token: the same user and server, at most what it has, at most as long, and by way of its client.
 ///
-/// `may` says whether the configuration lets the client exchange tokens of another one; `actor` is what the store holds under the other
-/// token, where one was shown.
+/// `may` says whether the configuration lets the client exchange tokens of another one.
 ///
 /// # Errors
 /// [`NotDelegated`].
@@ -108,7 +118,7 @@ pub fn judge(
     client: &AuthenticatedClient,
     may: impl Fn(&ClientId) -> bool,
     (parent, subject): (TokenHash<AccessToken>, &Record),
-    actor: Option<Option<&Record>>,
+    actor: Actor<'_>,
     asked: Asked<'_>,
 ) -> Result<Delegated, NotDelegated> {
     let now = asked.now;
@@ -123,12 +133,14 @@ pub fn judge(
     if subject.via().len() >= LONGEST_CHAIN {
         return Err(NotDelegated::Subject("too_many_actors"));
     }
-    if let Some(actor) = actor {
-        // RFC 8693 section 4.1: who acts is who authenticates here; a token of somebody else makes nobody them.
-        let is_own = |record: &&Record| {
-            record.client == *client.id() && record.user.issuer() == super::client::ISSUER && record.counts(Door::OAuth, None, now).is_ok()
-        };
-        actor.filter(is_own).ok_or(NotDelegated::Actor)?;
+    // RFC 8693 section 4.1: who acts is who authenticates here; a token of somebody else makes nobody them.
+    let is_own = |record: &Record| {
+        record.client == *client.id() && record.user.issuer() == super::client::ISSUER && record.counts(Door::OAuth, None, now).is_ok()
+    };
+    match actor {
+        Actor::NotShown => {}
+        Actor::Known(record) if is_own(record) => {}
+        Actor::Known(_) | Actor::Unknown => return Err(NotDelegated::Actor),
     }
     let Audience::Only(servers) = &subject.audience else { return Err(NotDelegated::Target) };
     let server = match (asked.server, servers.len(), servers.first()) {

@@ -7,15 +7,16 @@ use super::token::{token_type, unavailable};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
+use doorward_core::audit::outcome::Notice;
+use doorward_core::id::{ClientId, ServerName};
 use doorward_core::identity::caller::Record;
 use doorward_core::oauth::dpop::Proven;
-use doorward_core::oauth::exchange::{ACCESS_TOKEN, Asked, Exchange, judge};
+use doorward_core::oauth::exchange::{ACCESS_TOKEN, Actor, Asked, Delegated, Exchange, judge};
 use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
-use doorward_core::secret::{AccessToken, PlainToken, TokenHash};
+use doorward_core::secret::{AccessToken, PlainToken};
 use doorward_store::{Refused, StoreError};
 use http::Response;
 use serde_json::json;
-use std::sync::Arc;
 
 impl Gateway {
     /// A token for what another client was given.
@@ -34,28 +35,18 @@ impl Gateway {
             return Err(TokenError::no_exchange());
         }
         let server = self.meant(presented.resource.as_deref())?;
-        let subject = self.still_good(&presented.subject).await?.ok_or(TokenError::not_exchanged("unknown_credential"))?;
-        let actor = match &presented.actor {
-            Some(hash) => Some(self.still_good(hash).await?),
-            None => None,
+        let subject = self.store.access_token(&presented.subject).await.map_err(|error| unavailable(&error))?;
+        let subject = subject.ok_or(TokenError::not_exchanged("unknown_credential"))?;
+        let delegated = self.delegated(client, presented, (&subject, server.as_ref()), proof.as_ref()).await?;
+        let delegated = match delegated {
+            Ok(delegated) => delegated,
+            Err(why) => {
+                self.told_of_subject(request, client, &subject, why).await;
+                return Err(why);
+            }
         };
         let now = self.env.now();
-        let asked = Asked {
-            scopes: presented.scopes.as_ref(),
-            server: server.as_ref(),
-            bound: proof.as_ref().map(Proven::key),
-            life: self.lives.access,
-            now,
-        };
-        let may = |from: &_| self.clients.may_exchange(client.id(), from);
-        let actor = actor.as_ref().map(Option::as_deref);
-        let delegated = judge(client, may, (presented.subject.clone(), &subject), actor, asked)?;
         let (new, server) = (delegated.record(), delegated.server());
-        for through in new.via().iter().chain([client.id()]) {
-            if !self.is_offered(server, (&new.user, &new.groups), through) {
-                return Err(TokenError::not_visible());
-            }
-        }
         if let Some(proof) = &proof {
             // Counted by what it is exchanged for: neither a new key nor a new scope is a way around it.
             self.proof_used_up(proof, &subject.credential, now).await?;
@@ -67,7 +58,11 @@ impl Gateway {
             Err(StoreError::Refused(Refused::TooMany)) => return Err(TokenError::too_many_tokens()),
             Err(error) => return Err(unavailable(&error)),
         }
-        self.issued(request, client.id(), "token_exchanged", (&new.user, server), (&new.credential, new.bound)).await?;
+        let bound = new.bound.map_or_else(String::new, |key| format!(", bound to the key {key}"));
+        let cause = format!("{} for {} of {}{bound}", new.credential, subject.credential, hands(new));
+        let (id, user, client, server) = (Some(request.id), Some(&new.user), Some(client.id()), Some(server));
+        let notice = Notice { reason: "token_exchanged", id, user, client, server, cause: Some(&cause) };
+        self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())?;
         let content = json!({
             "access_token": access.reveal(),
             "issued_token_type": ACCESS_TOKEN,
@@ -78,13 +73,57 @@ impl Gateway {
         Ok(credential(200, &content))
     }
 
-    /// What the store holds under a token, unless the configuration or the command line took it away: what could not be used cannot be
-    /// exchanged.
-    async fn still_good(&self, hash: &TokenHash<AccessToken>) -> Result<Option<Arc<Record>>, TokenError> {
-        let Some(record) = self.store.access_token(hash).await.map_err(|error| unavailable(&error))? else { return Ok(None) };
-        if !self.may_still(&record) || self.is_any_blocked(&record).await.map_err(|error| unavailable(&error))? {
-            return Ok(None);
+    /// What may come of the token, as it and its clients stand now.
+    ///
+    /// # Errors
+    /// [`TokenError`] of ours; the inner one is about the token.
+    async fn delegated(
+        &self,
+        client: &AuthenticatedClient,
+        presented: &Exchange,
+        (subject, server): (&Record, Option<&ServerName>),
+        proof: Option<&Proven>,
+    ) -> Result<Result<Delegated, TokenError>, TokenError> {
+        let unavailable = |error| unavailable(&error);
+        // What could not be used cannot be exchanged.
+        if let Err(why) = self.still_counts(subject).await.map_err(unavailable)? {
+            return Ok(Err(TokenError::not_exchanged(why.reason())));
         }
-        Ok(Some(record))
+        let actor = match &presented.actor {
+            Some(hash) => Some(self.store.access_token(hash).await.map_err(unavailable)?),
+            None => None,
+        };
+        let actor = actor.as_ref().map_or(Actor::NotShown, |found| found.as_deref().map_or(Actor::Unknown, Actor::Known));
+        let scopes = presented.scopes.as_ref();
+        let asked = Asked { scopes, server, bound: proof.map(Proven::key), life: self.lives.access, now: self.env.now() };
+        let may = |from: &_| self.clients.may_exchange(client.id(), from);
+        let delegated = match judge(client, may, (presented.subject.clone(), subject), actor, asked) {
+            Ok(delegated) => delegated,
+            Err(why) => return Ok(Err(why.into())),
+        };
+        let (new, server) = (delegated.record(), delegated.server());
+        let offered = |through| self.is_offered(server, (&new.user, &new.groups), through);
+        if !new.via().iter().chain([client.id()]).all(offered) {
+            return Ok(Err(TokenError::not_visible()));
+        }
+        // The client itself, too: it may be one that is disabled.
+        match self.still_counts(new).await.map_err(unavailable)? {
+            Ok(()) => Ok(Ok(delegated)),
+            Err(why) => Ok(Err(TokenError::not_exchanged(why.reason()))),
+        }
     }
+
+    /// Whose token it was that a client could not exchange: it may be a stolen one. As often as a client could have a reason to try.
+    async fn told_of_subject(&self, request: &OfficeRequest, client: &AuthenticatedClient, subject: &Record, why: TokenError) {
+        if self.proofs.may_show(&subject.credential) {
+            let cause = format!("{}: it showed {} of {}", why.reason, subject.credential, subject.client);
+            let (id, user, client) = (Some(request.id), Some(&subject.user), Some(client.id()));
+            self.note(&Notice { reason: "exchange_refused", id, user, client, server: None, cause: Some(&cause) }).await;
+        }
+    }
+}
+
+/// The clients before, for the record.
+fn hands(new: &Record) -> String {
+    new.via().iter().map(ClientId::as_str).collect::<Vec<_>>().join(", ")
 }

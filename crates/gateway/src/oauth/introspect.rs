@@ -17,6 +17,7 @@ use doorward_core::oauth::token::{AuthenticatedClient, TokenError};
 use doorward_core::secret::{AccessToken, TokenHash};
 use http::{Method, Response};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 impl Gateway {
     /// `/oauth/introspect`.
@@ -44,16 +45,16 @@ impl Gateway {
         let token = form.get("token").ok_or(TokenError::request("token is missing"))?;
         let Ok(hash) = TokenHash::<AccessToken>::of(token) else { return Ok(inactive()) };
         let record = self.store.access_token(&hash).await.map_err(|error| unavailable(&error))?;
-        let counts = |record: &Record| {
-            record.counts(Door::OAuth, None, self.env.now()).is_ok()
-                && self.may_still(record)
+        let is_theirs = |record: &Arc<Record>| {
+            record.client == *client.id()
+                && record.counts(Door::OAuth, None, self.env.now()).is_ok()
                 && (record.bound.is_none() || self.proofs.binding() != Binding::Off)
-                && self.is_bound_as_wanted(record.bound.as_ref(), &record.client)
         };
-        Ok(match record {
-            Some(record) if record.client == *client.id() && counts(&record) => self.described(&record),
-            _ => inactive(),
-        })
+        let Some(record) = record.filter(is_theirs) else { return Ok(inactive()) };
+        match self.still_counts(&record).await.map_err(|error| unavailable(&error))? {
+            Ok(()) => Ok(self.described(&record)),
+            Err(_) => Ok(inactive()),
+        }
     }
 
     fn described(&self, record: &Record) -> Value {

@@ -6,7 +6,7 @@ use super::speak::{modern, modern_call};
 use super::wire::{Ask, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use doorward_core::id::{CredentialId, UserId};
+use doorward_core::id::{CredentialId, ServerName, UserId};
 use doorward_core::secret::sha256;
 use doorward_store::Block;
 use doorward_testkit::lax::Lax;
@@ -22,26 +22,29 @@ const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// People allow `app`; `agent` may exchange what `app` and `nightly` have, `worker` what `agent` has, and `other` nothing of `app`.
 async fn works() -> (Lax, House, Browser) {
     let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let house = House::over(Directory::new(), &configured(&alpha, "", "\"app\", \"nightly\""), super::house::LAPTOP).await;
+    house.approve().await;
+    let mut browser = Browser::default();
+    browser.sign_in(&house).await;
+    (alpha, house, browser)
+}
+
+fn configured(alpha: &Lax, clients: &str, of_agent: &str) -> String {
     let exchanging = |id: &str, from: &str| {
         format!(
             "[[clients.static]]\nid = \"{id}\"\nauth = {{ kind = \"secret\", secret = \"plain:{SECRET}\" }}\nexchange_from = [{from}]\n"
         )
     };
-    let clients = format!(
+    let fixed = format!(
         "[[clients.static]]\nid = \"app\"\nredirect_uris = [\"{CALLBACK}\"]\n{}scopes = [\"alpha:read\"]\n{}{}{}",
-        exchanging("agent", "\"app\", \"nightly\""),
+        exchanging("agent", of_agent),
         exchanging("worker", "\"agent\", \"worker\""),
-        exchanging("other", "\"somebody\""),
+        exchanging("other", "\"nightly\""),
         format_args!(
             "[[clients.static]]\nid = \"nightly\"\nauth = {{ kind = \"secret\", secret = \"plain:{SECRET}\" }}\nscopes = [\"alpha:read\"]\n"
         ),
     );
-    let toml = format!("{}{}{clients}", server("alpha", &alpha.url(), ""), server("beta", &alpha.url(), ""));
-    let house = House::over(Directory::new(), &toml, super::house::LAPTOP).await;
-    house.approve().await;
-    let mut browser = Browser::default();
-    browser.sign_in(&house).await;
-    (alpha, house, browser)
+    format!("{clients}{}{}{fixed}", server("alpha", &alpha.url(), ""), server("beta", &alpha.url(), ""))
 }
 
 fn basic(id: &str) -> String {
@@ -110,7 +113,9 @@ async fn tk_10_an_agent_acts_for_a_person_and_the_record_names_everybody() {
     let agent = key_of(&reply);
     assert_eq!(lists(&house, &agent, "alpha").await, 200);
     assert_eq!(lists(&house, &agent, "beta").await, 401, "one server");
-    let called = house.ask(modern_call(&agent, "alpha", 2, "add", json!({"a": 1, "b": 2}))).await;
+    let pins = house.store.pins(&ServerName::new("alpha").expect("name")).await.expect("pins");
+    let tool = pins.iter().find(|pin| pin.class.as_str() == "destructive").expect("a tool that changes things").tool.to_string();
+    let called = house.ask(modern_call(&agent, "alpha", 2, &tool, json!({}))).await;
     assert_eq!(called.status, 403, "what was not asked for is not there");
 
     let worker = key_of(&exchange(&house, "worker", &agent.text, &[]).await);
@@ -123,10 +128,12 @@ async fn tk_10_an_agent_acts_for_a_person_and_the_record_names_everybody() {
 
     let records = house.recorded("event", "token_exchanged");
     assert_eq!(records.iter().map(|record| record["client"].as_str().unwrap()).collect::<Vec<_>>(), ["agent", "worker"]);
+    let cause = records[1]["cause"].as_str().expect("a cause");
+    assert!(cause.starts_with("exc_") && cause.contains(" for exc_") && cause.ends_with(" of app, agent"), "{cause}");
     let calls: Vec<Value> =
         house.records().into_iter().filter(|record| record["client"] == "worker" && record["kind"] == "intent").collect();
     let last = calls.last().expect("a call");
-    assert_eq!((&last["user"]["sub"], &last["via"]), (&json!("owner"), &json!(["app", "agent"])));
+    assert_eq!((&last["user"]["sub"], &last["via"]), (&json!("admin"), &json!(["app", "agent"])));
     house.close(&[&tokens.access, &agent.text, &worker.text]).await;
 }
 
@@ -140,6 +147,10 @@ async fn tk_10_nothing_is_bought_with_what_is_no_good_or_not_for_this_client() {
 
     assert_eq!(refused("other", access, &[]).await, unfit(), "of another client than those that it is for");
     assert_eq!(last_event(&house), "exchange_not_allowed");
+    let told = house.recorded("event", "exchange_refused");
+    let cause = told[0]["cause"].as_str().expect("a cause");
+    assert_eq!((&told[0]["user"]["sub"], &told[0]["client"]), (&json!("admin"), &json!("other")), "whose token it was that it showed");
+    assert!(cause.ends_with("of app"), "{cause}");
     assert_eq!(refused("nightly", access, &[]).await, (400, "unauthorized_client".to_owned()));
     let anonymous = [("grant_type", GRANT), ("client_id", "app"), ("subject_token", access), ("subject_token_type", ACCESS)];
     assert_eq!(error_of(&house.token_request(&anonymous).await), (400, "unauthorized_client".to_owned()), "whoever proves nothing");
@@ -230,6 +241,8 @@ async fn tk_10_whoever_is_blocked_passes_nothing_on() {
         assert!(house.store.block_client(&block).await.expect("blocked"));
         assert!(is_dead(&house, &worker).await, "{blocked}");
         assert_ne!(exchange(&house, "worker", &agent.text, &[]).await.status, 200, "{blocked}");
+        let ask = ask_at("/oauth/introspect", &[("token", &worker.text)]).field("Authorization", &basic("worker"));
+        assert_eq!(house.ask(ask).await.json(), json!({"active": false}), "{blocked}");
         assert!(house.store.unblock_client(&digest, house.env.now()).await.expect("let in"));
         assert!(within(Duration::from_secs(8), async || lists(&house, &worker, "alpha").await == 200).await, "{blocked}");
     }
@@ -260,4 +273,49 @@ async fn tk_10_a_bound_token_is_of_no_use_without_its_key_and_a_new_one_may_be_b
     assert_eq!(error_of(&exchange(&house, "worker", &bound.text, &[]).await), unfit());
     assert_eq!(last_event(&house), "bound_token_as_bearer");
     house.close(&[&bound.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tk_10_a_machine_that_is_disabled_acts_for_nobody() {
+    let (_alpha, house, mut browser) = works().await;
+    let tokens = allowed(&house, &mut browser, &["alpha:read"]).await;
+    let own = house.ask(token_ask(&[("grant_type", "client_credentials")]).field("Authorization", &basic("agent"))).await;
+    let own = key_of(&own);
+    let agent = key_of(&exchange(&house, "agent", &tokens.access, &[]).await);
+    assert_eq!(lists(&house, &agent, "alpha").await, 200);
+    let machine = UserId::new("client", "agent").expect("user");
+    house.store.disable_user(&machine, house.env.now()).await.expect("disabled");
+    assert!(is_dead(&house, &own).await && is_dead(&house, &agent).await);
+    assert_eq!(error_of(&exchange(&house, "agent", &tokens.access, &[]).await), unfit());
+    assert_eq!(lists(&house, &tokens.key(), "alpha").await, 200, "the application goes on");
+    house.close(&[&tokens.access, &agent.text]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tk_10_what_the_configuration_takes_back_is_gone() {
+    let (alpha, house, mut browser) = works().await;
+    let tokens = allowed(&house, &mut browser, &["alpha:read"]).await;
+    let agent = key_of(&exchange(&house, "agent", &tokens.access, &[]).await);
+    let worker = key_of(&exchange(&house, "worker", &agent.text, &[]).await);
+    let mut house = house;
+    let all = "\"app\", \"nightly\"";
+    for (clients, of_agent, status) in [
+        ("", all, 200),
+        ("", "\"nightly\"", 401),
+        ("[clients]\nrequire_dpop = [\"app\"]\n", all, 401),
+        ("[clients]\nblock = [\"app\"]\n", all, 401),
+        ("", all, 200),
+    ] {
+        house.gateway.stop().await;
+        house.store.close().await;
+        let state = house.state.taken_over();
+        house = House::over(state, &configured(&alpha, clients, of_agent), super::house::LAPTOP).await;
+        assert_eq!(lists(&house, &agent, "alpha").await, status, "{clients} {of_agent}");
+        assert_eq!(lists(&house, &worker, "alpha").await, status, "the end of the chain: {clients} {of_agent}");
+        assert_eq!(exchange(&house, "worker", &agent.text, &[]).await.status == 200, status == 200, "{clients} {of_agent}");
+        if clients.contains("require_dpop") {
+            assert_eq!(error_of(&exchange(&house, "agent", &tokens.access, &[]).await), unfit(), "bearer, where it has to be bound");
+        }
+    }
+    house.close(&[&agent.text, &worker.text]).await;
 }

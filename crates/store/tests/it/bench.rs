@@ -78,6 +78,14 @@ impl Bench {
         }
     }
 
+    /// 32 bytes out of a number, as each database writes them.
+    pub(crate) fn digest_of(&self, number: &str) -> String {
+        match self.url {
+            StoreUrl::Sqlite(_) => format!("CAST(printf('%032d', {number}) AS BLOB)"),
+            StoreUrl::Postgres(_) => format!("convert_to(lpad(({number})::text, 32, '0'), 'UTF8')"),
+        }
+    }
+
     /// A statement past the store, as somebody with access to the database would send it. Gives the rows changed.
     pub(crate) async fn raw(&self, sql: &str) -> u64 {
         let sql = AssertSqlSafe(sql.to_owned());

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, NOW, client, credential, later, server};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::oauth::client::{Client, ClientAuth};
-use doorward_core::oauth::exchange::{Asked, Delegated, judge};
+use doorward_core::oauth::exchange::{Actor, Asked, Delegated, judge};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::token::{Authentication, authenticate, shown};
 use doorward_core::secret::{AccessToken, PlainToken, TokenHash};
@@ -36,7 +36,7 @@ fn delegated(name: &str, parent: TokenHash<AccessToken>, subject: &Record, now: 
         panic!("nobody");
     };
     let asked = Asked { scopes: None, server: None, bound: None, life: Duration::from_secs(60), now };
-    judge(&agent, |_| true, (parent, subject), None, asked).expect("delegated")
+    judge(&agent, |_| true, (parent, subject), Actor::NotShown, asked).expect("delegated")
 }
 
 async fn counts(store: &Store, hash: &TokenHash<AccessToken>) -> bool {
@@ -67,18 +67,33 @@ pub(crate) async fn tk_10_a_chain_is_read_back_and_ends_from_its_beginning(bench
     assert!(!bench.a.issue_exchanged(&token(0, 6), &second, later(1)).await.expect("judged"));
 }
 
-pub(crate) async fn tk_10_the_tokens_of_one_exchange_have_a_number(bench: &Bench) {
+pub(crate) async fn tk_10_no_client_takes_the_room_of_its_person(bench: &Bench) {
     let first = of_app("grant-1");
     bench.a.put_access_token(&token(0, 0), &first, NOW).await.expect("put");
-    for step in 1..=100 {
-        let next = delegated("agent", token(0, 0), &first, NOW);
-        assert!(bench.a.issue_exchanged(&token(1, step), &next, NOW).await.expect("stored"));
-    }
-    let one_more = delegated("agent", token(0, 0), &first, NOW);
-    let full = bench.a.issue_exchanged(&token(1, 101), &one_more, NOW).await;
+    // As many as there may be, of whatever names: keys and scopes are no way around it.
+    let copies = |first: u32, last: u32, revoked: &str| {
+        format!(
+            "INSERT INTO access_tokens (hash, id, level, issuer, subject, client, audience_kind, audience, granted, created, expires, revoked, \
+             parent, via) SELECT {}, 'exc_' || n, level, issuer, subject, 'agent', audience_kind, audience, granted, created, expires, \
+             {revoked}, id, '[\"app\"]' FROM access_tokens, \
+             (WITH RECURSIVE numbers(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last}) SELECT n FROM numbers) AS n \
+             WHERE id = 'grant-1'",
+            bench.digest_of("n"),
+        )
+    };
+    assert_eq!(bench.raw(&copies(1, 999, "NULL")).await, 999);
+    let next = || delegated("agent", token(0, 0), &first, NOW);
+    assert!(bench.a.issue_exchanged(&token(1, 1), &next(), NOW).await.expect("stored"));
+    let full = bench.a.issue_exchanged(&token(1, 2), &next(), NOW).await;
     assert!(matches!(full, Err(StoreError::Refused(Refused::TooMany))), "{full:?}");
     let other = delegated("other", token(0, 0), &first, NOW);
-    assert!(bench.a.issue_exchanged(&token(1, 102), &other, NOW).await.expect("another client has room"));
+    assert!(bench.a.issue_exchanged(&token(1, 3), &other, NOW).await.expect("another client has room"));
+    // What it gave back still takes its own room, and nobody else's.
+    assert_eq!(bench.raw(&copies(1_001, 10_001, "1")).await, 9_001);
+    assert!(bench.a.put_access_token(&token(1, 4), &of_app("grant-2"), NOW).await.is_ok(), "the person goes on");
+    // All of it ends at once, with the consent.
+    assert!(bench.b.revoke_access_token(&credential("grant-1"), NOW).await.expect("revoked"));
+    assert!(!counts(&bench.a, &token(1, 1)).await && !counts(&bench.a, &token(1, 3)).await);
 }
 
 pub(crate) async fn tk_10_an_exchange_that_meets_the_end_leaves_nothing(bench: &Bench) {

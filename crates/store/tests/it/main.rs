@@ -122,7 +122,7 @@ on_every_backend! {
     races::fifty_raises_are_fifty_epochs,
     races::a_call_dropped_anywhere_is_done_whole_or_not_at_all,
     exchanged::tk_10_a_chain_is_read_back_and_ends_from_its_beginning,
-    exchanged::tk_10_the_tokens_of_one_exchange_have_a_number,
+    exchanged::tk_10_no_client_takes_the_room_of_its_person,
     exchanged::tk_10_an_exchange_that_meets_the_end_leaves_nothing,
     documents::reg_07_a_copy_is_replaced_by_a_later_one_only,
     documents::reg_08_copies_do_not_grow_beyond_their_number,

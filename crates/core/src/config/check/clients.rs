@@ -65,6 +65,12 @@ impl Checker<'_> {
             }
             fixed.push(client);
         }
+        for (at, client) in fixed.iter().enumerate() {
+            let at = at.to_string();
+            for from in &client.exchanges {
+                self.exchanged_client(&["clients", "static", &at, "exchange_from"], from, &fixed);
+            }
+        }
         let skip_consent = self
             .each(&["clients", "skip_consent"], &file.skip_consent.unwrap_or_default(), |checker, path, text| {
                 checker.assured_client(path, text, &fixed)
@@ -158,6 +164,19 @@ impl Checker<'_> {
             self.bad(path, ("config.client_id", message, "not a client id", help.to_owned()));
         }
         id
+    }
+
+    /// The same: one of the configuration or of an issuer, a document, or a registration.
+    fn exchanged_client(&mut self, path: &[&str], id: &ClientId, fixed: &[StaticClient]) {
+        let text = id.as_str();
+        let is_one = DocumentUrl::new(text).is_ok()
+            || [registration::PREFIX, attested::PREFIX].iter().any(|prefix| text.starts_with(prefix))
+            || fixed.iter().any(|client| client.id == *id);
+        if !is_one {
+            let message = format!("\"{}\" is the id of no client", escaped(text));
+            let help = "the id of one of [[clients.static]], the URL of its document, dwc_... of a registration, or idp:NAME of an issuer";
+            self.bad(path, ("config.client_id", message, "not a client id", help.to_owned()));
+        }
     }
 
     fn blocked_client(&mut self, path: &[&str], text: &str) -> Option<Blocked> {

@@ -89,6 +89,10 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "[[clients.static]]\nid = \"a\"\nredirect_uris = [\"https://a.example/\"]\nauth = { kind = \"none\", method = \"post\" }",
     ),
     ("config.own_scopes", "[server.github]\nurl = \"https://g.example/mcp\"\n[[clients.static]]\nid = \"a\"\nscopes = [\"github:read\"]"),
+    (
+        "config.client_id",
+        "[[clients.static]]\nid = \"b\"\nauth = { kind = \"private_key_jwt\", jwks = \"/a\" }\nexchange_from = [\"nobody\"]",
+    ),
     ("config.exchange", "[[clients.static]]\nid = \"b\"\nexchange_from = [\"a\"]"),
     (
         "config.own_scopes",

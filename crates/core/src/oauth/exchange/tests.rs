@@ -51,7 +51,7 @@ fn hash() -> TokenHash<AccessToken> {
 }
 
 fn judged(subject: &Record, asked: Asked<'_>) -> Result<Delegated, NotDelegated> {
-    judge(&client("agent"), |_| true, (hash(), subject), None, asked)
+    judge(&client("agent"), |_| true, (hash(), subject), Actor::NotShown, asked)
 }
 
 /// What is different, and what is said of it.
@@ -75,7 +75,7 @@ fn tk_10_the_record_of_a_token_that_may_not_be_exchanged_buys_nothing() {
         change(&mut subject);
         assert_eq!(judged(&subject, asked()).expect_err(name), why, "{name}");
     }
-    let nobody = judge(&client("agent"), |_| false, (hash(), &record()), None, asked());
+    let nobody = judge(&client("agent"), |_| false, (hash(), &record()), Actor::NotShown, asked());
     assert_eq!(nobody.expect_err("not allowed"), NotDelegated::Subject("exchange_not_allowed"));
 }
 
@@ -86,12 +86,12 @@ fn tk_10_an_actor_is_the_client_itself_or_nobody() {
         user: UserId::new(issuer, name).expect("id"),
         ..record()
     };
-    let with = |actor: Option<&Record>| judge(&client("agent"), |_| true, (hash(), &record()), Some(actor), asked()).map(|_| ());
-    assert_eq!(with(Some(&own("agent", "client"))), Ok(()));
-    assert_eq!(with(None), Err(NotDelegated::Actor), "unknown");
-    assert_eq!(with(Some(&own("other", "client"))), Err(NotDelegated::Actor));
-    assert_eq!(with(Some(&own("agent", "https://id.example"))), Err(NotDelegated::Actor), "a person's, given to it");
-    assert_eq!(with(Some(&Record { revoked: Some(NOW), ..own("agent", "client") })), Err(NotDelegated::Actor));
+    let with = |actor: Actor<'_>| judge(&client("agent"), |_| true, (hash(), &record()), actor, asked()).map(|_| ());
+    assert_eq!(with(Actor::Known(&own("agent", "client"))), Ok(()));
+    assert_eq!(with(Actor::Unknown), Err(NotDelegated::Actor), "unknown");
+    assert_eq!(with(Actor::Known(&own("other", "client"))), Err(NotDelegated::Actor));
+    assert_eq!(with(Actor::Known(&own("agent", "https://id.example"))), Err(NotDelegated::Actor), "a person's, given to it");
+    assert_eq!(with(Actor::Known(&Record { revoked: Some(NOW), ..own("agent", "client") })), Err(NotDelegated::Actor));
 }
 
 #[test]
