@@ -1,5 +1,5 @@
-//! T13: the description of the OAuth API names every route that there is, and the errors that `docs/http-status.md` tells of. What a gateway
-//! answers is held against it by a test of the corridor (methods) and by `scripts/api` (everything).
+//! T13: the description of the OAuth API names every route that there is, and the errors that `docs/http-status.md` tells of. What a
+//! gateway answers is held against it by a test of the corridor (methods) and by `scripts/api` (everything).
 
 use crate::finding::Finding;
 use crate::fresh::{Promises, routes_of};
