@@ -38,7 +38,7 @@ impl Gateway {
             return self.me_page(&request, &person, None).await;
         }
         if request.method != Method::POST {
-            return not_allowed("GET, POST");
+            return not_allowed("GET, HEAD, POST");
         }
         let form = match posted(&mut request, &[]).await {
             Ok(form) => form,
@@ -168,7 +168,7 @@ impl Gateway {
     /// `/`: the servers of this person, and how each client is connected to them.
     pub(crate) async fn home(&self, request: OfficeRequest) -> Response<Body> {
         if request.method != Method::GET && request.method != Method::HEAD {
-            return not_allowed("GET");
+            return not_allowed("GET, HEAD");
         }
         let person = match self.person(&request.headers).await {
             Ok(Some(person)) => person,

@@ -61,7 +61,7 @@ impl Gateway {
 /// Compiled in, with the hash of its content in its address.
 fn asset(request: &OfficeRequest, media: &'static str, content: &'static str) -> Response<Body> {
     if request.method != Method::GET && request.method != Method::HEAD {
-        return not_allowed("GET");
+        return not_allowed("GET, HEAD");
     }
     text(200, media, content, &headers(Class::Asset, Transport::Http))
 }

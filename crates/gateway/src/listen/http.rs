@@ -5,6 +5,7 @@ use super::body::Body;
 use super::fields::{self, HEADER_BYTES, HEADER_FIELDS};
 use super::guard::{Guard, Turned};
 use super::metrics::Metrics;
+use super::page::not_allowed;
 use super::rate::AddressLimit;
 use super::rest::Arriving;
 use super::route::{Origins, Route, Verb};
@@ -18,7 +19,7 @@ use ::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
     RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use ::http::{Request, Response, StatusCode, Version};
+use ::http::{Method, Request, Response, StatusCode, Version};
 use bytes::Bytes;
 use doorward_core::identity::issuer::Carrier;
 use doorward_core::identity::presented::Presented;
@@ -299,6 +300,7 @@ async fn route<S: Serve>(request: Request<Arriving>, peer: SocketAddr, settings:
         return refuse(Turned::Ambiguous, StatusCode::BAD_REQUEST, "The request can be read in more than one way.");
     }
     let response = match route {
+        Route::Health | Route::Ready if !matches!(parts.method, Method::GET | Method::HEAD) => not_allowed("GET, HEAD"),
         Route::Health => plain(StatusCode::OK, "ok"),
         Route::Ready if serve.is_ready() && !settings.tasks.is_stopping() => plain(StatusCode::OK, "ready"),
         Route::Ready => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready"),

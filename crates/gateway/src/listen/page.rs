@@ -37,7 +37,7 @@ pub fn see_other(address: &str) -> Response<Body> {
     response
 }
 
-/// 405.
+/// 405, with every method that is served there (RFC 9110 section 10.2.1).
 #[must_use]
 pub fn not_allowed(allow: &'static str) -> Response<Body> {
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "This method is not served here.");

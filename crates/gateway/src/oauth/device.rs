@@ -225,7 +225,7 @@ impl Gateway {
     pub(crate) async fn device(&self, mut request: OfficeRequest) -> Response<Body> {
         let is_read = request.method == Method::GET || request.method == Method::HEAD;
         if !is_read && request.method != Method::POST {
-            return not_allowed("GET, POST");
+            return not_allowed("GET, HEAD, POST");
         }
         if self.clients.admission().device_grant == DeviceGrant::Off {
             return self.nothing_here(request.id);

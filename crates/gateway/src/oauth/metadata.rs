@@ -47,7 +47,7 @@ impl Gateway {
 /// Clients read it again at each start; for five minutes a cache may answer.
 fn public(request: &OfficeRequest, content: &Value) -> Response<Body> {
     if request.method != Method::GET && request.method != Method::HEAD {
-        return not_allowed("GET");
+        return not_allowed("GET, HEAD");
     }
     let mut response = document(200, content, &headers(Class::Metadata, Transport::Http));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));

@@ -33,7 +33,7 @@ impl Gateway {
             return see_other("/login");
         }
         if request.method != Method::POST {
-            return not_allowed("POST");
+            return not_allowed("GET, HEAD, POST");
         }
         let form = match posted(&mut request, &[]).await {
             Ok(form) => form,

@@ -110,7 +110,7 @@ impl Gateway {
             return self.setup_page(None, 200).await;
         }
         if request.method != Method::POST {
-            return not_allowed("GET, POST");
+            return not_allowed("GET, HEAD, POST");
         }
         let form = match posted(&mut request, &[]).await {
             Ok(form) => form,
@@ -183,7 +183,7 @@ impl Gateway {
     /// `/login`: how to sign in here.
     pub(crate) async fn login(&self, request: OfficeRequest) -> Response<Body> {
         if request.method != Method::GET && request.method != Method::HEAD {
-            return not_allowed("GET");
+            return not_allowed("GET, HEAD");
         }
         match self.person(&request.headers).await {
             Ok(Some(_)) => see_other("/"),

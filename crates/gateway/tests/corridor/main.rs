@@ -10,6 +10,7 @@ mod attested;
 mod backwards;
 mod blocked;
 mod consent;
+mod described;
 mod desk;
 mod devices;
 mod dpop;

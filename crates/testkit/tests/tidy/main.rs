@@ -8,6 +8,7 @@
 #![expect(clippy::string_slice, reason = "positions come from searches in the same text; a panic here is a failed test")]
 
 mod coverage;
+mod described;
 mod edges;
 mod finding;
 mod form;
@@ -124,6 +125,11 @@ fn t12_names() {
 }
 
 #[test]
+fn t13_the_description_of_the_oauth_api() {
+    tidy("T13", &described::described(&WORKSPACE, &promised()));
+}
+
+#[test]
 fn attack_coverage_is_what_the_tests_say() {
     let cases = coverage::cases(WORKSPACE.text(coverage::CASES));
     let findings = coverage::faults(&WORKSPACE, &cases);
@@ -134,7 +140,7 @@ fn attack_coverage_is_what_the_tests_say() {
 
 #[test]
 fn exceptions_name_rules_that_exist() {
-    let known: Vec<String> = (1..=12).map(|number| format!("T{number}")).collect();
+    let known: Vec<String> = (1..=13).map(|number| format!("T{number}")).collect();
     for exception in exceptions(WORKSPACE.text(EXCEPTIONS)) {
         assert!(known.contains(&exception.rule), "{EXCEPTIONS}: there is no rule {}", exception.rule);
     }

@@ -2,7 +2,7 @@
 
 use crate::finding::{Finding, exceptions, excused};
 use crate::tree::Tree;
-use crate::{coverage, edges, form, fresh, papers, sites};
+use crate::{coverage, described, edges, form, fresh, papers, sites};
 
 fn lines(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(ToString::to_string).collect()
@@ -233,6 +233,39 @@ fn t12_getters_vague_names_and_bool_parameters_are_found() {
     found(
         &form::names(&tree),
         &["crates/core/src/a.rs:3: T12: name what", "crates/core/src/a.rs:4: T12: no bool", "crates/core/src/a.rs:2: T12: StoreManager"],
+    );
+}
+
+#[test]
+fn t13_a_route_or_an_error_that_the_description_lacks_or_has_too_much_is_found() {
+    let routes = "//! routes\npub const ROUTES: [(&str, bool); 4] = [\n    (\"/new\", true),\n    (\"/mcp\", false),\n    (\"/both\", true),\n    \
+                  (\"/oauth/token\", true),\n];\n";
+    let description = r##"{
+        "paths": {"/mcp": {}, "/both": {}, "/gone": {}, "/oauth/token": {"$ref": "#/items/t"}}, "x-elsewhere": {"/both": "a page"},
+        "items": {"t": {"post": {"responses": {"400": {"$ref": "#/answers/a"}, "415": {"$ref": "#/answers/b"}}}}},
+        "answers": {
+            "a": {"content": {"application/json": {"schema": {"properties": {"error": {"enum": ["invalid_grant", "invented"]}}}}}},
+            "b": {"content": {"application/json": {"schema": {"properties": {"error": {"enum": ["invalid_request"]}}}}}}
+        }
+    }"##;
+    let statuses = "## Registration of clients\n| 201 | | registered |\n## Tokens, revocation, introspection\n| 400 | `invalid_grant` | `x` | y |\n\
+                    | 401 | `invalid_client` | `x` | y |\n## Other\n| 500 | `other` | y |\n";
+    let tree = Tree::planted(&[
+        ("crates/gateway/src/listen/route.rs", routes),
+        ("docs/oauth-api.json", description),
+        ("docs/http-status.md", statuses),
+    ]);
+    let promises = "packages = { at_most = 1, reason = \"\" }\nroutes = { table = \"crates/gateway/src/listen/route.rs\", public = [] }\n";
+    found(
+        &described::described(&tree, &fresh::promises(promises)),
+        &[
+            "crates/gateway/src/listen/route.rs:3: T13: describe /new",
+            "crates/gateway/src/listen/route.rs:4: T13: docs/oauth-api.json describes /mcp, which does not answer everybody",
+            "crates/gateway/src/listen/route.rs:5: T13: docs/oauth-api.json describes /both and says that it does not",
+            "docs/oauth-api.json: T13: there is no route /gone",
+            "docs/oauth-api.json: T13: say that `invalid_client` is answered with 401",
+            "docs/http-status.md: T13: ## Tokens, revocation, introspection: docs/oauth-api.json has `invented` with 400",
+        ],
     );
 }
 
