@@ -29,6 +29,7 @@ mod signin;
 pub mod skew;
 pub mod sources;
 pub mod tasks;
+mod trace;
 pub mod ui;
 pub mod upstream;
 mod when;
@@ -107,6 +108,8 @@ pub struct Gateway {
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
     pub(crate) devices: DeviceRates,
+    /// How clients get on, for people.
+    pub(crate) trace: trace::Trace,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     pub(crate) replies: replies::Replies,

@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../migrations/0011_devices.sql")),
     (12, include_str!("../migrations/0012_keys_of_tokens.sql")),
     (13, include_str!("../migrations/0013_blocked_clients.sql")),
+    (14, include_str!("../migrations/0014_attempts.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

@@ -16,6 +16,7 @@ mod metadata;
 pub mod register;
 mod revoke;
 mod token;
+mod way;
 mod workload;
 
 use crate::listen::body::Body;
