@@ -108,13 +108,14 @@ fn page(attempt: &Attempt, now: Timestamp, frame: Frame) -> AttemptPage {
 
 /// How it stands, in words.
 fn standing(attempt: &Attempt, now: Timestamp) -> (Progress, &'static str) {
-    match attempt.way.standing(now) {
-        Standing::Arrived => (Progress::Arrived, Step::Call.done()),
-        Standing::Declined => (Progress::Declined, Step::Decision.refused()),
-        Standing::Waiting(step) => (Progress::Waiting, step.missing()),
-        Standing::Stopped(step, None) => (Progress::Stopped, step.missing()),
-        Standing::Stopped(step, Some(_)) => (Progress::Stopped, step.refused()),
-    }
+    let standing = attempt.way.standing(now);
+    let progress = match standing {
+        Standing::Arrived => Progress::Arrived,
+        Standing::Declined => Progress::Declined,
+        Standing::Waiting(_) => Progress::Waiting,
+        Standing::Stopped(..) => Progress::Stopped,
+    };
+    (progress, standing.words())
 }
 
 /// That it was known goes without saying where it registered just now.
@@ -138,7 +139,7 @@ fn stop(attempt: &Attempt, now: Timestamp) -> Option<Stop> {
         Standing::Arrived => return None,
         Standing::Declined => {
             return Some(Stop {
-                title: "Nothing was allowed".to_owned(),
+                missing: None,
                 cause: Some("You said no, or nothing was ticked.".to_owned()),
                 cure: "If you want it after all, start again from the application.".to_owned(),
                 habit: None,
@@ -150,7 +151,7 @@ fn stop(attempt: &Attempt, now: Timestamp) -> Option<Stop> {
     let known = advice(step, reason);
     let name = attempt.name.as_deref().unwrap_or_default();
     Some(Stop {
-        title: if reason.is_some() { step.refused() } else { step.missing() }.to_owned(),
+        missing: reason.is_none().then(|| step.missing().to_owned()),
         cause: (!is_early).then(|| known.cause.to_owned()),
         cure: if is_early { "It may be on its way: look again in a minute." } else { known.cure }.to_owned(),
         habit: if is_early { None } else { habit(name, step).map(str::to_owned) },

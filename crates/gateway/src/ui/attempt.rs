@@ -73,8 +73,8 @@ pub struct StepRow {
 /// Where it stopped, or what it waits for.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// `It has not fetched its tokens`.
-    pub title: String,
+    /// The step that did not come: `It has not fetched its tokens`. `None` where the last one was refused.
+    pub missing: Option<String>,
     /// What is known of the cause; `None` while it is early.
     pub cause: Option<String>,
     /// What to do.

@@ -574,7 +574,7 @@ impl AttemptPage {
                 step("The answer was sent to it", "21", None, false),
             ],
             stop: Some(Stop {
-                title: say("It has not fetched its tokens"),
+                missing: Some(say("It has not fetched its tokens")),
                 cause: Some(say("The code was sent, and nobody came for the tokens.")),
                 cure: say("Start again, with the application open."),
                 habit: Some(say("In Cursor, toggle the server in the settings.")),
@@ -584,13 +584,14 @@ impl AttemptPage {
             vouched: Vouched::Published,
             words: say("A call was refused"),
             steps: vec![step("It fetched its tokens", "22", None, false), step("A call was refused", "23", Some("not_granted"), false)],
+            stop: stopped.stop.clone().map(|stop| Stop { missing: None, ..stop }),
             ..stopped.clone()
         };
         let waiting = Self {
             vouched: Vouched::Approved,
             progress: Progress::Waiting,
             words: say("Nobody has decided"),
-            stop: Some(Stop { title: say("Nobody has decided"), cause: None, cure: say("It may be on its way."), habit: None }),
+            stop: Some(Stop { missing: Some(say("Nobody has decided")), cause: None, cure: say("It may be on its way."), habit: None }),
             ..stopped.clone()
         };
         let declined = Self { vouched: Vouched::Nobody, server: None, progress: Progress::Declined, ..stopped.clone() };

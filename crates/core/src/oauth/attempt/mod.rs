@@ -305,6 +305,32 @@ impl Stage {
     }
 }
 
+// === impl Standing ===
+
+impl Standing<'_> {
+    /// One word: `connected`, `declined`, `waiting`, `stopped`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Arrived => "connected",
+            Self::Declined => "declined",
+            Self::Waiting(_) => "waiting",
+            Self::Stopped(..) => "stopped",
+        }
+    }
+
+    /// A sentence without its full stop.
+    #[must_use]
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Arrived => Step::Call.done(),
+            Self::Declined => Step::Decision.refused(),
+            Self::Waiting(step) | Self::Stopped(step, None) => step.missing(),
+            Self::Stopped(step, Some(_)) => step.refused(),
+        }
+    }
+}
+
 // === impl Mark ===
 
 impl Mark {
