@@ -85,7 +85,7 @@ pub enum Command {
     /// Clients that connect by themselves: list, show, block, unblock
     #[command(subcommand)]
     Clients(clients::Command),
-    /// How far clients came that tried to connect, and where they stopped: list, show
+    /// How far clients come that connect, and where they stop: list, show
     Attempts(attempts::Arguments),
     /// Browsers and clients that are signed in: list, end
     #[command(subcommand)]

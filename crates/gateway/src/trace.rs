@@ -140,7 +140,7 @@ impl Trace {
     }
 
     /// Waits until what was told before is written, a second at most: so whoever opens the page sees what they just did.
-    async fn settled(&self) {
+    async fn written(&self) {
         let (tell, told) = oneshot::channel();
         if self.queue.try_send(Told::Settle(tell)).is_ok() {
             let _late = tokio::time::timeout(SETTLING, told).await;
@@ -254,7 +254,7 @@ impl Gateway {
 
     /// Waits until what was told of attempts before is written, a second at most.
     pub async fn settle_attempts(&self) {
-        self.trace.settled().await;
+        self.trace.written().await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/oauth/authorize` and the page of a request that is under way: load the facts, ask `next`, show what it says.
 //!
-//! Nothing is stored before somebody signed in, and no document is fetched: whoever is nobody leaves no trace (REG-08). GET has no
-//! effect (protocol B18).
+//! Nothing is stored before somebody signed in but a bounded note for the administrator (ADR 26), and no document is fetched: whoever is
+//! nobody has no effect (REG-08). GET has none (protocol B18).
 
 use super::clients::{Reading, Unresolved};
 use super::consent::Shown;

@@ -1,4 +1,4 @@
-//! `/oauth/register` (RFC 7591). Stores nothing: the answer is the registration. REG-01 to REG-03.
+//! `/oauth/register` (RFC 7591). Stores nothing but a bounded note (ADR 26): the answer is the registration. REG-01 to REG-03.
 
 use crate::Gateway;
 use crate::limits::quota;

@@ -441,6 +441,23 @@ impl ProblemPage {
     }
 }
 
+fn attempt_rows(say: Say<'_>) -> Vec<AttemptRow> {
+    let attempt = |name: &str, server: Option<&str>, progress, words: &str| AttemptRow {
+        place: Place::new("/me/attempts/00112233445566778899aabb").expect("a place"),
+        name: claimed(say, name),
+        server: server.map(|server| technical(say, server)),
+        progress,
+        words: say(words),
+        when: say("2 minutes ago"),
+    };
+    vec![
+        attempt("Claude Code", Some("github"), Progress::Arrived, "Its first call was let in"),
+        attempt("Cursor", Some("warehouse"), Progress::Stopped, "It has not fetched its tokens"),
+        attempt("Codex", None, Progress::Waiting, "Nobody has decided"),
+        attempt("Free tools", Some("github"), Progress::Declined, "It was declined"),
+    ]
+}
+
 impl MePage {
     /// A new account and one that is in use.
     pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, Self)> {
@@ -458,14 +475,6 @@ impl MePage {
             account: name.map(|name| claimed(say, name)),
             health,
             detail: say(detail),
-        };
-        let attempt = |name: &str, server: Option<&str>, progress, words: &str| AttemptRow {
-            place: Place::new("/me/attempts/00112233445566778899aabb").expect("a place"),
-            name: claimed(say, name),
-            server: server.map(|server| technical(say, server)),
-            progress,
-            words: say(words),
-            when: say("2 minutes ago"),
         };
         let browser = |name: &str, is_this, signed_in: &str, last_seen: &str| Browser {
             id: say(name),
@@ -508,12 +517,7 @@ impl MePage {
                 grant("g1", "Claude Code", "this computer", "2 minutes ago", &["GitHub: read, change", "Linear: read"], "in 28 days"),
                 grant("g2", "ChatGPT", "chatgpt.com", "3 days ago", &["Warehouse: read"], "in 4 hours"),
             ],
-            attempts: vec![
-                attempt("Claude Code", Some("github"), Progress::Arrived, "Its first call was let in"),
-                attempt("Cursor", Some("warehouse"), Progress::Stopped, "It has not fetched its tokens"),
-                attempt("Codex", None, Progress::Waiting, "Nobody has decided"),
-                attempt("Free tools", Some("github"), Progress::Declined, "It was declined"),
-            ],
+            attempts: attempt_rows(say),
             accounts: vec![
                 account("GitHub", Some("alice-gh"), Health::Works, "refreshed at 9:40 · scopes repo, read:org"),
                 account("Linear", None, Health::SignInNeeded, ""),

@@ -283,7 +283,7 @@ async fn rs_05_another_persons_attempt_looks_like_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reg_08_strangers_who_ask_without_end_fill_nothing() {
+async fn strangers_who_ask_without_end_fill_nothing() {
     let (_alpha, house) = office().await;
     let mut browser = signed_in(&house).await;
     let client = house.register("Mine", &[CALLBACK]).await;
@@ -338,9 +338,12 @@ async fn a_store_that_takes_no_notes_holds_up_nothing() {
     let client = house.register("Client", &[CALLBACK]).await;
     let mut browser = signed_in(&house).await;
     house.gateway.settle_attempts().await;
-    // The table is gone: what is told of it goes on.
-    let drop = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=10) as file: file.execute('DROP TABLE attempts')";
-    let done = std::process::Command::new("/usr/bin/python3").args(["-c", drop]).arg(house.state.path().join("doorward.db")).status();
+    // A damaged row is in the way of every note on this client, and one of the person in the way of their list.
+    let damage = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=10) as file:\n  \
+                  file.execute(\"UPDATE attempts SET steps = 'damaged'\")\n  \
+                  file.execute(\"INSERT INTO attempts (id, issuer, subject, steps, begun, last) \
+                  VALUES ('000000000000000000000000', 'local', 'admin', 'damaged', 1, 1)\")";
+    let done = std::process::Command::new("/usr/bin/python3").args(["-c", damage]).arg(house.state.path().join("doorward.db")).status();
     assert!(done.unwrap().success());
     let question = browser.open(&house, &house.authorize(&client, "alpha", &[])).await;
     let address = sent_to(&house.allow(&mut browser, &question, &["alpha:read"]).await);
@@ -356,7 +359,8 @@ async fn a_store_that_takes_no_notes_holds_up_nothing() {
             ]))
             .await,
     );
-    assert_eq!(house.ask(modern(&tokens.key(), "alpha", 1, "tools/list", json!({}))).await.status, 200);
+    let reply = house.ask(modern(&tokens.key(), "alpha", 1, "tools/list", json!({}))).await;
+    assert_eq!(reply.status, 200, "{} {}", reply.text(), house.refused());
     let me = browser.open(&house, "/me").await;
     assert!(me.status == 200 && me.contains("Your account") && !me.contains("Connection attempts"), "{}", me.text());
     assert_eq!(browser.open(&house, &format!("/me/attempts/{}", "0".repeat(24))).await.status, 503);

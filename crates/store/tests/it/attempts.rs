@@ -109,7 +109,7 @@ pub(crate) async fn fifty_that_tell_at_once_lose_nothing(bench: &Bench) {
     assert_eq!(bench.a.list_attempts(None).await.expect("list").len(), 1);
 }
 
-pub(crate) async fn reg_02_strangers_fill_nothing_and_push_nobody_out(bench: &Bench) {
+pub(crate) async fn strangers_fill_nothing_and_push_nobody_out(bench: &Bench) {
     bench.a.tell_attempt(&theirs(1, "alice", request(0))).await.expect("told");
     bench.a.tell_attempt(&nobodys(1, "198.51.100.7", request(0))).await.expect("told");
     for n in 2..60 {

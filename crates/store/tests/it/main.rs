@@ -110,7 +110,7 @@ on_every_backend! {
     attempts::an_attempt_is_of_its_owner_alone_and_takes_what_was_nobodys,
     attempts::later_steps_find_their_attempt_by_consent_and_code,
     attempts::fifty_that_tell_at_once_lose_nothing,
-    attempts::reg_02_strangers_fill_nothing_and_push_nobody_out,
+    attempts::strangers_fill_nothing_and_push_nobody_out,
     attempts::reg_02_what_is_kept_of_a_client_is_short_and_old_attempts_go,
     budgets::pol_07_a_budget_is_taken_by_all_replicas_together,
     budgets::pol_07_fifty_at_once_take_no_more_than_there_is,

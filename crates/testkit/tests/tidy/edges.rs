@@ -119,6 +119,7 @@ const ROOMS: [(&str, &[&str]); 34] = [
             "skew",
             "sources",
             "tasks",
+            "trace",
             "upstream",
         ],
     ),
