@@ -1,6 +1,6 @@
 //! Where clients stop on their way, as the page of their person and the list of the administrator say it (P23); what strangers can put there.
 
-use super::desk::{Browser, CALLBACK, Form, Tokens, VERIFIER, error_of, parameter, sent_to, token_ask};
+use super::desk::{Browser, CALLBACK, Form, Tokens, VERIFIER, error_of};
 use super::house::{House, server};
 use super::speak::{modern, modern_call};
 use super::wire::{Ask, Reply};
@@ -330,39 +330,4 @@ async fn ui_03_a_name_with_markup_and_escapes_stays_a_name() {
         assert!(attempt.name.is_none_or(|name| name.chars().count() <= 60 && !name.contains(char::is_control)));
     }
     house.close(&[]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_takes_no_notes_holds_up_nothing() {
-    let (_alpha, house) = office().await;
-    let client = house.register("Client", &[CALLBACK]).await;
-    let mut browser = signed_in(&house).await;
-    house.gateway.settle_attempts().await;
-    // A damaged row is in the way of every note on this client, and one of the person in the way of their list.
-    let damage = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=10) as file:\n  \
-                  file.execute(\"UPDATE attempts SET steps = 'damaged'\")\n  \
-                  file.execute(\"INSERT INTO attempts (id, issuer, subject, steps, begun, last) \
-                  VALUES ('000000000000000000000000', 'local', 'admin', 'damaged', 1, 1)\")";
-    let done = std::process::Command::new("/usr/bin/python3").args(["-c", damage]).arg(house.state.path().join("doorward.db")).status();
-    assert!(done.unwrap().success());
-    let question = browser.open(&house, &house.authorize(&client, "alpha", &[])).await;
-    let address = sent_to(&house.allow(&mut browser, &question, &["alpha:read"]).await);
-    let code = parameter(&address, "code").unwrap();
-    let tokens = Tokens::of(
-        &house
-            .ask(token_ask(&[
-                ("grant_type", "authorization_code"),
-                ("client_id", &client),
-                ("code", &code),
-                ("code_verifier", VERIFIER),
-                ("redirect_uri", CALLBACK),
-            ]))
-            .await,
-    );
-    let reply = house.ask(modern(&tokens.key(), "alpha", 1, "tools/list", json!({}))).await;
-    assert_eq!(reply.status, 200, "{} {}", reply.text(), house.refused());
-    let me = browser.open(&house, "/me").await;
-    assert!(me.status == 200 && me.contains("Your account") && !me.contains("Connection attempts"), "{}", me.text());
-    assert_eq!(browser.open(&house, &format!("/me/attempts/{}", "0".repeat(24))).await.status, 503);
-    house.close(&[&tokens.access]).await;
 }

@@ -147,4 +147,9 @@ pub(crate) async fn reg_02_what_is_kept_of_a_client_is_short_and_old_attempts_go
     bench.a.tell_attempt(&theirs(1, "alice", request(0))).await.expect("told");
     bench.raw("UPDATE attempts SET steps = '1 <b>'").await;
     assert!(damaged(&bench.a.attempts_of(&user("alice")).await, "attempts", "steps"));
+    // A damaged row fails alone, and leaves nothing half done.
+    let taking = NewAttempt { takes: vec![AttemptId::of_request(&ticket(1), Some(&user("alice")))], ..theirs(1, "alice", request(1)) };
+    assert!(damaged(&bench.a.tell_attempt(&taking).await, "attempts", "steps"));
+    bench.a.tell_attempt(&theirs(2, "bob", request(1))).await.expect("told");
+    assert_eq!(bench.b.attempts_of(&user("bob")).await.expect("list").len(), 1);
 }
