@@ -1,8 +1,8 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
 use crate::command::{
-    admin_link, apikey, audit, bridge, clients, completions, config, connect, demo, doctor, grant, keys, login, policy, scan, serve,
-    server, sessions, status, user, version,
+    admin_link, apikey, attempts, audit, bridge, clients, completions, config, connect, demo, doctor, grant, keys, login, policy, scan,
+    serve, server, sessions, status, user, version,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -85,6 +85,8 @@ pub enum Command {
     /// Clients that connect by themselves: list, show, block, unblock
     #[command(subcommand)]
     Clients(clients::Command),
+    /// How far clients come that connect, and where they stop: list, show
+    Attempts(attempts::Arguments),
     /// Browsers and clients that are signed in: list, end
     #[command(subcommand)]
     Sessions(sessions::Command),

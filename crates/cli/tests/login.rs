@@ -222,6 +222,22 @@ async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_
     assert_eq!(waiting.end().await.exit, 0);
     let token = house.run(&["token", "fixture"]).out.trim().to_owned();
     assert_eq!(lists(&gateway.url, &token).await, 200);
+    // The page of the person has what was told before it; so has the list.
+    assert!(String::from_utf8_lossy(&browser.goes("/me").await.body).contains("Connection attempts"));
+    let listed = house.run(&["attempts", "--user", "local/admin", "--client", "doorward-cli"]);
+    assert!(listed.out.contains("local/admin  fixture  doorward-cli  \"Doorward command line\""), "{listed}");
+    assert!(listed.out.contains("connected  Its first call was let in") && listed.err.contains("1 attempt"), "{listed}");
+    let id = listed.out.split_whitespace().next().unwrap_or_default().to_owned();
+    let shown = house.run(&["attempts", "show", &id]);
+    for step in ["The question was shown", "It was allowed", "It fetched its tokens", "consent: grant_"] {
+        assert!(shown.out.contains(step), "{step}: {shown}");
+    }
+    let document: Value = serde_json::from_str(&house.run(&["attempts", "show", &id, "--json"]).out).expect("JSON");
+    assert_eq!(document.pointer("/standing").and_then(Value::as_str), Some("connected"), "{document}");
+    assert_eq!(document.pointer("/came_to").and_then(Value::as_str), Some("first call"), "{document}");
+    for none in [&["attempts", "--stuck"][..], &["attempts", "list", "--user", "nobody"], &["attempts", "--client", "https://x.test/c"]] {
+        assert_eq!(house.run(none).out, "", "{none:?}");
+    }
     let listed = house.run(&["clients", "list"]);
     assert!(listed.out.contains("doorward-cli  \"Doorward command line\"  built in, says so itself"), "{listed}");
     let shown = house.run(&["clients", "show", "doorward-cli"]);
@@ -233,6 +249,8 @@ async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_
         (&["clients", "block", "doorward-cli", "--reason", "a\u{1b}[2J"], "clients.reason"),
         (&["clients", "unblock", "doorward-cli"], "clients.not_blocked"),
         (&["clients", "show", "nobody"], "clients.unknown"),
+        (&["attempts", "show", "000000000000000000000000"], "attempts.unknown"),
+        (&["attempts", "show", "\u{1b}[2J"], "attempts.unknown"),
         (&["clients", "block", "key:1", "--unseen"], "clients.key"),
         (&["sessions", "end", "session_0011223344556677"], "sessions.unknown"),
         (&["sessions", "end", "session_zz"], "sessions.unknown"),
@@ -284,6 +302,9 @@ async fn a_no_and_a_wrong_address_are_said_as_such() {
     let said = waiting.end().await;
     assert!(said.exit == 1 && said.out.contains("login.denied"), "{said}");
     assert!(!house.path("state/sign-ins.json").exists());
+    browser.goes("/me").await;
+    let listed = house.run(&["attempts", "list"]);
+    assert!(listed.out.contains("declined  It was declined"), "{listed}");
     for (arguments, exit, words) in [
         (&["login", "Fixture"][..], 2, "login.server"),
         (&["login", "fixture", "--gateway", "http://mcp.example.com"], 4, "without TLS"),

@@ -2,6 +2,8 @@
 //!
 //! Everything here is the person's own: each statement names them, and what is not theirs is not there.
 
+mod attempts;
+
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -122,6 +124,7 @@ impl Gateway {
             Ok::<_, StoreError>((grants, keys, browsers))
         };
         let Ok((grants, keys, browsers)) = read.await else { return self.away(request.id) };
+        let attempts = self.latest_attempts(person, now).await;
         let page = MePage {
             frame: self.frame(Some(person)),
             csrf: Hidden::new(self.form_token(ACCOUNT, Some(person))),
@@ -137,6 +140,7 @@ impl Gateway {
                     expires: grant.expires.map_or_else(|| "when you remove it".to_owned(), |at| until(now, at)),
                 })
                 .collect(),
+            attempts,
             accounts: Vec::new(),
             keys: keys
                 .into_iter()

@@ -30,6 +30,7 @@ pub mod skew;
 pub mod sources;
 mod standing;
 pub mod tasks;
+mod trace;
 pub mod ui;
 pub mod upstream;
 mod when;
@@ -108,6 +109,8 @@ pub struct Gateway {
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
     pub(crate) devices: DeviceRates,
+    /// How clients get on, for people.
+    pub(crate) trace: trace::Trace,
     pub(crate) max_body: usize,
     pub(crate) room: listen::room::Room,
     pub(crate) replies: replies::Replies,

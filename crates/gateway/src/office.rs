@@ -36,6 +36,7 @@ impl Gateway {
             Office::Callback(name) => self.arrive(request, &name).await,
             Office::Logout => self.logout(request).await,
             Office::Me => self.me(request).await,
+            Office::Attempt(id) => self.attempt_page(request, id).await,
             Office::Home => self.home(request).await,
             Office::Style => asset(&request, "text/css; charset=utf-8", STYLE),
             Office::Icon => asset(&request, "image/svg+xml", ICON),

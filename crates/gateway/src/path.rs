@@ -122,6 +122,7 @@ impl Gateway {
         match self.admit(entered, &mut walk).await {
             // Supervised: goes on to its outcome record when the client hangs up.
             Ok((permit, cleared)) => {
+                self.note_call(permit.bound().caller());
                 let errand = Errand::new(walk, cleared);
                 let answer = self.tasks.supervise(Arc::clone(self).perform(permit, errand)).await;
                 answer.unwrap_or_else(|_| crate::listen::http::plain(http::StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here."))
@@ -172,6 +173,7 @@ impl Gateway {
     /// A refusal is recorded exactly like a success.
     pub(crate) async fn refuse(&self, refusal: Refusal, walk: &Walk) -> Response<Body> {
         self.metrics.refused(refusal.station.as_str(), refusal.reason);
+        self.note_refusal(&refusal, (walk.route.door, walk.route.server.as_ref()), walk.peer);
         match self.audit.refused(&refusal, walk.id, self.env.now()).await {
             Ok(receipt) => Answer::new(self.refusal(&refusal, walk, walk.era)).release(receipt),
             Err(unrecorded) => unrecorded.response(),

@@ -40,6 +40,7 @@ use crate::signin::Reception;
 use crate::skew::Skew;
 use crate::sources::{Kind, NoSecret, Reference, Sources};
 use crate::tasks::Tasks;
+use crate::trace::Trace;
 use crate::upstream::children::unpinned;
 use crate::upstream::relay::Desk;
 use crate::upstream::stdio::household::StartError;
@@ -270,6 +271,7 @@ impl Gateway {
             consents: Consents { need_not_ask: config.clients.skip_consent.clone(), remembered: config.clients.remember_consent },
             registrations: RegistrationRates::new(config.clients.registration_rate),
             devices: DeviceRates::new(),
+            trace: Trace::new(),
             max_body: config.listen.max_body.as_usize(),
             room: Room::for_bodies_of(config.listen.max_body.as_usize()),
             replies,
@@ -288,6 +290,7 @@ impl Gateway {
         tasks.essential(Arc::clone(&gateway).keep_swept());
         tasks.essential(Arc::clone(&gateway).keep_recording());
         tasks.essential(Arc::clone(&gateway).keep_deeds());
+        tasks.spawn(Arc::clone(&gateway).keep_trace());
         Ok(gateway)
     }
 

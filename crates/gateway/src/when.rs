@@ -20,6 +20,14 @@ pub(crate) fn until(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
+/// An instant to the second: `2026-11-03 10:02:11 UTC`.
+#[must_use]
+pub(crate) fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day} {} UTC", time.get(..8).unwrap_or_default())
+}
+
 /// The day of an instant: `2026-11-03`.
 #[must_use]
 pub(crate) fn day(at: Timestamp) -> String {
@@ -48,6 +56,7 @@ mod tests {
         assert_eq!(ago(at(10_000), at(1000)), "2 hours ago");
         assert_eq!(until(at(0), at(30 * 86_400)), "in 30 days");
         assert_eq!(until(at(0), at(5)), "in less than a minute");
+        assert_eq!(moment(Timestamp::from_millis(1_795_496_611_007)), "2026-11-24 05:03:31 UTC");
         assert_eq!(day(Timestamp::from_millis(1_795_496_611_007)), "2026-11-24");
     }
 }

@@ -5,6 +5,7 @@
 //! Only digests of tokens and session ids are kept; what must be read back is sealed in its row (security invariants I3, I8, I10).
 
 mod approvals;
+mod attempts;
 mod binding;
 mod blocks;
 mod browsers;
@@ -38,6 +39,7 @@ mod users;
 mod vault;
 
 pub use approvals::Pin;
+pub use attempts::{Attempt, HeardOf, Named, NewAttempt};
 pub use binding::Keys;
 pub use blocks::Block;
 pub use browsers::BrowserInfo;

@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../migrations/0012_keys_of_tokens.sql")),
     (13, include_str!("../migrations/0013_blocked_clients.sql")),
     (14, include_str!("../migrations/0014_exchanged_tokens.sql")),
+    (15, include_str!("../migrations/0015_attempts.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

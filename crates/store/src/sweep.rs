@@ -34,6 +34,8 @@ pub struct Swept {
     pub grants: u64,
     /// Labels of what was seen that are not remembered any longer.
     pub seen: u64,
+    /// Attempts to connect of which nothing was heard for a week.
+    pub attempts: u64,
     /// Users not seen for 400 days who are not disabled and have no key, token, consent, browser or sealed value.
     pub users: u64,
 }
@@ -47,6 +49,8 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// How long a session that was ended from outside stays: by then every replica that had it open has heard of it.
 const HEARD: Duration = Duration::from_secs(600);
+/// How long an attempt is shown after its last step.
+const SHOWN: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long the client of a device that nobody answered is told so, and not that it is unknown.
 const TOLD: Duration = Duration::from_secs(3_600);
 /// How long an id that was used stays used after its end: a replica whose clock is so far behind still thinks it alive (FLT-07).
@@ -95,6 +99,7 @@ impl Store {
                       AND id IN (SELECT id FROM grants WHERE expires <= $1 OR revoked <= $1 LIMIT 1000)";
         let seen = "DELETE FROM seen WHERE until <= $1 AND (issuer, subject, client, label) IN \
                     (SELECT issuer, subject, client, label FROM seen WHERE until <= $1 LIMIT 1000)";
+        let attempts = "DELETE FROM attempts WHERE last <= $1 AND id IN (SELECT id FROM attempts WHERE last <= $1 LIMIT 1000)";
         let users = "DELETE FROM users WHERE (issuer, subject) IN (SELECT u.issuer, u.subject FROM users u \
                      WHERE u.seen <= $1 AND u.disabled IS NULL \
                      AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.issuer = u.issuer AND k.subject = u.subject) \
@@ -118,6 +123,7 @@ impl Store {
             browsers: self.db().execute(browsers, &[Value::int(at)]).await?,
             grants: self.db().execute(grants, &[Value::int(kept)]).await?,
             seen: self.db().execute(seen, &[Value::int(at)]).await?,
+            attempts: self.db().execute(attempts, &[Value::int(before(at, SHOWN))]).await?,
             users: self.db().execute(users, &[Value::int(before(at, REMEMBERED))]).await?,
         })
     }
@@ -140,6 +146,7 @@ impl Swept {
             || self.browsers >= BATCH
             || self.grants >= BATCH
             || self.seen >= BATCH
+            || self.attempts >= BATCH
             || self.users >= BATCH
     }
 }

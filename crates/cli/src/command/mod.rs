@@ -2,6 +2,7 @@
 
 pub mod admin_link;
 pub mod apikey;
+pub mod attempts;
 pub mod audit;
 pub mod bridge;
 pub mod clients;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Apikey(command) => apikey::run(&command, global, console),
         Command::Grant(command) => grant::run(&command, global, console),
         Command::Clients(command) => clients::run(&command, global, console),
+        Command::Attempts(command) => attempts::run(&command, global, console),
         Command::Sessions(command) => sessions::run(&command, global, console),
         Command::Login(arguments) => login::login(&arguments, global, console),
         Command::Whoami(arguments) => login::whoami(&arguments, global, console),

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod assertion;
+pub mod attempt;
 pub mod catalogue;
 pub mod claims;
 pub mod client;

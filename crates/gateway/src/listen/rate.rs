@@ -64,7 +64,9 @@ impl fmt::Debug for AddressLimit {
     }
 }
 
-fn network(ip: IpAddr) -> IpAddr {
+/// What counts as one address: all of IPv4, 64 bits of IPv6.
+#[must_use]
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),

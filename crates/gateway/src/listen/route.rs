@@ -3,6 +3,7 @@
 use super::metrics::RouteKind;
 use doorward_core::id::{ProviderName, ServerName};
 use doorward_core::identity::caller::Door;
+use doorward_core::oauth::attempt::AttemptId;
 use http::Method;
 
 /// Where a request goes.
@@ -64,6 +65,8 @@ pub enum Office {
     Logout,
     /// `/me`: what this person allowed, and where they are signed in.
     Me,
+    /// `/me/attempts/<id>`: how far one client of this person came.
+    Attempt(AttemptId),
     /// `/`: how to connect.
     Home,
     /// The stylesheet.
@@ -99,7 +102,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 33] = [
+pub const ROUTES: [(&str, bool); 34] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -134,6 +137,7 @@ pub const ROUTES: [(&str, bool); 33] = [
     // These lead to the sign-in page, and show nothing to whoever is nobody.
     ("/logout", true),
     ("/me", true),
+    ("/me/attempts/{attempt}", true),
     ("/", true),
     ("/favicon.ico", true),
 ];
@@ -198,6 +202,9 @@ impl Office {
             "/logout" => Self::Logout,
             "/me" => Self::Me,
             _ => {
+                if let Some(id) = path.strip_prefix("/me/attempts/") {
+                    return AttemptId::parse(id).map(Self::Attempt);
+                }
                 if let Some(rest) = path.strip_prefix("/login/") {
                     return match rest.strip_suffix("/callback") {
                         Some(name) => ProviderName::new(name).ok().map(Self::Callback),

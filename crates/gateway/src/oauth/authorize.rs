@@ -1,10 +1,11 @@
 //! `/oauth/authorize` and the page of a request that is under way: load the facts, ask `next`, show what it says.
 //!
-//! Nothing is stored before somebody signed in, and no document is fetched: whoever is nobody leaves no trace (REG-08). GET has no
-//! effect (protocol B18).
+//! Nothing is stored before somebody signed in but a bounded note for the administrator (ADR 26), and no document is fetched: whoever is
+//! nobody has no effect (REG-08). GET has none (protocol B18).
 
 use super::clients::{Reading, Unresolved};
 use super::consent::Shown;
+use super::way::{BAD_REDIRECT, NO_DEVICES, On};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -20,7 +21,7 @@ use doorward_core::oauth::flow::{Browser, Facts, Next, Refusal, SignedIn, next};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::oauth::redirect::BadRedirect;
-use doorward_core::oauth::request::{Answer, AuthRequest, Front, Refused};
+use doorward_core::oauth::request::{Answer, AuthRequest, ErrorCode, Front, Refused};
 use doorward_core::oauth::standing::{Offer, Standing};
 use doorward_core::secret::{BrowserSecret, PlainToken};
 use doorward_store::StoreError;
@@ -92,7 +93,10 @@ impl Gateway {
             (Next::Consent, Some(person)) => self.ask(request, (ticket, sealed), &underway, person, Shown::First).await,
             (Next::Consent | Next::SignIn, _) => self.sign_in_page(request, Some(sealed), None),
             (Next::Refuse(Refusal::OtherBrowser), _) => self.other_browser(request).await,
-            (Next::Refuse(Refusal::Client(answer)), _) => self.redirected(request, ticket, &answer).await,
+            (Next::Refuse(Refusal::Client(answer)), _) => {
+                self.note_refused(On::of(request, ticket, person.as_ref(), whose), underway.request.client(), &answer);
+                self.redirected(request, ticket, &answer).await
+            }
         }
     }
 
@@ -104,12 +108,18 @@ impl Gateway {
         person: Option<&Person>,
         whose: Browser,
     ) -> Result<Underway, Stop> {
-        let client = self.asking(request, &ticket.front.client_id, person.is_some()).await?;
-        let checked = AuthRequest::check(&ticket.front, client, self.root()).map_err(|refused| match refused {
-            Refused::Page(why) => Stop::Page(Box::new(self.bad_redirect(request, why))),
-            Refused::Redirect(answer) => Stop::Answer(answer),
-            Refused::NoDevices => Stop::Page(Box::new(self.device_not_served(request))),
+        let on = On::of(request, ticket, person, whose);
+        let client = self.asking(request, &ticket.front.client_id, (person.is_some(), on)).await?;
+        let checked = AuthRequest::check(&ticket.front, client.clone(), self.root()).map_err(|refused| {
+            let (reason, stop) = match refused {
+                Refused::Page(why) => (BAD_REDIRECT, Stop::Page(Box::new(self.bad_redirect(request, why)))),
+                Refused::Redirect(answer) => (answer.code().map_or("", ErrorCode::as_str), Stop::Answer(answer)),
+                Refused::NoDevices => (NO_DEVICES, Stop::Page(Box::new(self.device_not_served(request)))),
+            };
+            self.note_request(on, &client, Err(reason));
+            stop
         })?;
+        self.note_request(on, checked.client(), Ok(&checked));
         let visible = person.is_some_and(|person| self.is_offered(checked.server(), (&person.user, &person.groups), checked.client().id()));
         let signed_in = person.map(|person| SignedIn { user: person.user.clone(), since: person.since, disabled: person.disabled });
         let (offer, standing) = match person.filter(|_| visible) {
@@ -129,9 +139,13 @@ impl Gateway {
     }
 
     /// The client of a request. Its document is fetched only for somebody who is signed in.
-    async fn asking(&self, request: &OfficeRequest, id: &str, signed_in: bool) -> Result<Client, Stop> {
+    async fn asking(&self, request: &OfficeRequest, id: &str, (signed_in, on): (bool, Option<On<'_>>)) -> Result<Client, Stop> {
         let reading = if signed_in { Reading::Allowed } else { Reading::Withheld };
-        match self.clients.resolve(id, reading, self.env.now()).await {
+        let found = self.clients.resolve(id, reading, self.env.now()).await;
+        if let Err(unresolved) = &found {
+            self.note_unresolved(on, unresolved);
+        }
+        match found {
             Ok(client) => Ok(client),
             Err(Unresolved::NeedsFetch) => Err(Stop::SignIn),
             Err(Unresolved::Store(_)) => Err(Stop::Page(Box::new(self.away(request.id)))),
@@ -150,7 +164,7 @@ impl Gateway {
     /// Sends the browser back to the client with an error. Its address was checked.
     pub(super) async fn redirected(&self, request: &OfficeRequest, ticket: &Ticket, answer: &Answer) -> Response<Body> {
         let client = ClientId::new(&ticket.front.client_id).ok();
-        let cause = answer.code().map(doorward_core::oauth::request::ErrorCode::as_str);
+        let cause = answer.code().map(ErrorCode::as_str);
         let notice = Notice { reason: "authorization_refused", id: Some(request.id), client: client.as_ref(), cause, ..Notice::default() };
         self.note(&notice).await;
         match answer.url(self.root()) {

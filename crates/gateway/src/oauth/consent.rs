@@ -4,6 +4,7 @@
 //! says besides which rows were ticked and for how long counts for nothing.
 
 use super::authorize::{Stop, Underway};
+use super::way::{On, Recall};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -22,6 +23,7 @@ use crate::when::{ago, day, until};
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::CredentialConfig;
 use doorward_core::id::{CredentialId, ServerName};
+use doorward_core::oauth::attempt::{Mark, Step};
 use doorward_core::oauth::client::{ClientAuth, DocumentSource, Identity};
 use doorward_core::oauth::device::DeviceName;
 use doorward_core::oauth::dpop::Binding;
@@ -55,6 +57,8 @@ pub(super) enum Shown {
     Changed,
 }
 
+/// What a yes is called on the record that was given before.
+const REMEMBERED: &str = "consent_remembered";
 /// A decision that comes sooner than this after the page was shown is no decision (product C11).
 const READING: Duration = Duration::from_millis(700);
 /// How long a consent may last; the first is for applications that nobody vouches for (product C9).
@@ -132,7 +136,7 @@ impl Gateway {
         let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
         let (Some(lasting), Some(ticked)) = (lasting, ticked) else { return self.bad_post(BadPost::Unreadable, request.id) };
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
-        let (client, ticket_server, device) = (asked.client().id().clone(), Some(asked.server().clone()), device_of(asked));
+        let (client, server, device) = (asked.client().clone(), asked.server().clone(), device_of(asked));
         let Underway { request: asked, facts } = underway;
         match approve(asked, &facts, decision, ticket.begun, now) {
             Ok(approved) => {
@@ -141,16 +145,11 @@ impl Gateway {
             }
             Err(NotApproved::Nothing(answer)) => match self.said_no(ticket, device).await {
                 Ok(true) => {
-                    let (user, server) = (Some(&person.user), ticket_server.as_ref());
-                    self.note(&Notice {
-                        reason: "consent_declined",
-                        id: Some(request.id),
-                        user,
-                        client: Some(&client),
-                        server,
-                        cause: Some("nothing was ticked"),
-                    })
-                    .await;
+                    let (id, user, named) = (Some(request.id), Some(&person.user), Some(client.id()));
+                    let (reason, cause) = ("consent_declined", Some("nothing was ticked"));
+                    self.note(&Notice { reason, id, user, client: named, server: Some(&server), cause }).await;
+                    let mark = Mark::refused(Step::Decision, self.env.now(), reason);
+                    self.note_step(On::decided(request, ticket, &person.user), (&client, &server), mark);
                     self.leave(request, ticket, (answer.url(self.root()), &name), Outcome::Denied)
                 }
                 Ok(false) => self.decided_before(request),
@@ -200,7 +199,7 @@ impl Gateway {
     pub(super) async fn recalled(&self, request: &OfficeRequest, ticket: &Ticket, underway: Underway) -> Response<Body> {
         let Underway { request: asked, facts } = underway;
         let Ok(approved) = remembered(asked, &facts, ticket.begun, self.env.now()) else { return self.too_old(request) };
-        match self.kept(request, ticket, (&approved, None), "consent_remembered").await {
+        match self.kept(request, ticket, (&approved, None), REMEMBERED).await {
             // Only a browser carries an answer that nobody is asked about.
             Ok(None) => self.too_old(request),
             Ok(Some(url)) => {
@@ -263,7 +262,10 @@ impl Gateway {
             once: (&ticket.once(), ticket.ends().after(Duration::from_secs(1))),
         };
         match self.store.record_grant(&new, now).await {
-            Ok(true) => {}
+            Ok(true) => {
+                let recall = if reason == REMEMBERED { Recall::Earlier } else { Recall::Now };
+                self.note_answer(On::decided(request, ticket, approved.user()), (asked.client(), asked.server()), &id, recall);
+            }
             failed => {
                 // The record says that it was given: now it says that it does not count.
                 self.note(&Notice { reason: "consent_not_kept", ..notice }).await;
@@ -293,6 +295,11 @@ impl Gateway {
         let reason = if is_report { "consent_reported" } else { "consent_declined" };
         let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
         self.note(&Notice { reason, id: Some(request.id), user, client, server, cause: None }).await;
+        self.note_step(
+            On::decided(request, ticket, &person.user),
+            (asked.client(), asked.server()),
+            Mark::refused(Step::Decision, self.env.now(), reason),
+        );
         let outcome = if is_report { Outcome::Reported } else { Outcome::Denied };
         let answer = asked.refuse(ErrorCode::AccessDenied);
         self.leave(request, ticket, (answer.url(self.root()), asked.client().name()), outcome)
@@ -345,6 +352,8 @@ impl Gateway {
         if shown == Shown::First {
             let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
             self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
+            let on = On::decided(request, ticket, &person.user);
+            self.note_step(on, (asked.client(), asked.server()), Mark::done(Step::Question, self.env.now()));
         }
         let client = asked.client();
         let trusted = waits.is_none() && !matches!(client.identity(), Identity::SelfClaimed);

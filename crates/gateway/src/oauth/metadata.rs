@@ -16,6 +16,7 @@ use serde_json::Value;
 impl Gateway {
     /// The authorization server (product AS2).
     pub(crate) fn metadata(&self, request: &OfficeRequest) -> Response<Body> {
+        self.trace.metadata_read(request.peer, None, self.env.now());
         public(request, &server(self.root(), self.offers()))
     }
 
@@ -38,7 +39,10 @@ impl Gateway {
     /// One MCP server (product AS1). One that is not configured or switched off has no document.
     pub(crate) fn resource_metadata(&self, request: &OfficeRequest, name: &ServerName) -> Response<Body> {
         match self.upstreams.find(name).filter(|upstream| upstream.config.enabled) {
-            Some(upstream) => public(request, &protected_resource(self.root(), name, &upstream.config.title, self.proofs.binding())),
+            Some(upstream) => {
+                self.trace.metadata_read(request.peer, Some(name), self.env.now());
+                public(request, &protected_resource(self.root(), name, &upstream.config.title, self.proofs.binding()))
+            }
             None => plain(StatusCode::NOT_FOUND, "There is nothing here."),
         }
     }

@@ -17,6 +17,7 @@ mod metadata;
 pub mod register;
 mod revoke;
 mod token;
+mod way;
 mod workload;
 
 use crate::listen::body::Body;

@@ -1,4 +1,4 @@
-//! `/oauth/register` (RFC 7591). Stores nothing: the answer is the registration. REG-01 to REG-03.
+//! `/oauth/register` (RFC 7591). Stores nothing but a bounded note (ADR 26): the answer is the registration. REG-01 to REG-03.
 
 use crate::Gateway;
 use crate::limits::quota;
@@ -67,6 +67,7 @@ impl Gateway {
             return Turned::TooOften(wait).answer();
         }
         if admission.registrations == Registrations::Off {
+            self.note_registration(peer, Err("access_denied"));
             return Turned::Off.answer();
         }
         if !is_json(headers) {
@@ -75,18 +76,25 @@ impl Gateway {
         let request = match Request::parse(body, &admission.schemes) {
             Ok(request) if admission.device_grant == DeviceGrant::Any => request,
             Ok(request) => request.without_devices(),
-            Err(refused) => return error(StatusCode::BAD_REQUEST, refused.code(), &refused.to_string()),
+            Err(refused) => {
+                self.note_registration(peer, Err(refused.code()));
+                return error(StatusCode::BAD_REQUEST, refused.code(), &refused.to_string());
+            }
         };
         if admission.registrations == Registrations::LoopbackOnly && !request.is_local() {
             let why = "only clients whose redirect URIs lead to the person's own computer may register here; \
                        others need a client id metadata document, or the administrator";
+            self.note_registration(peer, Err("invalid_redirect_uri"));
             return error(StatusCode::BAD_REQUEST, "invalid_redirect_uri", why);
         }
         let Ok(random) = self.env.bytes::<RANDOM>() else {
             return error(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "try again later");
         };
         match self.clients.keys().register(request, random) {
-            Ok(made) => answer(StatusCode::CREATED, &made.answer(self.env.now())),
+            Ok(made) => {
+                self.note_registration(peer, Ok(made.client()));
+                answer(StatusCode::CREATED, &made.answer(self.env.now()))
+            }
             Err(refused) => error(StatusCode::BAD_REQUEST, refused.code(), &refused.to_string()),
         }
     }

@@ -13,6 +13,7 @@ use crate::signin::is_form;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::login::Tokens;
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
+use doorward_core::oauth::attempt::{Mark, Step};
 use doorward_core::oauth::client::Client;
 use doorward_core::oauth::dpop::{BadProof, Header, Thumbprint};
 use doorward_core::oauth::form::Form;
@@ -68,7 +69,10 @@ impl Gateway {
         match self.exchange(request, &form, &shown, arrived).await {
             Ok(response) => response,
             Err(error) if is_pending(&error) => token_error(error, request.headers.contains_key(AUTHORIZATION)),
-            Err(error) => self.token_refused(request, error, Some(&shown)).await,
+            Err(error) => {
+                self.note_no_tokens(request, &form, &shown, &error);
+                self.token_refused(request, error, Some(&shown)).await
+            }
         }
     }
 
@@ -161,6 +165,9 @@ impl Gateway {
         };
         let what = (&redeemed.id, redeemed.bound);
         self.issued(request, client.id(), reason, (&redeemed.user, &redeemed.server), what).await?;
+        if matches!(presented, Grant::Code { .. } | Grant::Device { .. }) {
+            self.trace.tell_more(&redeemed.id, Mark::done(Step::Token, now));
+        }
         let expires_in = redeemed.access_expires.since(now).as_secs();
         let content = json!({
             "access_token": pair.access.reveal(),

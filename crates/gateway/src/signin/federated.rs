@@ -138,6 +138,7 @@ impl Gateway {
                     return self.away(request.id);
                 }
                 self.sign_in_refused(request, provider, Some(user), &why.to_string()).await;
+                self.note_not_admitted(request, waiting, &why.to_string());
                 return self.not_admitted(request, why);
             }
         };
@@ -145,6 +146,7 @@ impl Gateway {
             Ok(doorward_store::Standing::Good) => {}
             Ok(doorward_store::Standing::Disabled) => {
                 self.sign_in_refused(request, provider, Some(user), "user_disabled").await;
+                self.note_not_admitted(request, waiting, "user_disabled");
                 return self.may_not_act(request);
             }
             Err(_) => return self.away(request.id),

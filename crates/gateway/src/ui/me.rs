@@ -3,7 +3,8 @@
 //! Forms post to `/me`: `csrf`, `action`, and for all but the last `id`. Actions: `remove-grant`, `revoke-key`,
 //! `end-session`, `connect`, `disconnect`, `sign-out-everywhere`. Signing out of this browser posts `csrf` to `/logout`.
 
-use super::text::{Claimed, Hidden};
+use super::attempt::Progress;
+use super::text::{Claimed, Hidden, Place};
 use super::{Frame, print};
 use askama::Template;
 
@@ -19,6 +20,8 @@ pub struct MePage {
     pub done: Option<String>,
     /// Applications that may act for this person.
     pub applications: Vec<Grant>,
+    /// The latest attempts of applications to connect; the block is left out while there is none.
+    pub attempts: Vec<AttemptRow>,
     /// Accounts at servers; the block is left out while there is none.
     pub accounts: Vec<Connection>,
     /// Personal keys.
@@ -44,6 +47,23 @@ pub struct Grant {
     pub may_use: Vec<String>,
     /// `in 28 days`, `when you remove it`.
     pub expires: String,
+}
+
+/// An attempt of an application to connect.
+#[derive(Debug, Clone)]
+pub struct AttemptRow {
+    /// Its page.
+    pub place: Place,
+    /// What the application calls itself.
+    pub name: Claimed,
+    /// The server that it asked for.
+    pub server: Option<Claimed>,
+    /// How it stands.
+    pub progress: Progress,
+    /// The same in words: `It has not fetched its tokens`.
+    pub words: String,
+    /// `2 minutes ago`.
+    pub when: String,
 }
 
 /// An account at a server.

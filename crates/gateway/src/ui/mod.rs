@@ -6,6 +6,7 @@
 //! [`text::Claimed`]. No page holds a style or a script of its own, and only `/setup` refers to one.
 
 pub mod assets;
+pub mod attempt;
 pub mod consent;
 pub mod departure;
 pub mod device;

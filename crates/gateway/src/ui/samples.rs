@@ -2,6 +2,7 @@
 //! `say`, so the same pages can be filled with what an attacker would write.
 
 use super::Frame;
+use super::attempt::{AttemptPage, Progress, StepRow, Stop, Vouched};
 use super::consent::{
     Account, ActsAs, Answer, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Device, Difference, Duration,
     Identity, Notice, Server, Tool, UncheckedPage,
@@ -12,7 +13,7 @@ use super::entry::{Provider, Purpose, SetupPage, SignInPage, Way};
 use super::handoff::{HandOffPage, Outcome, PastePage};
 use super::headers;
 use super::home::{self, HomePage, State, Status};
-use super::me::{Browser, Call, CallResult, Connection, Grant, Health, Key, MePage};
+use super::me::{AttemptRow, Browser, Call, CallResult, Connection, Grant, Health, Key, MePage};
 use super::problem::{Link, ProblemPage, Side};
 use super::text::{Claimed, Hidden, Place, Target};
 
@@ -51,6 +52,7 @@ pub(super) fn samples(say: Say<'_>) -> Vec<Sample> {
     all.push(page("paste", PastePage::sample(say).render()));
     all.extend(ProblemPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(MePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
+    all.extend(AttemptPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(HomePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all
 }
@@ -441,6 +443,23 @@ impl ProblemPage {
     }
 }
 
+fn attempt_rows(say: Say<'_>) -> Vec<AttemptRow> {
+    let attempt = |name: &str, server: Option<&str>, progress, words: &str| AttemptRow {
+        place: Place::new("/me/attempts/00112233445566778899aabb").expect("a place"),
+        name: claimed(say, name),
+        server: server.map(|server| technical(say, server)),
+        progress,
+        words: say(words),
+        when: say("2 minutes ago"),
+    };
+    vec![
+        attempt("Claude Code", Some("github"), Progress::Arrived, "Its first call was let in"),
+        attempt("Cursor", Some("warehouse"), Progress::Stopped, "It has not fetched its tokens"),
+        attempt("Codex", None, Progress::Waiting, "Nobody has decided"),
+        attempt("Free tools", Some("github"), Progress::Declined, "It was declined"),
+    ]
+}
+
 impl MePage {
     /// A new account and one that is in use.
     pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, Self)> {
@@ -487,6 +506,7 @@ impl MePage {
             csrf: hidden(say, "c5rf"),
             done: None,
             applications: Vec::new(),
+            attempts: Vec::new(),
             accounts: Vec::new(),
             keys: Vec::new(),
             browsers: vec![browser("Firefox on Linux", true, "today at 9:12", "now")],
@@ -499,6 +519,7 @@ impl MePage {
                 grant("g1", "Claude Code", "this computer", "2 minutes ago", &["GitHub: read, change", "Linear: read"], "in 28 days"),
                 grant("g2", "ChatGPT", "chatgpt.com", "3 days ago", &["Warehouse: read"], "in 4 hours"),
             ],
+            attempts: attempt_rows(say),
             accounts: vec![
                 account("GitHub", Some("alice-gh"), Health::Works, "refreshed at 9:40 · scopes repo, read:org"),
                 account("Linear", None, Health::SignInNeeded, ""),
@@ -530,6 +551,64 @@ impl MePage {
             ..new.clone()
         };
         vec![("me-new", new), ("me", used)]
+    }
+}
+
+impl AttemptPage {
+    /// One that stopped, one that was refused a call, one under way, one that was declined, one that calls.
+    pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, Self)> {
+        let step = |text: &str, second: &str, refused: Option<&str>, is_guess| StepRow {
+            text: say(text),
+            when: say(&format!("2026-11-03 10:02:{second} UTC")),
+            refused: refused.map(say),
+            is_guess,
+        };
+        let stopped = Self {
+            frame: Frame::team(say),
+            application: claimed(say, "Cursor"),
+            vouched: Vouched::SelfClaimed,
+            client_id: technical(say, "dwc_AAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            server: Some(technical(say, "warehouse")),
+            progress: Progress::Stopped,
+            words: say("It has not fetched its tokens"),
+            since: say("4 minutes ago"),
+            steps: vec![
+                step("Somebody at the same address asked without a token, and was told where to sign in", "01", None, true),
+                step("The application registered itself", "02", None, false),
+                step("It asked for access", "03", None, false),
+                step("It was allowed", "21", None, false),
+                step("The answer was sent to it", "21", None, false),
+            ],
+            stop: Some(Stop {
+                missing: Some(say("It has not fetched its tokens")),
+                cause: Some(say("The code was sent, and nobody came for the tokens.")),
+                cure: say("Start again, with the application open."),
+                habit: Some(say("In Cursor, toggle the server in the settings.")),
+            }),
+        };
+        let refused = Self {
+            vouched: Vouched::Published,
+            words: say("A call was refused"),
+            steps: vec![step("It fetched its tokens", "22", None, false), step("A call was refused", "23", Some("not_granted"), false)],
+            stop: stopped.stop.clone().map(|stop| Stop { missing: None, ..stop }),
+            ..stopped.clone()
+        };
+        let waiting = Self {
+            vouched: Vouched::Approved,
+            progress: Progress::Waiting,
+            words: say("Nobody has decided"),
+            stop: Some(Stop { missing: Some(say("Nobody has decided")), cause: None, cure: say("It may be on its way."), habit: None }),
+            ..stopped.clone()
+        };
+        let declined = Self { vouched: Vouched::Nobody, server: None, progress: Progress::Declined, ..stopped.clone() };
+        let arrived = Self { progress: Progress::Arrived, words: say("Its first call was let in"), stop: None, ..stopped.clone() };
+        vec![
+            ("attempt-stopped", stopped),
+            ("attempt-refused", refused),
+            ("attempt-waiting", waiting),
+            ("attempt-declined", declined),
+            ("attempt-arrived", arrived),
+        ]
     }
 }
 

@@ -12,10 +12,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Elements that a page may have.
-const ELEMENTS: [&str; 47] = [
+const ELEMENTS: [&str; 48] = [
     "!doctype", "html", "head", "meta", "title", "link", "script", "body", "a", "header", "main", "section", "svg", "path", "circle", "p",
-    "strong", "code", "span", "bdi", "h1", "h2", "h3", "form", "input", "button", "label", "fieldset", "legend", "div", "ul", "li", "dl",
-    "dt", "dd", "details", "summary", "select", "option", "textarea", "pre", "table", "thead", "tbody", "tr", "th", "td",
+    "strong", "code", "span", "bdi", "h1", "h2", "h3", "form", "input", "button", "label", "fieldset", "legend", "div", "ul", "ol", "li",
+    "dl", "dt", "dd", "details", "summary", "select", "option", "textarea", "pre", "table", "thead", "tbody", "tr", "th", "td",
 ];
 
 /// The tags of a page, their attributes with values emptied, in order: what a browser builds a tree from. Text is left out.

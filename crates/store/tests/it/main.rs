@@ -4,6 +4,7 @@
 //! (`scripts/postgres` starts one); otherwise each of its tests says that it did not run.
 #![cfg(test)]
 
+mod attempts;
 mod bench;
 mod blocks;
 mod budgets;
@@ -107,6 +108,11 @@ on_every_backend! {
     single::launches_are_approved_by_digest_and_server,
     single::the_epoch_only_rises_and_every_replica_sees_it,
     single::flt_07_what_was_used_stays_used_for_a_clock_that_is_behind,
+    attempts::an_attempt_is_of_its_owner_alone_and_takes_what_was_nobodys,
+    attempts::later_steps_find_their_attempt_by_consent_and_code,
+    attempts::fifty_that_tell_at_once_lose_nothing,
+    attempts::strangers_fill_nothing_and_push_nobody_out,
+    attempts::reg_02_what_is_kept_of_a_client_is_short_and_old_attempts_go,
     budgets::pol_07_a_budget_is_taken_by_all_replicas_together,
     budgets::pol_07_fifty_at_once_take_no_more_than_there_is,
     budgets::pol_07_a_window_of_another_limit_holds_nobody_up,

@@ -38,6 +38,7 @@ pub(crate) async fn migrations_run_once_and_unknown_ones_stop_the_start(bench: &
 
 pub(crate) async fn two_programs_may_open_a_new_store_at_once(bench: &Bench) {
     for table in [
+        "attempts",
         "blocked_clients",
         "deeds",
         "seen",

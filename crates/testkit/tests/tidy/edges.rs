@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 33] = [
+const ROOMS: [(&str, &[&str]); 34] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -63,6 +63,8 @@ const ROOMS: [(&str, &[&str]); 33] = [
     ("listen", &["env", "tasks"]),
     // What the command line did through the store.
     ("orders", &[]),
+    // Notes for people: of listen what counts as one address.
+    ("trace", &["listen"]),
     ("errand", &["path"]),
     ("path", &["batch", "errand", "listen", "identify", "session", "policy", "credential", "upstream", "answer", "audit", "tasks"]),
     ("batch", &["listen", "path", "replies"]),
@@ -117,6 +119,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "skew",
             "sources",
             "tasks",
+            "trace",
             "upstream",
         ],
     ),
