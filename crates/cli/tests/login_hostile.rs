@@ -14,6 +14,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A gateway that is none. What it was asked comes out of `asked`, path and body.
@@ -242,22 +243,30 @@ fn nobody_is_asked_for_what_cannot_be_kept() {
 
 #[test]
 fn what_could_not_be_kept_is_given_back() {
-    let house = House::empty();
-    let file = house.path("state/sign-ins.json");
-    // Something comes in the way while the person decides.
-    let obstacle = file.clone();
-    let fake = Fake::start(move |path, root| {
-        if path == "/oauth/token" {
-            std::fs::create_dir_all(obstacle.join("in the way")).expect("made");
-        }
-        generous(path, root)
-    });
-    let said = house.run(&["login", "crm", "--gateway", &fake.url, "--json"]);
-    assert!(said.exit != 0 && said.out.contains("login.file") && !said.out.contains("new-refresh"), "{said}");
-    let asked: Vec<(String, String)> = fake.asked.try_iter().collect();
-    let revokes: Vec<&str> = asked.iter().filter(|(path, _)| path == "/oauth/revoke").map(|(_, body)| body.as_str()).collect();
-    assert_eq!(revokes.len(), 1, "{asked:?}");
-    assert!(revokes[0].contains("token=new-refresh"), "{revokes:?}");
+    // Something comes in the way while the person decides: of reading, and of writing.
+    for (of_reading, id) in [(true, "login.mode"), (false, "login.file")] {
+        let house = House::empty();
+        let process = Arc::new(OnceLock::new());
+        let (state, of) = (house.path("state"), Arc::clone(&process));
+        let fake = Fake::start(move |path, root| {
+            if path == "/oauth/token" {
+                let draft = format!(".sign-ins.json.{}", of.wait());
+                std::fs::create_dir_all(state.join(if of_reading { "sign-ins.json" } else { &draft })).expect("made");
+            }
+            generous(path, root)
+        });
+        let mut command = house.command(&["login", "crm", "--gateway", &fake.url, "--json"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        process.set(child.id()).expect("once");
+        let output = child.wait_with_output().expect("ended");
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && out.contains(id) && !out.contains("new-refresh"), "{out}");
+        let asked: Vec<(String, String)> = fake.asked.try_iter().collect();
+        let revokes: Vec<&str> = asked.iter().filter(|(path, _)| path == "/oauth/revoke").map(|(_, body)| body.as_str()).collect();
+        assert_eq!(revokes.len(), 1, "{asked:?}");
+        assert!(revokes[0].contains("token=new-refresh"), "{revokes:?}");
+        assert!(!house.run(&["whoami"]).out.contains("crm"));
+    }
 }
 
 #[test]
