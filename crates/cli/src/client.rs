@@ -53,6 +53,17 @@ pub struct Events {
     read: Vec<u8>,
 }
 
+/// A connection to this machine, and nowhere else: keys go over it without TLS.
+///
+/// # Errors
+/// [`Broken`] for an address of another machine, or where nobody listens.
+pub async fn connected(to: SocketAddr) -> Result<TcpStream, Broken> {
+    if !to.ip().is_loopback() {
+        return Err(Broken("this is not an address of this machine".to_owned()));
+    }
+    TcpStream::connect(to).await.map_err(|error| Broken(error.to_string()))
+}
+
 // === impl Ask ===
 
 impl Ask {
@@ -188,13 +199,23 @@ impl Ask {
         Ok(Events { body: response.into_body(), read: Vec::new() })
     }
 
+    /// Sends it over a connection that was made before, and reads the whole answer, of at most `most` bytes. How long that may take is for
+    /// the caller to say. `host` is the `Host` field.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub async fn send_over(self, stream: TcpStream, host: &str, most: usize) -> Result<Reply, Broken> {
+        let (parts, body) = self.over(stream, host).await?.into_parts();
+        let body = Limited::new(body, most).collect().await.map_err(|error| Broken(error.to_string()))?.to_bytes();
+        Ok(Reply { status: parts.status, headers: parts.headers, body })
+    }
+
     async fn exchange(self, to: SocketAddr) -> Result<Response<Incoming>, Broken> {
+        self.over(connected(to).await?, &to.to_string()).await
+    }
+
+    async fn over(self, stream: TcpStream, host: &str) -> Result<Response<Incoming>, Broken> {
         let broken = |error: &dyn std::fmt::Display| Broken(error.to_string());
-        // Keys are sent here without TLS: to this machine, and nowhere else.
-        if !to.ip().is_loopback() {
-            return Err(Broken("this is not an address of this machine".to_owned()));
-        }
-        let stream = TcpStream::connect(to).await.map_err(|error| broken(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
         Tasks::new().spawn(async move {
             // It ends with the answer; what went wrong shows there.
@@ -205,7 +226,7 @@ impl Ask {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.path.parse().map_err(|error| broken(&error))?;
         *request.headers_mut() = self.headers;
-        request.headers_mut().insert(HOST, HeaderValue::from_str(&to.to_string()).map_err(|error| broken(&error))?);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(|error| broken(&error))?);
         sender.send_request(request).await.map_err(|error| broken(&error))
     }
 }

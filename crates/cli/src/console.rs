@@ -138,10 +138,11 @@ impl Console {
         }
     }
 
-    /// One JSON document on stdout, `"v": 1` first.
+    /// One JSON document on stdout, with `"v": 1`. What [`inert`] would change is written as `\uXXXX`: the same JSON, and it draws nothing on
+    /// a terminal.
     pub fn document(&mut self, mut members: serde_json::Map<String, serde_json::Value>) {
         members.insert("v".to_owned(), 1.into());
-        self.line(serde_json::Value::Object(members));
+        self.line(escaped(&serde_json::Value::Object(members).to_string()));
     }
 
     /// Talk: one line on stderr, unless quiet.
@@ -203,16 +204,32 @@ pub enum Reader {
 /// Text from outside, inert on a terminal: control, bidirectional and invisible characters are escaped.
 #[must_use]
 pub fn inert(text: &str) -> String {
-    let strange = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if strange(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if is_strange(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
+}
+
+/// A JSON text in one line whose strings hold nothing strange. Such characters stand in strings only, where an escape means the same (RFC 8259
+/// section 7).
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_strange(c) {
+            let mut units = [0; 2];
+            out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn is_strange(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A number with its thousands apart: `918,204`.
@@ -259,6 +276,17 @@ mod tests {
     fn text_from_outside_cannot_draw() {
         assert_eq!(inert("a\u{1b}[2Jb\nc\u{202e}d\u{200b}"), "a\\u{1b}[2Jb\\u{a}c\\u{202e}d\\u{200b}");
         assert_eq!(inert("Grüße 日本 ✓"), "Grüße 日本 ✓");
+    }
+
+    #[test]
+    fn a_document_draws_nothing_and_means_the_same() {
+        let text = "a\u{1b}[2J\u{9b}2J\u{85}\u{7f}\u{202e}\u{200b}\u{feff}\u{e0041}\"\\\n Gr\u{fc}\u{df}e \u{1f600}";
+        let value = serde_json::json!({text: [text, 1, null]});
+        let written = escaped(&value.to_string());
+        assert_eq!(inert(&written), written, "{written}");
+        assert!(written.contains("\\u009b2J\\u0085\\u007f\\u202e\\u200b\\ufeff\\udb40\\udc41"), "{written}");
+        assert!(written.contains("Gr\u{fc}\u{df}e \u{1f600}"), "what is readable stays: {written}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&written).expect("JSON"), value);
     }
 
     #[test]

@@ -69,6 +69,12 @@ impl Failure {
         self.problems.first().map_or_else(|| self.summary(), |problem| problem.message.clone())
     }
 
+    /// The way the program ends with it.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Says it, and gives the way the program ends.
     pub fn tell(self, console: &mut Console) -> Exit {
         if console.form() == Form::Json {

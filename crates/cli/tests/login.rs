@@ -256,6 +256,8 @@ async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_
         (&["sessions", "end", "session_zz"], "sessions.unknown"),
         (&["sessions", "end", "0011"], "sessions.unknown"),
         (&["sessions", "end", "--user", "local/adnim"], "user.unknown"),
+        (&["sessions", "end", "--client", "doorward-clo"], "sessions.none"),
+        (&["sessions", "end", "--client", &format!("sha256:{}", "0".repeat(64))], "sessions.none"),
     ] {
         let said = house.run(&[wrong, &["--json"]].concat());
         assert!(said.exit == 2 && said.out.contains(id) && !said.out.contains('\u{1b}'), "{wrong:?}: {said}");
@@ -281,6 +283,8 @@ async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_
     assert!(said.exit == 0 && said.err.contains("1 sign-in ended"), "{said}");
     assert!(!String::from_utf8_lossy(&browser.goes("/me").await.body).contains("Signed-in browsers"));
     assert!(house.run(&["sessions", "list", "--json"]).out.contains("\"browsers\":[]"));
+    let said = house.run(&["sessions", "end", "--user", "local/admin"]);
+    assert!(said.exit == 2 && said.err.contains("nothing ended"), "what is not there cannot end: {said}");
     // What nobody met is blocked when that is meant.
     assert_eq!(house.run(&["clients", "block", "https://app.test/c.json", "--unseen"]).exit, 0);
     assert!(house.run(&["clients", "list"]).out.contains("https://app.test/c.json  document, published by app.test"));

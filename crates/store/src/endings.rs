@@ -7,6 +7,7 @@ use crate::epoch::raise;
 use crate::error::StoreError;
 use crate::rows::{Reading, millis};
 use doorward_core::id::{ClientId, ServerName, UserId};
+use doorward_core::secret::sha256;
 use doorward_core::session::Lifetimes;
 use doorward_core::time::Timestamp;
 use std::time::Duration;
@@ -63,6 +64,37 @@ impl Store {
         let before = |life: Duration| Ok::<_, StoreError>(Value::int(millis(now.before(life))?));
         let rows = self.db().rows(sql, &[before(lives.idle)?, before(lives.absolute)?]).await?;
         rows.iter().map(info).collect()
+    }
+
+    /// How many sessions could be used, listed or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_usable_sessions(&self, lives: Lifetimes, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) AS n FROM sessions WHERE ended IS NULL AND used > $1 AND created > $2";
+        let before = |life: Duration| Ok::<_, StoreError>(Value::int(millis(now.before(life))?));
+        let row = self.db().row(sql, &[before(lives.idle)?, before(lives.absolute)?]).await?;
+        row.map_or(Ok(0), |row| row.column::<i64>("n")).map(|count| u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The client that has a session which has not ended, and whose id has this SHA-256. Every client is looked at, some at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn client_in_session(&self, digest: &[u8; 32]) -> Result<Option<ClientId>, StoreError> {
+        let sql = "SELECT DISTINCT client FROM sessions WHERE ended IS NULL AND client > $1 ORDER BY client LIMIT 1000";
+        let mut last = String::new();
+        loop {
+            let rows = self.db().rows(sql, &[Value::text(&last)]).await?;
+            let Some(row) = rows.last() else { return Ok(None) };
+            last = Reading { row, table: "sessions", id: String::new() }.text("client")?;
+            for row in &rows {
+                let client = Reading { row, table: "sessions", id: String::new() }.parsed("client", ClientId::new)?;
+                if sha256(client.as_str().as_bytes()) == *digest {
+                    return Ok(Some(client));
+                }
+            }
+        }
     }
 
     /// The sessions whose digest begins with these bytes, at most two: one that is meant, or a beginning that several have.

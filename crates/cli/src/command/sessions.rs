@@ -5,14 +5,13 @@
 use super::apikey::unavailable;
 use crate::args::Global;
 use crate::command::clients::shortened;
-use crate::console::{Console, Form, Sign, counted, inert};
+use crate::console::{Console, Form, Sign, counted, grouped, inert};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
 use doorward_core::id::{ClientId, UserId};
 use doorward_core::oauth::admission::Blocked;
-use doorward_core::secret::sha256;
 use doorward_gateway::session::LIFETIMES;
 use doorward_store::{BrowserInfo, Ended, Ending, SessionInfo, Store};
 use serde_json::{Value, json};
@@ -71,6 +70,7 @@ async fn list(house: &House, store: &Store, console: &mut Console) -> Result<Exi
     let browsers: Vec<BrowserInfo> =
         browsers.into_iter().filter(|browser| now.since(browser.used) < login.idle_of(&browser.user, &browser.groups)).collect();
     let sessions = store.list_sessions(LIFETIMES, now).await.map_err(|error| unavailable(&error))?;
+    let of = store.count_usable_sessions(LIFETIMES, now).await.map_err(|error| unavailable(&error))?;
     if console.form() == Form::Json {
         let browsers: Vec<Value> = browsers
             .iter()
@@ -86,7 +86,7 @@ async fn list(house: &House, store: &Store, console: &mut Console) -> Result<Exi
                     "server": session.server.as_str(), "since": session.created.to_string(), "last_used": session.used.to_string()})
             })
             .collect();
-        console.document(super::config::object(json!({"browsers": browsers, "sessions": sessions})));
+        console.document(super::config::object(json!({"browsers": browsers, "sessions": sessions, "sessions_of": of})));
         return Ok(Exit::Fine);
     }
     for browser in &browsers {
@@ -97,6 +97,9 @@ async fn list(house: &House, store: &Store, console: &mut Console) -> Result<Exi
         let (user, client) = (inert(&session.user.to_string()), shortened(session.client.as_str()));
         let (id, server) = (named(session), &session.server);
         console.line(format_args!("{id}  {user}  {server}  {client}  since {}  used {}", session.created, session.used));
+    }
+    if let Some(words) = cut(sessions.len(), of) {
+        console.say(words);
     }
     if browsers.is_empty() && sessions.is_empty() {
         console.say("nobody is signed in, and no client has a session");
@@ -112,7 +115,7 @@ async fn end(house: &House, store: &Store, arguments: &EndArguments, console: &m
             store.end_from_outside(Ending::Of(&user), now).await
         }
         (None, Some(client), _) => {
-            let client = program(house, store, client).await?;
+            let client = program(store, client).await?;
             store.end_from_outside(Ending::Through(&client), now).await
         }
         (None, None, id) => {
@@ -127,8 +130,8 @@ async fn end(house: &House, store: &Store, arguments: &EndArguments, console: &m
         }
     };
     let ended = ended.map_err(|error| unavailable(&error))?;
-    if ended == Ended::default() && arguments.id.is_some() {
-        return Err(no_session());
+    if ended == Ended::default() {
+        return Err(nothing(arguments));
     }
     if console.form() == Form::Json {
         console.document(super::config::object(json!({"sessions": ended.sessions, "browsers": ended.browsers})));
@@ -174,15 +177,14 @@ async fn person(store: &Store, name: &str) -> Result<UserId, Failure> {
     }
 }
 
-/// A client by its id, or by the digest of it where it is known.
-async fn program(house: &House, store: &Store, text: &str) -> Result<ClientId, Failure> {
+/// A client by its id, or by the digest of it where it has a session.
+async fn program(store: &Store, text: &str) -> Result<ClientId, Failure> {
     let unknown = || Failure::new(Exit::Usage, "clients.unknown", "there is no such client", "see doorward clients list");
     match Blocked::parse(text) {
         Ok(Blocked::Id(id)) => Ok(id),
         Ok(Blocked::Digest(digest)) => {
-            let sessions = store.list_sessions(LIFETIMES, house.env.now()).await.map_err(|error| unavailable(&error))?;
-            let mut clients = sessions.into_iter().map(|session| session.client);
-            clients.find(|client| sha256(client.as_str().as_bytes()) == digest).ok_or_else(unknown)
+            let found = store.client_in_session(&digest).await.map_err(|error| unavailable(&error))?;
+            found.ok_or_else(no_session_of_client)
         }
         Err(_) => Err(unknown()),
     }
@@ -193,6 +195,40 @@ fn named(session: &SessionInfo) -> String {
     format!("{SESSION}{digits}")
 }
 
+/// What a list leaves out, if it does.
+fn cut(listed: usize, of: u64) -> Option<String> {
+    let listed = u64::try_from(listed).unwrap_or(u64::MAX);
+    (listed < of).then(|| format!("the newest {} of {}: end others with --user or --client", grouped(listed), counted(of, "session")))
+}
+
+/// Nothing ended, since there is nothing of what was named.
+fn nothing(arguments: &EndArguments) -> Failure {
+    if arguments.client.is_some() {
+        return no_session_of_client();
+    }
+    if arguments.user.is_some() {
+        let message = "nothing ended: this person is not signed in with a browser, and no client has a session for them";
+        return Failure::new(Exit::Usage, "sessions.none", message, "see doorward sessions list");
+    }
+    no_session()
+}
+
+fn no_session_of_client() -> Failure {
+    let help = "see doorward sessions list, and doorward clients list for ids";
+    Failure::new(Exit::Usage, "sessions.none", "nothing ended: no client of this id has a session", help)
+}
+
 fn no_session() -> Failure {
     Failure::new(Exit::Usage, "sessions.unknown", "there is no such session", "see doorward sessions list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_leaves_something_out_says_so() {
+        assert_eq!(cut(1_000, 1_002).as_deref(), Some("the newest 1,000 of 1,002 sessions: end others with --user or --client"));
+        assert_eq!((cut(0, 0), cut(1_000, 1_000)), (None, None));
+    }
 }

@@ -114,6 +114,28 @@ pub(crate) async fn ses_06_a_session_that_was_ended_is_nobodys_at_any_replica(be
     assert!(find(&bench.b, &bobs).await.expect("answer").is_some());
 }
 
+pub(crate) async fn ses_06_a_client_is_found_by_its_digest_among_any_number_of_newer_sessions(bench: &Bench) {
+    let digest = |id: &str| sha256(id.as_bytes());
+    let old = Stored { client: client("zz-old"), ..session("old", "alice") };
+    bench.a.open_session(&old, of_one(2)).await.expect("opened");
+    // As many that are newer as are ever listed, and one more, each of a client of its own.
+    for at in 0..1_001 {
+        let stored = session(&format!("new-{at}"), &format!("user-{at}"));
+        let stored = Stored { client: client(&format!("c-{at:04}")), created: later(1), used: later(1), ..stored };
+        bench.b.open_session(&stored, of_one(2)).await.expect("opened");
+    }
+    let listed = bench.b.list_sessions(LIVES, later(2)).await.expect("list");
+    assert!(listed.len() == 1_000 && listed.iter().all(|one| one.client != old.client), "cut, and not among them");
+    assert_eq!(bench.b.count_usable_sessions(LIVES, later(2)).await.expect("count"), 1_002);
+    assert_eq!(bench.b.count_usable_sessions(LIVES, later(4_000)).await.expect("count"), 0);
+    for known in ["zz-old", "c-0000", "c-1000"] {
+        assert_eq!(bench.b.client_in_session(&digest(known)).await.expect("answer"), Some(client(known)));
+    }
+    assert_eq!(bench.b.client_in_session(&digest("nobody")).await.expect("answer"), None);
+    bench.a.end_from_outside(Ending::Through(&client("zz-old")), later(2)).await.expect("ended");
+    assert_eq!(bench.b.client_in_session(&digest("zz-old")).await.expect("answer"), None, "it has none any more");
+}
+
 pub(crate) async fn ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is(bench: &Bench) {
     let browser = |id: &str, of: &str| BrowserInfo {
         id: id.to_owned(),

@@ -88,6 +88,7 @@ on_every_backend! {
     blocks::what_was_done_from_outside_waits_for_a_record,
     blocks::ses_06_a_session_that_was_ended_is_nobodys_at_any_replica,
     blocks::ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is,
+    blocks::ses_06_a_client_is_found_by_its_digest_among_any_number_of_newer_sessions,
     blocks::clients_are_known_by_what_they_were_given,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,

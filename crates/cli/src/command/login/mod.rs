@@ -5,6 +5,9 @@
 
 mod desk;
 mod kept;
+mod listener;
+#[cfg(test)]
+mod tests;
 
 use crate::args::Global;
 use crate::console::{Console, Form, Sign, inert};
@@ -12,13 +15,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{house, running, state};
 use clap::Args;
-use desk::{Answer, Desk, Given};
+use desk::{Answer, Desk, Given, Place};
 use doorward_core::id::ServerName;
 use doorward_core::oauth::device::{COMMAND_LINE, GRANT_TYPE};
 use doorward_core::oauth::scope::resource;
 use doorward_gateway::env::Env;
 use doorward_gateway::tasks::Tasks;
-use kept::{Drawer, SignIn};
+use kept::{Drawer, Kept, Lost, SignIn, Turn};
+use listener::{Look, Trusted};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +42,9 @@ pub struct Arguments {
     /// Certificate authorities of the gateway besides the system's, PEM
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// User that the gateway at http:// runs as, where that is not you and not root; remembered
+    #[arg(long, value_name = "USER")]
+    pub served_by: Option<String>,
 }
 
 /// What a token may be good for, besides reading.
@@ -58,6 +65,9 @@ pub struct TokenArguments {
     /// The gateway, where several have a server of this name
     #[arg(long, value_name = "URL")]
     pub gateway: Option<String>,
+    /// Print the whole header field, for curl -H @-
+    #[arg(long, conflicts_with = "json")]
+    pub header: bool,
 }
 
 /// Options of `logout`.
@@ -75,6 +85,28 @@ pub struct OutArguments {
 #[derive(Debug, Args)]
 pub struct WhoArguments {}
 
+/// How long anything may take.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// An answer of a gateway, from connecting to its last byte.
+    answer: Duration,
+    /// Waiting for another process of this program.
+    turn: Duration,
+}
+
+/// What a command works with.
+#[derive(Debug)]
+struct Means {
+    state: PathBuf,
+    tasks: Tasks,
+    env: Env,
+    bounds: Bounds,
+    /// Who listens on this machine.
+    look: Look,
+}
+
+/// Longer than a renewal takes, which is two answers.
+const BOUNDS: Bounds = Bounds { answer: Duration::from_secs(10), turn: Duration::from_secs(30) };
 /// A token that ends sooner is renewed before it is handed out.
 const FRESH: Duration = Duration::from_secs(60);
 /// The pace of polls is held between these.
@@ -90,13 +122,16 @@ const AGAIN: &str = "sign in: doorward login SERVER";
 /// # Errors
 /// [`Failure`] when the gateway cannot be reached, does not let this command line ask, or nobody allowed it.
 pub fn login(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let state = state::directory(global)?;
+    let means = Means::of(state::directory(global)?);
     let (gateway, server) = meant(&arguments.server, arguments.gateway.as_deref())?;
-    let gateway = gateway.unwrap_or_else(|| nearest(&state));
-    state::prepare(&state)?;
-    let (tasks, env) = (Tasks::new(), Env::system());
+    let gateway = gateway.unwrap_or_else(|| nearest(&means.state));
+    let served_by = arguments.served_by.as_deref().map(listener::user).transpose()?;
+    let place = Place { gateway, ca: arguments.ca.clone(), served_by };
+    state::prepare(&means.state)?;
     house::runtime()?.block_on(async {
-        let desk = Desk::of(&gateway, arguments.ca.as_deref(), &tasks).await?;
+        // Nobody is asked for what could not be kept.
+        Drawer::open(&means.state, means.bounds.turn).await?.rehearse()?;
+        let desk = Desk::of(&place, &means).await?;
         let target = resource(desk.root(), &server);
         let words: Vec<String> =
             std::iter::once("read").chain(arguments.ask.iter().map(|class| class.word())).map(|word| format!("{server}:{word}")).collect();
@@ -104,26 +139,37 @@ pub fn login(arguments: &Arguments, global: &Global, console: &mut Console) -> R
         let asked = desk.ask(&[("client_id", COMMAND_LINE), ("resource", &target), ("scope", &scope)]).await?;
         shown(&asked, console);
         let given = waited(&desk, &asked, console).await?;
-        let sign_in = SignIn::of(&desk, &server, given, arguments.ca.clone(), env.now());
-        let line = format!("signed in to {} at {}: {}", sign_in.server, inert(&sign_in.gateway), inert(&sign_in.scope));
+        let sign_in = SignIn::of(&desk, &server, given, means.env.now());
+        let line = format!("signed in to {} at {}: {}", sign_in.server, inert(desk.root()), inert(&sign_in.scope));
         let document = described(&sign_in);
-        let mut drawer = Drawer::open(&state)?;
-        let earlier = drawer.replace(sign_in)?;
-        drop(drawer);
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = kept(&desk, sign_in, &means).await? {
             // What it replaces is of no use to anybody; the new one counts even if this fails.
-            desk.end(&earlier).await.ok();
+            desk.end(&earlier.refresh).await.ok();
         }
         match console.form() {
             Form::Json => console.document(super::config::object(json!({"signed_in": document}))),
             Form::Text => {
                 let good = console.sign(Sign::Good);
                 console.say(format_args!("{good} {line}"));
-                console.say(format_args!("  use it: curl -H \"Authorization: Bearer $(doorward token {server})\" {target}"));
+                // Through a pipe: arguments are read by every user of the machine.
+                console.say(format_args!("  use it: doorward token {server} --header | curl -H @- {target}"));
             }
         }
         Ok(Exit::Fine)
     })
+}
+
+/// Keeps a sign-in, or gives back what cannot be kept: nobody would know of it.
+async fn kept(desk: &Desk, sign_in: SignIn, means: &Means) -> Result<Option<SignIn>, Failure> {
+    let lost = match Drawer::open(&means.state, means.bounds.turn).await {
+        Ok(drawer) => match drawer.replace(sign_in) {
+            Ok(earlier) => return Ok(earlier),
+            Err(lost) => *lost,
+        },
+        Err(failure) => Lost { failure, sign_in },
+    };
+    desk.end(&lost.sign_in.refresh).await.ok();
+    Err(lost.failure)
 }
 
 /// Says who this command line is signed in as: at which gateways, for which servers, with what.
@@ -131,7 +177,7 @@ pub fn login(arguments: &Arguments, global: &Global, console: &mut Console) -> R
 /// # Errors
 /// [`Failure`] when what is kept cannot be read, or nobody is signed in.
 pub fn whoami(_arguments: &WhoArguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let all = Drawer::open(&state::directory(global)?)?.into_all();
+    let all = Kept::read(&state::directory(global)?)?.into_all();
     if console.form() == Form::Json {
         let documents: Vec<_> = all.iter().map(described).collect();
         console.document(super::config::object(json!({"sign_ins": documents})));
@@ -141,7 +187,7 @@ pub fn whoami(_arguments: &WhoArguments, global: &Global, console: &mut Console)
     }
     if console.form() == Form::Text {
         for one in &all {
-            console.line(format_args!("{}  at {}  {}", one.server, inert(&one.gateway), inert(&one.scope)));
+            console.line(format_args!("{}  at {}  {}", one.server, inert(&one.place.gateway), inert(&one.scope)));
             console
                 .line(format_args!("    since {}  this token until {}, renewed by doorward token {}", one.since, one.expires, one.server));
         }
@@ -154,22 +200,15 @@ pub fn whoami(_arguments: &WhoArguments, global: &Global, console: &mut Console)
 /// # Errors
 /// [`Failure`] when nobody is signed in there, or not any more.
 pub fn token(arguments: &TokenArguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let state = state::directory(global)?;
+    let means = Means::of(state::directory(global)?);
     let (gateway, server) = meant(&arguments.server, arguments.gateway.as_deref())?;
-    let env = Env::system();
-    // Held until the new one is written: of scripts that run at once one renews, and the others read what it wrote.
-    let mut drawer = Drawer::open(&state)?;
-    let at = drawer.find(&server, gateway.as_deref())?;
-    if drawer.ends(at) <= env.now().after(FRESH) {
-        let tasks = Tasks::new();
-        house::runtime()?.block_on(renewed(&mut drawer, at, (&tasks, &env)))?;
-    }
-    let one = drawer.at(at)?;
+    let one = house::runtime()?.block_on(fresh(&server, gateway.as_deref(), &means))?;
     match console.form() {
         Form::Json => {
             let document = json!({"access_token": one.access.expose(), "expires": one.expires.to_string(), "server": one.server.as_str()});
             console.document(super::config::object(document));
         }
+        Form::Text if arguments.header => console.line(format_args!("Authorization: Bearer {}", one.access.expose())),
         Form::Text => console.line(one.access.expose()),
     }
     Ok(Exit::Fine)
@@ -180,38 +219,39 @@ pub fn token(arguments: &TokenArguments, global: &Global, console: &mut Console)
 /// # Errors
 /// [`Failure`] when nobody is signed in there, or the gateway could not be told.
 pub fn logout(arguments: &OutArguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let state = state::directory(global)?;
-    let mut drawer = Drawer::open(&state)?;
-    let gone = match &arguments.server {
-        Some(server) => {
-            let (gateway, server) = meant(server, arguments.gateway.as_deref())?;
-            let at = drawer.find(&server, gateway.as_deref())?;
-            vec![drawer.take(at)?]
-        }
+    let means = Means::of(state::directory(global)?);
+    let server = arguments.server.as_deref().map(|server| meant(server, arguments.gateway.as_deref())).transpose()?;
+    let untold = house::runtime()?.block_on(given_back(server.as_ref(), &means))?;
+    if let Some((_, why)) = untold.first() {
+        let which: Vec<&str> = untold.iter().map(|(which, _)| which.as_str()).collect();
+        let message = format!("forgotten here, but the gateway could not be told: {}", which.join(", "));
+        let help = "remove the application on its page /me";
+        return Err(Failure::new(Exit::Unreachable, "login.untold", message, help).because(why));
+    }
+    let good = console.sign(Sign::Good);
+    console.say(format_args!("{good} signed out; the gateway refuses what was given"));
+    Ok(Exit::Fine)
+}
+
+/// Forgets one sign-in, or all, and tells the gateways. Gives those that could not be told, and why.
+async fn given_back(which: Option<&(Option<String>, ServerName)>, means: &Means) -> Result<Vec<(String, String)>, Failure> {
+    let mut drawer = Drawer::open(&means.state, means.bounds.turn).await?;
+    let gone = match which {
+        Some((gateway, server)) => vec![drawer.take(server, gateway.as_deref())?],
         None => drawer.take_all()?,
     };
     drop(drawer);
     if gone.is_empty() {
         return Err(nobody());
     }
-    let tasks = Tasks::new();
-    let untold: Vec<String> = house::runtime()?.block_on(async {
-        let mut untold = Vec::new();
-        for one in &gone {
-            let told = async { Desk::of(&one.gateway, one.ca.as_deref(), &tasks).await?.end(one).await };
-            if told.await.is_err() {
-                untold.push(format!("{} at {}", one.server, inert(&one.gateway)));
-            }
+    let mut untold = Vec::new();
+    for one in &gone {
+        let told = async { Desk::of(&one.place, means).await?.end(&one.refresh).await };
+        if let Err(failure) = told.await {
+            untold.push((format!("{} at {}", one.server, inert(&one.place.gateway)), failure.summary()));
         }
-        untold
-    });
-    if !untold.is_empty() {
-        let message = format!("forgotten here, but the gateway could not be told: {}", untold.join(", "));
-        return Err(Failure::new(Exit::Unreachable, "login.untold", message, "remove the application on its page /me"));
     }
-    let good = console.sign(Sign::Good);
-    console.say(format_args!("{good} signed out; the gateway refuses what was given"));
-    Ok(Exit::Fine)
+    Ok(untold)
 }
 
 /// Where to go, and which code to type there.
@@ -259,16 +299,30 @@ async fn waited(desk: &Desk, asked: &Answer, console: &mut Console) -> Result<Gi
     refused(Exit::SignIn, "login.expired", "nobody decided in time", "start again: doorward login SERVER")
 }
 
+/// A sign-in whose token is good for a while. Of several processes that ask at once one renews it, and the others read what it wrote.
+async fn fresh(server: &ServerName, gateway: Option<&str>, means: &Means) -> Result<SignIn, Failure> {
+    let is_fresh = |one: &SignIn| one.expires > means.env.now().after(FRESH);
+    let one = Kept::read(&means.state)?.find(server, gateway)?;
+    if is_fresh(&one) {
+        return Ok(one);
+    }
+    let _turn = Turn::wait(&means.state, &one.place.gateway, means.bounds.turn).await?;
+    let one = Kept::read(&means.state)?.find(server, Some(&one.place.gateway))?;
+    if is_fresh(&one) { Ok(one) } else { renewed(&one, means).await }
+}
+
 /// Renews a token, and keeps what comes before it is used.
-async fn renewed(drawer: &mut Drawer, at: usize, (tasks, env): (&Tasks, &Env)) -> Result<(), Failure> {
-    let one = drawer.at(at)?;
-    let desk = Desk::of(&one.gateway, one.ca.as_deref(), tasks).await?;
+async fn renewed(one: &SignIn, means: &Means) -> Result<SignIn, Failure> {
+    let drawer = || Drawer::open(&means.state, means.bounds.turn);
+    // The old one counts no longer once it is answered: the new one must have its place.
+    drawer().await?.rehearse()?;
+    let desk = Desk::of(&one.place, means).await?;
     let fields = [("grant_type", "refresh_token"), ("client_id", COMMAND_LINE), ("refresh_token", one.refresh.expose().as_str())];
     match desk.token(&fields).await {
-        Ok(given) => drawer.renew(at, given, env.now()),
+        Ok(given) => drawer().await?.renew(one, given, means.env.now()),
         Err(desk::Refused::Away(failure)) => Err(failure),
         Err(desk::Refused::Told(error)) if error == "invalid_grant" => {
-            drawer.take(at)?;
+            drawer().await?.forget(one)?;
             Err(Failure::new(Exit::SignIn, "login.ended", "what was allowed has ended, or was taken back", AGAIN))
         }
         Err(desk::Refused::Told(error)) => {
@@ -279,8 +333,8 @@ async fn renewed(drawer: &mut Drawer, at: usize, (tasks, env): (&Tasks, &Env)) -
 }
 
 fn described(one: &SignIn) -> serde_json::Value {
-    json!({"gateway": one.gateway, "server": one.server.as_str(), "scope": one.scope, "since": one.since.to_string(),
-        "token_until": one.expires.to_string()})
+    json!({"gateway": one.place.gateway, "server": one.server.as_str(), "scope": one.scope, "since": one.since.to_string(),
+        "token_until": one.expires.to_string(), "served_by": one.place.served_by})
 }
 
 fn nobody() -> Failure {
@@ -312,6 +366,19 @@ fn nearest(state: &Path) -> String {
     }
 }
 
+// === impl Means ===
+
+impl Means {
+    fn of(state: PathBuf) -> Self {
+        Self { state, tasks: Tasks::new(), env: Env::system(), bounds: BOUNDS, look: listener::look }
+    }
+
+    /// Whom this command line talks to without a certificate.
+    fn trusting(&self, served_by: Option<u32>) -> Trusted {
+        Trusted { own: rustix::process::geteuid().as_raw(), served_by, state: self.state.clone(), look: self.look }
+    }
+}
+
 // === impl Class ===
 
 impl Class {
@@ -320,26 +387,5 @@ impl Class {
             Self::Write => "write",
             Self::Destructive => "destructive",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_is_meant_by_its_name_or_its_address() {
-        let found = |text: &str, gateway| meant(text, gateway).ok().map(|(gateway, server)| (gateway, server.to_string()));
-        let at = |root: &str| Some((Some(root.to_owned()), "crm".to_owned()));
-        assert_eq!(found("crm", None), Some((None, "crm".to_owned())));
-        assert_eq!(found("crm", Some("https://a.example/")), at("https://a.example"));
-        assert_eq!(found("https://a.example/s/crm/mcp", None), at("https://a.example"));
-        assert_eq!(found("https://a.example/s/crm/mcp", Some("https://a.example")), at("https://a.example"));
-        for bad in
-            ["", "CRM", "https://a.example", "https://a.example/k/crm/mcp", "https://a.example/s/crm/mcp/", "https://a.example/s/C/mcp"]
-        {
-            assert_eq!(found(bad, None), None, "{bad}");
-        }
-        assert_eq!(found("https://a.example/s/crm/mcp", Some("https://b.example")), None);
     }
 }
