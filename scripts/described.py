@@ -276,6 +276,14 @@ def machines(walk, secret):
     for path in ("/oauth/revoke", "/oauth/introspect"):
         walk.told(400, path, "invalid_request", **by_form)
     active = walk.told(200, "/oauth/introspect", **by_form, token=said["access_token"])
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    swap = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token_type": kind}
+    got = walk.told(200, "/oauth/token", **swap, subject_token=said["access_token"], headers=basic("teller", secret))
+    acts = walk.told(200, "/oauth/introspect", token=got["access_token"], headers=basic("teller", secret))
+    if acts["act"] != {"sub": "teller", "client_id": "teller"}:
+        raise SystemExit(f"introspection: {acts}")
+    walk.told(400, "/oauth/token", "invalid_request", **swap, subject_token=other["access_token"], headers=basic("teller", secret))
+    walk.told(400, "/oauth/token", "unauthorized_client", **swap, subject_token=other["access_token"], **by_form)
     foreign = walk.told(200, "/oauth/introspect", **by_form, token=other["access_token"])
     walk.told(200, "/oauth/revoke", **by_form, token=said["access_token"])
     ended = walk.told(200, "/oauth/introspect", **by_form, token=said["access_token"])

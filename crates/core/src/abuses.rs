@@ -17,12 +17,12 @@
 //! A record is a fact; the witness comes from `verify`, with what was presented:
 //!
 //! ```
-//! use doorward_core::identity::caller::{Door, Record, Verdict, verify};
+//! use doorward_core::identity::caller::{Door, Found, Record, Verdict, verify};
 //! use doorward_core::identity::presented::Presented;
 //! use doorward_core::time::Timestamp;
 //! use std::sync::Arc;
 //! fn prove(presented: &Presented, record: Arc<Record>, now: Timestamp) -> Verdict {
-//!     verify(presented, Door::Key, None, Some(record), now)
+//!     verify(presented, Door::Key, None, Some(Found::Stored(record)), now)
 //! }
 //! ```
 //!

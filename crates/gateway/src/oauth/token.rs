@@ -1,4 +1,5 @@
-//! `/oauth/token`: phases that every grant goes through, in one function (house 11.5): read, client, redeem, record, answer.
+//! `/oauth/token`: phases that grants go through, in one function: read, client, redeem, record, answer. Those that no consent stands behind, and
+//! those that are exchanged, redeem, record and answer in files of their own.
 
 use super::clients::{Reading, Unresolved};
 use super::device::is_pending;
@@ -16,6 +17,7 @@ use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::oauth::attempt::{Mark, Step};
 use doorward_core::oauth::client::Client;
 use doorward_core::oauth::dpop::{BadProof, Header, Thumbprint};
+use doorward_core::oauth::exchange;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::server_of;
 use doorward_core::oauth::token::{
@@ -66,7 +68,7 @@ impl Gateway {
             },
             Err(error) => return self.token_refused(request, error, None).await,
         };
-        match self.exchange(request, &form, &shown, arrived).await {
+        match self.answered(request, &form, &shown, arrived).await {
             Ok(response) => response,
             Err(error) if is_pending(&error) => token_error(error, request.headers.contains_key(AUTHORIZATION)),
             Err(error) => {
@@ -76,7 +78,15 @@ impl Gateway {
         }
     }
 
-    async fn exchange(
+    /// What is presented. A grant that the metadata does not name is not served, whatever comes with it.
+    fn presented_grant(&self, form: &Form) -> Result<Grant, TokenError> {
+        if form.get("grant_type") == Some(exchange::GRANT_TYPE) && !self.clients.has_exchanges() {
+            return Err(TokenError::unsupported());
+        }
+        grant(form)
+    }
+
+    async fn answered(
         &self,
         request: &OfficeRequest,
         form: &Form,
@@ -84,7 +94,7 @@ impl Gateway {
         arrived: Timestamp,
     ) -> Result<Response<Body>, TokenError> {
         let client = self.authenticated(shown).await?;
-        let presented = grant(form)?;
+        let presented = self.presented_grant(form)?;
         // What cannot be recorded has no effect (I2): asked before anything is used up.
         if !self.audit.is_healthy() {
             return Err(TokenError::unavailable());
@@ -117,8 +127,6 @@ impl Gateway {
             Grant::Own { scopes, resource } => {
                 return self.issued_to_itself(request, &client, (scopes.as_ref(), resource.as_deref()), proof).await;
             }
-            // Where nobody may, it is not served, as the metadata says.
-            Grant::Exchange(_) if !self.clients.has_exchanges() => return Err(TokenError::unsupported()),
             Grant::Exchange(presented) => return self.exchanged(request, &client, presented, proof).await,
             Grant::Assertion { assertion, scopes, resource } => {
                 let asked = (assertion, scopes.as_ref(), resource.as_deref());

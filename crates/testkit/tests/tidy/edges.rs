@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 34] = [
+const ROOMS: [(&str, &[&str]); 35] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -63,6 +63,8 @@ const ROOMS: [(&str, &[&str]); 34] = [
     ("listen", &["env", "tasks"]),
     // What the command line did through the store.
     ("orders", &[]),
+    // What a credential is worth beyond what it says of itself.
+    ("standing", &[]),
     // Notes for people: of listen what counts as one address.
     ("trace", &["listen"]),
     ("errand", &["path"]),

@@ -96,7 +96,7 @@ fn t06_sql_and_migrations() {
 
 #[test]
 fn t07_documents_name_what_exists() {
-    tidy("T7", &[papers::papers(&WORKSPACE), papers::reasons(&WORKSPACE)].concat());
+    tidy("T7", &[papers::papers(&WORKSPACE), papers::index(&WORKSPACE), papers::reasons(&WORKSPACE)].concat());
 }
 
 #[test]

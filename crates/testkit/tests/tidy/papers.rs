@@ -26,6 +26,18 @@ pub(crate) fn papers(tree: &Tree) -> Vec<Finding> {
     found
 }
 
+/// Every page of `docs/` stands in its index: what nobody finds is not read.
+pub(crate) fn index(tree: &Tree) -> Vec<Finding> {
+    const INDEX: &str = "docs/README.md";
+    let listed = tree.text(INDEX);
+    let pages =
+        tree.texts.keys().filter_map(|path| path.strip_prefix("docs/")).filter(|page| page.ends_with(".md") && *page != "README.md");
+    pages
+        .filter(|page| !listed.contains(&format!("]({page})")))
+        .map(|page| Finding::at(INDEX, 0, "T7", format!("{page} is not listed")))
+        .collect()
+}
+
 fn wrong(tree: &Tree, paper: &str, name: &str) -> Option<String> {
     let name = name.split('#').next().unwrap_or_default().trim_start_matches("./");
     if let Some(krate) = name.strip_prefix("doorward-").filter(|rest| rest.chars().all(|letter| letter.is_ascii_lowercase())) {
