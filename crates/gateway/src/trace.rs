@@ -9,7 +9,7 @@ use crate::listen::rate::{AddressLimit, network};
 use doorward_core::blame::Refusal;
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::identity::caller::{Caller, Door, Level};
-use doorward_core::oauth::attempt::{Mark, Step};
+use doorward_core::oauth::attempt::{AttemptId, Mark, Step};
 use doorward_core::time::Timestamp;
 use doorward_store::{HeardOf, NewAttempt};
 use governor::clock::DefaultClock;
@@ -72,6 +72,11 @@ const WANTS_MORE: &str = "not_granted";
 // === impl Trace ===
 
 impl Trace {
+    /// The attempt of everybody at a network who came without an id.
+    pub(crate) fn place_id(&self, peer: IpAddr) -> AttemptId {
+        AttemptId::of_address(&place(peer))
+    }
+
     /// Nothing was told yet.
     #[must_use]
     pub(crate) fn new() -> Self {

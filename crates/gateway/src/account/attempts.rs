@@ -78,6 +78,7 @@ fn row(attempt: &Attempt, now: Timestamp) -> Option<AttemptRow> {
     Some(AttemptRow {
         place: Place::new(&format!("/me/attempts/{}", attempt.id))?,
         name: Claimed::new(attempt.name.as_deref().unwrap_or(NAMELESS)),
+        vouched: vouched(attempt),
         server: attempt.server.as_ref().map(|server| Claimed::technical(server.as_str())),
         progress,
         words: words.to_owned(),
@@ -90,12 +91,7 @@ fn page(attempt: &Attempt, now: Timestamp, frame: Frame) -> AttemptPage {
     AttemptPage {
         frame,
         application: Claimed::new(attempt.name.as_deref().unwrap_or(NAMELESS)),
-        vouched: match attempt.identity.as_deref() {
-            Some("published") => Vouched::Published,
-            Some("approved") => Vouched::Approved,
-            Some("self-claimed") => Vouched::SelfClaimed,
-            _ => Vouched::Nobody,
-        },
+        vouched: vouched(attempt),
         client_id: Claimed::technical(attempt.client.as_ref().map_or("", |client| client.as_str())),
         server: attempt.server.as_ref().map(|server| Claimed::technical(server.as_str())),
         progress,
@@ -103,6 +99,16 @@ fn page(attempt: &Attempt, now: Timestamp, frame: Frame) -> AttemptPage {
         since: ago(now, attempt.last),
         steps: shown(attempt.way.marks()).map(step).collect(),
         stop: stop(attempt, now),
+    }
+}
+
+/// Who says that the application is what it is called.
+fn vouched(attempt: &Attempt) -> Vouched {
+    match attempt.identity.as_deref() {
+        Some("published") => Vouched::Published,
+        Some("approved") => Vouched::Approved,
+        Some("self-claimed") => Vouched::SelfClaimed,
+        _ => Vouched::Nobody,
     }
 }
 
@@ -135,13 +141,19 @@ fn step(mark: &Mark) -> StepRow {
 
 /// What is said below: the cause and the cure where it stopped, what is awaited where it is early.
 fn stop(attempt: &Attempt, now: Timestamp) -> Option<Stop> {
+    let is_reported = attempt.way.marks().last().and_then(Mark::reason) == Some("consent_reported");
     let (step, reason, is_early) = match attempt.way.standing(now) {
         Standing::Arrived => return None,
         Standing::Declined => {
             return Some(Stop {
                 missing: None,
-                cause: Some("You said no, or nothing was ticked.".to_owned()),
-                cure: "If you want it after all, start again from the application.".to_owned(),
+                cause: Some(if is_reported { "You reported it." } else { "You said no, or nothing was ticked." }.to_owned()),
+                cure: if is_reported {
+                    "There is nothing to do: your administrator has it on the record."
+                } else {
+                    "If you want it after all, start again from the application."
+                }
+                .to_owned(),
                 habit: None,
             });
         }

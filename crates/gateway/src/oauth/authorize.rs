@@ -116,11 +116,11 @@ impl Gateway {
                 Refused::Redirect(answer) => (answer.code().map_or("", ErrorCode::as_str), Stop::Answer(answer)),
                 Refused::NoDevices => (NO_DEVICES, Stop::Page(Box::new(self.device_not_served(request)))),
             };
-            self.note_request(on, &client, Err(reason));
+            self.note_request(on, &client, (Err(reason), None));
             stop
         })?;
-        self.note_request(on, checked.client(), Ok(&checked));
         let visible = person.is_some_and(|person| self.is_offered(checked.server(), (&person.user, &person.groups), checked.client().id()));
+        self.note_request(on, checked.client(), (Ok(&checked), visible.then(|| checked.server())));
         let signed_in = person.map(|person| SignedIn { user: person.user.clone(), since: person.since, disabled: person.disabled });
         let (offer, standing) = match person.filter(|_| visible) {
             Some(person) => self.offered(&checked, person).await.map_err(|_| Stop::Page(Box::new(self.away(request.id))))?,

@@ -3,10 +3,10 @@
 use super::clients::Unresolved;
 use crate::Gateway;
 use crate::listen::OfficeRequest;
-use crate::signin::Person;
+use crate::signin::{Person, browser::began};
 use doorward_core::id::{ClientId, CredentialId, ServerName, UserId};
 use doorward_core::oauth::attempt::{AttemptId, Mark, Step};
-use doorward_core::oauth::client::{Client, Identity};
+use doorward_core::oauth::client::{Client, ClientAuth, Identity};
 use doorward_core::oauth::flow::Browser;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
@@ -50,11 +50,17 @@ impl<'a> On<'a> {
 
 impl Gateway {
     /// A client came with a request that could be read, or with one that it may not make.
-    pub(super) fn note_request(&self, on: Option<On<'_>>, client: &Client, outcome: Result<&AuthRequest, &str>) {
+    /// `heard` is the server that the person may know of: others at their address are no news about one that they may not.
+    pub(super) fn note_request(
+        &self,
+        on: Option<On<'_>>,
+        client: &Client,
+        (outcome, heard): (Result<&AuthRequest, &str>, Option<&ServerName>),
+    ) {
         let Some(on) = on else { return };
         let (now, begun) = (self.env.now(), on.ticket.begun);
         let server = outcome.ok().map(AuthRequest::server);
-        let mut marks = server.map_or_else(Vec::new, |server| self.trace.lately_at(on.peer, server, begun));
+        let mut marks = heard.map_or_else(Vec::new, |server| self.trace.lately_at(on.peer, server, begun));
         marks.push(match client.identity() {
             Identity::Published { .. } => Mark::done(Step::Document, now),
             Identity::Approved | Identity::SelfClaimed => Mark::done(Step::Known, begun),
@@ -66,7 +72,12 @@ impl Gateway {
         if on.user.is_some() && outcome.is_ok() {
             marks.push(Mark::done(Step::SignIn, on.since));
         }
-        self.tell_of_request(on, Some(named(client)), server, marks);
+        let client = match outcome {
+            Ok(_) => named(client, on.ticket),
+            // Nothing shows that it was this client: anybody can name its id.
+            Err(_) => Named { name: None, identity: None, ..named(client, on.ticket) },
+        };
+        self.tell_of_request(on, Some(client), server, marks);
     }
 
     /// A client could not be found out, or not yet.
@@ -87,12 +98,12 @@ impl Gateway {
     /// The client is told that it gets nothing, before the person was asked.
     pub(super) fn note_refused(&self, on: Option<On<'_>>, client: &Client, answer: &Answer) {
         let (Some(on), Some(code)) = (on, answer.code()) else { return };
-        self.tell_of_request(on, Some(named(client)), None, vec![Mark::refused(Step::Request, self.env.now(), code.as_str())]);
+        self.tell_of_request(on, Some(named(client, on.ticket)), None, vec![Mark::refused(Step::Request, self.env.now(), code.as_str())]);
     }
 
     /// The person was asked, or decided.
     pub(super) fn note_step(&self, on: On<'_>, (client, server): What<'_>, mark: Mark) {
-        self.tell_of_request(on, Some(named(client)), Some(server), vec![mark]);
+        self.tell_of_request(on, Some(named(client, on.ticket)), Some(server), vec![mark]);
     }
 
     /// A yes was kept, and its answer is on its way.
@@ -104,7 +115,7 @@ impl Gateway {
         };
         let new = NewAttempt {
             grant: Some(grant.clone()),
-            ..self.of_request(on, Some(named(client)), Some(server), vec![Mark::done(yes, now), Mark::done(Step::Answer, now)])
+            ..self.of_request(on, Some(named(client, on.ticket)), Some(server), vec![Mark::done(yes, now), Mark::done(Step::Answer, now)])
         };
         self.trace.tell(new);
     }
@@ -112,7 +123,9 @@ impl Gateway {
     /// Somebody signed in for a waiting request and may not come in: of nobody, since they are nobody here.
     pub(crate) fn note_not_admitted(&self, request: &OfficeRequest, waiting: Option<&str>, why: &str) {
         let ticket = waiting.and_then(|sealed| self.reception.keys.open(sealed, self.env.now()).ok());
-        let Some(ticket) = ticket.filter(|ticket| ticket.front.entered().is_none()) else { return };
+        // In another browser it may be another person's, who would read it.
+        let fits = |ticket: &Ticket| ticket.front.entered().is_none() && began(&request.headers, ticket);
+        let Some(ticket) = ticket.filter(fits) else { return };
         let on = On { ticket: &ticket, user: None, since: ticket.begun, peer: request.peer };
         self.tell_of_request(on, None, None, vec![Mark::refused(Step::SignIn, self.env.now(), why)]);
     }
@@ -121,8 +134,8 @@ impl Gateway {
     pub(super) fn note_registration(&self, peer: IpAddr, outcome: Result<&Client, &str>) {
         let now = self.env.now();
         let (id, client, mark) = match outcome {
-            Ok(client) => (AttemptId::of_registration(client.id()), Some(named(client)), Mark::done(Step::Registration, now)),
-            Err(code) => (AttemptId::of_address(&peer.to_string()), None, Mark::refused(Step::Registration, now, code)),
+            Ok(client) => (AttemptId::of_registration(client.id()), Some(registered(client)), Mark::done(Step::Registration, now)),
+            Err(code) => (self.trace.place_id(peer), None, Mark::refused(Step::Registration, now, code)),
         };
         let new = NewAttempt { id, user: None, client, server: None, peer: None, grant: None, marks: vec![mark], takes: Vec::new() };
         self.trace.tell_of_stranger(peer, new);
@@ -185,7 +198,13 @@ pub(super) enum Recall {
     Earlier,
 }
 
-fn named(client: &Client) -> Named {
+/// As the question says it: whoever asks from a device need not be at the addresses that were checked or written down.
+fn named(client: &Client, ticket: &Ticket) -> Named {
+    let is_unproven = ticket.front.user_code().is_some() && matches!(client.auth(), ClientAuth::None | ClientAuth::EitherWay(_));
+    Named { identity: registered(client).identity.filter(|_| !is_unproven), ..registered(client) }
+}
+
+fn registered(client: &Client) -> Named {
     let identity = match client.identity() {
         Identity::Published { .. } => "published",
         Identity::Approved => "approved",

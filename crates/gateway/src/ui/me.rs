@@ -3,7 +3,7 @@
 //! Forms post to `/me`: `csrf`, `action`, and for all but the last `id`. Actions: `remove-grant`, `revoke-key`,
 //! `end-session`, `connect`, `disconnect`, `sign-out-everywhere`. Signing out of this browser posts `csrf` to `/logout`.
 
-use super::attempt::Progress;
+use super::attempt::{Progress, Vouched};
 use super::text::{Claimed, Hidden, Place};
 use super::{Frame, print};
 use askama::Template;
@@ -56,6 +56,8 @@ pub struct AttemptRow {
     pub place: Place,
     /// What the application calls itself.
     pub name: Claimed,
+    /// Who says so.
+    pub vouched: Vouched,
     /// The server that it asked for.
     pub server: Option<Claimed>,
     /// How it stands.

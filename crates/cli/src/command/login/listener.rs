@@ -96,8 +96,8 @@ impl Trusted {
                     Exit::Integrity,
                     "login.listener",
                     format!("{} listens on {at}, which is not you and not root; nothing was sent", named(*uid)),
-                    "start your own gateway again, or find out who that is; for a gateway that runs as a user of its own say so: \
-                     doorward login SERVER --served-by USER",
+                    "find out who that is before you sign in there: it may have taken the place of your gateway; only for one that runs as a \
+                     user of its own there is --served-by USER at the first sign-in",
                 )),
             },
             // Its lock ends with the process, and its directory is of this user alone.
@@ -150,10 +150,13 @@ pub(super) fn look(at: SocketAddr) -> Seen {
 fn nearest(all: &[(IpAddr, Socket)], ip: IpAddr) -> Vec<Socket> {
     let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let order = match ip {
-        IpAddr::V4(v4) => vec![ip, IpAddr::V6(v4.to_ipv6_mapped()), IpAddr::V4(Ipv4Addr::UNSPECIFIED), any],
-        IpAddr::V6(_) => vec![ip, any],
+        IpAddr::V4(v4) => {
+            let all = Ipv4Addr::UNSPECIFIED;
+            vec![vec![ip, IpAddr::V6(v4.to_ipv6_mapped())], vec![IpAddr::V4(all), IpAddr::V6(all.to_ipv6_mapped())], vec![any]]
+        }
+        IpAddr::V6(_) => vec![vec![ip], vec![any]],
     };
-    let at = |ip: &IpAddr| all.iter().filter(|(local, _)| local == ip).map(|(_, socket)| *socket).collect::<Vec<_>>();
+    let at = |alike: &Vec<IpAddr>| all.iter().filter(|(local, _)| alike.contains(local)).map(|(_, socket)| *socket).collect::<Vec<_>>();
     order.iter().map(at).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
@@ -264,6 +267,9 @@ mod tests {
             row("00000000000000000000000001000000:20E1", "0A", 7, 7),
             row("0000000000000000FFFF00000100007F:20E3", "0A", 8, 8),
             row("00000000000000000000000000000000:20E4", "0A", 9, 9),
+            // All of IPv4, written as IPv6: beside one of IPv6 alone it is the one that takes the connection.
+            row("0000000000000000FFFF000000000000:20E6", "0A", 10, 10),
+            row("00000000000000000000000000000000:20E6", "0A", 9, 11),
         ];
         for (at, uids) in [
             ("127.0.0.1:8417", &[2][..]),
@@ -275,6 +281,7 @@ mod tests {
             ("127.0.0.1:8419", &[8]),
             ("127.0.0.1:8420", &[9]),
             ("127.0.0.1:8421", &[]),
+            ("127.0.0.1:8422", &[10]),
             ("[::1]:8418", &[]),
         ] {
             assert_eq!(seen(&rows, at), uids, "{at}");

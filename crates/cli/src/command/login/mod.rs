@@ -143,8 +143,7 @@ pub fn login(arguments: &Arguments, global: &Global, console: &mut Console) -> R
         let line = format!("signed in to {} at {}: {}", sign_in.server, inert(desk.root()), inert(&sign_in.scope));
         let document = described(&sign_in);
         if let Some(earlier) = kept(&desk, sign_in, &means).await? {
-            // What it replaces is of no use to anybody; the new one counts even if this fails.
-            desk.end(&earlier.refresh).await.ok();
+            replaced(&earlier, &means).await;
         }
         match console.form() {
             Form::Json => console.document(super::config::object(json!({"signed_in": document}))),
@@ -157,6 +156,14 @@ pub fn login(arguments: &Arguments, global: &Global, console: &mut Console) -> R
         }
         Ok(Exit::Fine)
     })
+}
+
+/// Gives back what was replaced: it is of no use to anybody, and what replaced it counts even if this fails. Where it was given, as it was reached
+/// then: who answers now may be somebody else.
+async fn replaced(earlier: &SignIn, means: &Means) {
+    if let Ok(desk) = Desk::of(&earlier.place, means).await {
+        desk.end(&earlier.refresh).await.ok();
+    }
 }
 
 /// Keeps a sign-in, or gives back what cannot be kept: nobody would know of it.

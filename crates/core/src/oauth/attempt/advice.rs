@@ -133,7 +133,8 @@ const KNOWN: &[Row] = &[
         Step::Token,
         &["foreign_grant", "malformed_verifier"],
         "The application came with the code, but not as the one that had asked: another verifier, another address, or another client id.",
-        "Start again from the application. If two of them run at once, end one: they take each other's answer.",
+        "Start again from the application. If two of them run at once, end one: they take each other's answer. If not, tell the administrator: \
+         somebody may have seen the code.",
     ),
     (
         Step::Token,
@@ -195,13 +196,14 @@ const KNOWN: &[Row] = &[
         Step::Token,
         &[],
         "The code was sent, and nobody came for the tokens. The browser did not reach the application, or the application had ended.",
-        "Start again, with the application open. If it runs on another computer, choose the answer by hand on the page, and paste it there.",
+        "Start again, with the application open. If it runs on another computer, choose the answer by hand on the page, and paste it there: only into a \
+         program that you started yourself.",
     ),
     (
         Step::Call,
         &["not_granted"],
-        "The application wants to do more than you allowed. It was told which scope is missing, and did not ask for it, or not yet.",
-        "Let it sign in again, and tick what it needs on the page.",
+        "The application tried to do more than you allowed, and was refused. It was told which scope is missing.",
+        "If you did not ask it for that, there is nothing to do: the refusal did its work. If you did, let it sign in again and tick that.",
     ),
     (
         Step::Call,

@@ -420,6 +420,10 @@ impl Way {
         let Some(last) = self.0.last() else { return Standing::Waiting(Step::Challenge) };
         if let Some(reason) = &last.reason {
             let is_no = last.step == Step::Decision;
+            // It works; what it may not do is no step of the way.
+            if last.step == Step::Call && self.0.iter().any(|mark| mark.step == Step::Call && mark.reason.is_none()) {
+                return Standing::Arrived;
+            }
             return if is_no { Standing::Declined } else { Standing::Stopped(last.step, Some(reason)) };
         }
         let Some(next) = self.furthest().and_then(Step::next) else { return Standing::Arrived };
@@ -480,7 +484,7 @@ mod tests {
         assert!(way.add(Mark::done(Step::Call, at(6))));
         assert_eq!(way.standing(at(9_999)), Standing::Arrived);
         assert!(way.add(Mark::refused(Step::Call, at(7), "not_granted")));
-        assert_eq!(way.standing(at(8)), Standing::Stopped(Step::Call, Some("not_granted")));
+        assert_eq!(way.standing(at(8)), Standing::Arrived, "a refusal later on is no end of the way");
     }
 
     #[test]
