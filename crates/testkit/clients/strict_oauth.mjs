@@ -106,8 +106,9 @@ person('device', yes.user_code);
 person('deny', no.user_code);
 const fetched = await poll(yes.device_code);
 assert.ok(fetched.refresh_token && fetched.expires_in > 0 && fetched.scope.includes('conf:read'));
+// Whose answer was lost asks again, and is given the same (docs/adr/0023).
+assert.equal((await poll(yes.device_code)).refresh_token, fetched.refresh_token);
 await o.processRefreshTokenResponse(as, device, await o.refreshTokenGrantRequest(as, device, o.None(), fetched.refresh_token, http));
-await refusal(yes.device_code, 'invalid_grant');
 await refusal(no.device_code, 'access_denied');
 done('device grant');
 
@@ -195,5 +196,28 @@ for (const algorithm of ['ES256', 'PS256', 'RS256']) {
   const told = await o.processIntrospectionResponse(as, client, await o.introspectionRequest(as, client, proof, own.access_token, http));
   assert.deepEqual([told.active, told.token_type, told.cnf.jkt], [true, 'DPoP', await DPoP.calculateThumbprint()]);
   done('client_credentials and resource with DPoP');
+}
+
+// An agent acts for a person with a token of its own, for the one that a portal was given; both end together.
+{
+  const [portal, agent] = [{ client_id: 'portal' }, { client_id: 'agent' }];
+  const proof = o.ClientSecretBasic(readFileSync(secret, 'utf8'));
+  const given = await throughAPerson(portal, o.None());
+  const kind = 'urn:ietf:params:oauth:token-type:access_token';
+  const wanted = { subject_token: given.access_token, subject_token_type: kind, scope: 'conf:read', resource: resource.href };
+  const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  assert.ok(as.grant_types_supported.includes(exchange));
+  const asks = async (client, shown) => o.processGenericTokenEndpointResponse(as, client,
+    await o.genericTokenEndpointRequest(as, client, shown, exchange, wanted, http));
+  const own = await asks(agent, proof);
+  assert.deepEqual([own.issued_token_type, own.scope, own.refresh_token], [kind, 'conf:read', undefined]);
+  const told = async () => o.processIntrospectionResponse(as, agent, await o.introspectionRequest(as, agent, proof, own.access_token, http));
+  assert.deepEqual((await told()).act, { sub: 'agent', client_id: 'agent' });
+  const nightly = [{ client_id: 'nightly' }, o.ClientSecretBasic(readFileSync(secret, 'utf8'))];
+  await assert.rejects(asks(...nightly), (error) => error.error === 'unauthorized_client');
+  await revoked(portal, o.None(), given.refresh_token);
+  assert.equal((await told()).active, false);
+  await assert.rejects(asks(agent, proof), (error) => error.error === 'invalid_request');
+  done('token exchange');
 }
 console.log(`oauth4webapi: ${checked.join(', ')}`);

@@ -47,4 +47,5 @@ mod tasks;
 mod tokens;
 mod upkeep;
 mod waiting;
+mod walk;
 mod wire;

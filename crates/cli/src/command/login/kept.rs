@@ -107,7 +107,7 @@ impl Kept {
     /// [`Failure`] for a file that cannot be read, that others may read, or that is none of this program's.
     pub(super) fn read(state: &Path) -> Result<Self, Failure> {
         let path = state.join(FILE);
-        let mut text = zeroize_text();
+        let mut text = Wiped::default();
         match File::open(&path) {
             Ok(file) => {
                 let found = file.metadata().map_err(|error| unreadable(&path, &error))?;
@@ -311,11 +311,8 @@ fn taken(mut file: File, what: &str) -> Failure {
 }
 
 /// A text that is wiped when it is dropped.
+#[derive(Default)]
 struct Wiped(String);
-
-const fn zeroize_text() -> Wiped {
-    Wiped(String::new())
-}
 
 impl Drop for Wiped {
     fn drop(&mut self) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::id::ProviderName;
-use crate::identity::issuer::{Demand, SubjectPattern};
+use crate::identity::issuer::SubjectPattern;
 use crate::oauth::scope::Scope;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -64,7 +64,6 @@ fn rs_03_what_is_demanded_is_found_by_name_and_by_way() {
         ("tid", like("*x"), false),
     ] {
         assert_eq!(says(&claims, claim, &wanted), expected, "{claim} {wanted:?}");
-        let _written = Demand { claim: claim.to_owned(), wanted };
     }
 }
 
