@@ -34,6 +34,8 @@ pub(super) enum Seen {
     Sockets(Vec<Socket>),
     /// This system does not tell.
     Untold,
+    /// It does, and what it told cannot be read to its end: somebody may have seen to that.
+    Unread,
 }
 
 /// Who may be talked to.
@@ -102,6 +104,12 @@ impl Trusted {
             },
             // Its lock ends with the process, and its directory is of this user alone.
             Seen::Untold if running::other(&self.state).flatten().is_some_and(|notice| notice.address == at) => Ok(()),
+            Seen::Unread => Err(Failure::new(
+                Exit::Unreachable,
+                "login.listener",
+                format!("the table of sockets cannot be read whole, so nobody knows who listens on {at}; nothing was sent"),
+                "try again, or reach the gateway by https://",
+            )),
             Seen::Untold => Err(Failure::new(
                 Exit::Integrity,
                 "login.listener",
@@ -143,7 +151,11 @@ pub(super) fn look(at: SocketAddr) -> Seen {
         (Ok(v4), Err(error)) if error.kind() == ErrorKind::NotFound => Ok(v4),
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
-    seen.map_or(Seen::Untold, |all| Seen::Sockets(nearest(&all, at.ip())))
+    match seen {
+        Ok(all) => Seen::Sockets(nearest(&all, at.ip())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Seen::Untold,
+        Err(_) => Seen::Unread,
+    }
 }
 
 /// Those that the system prefers: an address before all addresses, a family before one that takes both.
@@ -339,6 +351,7 @@ mod tests {
         claim.announce(&running::Notice { pid: 7, address: at, since: String::new() }).expect("written");
         let trusted = Trusted { own: 1000, served_by: None, state: state.clone(), look: |_| Seen::Untold };
         assert!(trusted.check(at, &Seen::Untold).is_ok());
+        assert!(trusted.check(at, &Seen::Unread).is_err(), "a system that tells is asked again");
         assert!(trusted.check("127.0.0.1:8418".parse().expect("an address"), &Seen::Untold).is_err());
         drop(claim);
         assert!(trusted.check(at, &Seen::Untold).is_err(), "it has stopped, and the port is anybody's");
