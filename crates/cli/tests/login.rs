@@ -186,20 +186,13 @@ async fn a_command_line_signs_in_calls_renews_and_signs_out() {
     assert_eq!(out.exit, 0, "{out}");
     assert!(!file.exists() && house.record().contains("consent_revoked_by_client"));
     assert_eq!(house.run(&["token", "fixture"]).exit, 5);
-    let mut status = 200;
-    for _ in 0..60 {
-        status = lists(&gateway.url, &answers[0]).await;
-        if status == 401 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let status = answered(&gateway.url, &answers[0], 401).await;
     assert_eq!(status, 401, "what was given back is dead");
     gateway.stop();
 }
 
 /// How a call with this token is answered, once it is answered so, else after five seconds.
-async fn soon(gateway: &str, token: &str, wanted: u16) -> u16 {
+async fn answered(gateway: &str, token: &str, wanted: u16) -> u16 {
     let mut status = 0;
     for _ in 0..50 {
         status = lists(gateway, token).await;
@@ -265,7 +258,7 @@ async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_
     let said = house.run(&["clients", "block", "doorward-cli", "--reason", "a lost laptop"]);
     assert!(said.exit == 0 && said.err.contains("doorward-cli is blocked") && said.err.contains("keeps 1 consent"), "{said}");
     assert!(said.out.starts_with("grant_"), "and which: {said}");
-    assert_eq!(soon(&gateway.url, &token, 401).await, 401);
+    assert_eq!(answered(&gateway.url, &token, 401).await, 401);
     let said = house.run(&["clients", "list"]);
     assert!(said.out.contains("blocked since 20") && said.out.contains(": a lost laptop"), "{said}");
     let document: Value = serde_json::from_str(&house.run(&["clients", "show", "doorward-cli", "--json"]).out).expect("JSON");
@@ -274,7 +267,7 @@ async fn rs_11_a_client_that_is_blocked_by_the_command_is_out_in_time_and_comes_
     let digest = document.get("digest").and_then(Value::as_str).expect("a digest").to_owned();
     let said = house.run(&["clients", "unblock", &digest]);
     assert!(said.exit == 0 && said.err.contains("may go on with what it has"), "{said}");
-    assert_eq!(soon(&gateway.url, &token, 200).await, 200);
+    assert_eq!(answered(&gateway.url, &token, 200).await, 200);
     // Signed out from outside: the browser, whose person is found by name.
     let said = house.run(&["sessions", "list"]);
     assert!(said.out.contains("local/admin  browser"), "{said}");

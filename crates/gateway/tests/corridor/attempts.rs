@@ -1,6 +1,6 @@
 //! Where clients stop on their way, as the page of their person and the list of the administrator say it (P23); what strangers can put there.
 
-use super::desk::{Browser, CALLBACK, Form, Tokens, VERIFIER, error_of};
+use super::desk::{Browser, CALLBACK, Form, Tokens, VERIFIER, error_of, other, signed_in};
 use super::house::{House, server};
 use super::speak::{modern, modern_call};
 use super::wire::{Ask, Reply};
@@ -17,23 +17,6 @@ async fn office() -> (Lax, House) {
     let house = House::open(&format!("{}{}", server("alpha", &alpha.url(), ""), server("beta", &alpha.url(), ""))).await;
     house.approve().await;
     (alpha, house)
-}
-
-async fn signed_in(house: &House) -> Browser {
-    let mut browser = Browser::default();
-    browser.sign_in(house).await;
-    browser
-}
-
-/// Another person with a browser of theirs.
-async fn other(house: &House, name: &str) -> Browser {
-    let user = UserId::new("local", name).unwrap();
-    house.store.put_user(&user, &[], house.env.now()).await.unwrap();
-    let link = house.gateway.new_link(&user).await.unwrap();
-    let mut browser = Browser::default();
-    let page = browser.open(house, "/setup").await;
-    browser.submit(house, &Form::of(&page).with("code", link.reveal())).await;
-    browser
 }
 
 /// Every attempt, as the command line reads them.

@@ -231,6 +231,24 @@ impl House {
     }
 }
 
+/// The browser of the administrator.
+pub(crate) async fn signed_in(house: &House) -> Browser {
+    let mut browser = Browser::default();
+    browser.sign_in(house).await;
+    browser
+}
+
+/// The browser of another person of this installation.
+pub(crate) async fn other(house: &House, name: &str) -> Browser {
+    let user = UserId::new("local", name).unwrap();
+    house.store.put_user(&user, &[], house.env.now()).await.unwrap();
+    let link = house.gateway.new_link(&user).await.unwrap();
+    let mut browser = Browser::default();
+    let page = browser.open(house, "/setup").await;
+    browser.submit(house, &Form::of(&page).with("code", link.reveal())).await;
+    browser
+}
+
 pub(crate) fn token_ask(fields: &[(&str, &str)]) -> Ask {
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     Ask { body: pairs.join("&").into_bytes(), ..Ask::new("POST", "/oauth/token") }

@@ -1,11 +1,10 @@
 //! DEV: programs without a browser (RFC 8628). What one of them is given, a person has allowed who was told from where it was asked; and
 //! nobody finds a code, fetches for another, or fetches twice.
 
-use super::desk::{Browser, CALLBACK, Form, Tokens, administrator, document, error_of, token_ask};
+use super::desk::{Browser, CALLBACK, Form, Tokens, administrator, document, error_of, other, signed_in, token_ask};
 use super::house::{House, LAPTOP, server, within};
 use super::speak::{modern, modern_call, text};
 use super::wire::{Ask, Reply};
-use doorward_core::id::UserId;
 use doorward_core::oauth::device::GRANT_TYPE;
 use doorward_core::oauth::form::encoded;
 use doorward_store::Owner;
@@ -90,23 +89,6 @@ async fn decide(house: &House, browser: &mut Browser, page: &Reply, fields: &[(&
 }
 
 const YES: [(&str, &str); 3] = [("decision", "allow"), ("device", "mine"), ("grant", "alpha:read")];
-
-async fn signed_in(house: &House) -> Browser {
-    let mut browser = Browser::default();
-    browser.sign_in(house).await;
-    browser
-}
-
-/// Another person of this installation, signed in.
-async fn other(house: &House, name: &str) -> Browser {
-    let user = UserId::new("local", name).unwrap();
-    house.store.put_user(&user, &[], house.env.now()).await.unwrap();
-    let link = house.gateway.new_link(&user).await.unwrap();
-    let mut browser = Browser::default();
-    let page = browser.open(house, "/setup").await;
-    browser.submit(house, &Form::of(&page).with("code", link.reveal())).await;
-    browser
-}
 
 /// A device that somebody has just said yes to.
 async fn allowed(house: &House, browser: &mut Browser, client: &str) -> Device {

@@ -17,7 +17,7 @@ use crate::{house, running, state};
 use clap::Args;
 use desk::{Answer, Desk, Given, Place};
 use doorward_core::id::ServerName;
-use doorward_core::oauth::device::{COMMAND_LINE, GRANT_TYPE};
+use doorward_core::oauth::device::{COMMAND_LINE, GRANT_TYPE, SLOWER};
 use doorward_core::oauth::scope::resource;
 use doorward_gateway::env::Env;
 use doorward_gateway::tasks::Tasks;
@@ -111,8 +111,6 @@ const BOUNDS: Bounds = Bounds { answer: Duration::from_secs(10), turn: Duration:
 const FRESH: Duration = Duration::from_secs(60);
 /// The pace of polls is held between these.
 const PACE: (u64, u64) = (1, 60);
-/// Each `slow_down` makes the pace this much slower (RFC 8628 section 3.5).
-const SLOWER: Duration = Duration::from_secs(5);
 /// Where a gateway of laptop mode listens.
 const USUAL: &str = "http://127.0.0.1:8417";
 const AGAIN: &str = "sign in: doorward login SERVER";
