@@ -144,11 +144,11 @@ impl Trace {
         self.heard.insert(key, Heard { challenge: Some(now), ..heard });
     }
 
-    /// Waits until what was told before is written, a second at most: so whoever opens the page sees what they just did.
+    /// Waits until what was told before is written, or can no longer be: a full queue is not waited for.
     async fn written(&self) {
         let (tell, told) = oneshot::channel();
         if self.queue.try_send(Told::Settle(tell)).is_ok() {
-            let _late = tokio::time::timeout(SETTLING, told).await;
+            let _gone = told.await;
         }
     }
 
@@ -257,9 +257,14 @@ impl Gateway {
         }
     }
 
-    /// Waits until what was told of attempts before is written, a second at most.
+    /// Waits until what was told of attempts before is written, for as long as that takes.
     pub async fn settle_attempts(&self) {
         self.trace.written().await;
+    }
+
+    /// The same for a page, which waits a second at most: so whoever opens it sees what they just did.
+    pub(crate) async fn settle_for_page(&self) {
+        let _late = tokio::time::timeout(SETTLING, self.settle_attempts()).await;
     }
 }
 

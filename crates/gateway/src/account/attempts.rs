@@ -36,7 +36,7 @@ impl Gateway {
             Ok(None) => return self.sign_in_page(&request, None, None),
             Err(_) => return self.away(request.id),
         };
-        self.settle_attempts().await;
+        self.settle_for_page().await;
         match self.store.attempt_of(&person.user, id).await {
             Ok(Some(attempt)) => {
                 let page = page(&attempt, self.env.now(), self.frame(Some(&person)));
@@ -49,7 +49,7 @@ impl Gateway {
 
     /// The latest few. They are notes: where they cannot be read, the page goes without them.
     pub(super) async fn latest_attempts(&self, person: &Person, now: Timestamp) -> Vec<AttemptRow> {
-        self.settle_attempts().await;
+        self.settle_for_page().await;
         let attempts = match self.store.attempts_of(&person.user).await {
             Ok(attempts) => attempts,
             Err(error) => {

@@ -38,6 +38,8 @@ fn steps(attempt: &Attempt) -> Vec<Step> {
 
 /// The page of the only attempt, as its person sees it from where `/me` links to it.
 async fn page(house: &House, browser: &mut Browser) -> Reply {
+    // The page itself waits a second and no longer, which may be too short for a machine that runs every test at once.
+    house.gateway.settle_attempts().await;
     let me = browser.open(house, "/me").await.text();
     let id = me.split("href=\"/me/attempts/").nth(1).unwrap_or_else(|| panic!("{me}")).split('"').next().unwrap();
     let page = browser.open(house, &format!("/me/attempts/{id}")).await;
