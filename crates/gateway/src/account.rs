@@ -88,7 +88,8 @@ impl Gateway {
             if self.store.revoke_grant(&grant.id, Owner::User(&person.user), now).await? {
                 ended = true;
                 let (user, client, server, cause) = (Some(&person.user), Some(&grant.client), Some(&grant.server), Some(grant.id.as_str()));
-                self.note(&Notice { reason: "consent_withdrawn", id: Some(request.id), user, client, server, cause }).await;
+                self.note(&Notice { reason: "consent_withdrawn", id: Some(request.id), user, client, server, cause, ..Notice::default() })
+                    .await;
             }
         }
         Ok(ended.then_some("The application was removed. Its next call is refused."))

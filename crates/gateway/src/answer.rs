@@ -256,7 +256,7 @@ impl Gateway {
         }
         if let Some((owner, flag)) = relay.told() {
             let (user, client, server, cause) = (Some(&owner.user), Some(&owner.client), Some(&owner.server), Some(flag.detail()));
-            self.note(&Notice { reason: flag.reason(), id: Some(walk.id), user, client, server, cause }).await;
+            self.note(&Notice { reason: flag.reason(), id: Some(walk.id), user, client, server, cause, ..Notice::default() }).await;
         }
         said
     }

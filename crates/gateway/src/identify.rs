@@ -363,7 +363,7 @@ impl Gateway {
             let cause = format!("{} of {}", attested.token(), caller.client());
             let (user, client) = (Some(caller.user()), Some(caller.client()));
             let (id, server) = (Some(inbound.id), inbound.route.server.as_ref());
-            self.note(&Notice { reason: "identity_accepted", id, user, client, server, cause: Some(&cause) }).await;
+            self.note(&Notice { reason: "identity_accepted", id, user, client, server, cause: Some(&cause), ..Notice::default() }).await;
         }
         self.records.proofs.insert(caller.credential().clone(), Proof::Attested(attested));
     }

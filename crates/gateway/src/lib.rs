@@ -12,6 +12,7 @@ pub mod epoch;
 mod errand;
 pub mod identify;
 mod idp;
+pub mod known;
 pub mod limits;
 pub mod listen;
 pub mod live;

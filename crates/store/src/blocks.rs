@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::db::Value;
-use crate::deeds::{Deed, put};
+use crate::deeds::{Deed, OnRecord, put};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, millis, plain};
@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// [`Refused::Unfit`] for a reason that does not fit or the digest of another id, [`Refused::TooMany`] at 10,000,
     /// [`StoreError::Unavailable`]: nothing changed then.
-    pub async fn block_client(&self, new: &Block) -> Result<bool, StoreError> {
+    pub async fn block_client(&self, new: &Block, on_record: OnRecord) -> Result<bool, StoreError> {
         if new.client.as_ref().is_some_and(|client| digest_of(client) != new.digest) {
             return Err(Refused::Unfit("client").into());
         }
@@ -54,7 +54,7 @@ impl Store {
         let name = printed(&new.digest);
         let cause = reason.map_or_else(|| name.clone(), |reason| format!("{name}: {reason}"));
         let client = new.client.clone();
-        put(&mut tx, epoch, &Deed { reason: "client_block_set", user: None, client, cause, done: new.since }).await?;
+        put(&mut tx, epoch, &Deed { reason: "client_block_set", user: None, client, cause, done: new.since }, on_record).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -63,13 +63,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: the client is still blocked then.
-    pub async fn unblock_client(&self, digest: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn unblock_client(&self, digest: &[u8; 32], on_record: OnRecord, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.db().begin().await?;
         let sql = "DELETE FROM blocked_clients WHERE digest = $1 RETURNING digest, client, reason, since";
         let Some(row) = tx.row(sql, &[Value::bytes(digest)]).await? else { return Ok(false) };
         let Block { client, .. } = block(&Reading::digested(&row, "blocked_clients", digest))?;
         let epoch = raise(&mut tx, "client unblocked", now).await?;
-        put(&mut tx, epoch, &Deed { reason: "client_block_lifted", user: None, client, cause: printed(digest), done: now }).await?;
+        put(&mut tx, epoch, &Deed { reason: "client_block_lifted", user: None, client, cause: printed(digest), done: now }, on_record)
+            .await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -1,4 +1,5 @@
-//! What the command line did to a store that a gateway serves from, until that gateway has put it on its record.
+//! What the command line did to a store that a gateway serves from, until that gateway has put it on its record. A gateway records what its
+//! own pages do before it does it, and keeps no deed.
 //!
 //! The record has one writer, and beside a running gateway the command line is not it. So the deed is kept in the transaction of its effect and
 //! handed over: none is lost, and one that two replicas take at once is on the records of both. Judges nothing.
@@ -23,6 +24,15 @@ pub struct Deed {
     pub cause: String,
     /// When.
     pub done: Timestamp,
+}
+
+/// When something that was done comes onto a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRecord {
+    /// A gateway has recorded it, and does it now.
+    Already,
+    /// By a gateway that hears of it: the one who does it writes no record.
+    Later,
 }
 
 /// Every word that a deed may have.
@@ -56,8 +66,11 @@ impl Store {
     }
 }
 
-/// Keeps a deed together with its effect, under the epoch that it raised.
-pub(crate) async fn put(tx: &mut Tx, epoch: i64, deed: &Deed) -> Result<(), StoreError> {
+/// Keeps a deed together with its effect, under the epoch that it raised, where it is not on a record.
+pub(crate) async fn put(tx: &mut Tx, epoch: i64, deed: &Deed, on_record: OnRecord) -> Result<(), StoreError> {
+    if on_record == OnRecord::Already {
+        return Ok(());
+    }
     let sql = "INSERT INTO deeds (epoch, reason, issuer, subject, client, cause, done) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let values = [
         Value::int(epoch),

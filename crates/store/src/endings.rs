@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::db::{Tx, Value};
-use crate::deeds::{Deed, put};
+use crate::deeds::{Deed, OnRecord, put};
 use crate::epoch::raise;
 use crate::error::StoreError;
 use crate::rows::{Reading, millis};
@@ -114,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: nothing ended then.
-    pub async fn end_from_outside(&self, ending: Ending<'_>, now: Timestamp) -> Result<Ended, StoreError> {
+    pub async fn end_from_outside(&self, ending: Ending<'_>, on_record: OnRecord, now: Timestamp) -> Result<Ended, StoreError> {
         let mut tx = self.db().begin().await?;
         let at = millis(now)?;
         let ended = match ending {
@@ -142,7 +142,7 @@ impl Store {
         if ended == Ended::default() {
             return Ok(ended);
         }
-        told(&mut tx, ending, ended, now).await?;
+        told(&mut tx, (ending, ended), on_record, now).await?;
         tx.commit().await?;
         Ok(ended)
     }
@@ -160,7 +160,7 @@ impl Store {
 }
 
 /// Raises the epoch, and keeps what was done for a gateway to record.
-async fn told(tx: &mut Tx, ending: Ending<'_>, ended: Ended, now: Timestamp) -> Result<(), StoreError> {
+async fn told(tx: &mut Tx, (ending, ended): (Ending<'_>, Ended), on_record: OnRecord, now: Timestamp) -> Result<(), StoreError> {
     let epoch = raise(tx, "sessions ended", now).await?;
     let (user, client, which) = match ending {
         Ending::Of(user) => (Some(user.clone()), None, String::new()),
@@ -169,7 +169,7 @@ async fn told(tx: &mut Tx, ending: Ending<'_>, ended: Ended, now: Timestamp) -> 
         Ending::Browser(id) => (None, None, format!(" ({id})")),
     };
     let cause = format!("sessions: {}, sign-ins: {}{which}", ended.sessions, ended.browsers);
-    put(tx, epoch, &Deed { reason: "sessions_ended", user, client, cause, done: now }).await
+    put(tx, epoch, &Deed { reason: "sessions_ended", user, client, cause, done: now }, on_record).await
 }
 
 fn info(row: &crate::db::Row) -> Result<SessionInfo, StoreError> {

@@ -46,7 +46,7 @@ pub use browsers::BrowserInfo;
 pub use budgets::{Budget, Given};
 pub use connect::StoreUrl;
 pub use credentials::{ApiKeyInfo, NewApiKey};
-pub use deeds::Deed;
+pub use deeds::{Deed, OnRecord};
 pub use devices::{Asked, DeviceInfo, NewDevice, NoTokens, PresentedDevice};
 pub use documents::ClientDocument;
 pub use doorward_core::identity::caller::Standing;

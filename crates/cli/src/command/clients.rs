@@ -18,10 +18,10 @@ use doorward_core::oauth::client::Client;
 use doorward_core::oauth::redirect::Registered;
 use doorward_core::oauth::scope::Scope;
 use doorward_core::secret::sha256;
+use doorward_gateway::known::{By, Known};
 use doorward_gateway::setup;
-use doorward_store::{Block, GrantInfo, Store};
+use doorward_store::{Block, GrantInfo, OnRecord, Store};
 pub(super) use known::shortened;
-use known::{By, Known};
 use serde_json::{Value, json};
 
 /// The subcommands.
@@ -87,7 +87,7 @@ async fn list(house: &House, store: &Store, console: &mut Console) -> Result<Exi
         return Ok(Exit::Fine);
     }
     for client in &all {
-        for line in client.lines() {
+        for line in known::lines(client) {
             console.line(line);
         }
     }
@@ -121,7 +121,7 @@ async fn show(house: &House, store: &Store, which: &Which, console: &mut Console
         console.document(document);
         return Ok(Exit::Fine);
     }
-    for line in known.lines() {
+    for line in known::lines(&known) {
         console.line(line);
     }
     if let Some(id) = &known.id {
@@ -158,7 +158,7 @@ async fn block(house: &House, store: &Store, arguments: &BlockArguments, console
         return Err(Failure::new(Exit::Usage, "clients.key", "a static key is no client that could be blocked", help));
     }
     let new = Block { digest, client: named.clone(), reason: reason.map(str::to_owned), since: now };
-    let is_new = store.block_client(&new).await.map_err(|error| unavailable(&error))?;
+    let is_new = store.block_client(&new, OnRecord::Later).await.map_err(|error| unavailable(&error))?;
     let consents = match &named {
         Some(id) => store.grants_of_client(id, now).await.map_err(|error| unavailable(&error))?,
         None => Vec::new(),
@@ -191,7 +191,7 @@ async fn block(house: &House, store: &Store, arguments: &BlockArguments, console
 async fn unblock(house: &House, store: &Store, which: &Which, console: &mut Console) -> Result<Exit, Failure> {
     let digest = which.digest()?;
     let known = known::read(house, store).await?.remove(&digest);
-    let was_blocked = store.unblock_client(&digest, house.env.now()).await.map_err(|error| unavailable(&error))?;
+    let was_blocked = store.unblock_client(&digest, OnRecord::Later, house.env.now()).await.map_err(|error| unavailable(&error))?;
     let by_configuration = known.as_ref().is_some_and(|known| known.blocked.contains(&By::Configuration));
     if !was_blocked {
         let help = if by_configuration { "take it out of clients.block and start anew" } else { "see doorward clients list" };

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use doorward_core::id::{ClientId, UserId};
 use doorward_core::oauth::admission::Blocked;
 use doorward_gateway::session::LIFETIMES;
-use doorward_store::{BrowserInfo, Ended, Ending, SessionInfo, Store};
+use doorward_store::{BrowserInfo, Ended, Ending, OnRecord, SessionInfo, Store};
 use serde_json::{Value, json};
 
 /// The subcommands.
@@ -112,20 +112,20 @@ async fn end(house: &House, store: &Store, arguments: &EndArguments, console: &m
     let ended = match (&arguments.user, &arguments.client, &arguments.id) {
         (Some(user), ..) => {
             let user = person(store, user).await?;
-            store.end_from_outside(Ending::Of(&user), now).await
+            store.end_from_outside(Ending::Of(&user), OnRecord::Later, now).await
         }
         (None, Some(client), _) => {
             let client = program(store, client).await?;
-            store.end_from_outside(Ending::Through(&client), now).await
+            store.end_from_outside(Ending::Through(&client), OnRecord::Later, now).await
         }
         (None, None, id) => {
             let id = id.as_deref().unwrap_or_default();
             match id.strip_prefix(SESSION) {
                 Some(digits) => {
                     let digest = session(store, digits).await?;
-                    store.end_from_outside(Ending::Session(&digest), now).await
+                    store.end_from_outside(Ending::Session(&digest), OnRecord::Later, now).await
                 }
-                None => store.end_from_outside(Ending::Browser(id), now).await,
+                None => store.end_from_outside(Ending::Browser(id), OnRecord::Later, now).await,
             }
         }
     };

@@ -211,6 +211,7 @@ impl Chain {
         let mut record = Record::new(Kind::Event);
         record.id = notice.id.map(|id| Cow::Owned(id.to_string()));
         record.user = notice.user.map(user);
+        record.by = notice.by.map(user);
         record.client = notice.client.map(|client| whole_or_digest(client.as_str()));
         record.server = notice.server.map(|server| cap(server.as_str()));
         record.reason = Some(Cow::Borrowed(notice.reason));

@@ -76,6 +76,9 @@ pub struct Record<'a> {
     /// Issuer and subject of the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User<'a>>,
+    /// Issuer and subject of the administrator who did it (events only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<User<'a>>,
     /// The client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Cow<'a, str>>,
@@ -254,6 +257,7 @@ impl<'a> Record<'a> {
             id: None,
             intent: None,
             user: None,
+            by: None,
             client: None,
             via: Vec::new(),
             agent: None,

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod purge;
 pub mod recovery;
 pub mod verify;
+pub mod wanted;
 
 #[cfg(test)]
 mod purge_tests;

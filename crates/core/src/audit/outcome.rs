@@ -61,6 +61,8 @@ pub struct Notice<'a> {
     pub id: Option<CorrelationId>,
     /// Whom it concerns.
     pub user: Option<&'a UserId>,
+    /// Who did it, where that is somebody else: an administrator.
+    pub by: Option<&'a UserId>,
     /// Which client.
     pub client: Option<&'a ClientId>,
     /// Which server.

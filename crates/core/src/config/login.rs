@@ -4,6 +4,7 @@ use super::reference::SecretRef;
 use super::{Selector, Somebody, Through};
 use crate::id::{GroupName, ProviderName, UserId};
 use crate::identity::issuer::IssuerRule;
+use crate::identity::role::{Roles, is_of_the_terminal};
 use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
@@ -64,6 +65,8 @@ pub struct Login {
     pub admission: Admission,
     /// Who administers: users and groups.
     pub admins: Vec<Selector>,
+    /// Who may look at what administrators see and change nothing: users and groups.
+    pub auditors: Vec<Selector>,
     /// A sign-in ends after this long, whatever happens.
     pub session: Duration,
     /// And after this long without use.
@@ -85,23 +88,29 @@ pub struct Tokens {
     pub dpop: Binding,
 }
 
-/// An administrator is signed out after this long without use, at the latest (product 3.5).
+/// An administrator or auditor is signed out after this long without use, at the latest (product 3.5).
 pub const ADMIN_IDLE: Duration = Duration::from_secs(30 * 60);
 
 // === impl Login ===
 
 impl Login {
-    /// Whether a person administers this installation.
+    /// What a person may do with the installation: what is written here, and everything for whoever came in by a link from its terminal.
     #[must_use]
-    pub fn is_admin(&self, user: &UserId, groups: &[GroupName]) -> bool {
-        let person = Somebody { user, groups, through: Through::None };
-        self.admins.iter().any(|selector| selector.means(&person))
+    pub fn roles(&self, user: &UserId, groups: &[GroupName]) -> Roles {
+        let Roles { admin, auditor } = self.written(user, groups);
+        Roles { admin: admin || is_of_the_terminal(user), auditor }
     }
 
-    /// How long a person may leave a page alone.
+    /// How long a person may leave a page alone. The account of the terminal is that of a laptop, too, and has the time of everybody.
     #[must_use]
     pub fn idle_of(&self, user: &UserId, groups: &[GroupName]) -> Duration {
-        if self.is_admin(user, groups) { self.idle.min(ADMIN_IDLE) } else { self.idle }
+        if self.written(user, groups).may_look() { self.idle.min(ADMIN_IDLE) } else { self.idle }
+    }
+
+    fn written(&self, user: &UserId, groups: &[GroupName]) -> Roles {
+        let person = Somebody { user, groups, through: Through::None };
+        let is_meant = |selectors: &[Selector]| selectors.iter().any(|selector| selector.means(&person));
+        Roles { admin: is_meant(&self.admins), auditor: is_meant(&self.auditors) }
     }
 }
 
@@ -110,6 +119,7 @@ impl Default for Login {
         Self {
             admission: Admission::default(),
             admins: Vec::new(),
+            auditors: Vec::new(),
             session: Duration::from_secs(12 * 3_600),
             idle: Duration::from_secs(3_600),
         }

@@ -106,6 +106,9 @@ impl Config {
         if !login.admins.is_empty() {
             sheet.list(&["login", "admins"], &login.admins);
         }
+        if !login.auditors.is_empty() {
+            sheet.list(&["login", "auditors"], &login.auditors);
+        }
         let spans = [
             ("login", "session", login.session),
             ("login", "idle", login.idle),

@@ -10,7 +10,6 @@ const KEYS: &[&str] = &[
     "idp.*.private_key",
     "idp.*.danger_accept_google_access_tokens",
     "idp.*.danger_trust_cloud_run_iam",
-    "login.auditors",
     "login.step_up",
     "login.groups",
     "clients.consent",

@@ -7,3 +7,4 @@ pub mod caller;
 pub mod foreign;
 pub mod issuer;
 pub mod presented;
+pub mod role;

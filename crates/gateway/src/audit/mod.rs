@@ -7,6 +7,7 @@ pub mod key;
 pub(crate) mod medium;
 mod place;
 pub mod purge;
+pub(crate) mod reading;
 pub mod recorder;
 pub mod settings;
 #[cfg(test)]

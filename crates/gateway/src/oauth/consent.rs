@@ -147,7 +147,7 @@ impl Gateway {
                 Ok(true) => {
                     let (id, user, named) = (Some(request.id), Some(&person.user), Some(client.id()));
                     let (reason, cause) = ("consent_declined", Some("nothing was ticked"));
-                    self.note(&Notice { reason, id, user, client: named, server: Some(&server), cause }).await;
+                    self.note(&Notice { reason, id, user, client: named, server: Some(&server), cause, ..Notice::default() }).await;
                     let mark = Mark::refused(Step::Decision, self.env.now(), reason);
                     self.note_step(On::decided(request, ticket, &person.user), (&client, &server), mark);
                     self.leave(request, ticket, (answer.url(self.root()), &name), Outcome::Denied)
@@ -233,7 +233,7 @@ impl Gateway {
         };
         let cause = format!("{id}: {words}, answer to {place}");
         let (user, client, server) = (Some(approved.user()), Some(asked.client().id()), Some(asked.server()));
-        let notice = Notice { reason, id: Some(request.id), user, client, server, cause: Some(&cause) };
+        let notice = Notice { reason, id: Some(request.id), user, client, server, cause: Some(&cause), ..Notice::default() };
         if self.audit.event(&notice, now).await.is_err() {
             return Err(away());
         }
@@ -294,7 +294,7 @@ impl Gateway {
         }
         let reason = if is_report { "consent_reported" } else { "consent_declined" };
         let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
-        self.note(&Notice { reason, id: Some(request.id), user, client, server, cause: None }).await;
+        self.note(&Notice { reason, id: Some(request.id), user, client, server, cause: None, ..Notice::default() }).await;
         self.note_step(
             On::decided(request, ticket, &person.user),
             (asked.client(), asked.server()),
@@ -351,7 +351,8 @@ impl Gateway {
         };
         if shown == Shown::First {
             let (user, client, server) = (Some(&person.user), Some(asked.client().id()), Some(asked.server()));
-            self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None }).await;
+            self.note(&Notice { reason: "consent_shown", id: Some(request.id), user, client, server, cause: None, ..Notice::default() })
+                .await;
             let on = On::decided(request, ticket, &person.user);
             self.note_step(on, (asked.client(), asked.server()), Mark::done(Step::Question, self.env.now()));
         }

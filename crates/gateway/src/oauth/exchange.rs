@@ -61,7 +61,7 @@ impl Gateway {
         let bound = new.bound.map_or_else(String::new, |key| format!(", bound to the key {key}"));
         let cause = format!("{} for {} of {}{bound}", new.credential, subject.credential, hands(new));
         let (id, user, client, server) = (Some(request.id), Some(&new.user), Some(client.id()), Some(server));
-        let notice = Notice { reason: "token_exchanged", id, user, client, server, cause: Some(&cause) };
+        let notice = Notice { reason: "token_exchanged", id, user, client, server, cause: Some(&cause), ..Notice::default() };
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())?;
         let content = json!({
             "access_token": access.reveal(),
@@ -118,7 +118,8 @@ impl Gateway {
         if self.proofs.may_show(&subject.credential) {
             let cause = format!("{}: it showed {} of {}", why.reason, subject.credential, subject.client);
             let (id, user, client) = (Some(request.id), Some(&subject.user), Some(client.id()));
-            self.note(&Notice { reason: "exchange_refused", id, user, client, server: None, cause: Some(&cause) }).await;
+            self.note(&Notice { reason: "exchange_refused", id, user, client, server: None, cause: Some(&cause), ..Notice::default() })
+                .await;
         }
     }
 }

@@ -260,7 +260,8 @@ impl Gateway {
         let grant = self.store.grant(id).await.ok().flatten();
         let (user, server) = (grant.as_ref().map(|grant| &grant.user), grant.as_ref().map(|grant| &grant.server));
         let (client, cause) = (Some(client.id()), Some(id.as_str()));
-        self.note(&Notice { reason: "consent_ended_by_replay", id: Some(request.id), user, client, server, cause }).await;
+        self.note(&Notice { reason: "consent_ended_by_replay", id: Some(request.id), user, client, server, cause, ..Notice::default() })
+            .await;
     }
 
     /// On the record before the tokens leave. What is recorded in the store only is of no use to anybody: nobody knows it.
@@ -274,7 +275,7 @@ impl Gateway {
     ) -> Result<(), TokenError> {
         let cause = bound.map_or_else(|| credential.to_string(), |key| format!("{credential}, bound to the key {key}"));
         let (id, client, cause) = (Some(request.id), Some(client), Some(cause.as_str()));
-        let notice = Notice { reason, id, user: Some(user), client, server: Some(server), cause };
+        let notice = Notice { reason, id, user: Some(user), client, server: Some(server), cause, ..Notice::default() };
         self.audit.event(&notice, self.env.now()).await.map_err(|_| TokenError::unavailable())
     }
 

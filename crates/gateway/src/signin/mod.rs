@@ -13,6 +13,7 @@ use crate::Gateway;
 use crate::listen::OfficeRequest;
 use browser::{SESSION, cookie};
 use doorward_core::id::{GroupName, UserId};
+use doorward_core::identity::role::OWN_ISSUER;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::OfficeKeys;
 use doorward_core::secret::{BrowserSecret, LinkSecret, PlainToken, TokenHash};
@@ -69,8 +70,6 @@ pub(crate) enum BadPost {
 
 /// A link lives this long (product L4).
 pub const LINK_LIFE: Duration = Duration::from_secs(600);
-/// Vouches for the accounts of this installation itself.
-const OWN_ISSUER: &str = "local";
 /// A use is noted at most this often.
 const NOTED: Duration = Duration::from_secs(60);
 /// Links that pages ask the terminal for: one in this time.

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_core::id::{CredentialId, ServerName, UserId};
 use doorward_core::secret::sha256;
+use doorward_store::OnRecord;
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use doorward_testkit::provider::sign::Signer;
@@ -367,7 +368,7 @@ async fn rs_11_the_client_of_an_issuer_that_is_blocked_is_nobody_and_buys_nothin
     assert_eq!(calls().await, 200);
     let since = works.house.env.now();
     let block = doorward_store::Block { digest: sha256(b"idp:cluster"), client: None, reason: None, since };
-    assert!(works.house.store.block_client(&block).await.expect("blocked"));
+    assert!(works.house.store.block_client(&block, OnRecord::Later).await.expect("blocked"));
     assert_eq!(error_of(&buys().await), (400, "invalid_grant".to_owned()));
     assert!(within(Duration::from_secs(5), async || works.lists(&token, "alpha").await.status == 401).await);
     assert_eq!(works.reason(), "client_blocked");
@@ -567,7 +568,7 @@ async fn rs_11_every_client_that_an_issuer_names_is_blocked_with_it() {
     let buys = async || house.token_request(&[("grant_type", BEARER), ("assertion", &assertion)]).await;
     assert_eq!(buys().await.status, 200);
     let block = doorward_store::Block { digest: sha256(b"idp:jobs"), client: None, reason: None, since: house.env.now() };
-    assert!(house.store.block_client(&block).await.expect("blocked"));
+    assert!(house.store.block_client(&block, OnRecord::Later).await.expect("blocked"));
     assert_eq!(error_of(&buys().await), (400, "invalid_grant".to_owned()), "nothing is given to what may not be used");
     house.close(&[&assertion]).await;
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use doorward_core::id::{ClientId, CredentialId, UserId};
 use doorward_core::oauth::device::GRANT_TYPE;
 use doorward_core::secret::sha256;
-use doorward_store::{Block, Ended, Ending};
+use doorward_store::{Block, Ended, Ending, OnRecord};
 use doorward_testkit::fixture::Era;
 use doorward_testkit::fixture::door::Running;
 use doorward_testkit::lax::Lax;
@@ -26,7 +26,7 @@ async fn block(house: &House, id: &str, named: bool) {
     let client = named.then(|| ClientId::new(id).unwrap());
     let reason = Some("it phishes".to_owned());
     let new = Block { digest: sha256(id.as_bytes()), client, reason, since: house.env.now() };
-    assert!(house.store.block_client(&new).await.unwrap());
+    assert!(house.store.block_client(&new, OnRecord::Later).await.unwrap());
 }
 
 async fn lists(house: &House, tokens: &Tokens) -> u16 {
@@ -83,7 +83,7 @@ async fn rs_11_a_blocked_client_is_out_in_time_with_all_it_was_given_and_comes_b
     assert_eq!(error_of(&house.redeem("dwc_nobody", &code).await), invalid_client(), "the client is told no more than whoever is nobody");
 
     let digest = sha256(bad.as_bytes());
-    assert!(house.store.unblock_client(&digest, house.env.now()).await.unwrap());
+    assert!(house.store.unblock_client(&digest, OnRecord::Later, house.env.now()).await.unwrap());
     assert!(within(BOUND, async || lists(&house, &tokens).await == 200).await, "nothing was taken from it");
     assert_eq!(house.ask(legacy(&key, "alpha", &session, 4, "tools/list", json!({}))).await.status, 200, "nor its session");
     Tokens::of(&house.refresh(&bad, &tokens.refresh).await);
@@ -157,7 +157,7 @@ async fn ses_06_a_session_that_an_administrator_ends_takes_its_streams_with_it()
     }
     let ping = async |key, session: &str| house.ask(legacy(key, "alpha", session, 7, "ping", json!({}))).await.status;
     let digest = sha256(first.as_bytes());
-    let ended = house.store.end_from_outside(Ending::Session(&digest), house.env.now()).await.unwrap();
+    let ended = house.store.end_from_outside(Ending::Session(&digest), OnRecord::Later, house.env.now()).await.unwrap();
     assert_eq!(ended, Ended { sessions: 1, browsers: 0 });
     tokio::time::timeout(BOUND, streams[0].rest()).await.expect("its stream ends");
     assert_eq!(ping(&alice, &first).await, 404);
@@ -166,7 +166,7 @@ async fn ses_06_a_session_that_an_administrator_ends_takes_its_streams_with_it()
     assert!(within(BOUND, async || closed() == 1).await);
     let closing = house.records().into_iter().find(|record| record["kind"] == "closed").unwrap();
     assert_eq!((closing["reason"].as_str(), closing["class"].as_str()), (Some("session_ended"), Some("refused")));
-    house.store.end_from_outside(Ending::Of(&alice.user), house.env.now()).await.unwrap();
+    house.store.end_from_outside(Ending::Of(&alice.user), OnRecord::Later, house.env.now()).await.unwrap();
     tokio::time::timeout(BOUND, streams[1].rest()).await.expect("and so does the other");
     assert_eq!((ping(&alice, &second).await, ping(&bob, &bobs).await), (404, 200));
     assert!(within(BOUND, async || house.recorded("event", "sessions_ended").len() == 2).await);
@@ -195,7 +195,7 @@ async fn ses_06_a_browser_that_an_administrator_signs_out_is_signed_out() {
     browser.sign_in(&house).await;
     assert!(browser.open(&house, "/me").await.contains("Signed-in browsers"));
     let listed = house.store.list_browsers(None, house.env.now()).await.unwrap();
-    let ended = house.store.end_from_outside(Ending::Browser(&listed[0].id), house.env.now()).await.unwrap();
+    let ended = house.store.end_from_outside(Ending::Browser(&listed[0].id), OnRecord::Later, house.env.now()).await.unwrap();
     assert_eq!(ended, Ended { sessions: 0, browsers: 1 });
     assert!(!browser.open(&house, "/me").await.contains("Signed-in browsers"), "nobody is signed in");
     assert!(house.store.list_browsers(None, house.env.now()).await.unwrap().is_empty());

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use doorward_core::id::{CredentialId, ServerName, UserId};
 use doorward_core::secret::sha256;
-use doorward_store::Block;
+use doorward_store::{Block, OnRecord};
 use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use doorward_testkit::prover::Prover;
@@ -238,12 +238,12 @@ async fn tk_10_whoever_is_blocked_passes_nothing_on() {
     for blocked in ["app", "agent"] {
         let digest = sha256(blocked.as_bytes());
         let block = Block { digest, client: None, reason: None, since: house.env.now() };
-        assert!(house.store.block_client(&block).await.expect("blocked"));
+        assert!(house.store.block_client(&block, OnRecord::Later).await.expect("blocked"));
         assert!(is_dead(&house, &worker).await, "{blocked}");
         assert_ne!(exchange(&house, "worker", &agent.text, &[]).await.status, 200, "{blocked}");
         let ask = ask_at("/oauth/introspect", &[("token", &worker.text)]).field("Authorization", &basic("worker"));
         assert_eq!(house.ask(ask).await.json(), json!({"active": false}), "{blocked}");
-        assert!(house.store.unblock_client(&digest, house.env.now()).await.expect("let in"));
+        assert!(house.store.unblock_client(&digest, OnRecord::Later, house.env.now()).await.expect("let in"));
         assert!(within(Duration::from_secs(8), async || lists(&house, &worker, "alpha").await == 200).await, "{blocked}");
     }
     house.close(&[]).await;

@@ -4,7 +4,7 @@ use crate::bench::{Bench, LIVES, NOW, RACERS, client, find, later, of_one, sessi
 use crate::grants::allow;
 use doorward_core::secret::{BrowserSecret, PlainToken, sha256};
 use doorward_core::session::Stored;
-use doorward_store::{Block, BrowserInfo, Ended, Ending, Refused, SessionCaps, StoreError};
+use doorward_store::{Block, BrowserInfo, Ended, Ending, OnRecord, Refused, SessionCaps, StoreError};
 
 fn block(id: &str, reason: Option<&str>) -> Block {
     let reason = reason.map(str::to_owned);
@@ -13,20 +13,20 @@ fn block(id: &str, reason: Option<&str>) -> Block {
 
 pub(crate) async fn rs_11_a_block_is_known_to_every_replica_at_once_and_lifted_once(bench: &Bench) {
     let before = bench.b.epoch().await.expect("epoch");
-    assert!(bench.a.block_client(&block("bad", Some("phishing"))).await.expect("blocked"));
+    assert!(bench.a.block_client(&block("bad", Some("phishing")), OnRecord::Later).await.expect("blocked"));
     assert!(bench.b.is_client_blocked(&client("bad")).await.expect("answer"));
     assert!(!bench.b.is_client_blocked(&client("bad2")).await.expect("answer"));
     assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1);
-    assert!(!bench.b.block_client(&block("bad", Some("again"))).await.expect("answer"));
+    assert!(!bench.b.block_client(&block("bad", Some("again")), OnRecord::Later).await.expect("answer"));
     assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1, "nothing was taken away");
     assert_eq!(bench.b.list_blocks().await.expect("list"), [block("bad", Some("phishing"))], "the first reason stays");
     // By its digest alone, as the id of a registration is blocked.
     let nameless = Block { client: None, since: later(1), ..block("long", None) };
-    assert!(bench.b.block_client(&nameless).await.expect("blocked"));
+    assert!(bench.b.block_client(&nameless, OnRecord::Later).await.expect("blocked"));
     assert!(bench.a.is_client_blocked(&client("long")).await.expect("answer"));
     assert_eq!(bench.a.list_blocks().await.expect("list"), [nameless.clone(), block("bad", Some("phishing"))]);
-    assert!(bench.b.unblock_client(&nameless.digest, later(2)).await.expect("lifted"));
-    assert!(!bench.a.unblock_client(&nameless.digest, later(2)).await.expect("answer"), "once");
+    assert!(bench.b.unblock_client(&nameless.digest, OnRecord::Later, later(2)).await.expect("lifted"));
+    assert!(!bench.a.unblock_client(&nameless.digest, OnRecord::Later, later(2)).await.expect("answer"), "once");
     assert!(!bench.a.is_client_blocked(&client("long")).await.expect("answer"));
     assert_eq!(bench.a.epoch().await.expect("epoch"), before + 3, "a caller that was refused is let in at once");
 }
@@ -34,11 +34,11 @@ pub(crate) async fn rs_11_a_block_is_known_to_every_replica_at_once_and_lifted_o
 pub(crate) async fn rs_11_what_cannot_be_a_block_changes_nothing(bench: &Bench) {
     let before = bench.a.epoch().await.expect("epoch");
     for reason in ["", "two\nlines", &"x".repeat(256)] {
-        let answer = bench.a.block_client(&block("bad", Some(reason))).await;
+        let answer = bench.a.block_client(&block("bad", Some(reason)), OnRecord::Later).await;
         assert!(matches!(answer, Err(StoreError::Refused(Refused::Unfit("reason")))), "{answer:?}");
     }
     let other = Block { client: Some(client("good")), ..block("bad", None) };
-    assert!(matches!(bench.a.block_client(&other).await, Err(StoreError::Refused(Refused::Unfit("client")))));
+    assert!(matches!(bench.a.block_client(&other, OnRecord::Later).await, Err(StoreError::Refused(Refused::Unfit("client")))));
     assert!(!bench.b.is_client_blocked(&client("bad")).await.expect("answer"));
     assert_eq!(bench.a.epoch().await.expect("epoch"), before);
     assert!(bench.a.deeds().await.expect("deeds").is_empty());
@@ -46,7 +46,7 @@ pub(crate) async fn rs_11_what_cannot_be_a_block_changes_nothing(bench: &Bench) 
 
 pub(crate) async fn rs_11_fifty_blocks_at_once_are_one(bench: &Bench) {
     let before = bench.a.epoch().await.expect("epoch");
-    let answers = bench.race(|store, _| async move { store.block_client(&block("bad", None)).await }).await;
+    let answers = bench.race(|store, _| async move { store.block_client(&block("bad", None), OnRecord::Later).await }).await;
     assert_eq!(answers.len(), RACERS);
     assert_eq!(answers.into_iter().filter(|answer| *answer.as_ref().expect("answer")).count(), 1);
     assert_eq!(bench.b.epoch().await.expect("epoch"), before + 1);
@@ -54,8 +54,8 @@ pub(crate) async fn rs_11_fifty_blocks_at_once_are_one(bench: &Bench) {
 }
 
 pub(crate) async fn what_was_done_from_outside_waits_for_a_record(bench: &Bench) {
-    bench.a.block_client(&block("bad", Some("phishing"))).await.expect("blocked");
-    bench.a.unblock_client(&block("bad", None).digest, later(1)).await.expect("lifted");
+    bench.a.block_client(&block("bad", Some("phishing")), OnRecord::Later).await.expect("blocked");
+    bench.a.unblock_client(&block("bad", None).digest, OnRecord::Later, later(1)).await.expect("lifted");
     let waiting = bench.b.deeds().await.expect("deeds");
     let reasons: Vec<&str> = waiting.iter().map(|(_, deed)| deed.reason).collect();
     assert_eq!(reasons, ["client_block_set", "client_block_lifted"], "in their order");
@@ -84,9 +84,9 @@ pub(crate) async fn ses_06_a_session_that_was_ended_is_nobodys_at_any_replica(be
     assert_eq!(bench.b.sessions_beginning(&one.digest[..8]).await.expect("found").len(), 1);
     assert_eq!(bench.b.sessions_beginning(&[]).await.expect("found").len(), 2, "no more than shows that several are meant");
     let before = bench.a.epoch().await.expect("epoch");
-    let ended = bench.b.end_from_outside(Ending::Session(&one.digest), NOW).await.expect("ended");
+    let ended = bench.b.end_from_outside(Ending::Session(&one.digest), OnRecord::Later, NOW).await.expect("ended");
     assert_eq!(ended, Ended { sessions: 1, browsers: 0 });
-    assert_eq!(bench.b.end_from_outside(Ending::Session(&one.digest), NOW).await.expect("again"), Ended::default());
+    assert_eq!(bench.b.end_from_outside(Ending::Session(&one.digest), OnRecord::Later, NOW).await.expect("again"), Ended::default());
     assert_eq!(bench.a.epoch().await.expect("epoch"), before + 1);
     assert!(find(&bench.a, &one).await.expect("answer").is_none());
     assert!(find(&bench.a, &two).await.expect("answer").is_some());
@@ -106,7 +106,7 @@ pub(crate) async fn ses_06_a_session_that_was_ended_is_nobodys_at_any_replica(be
     assert!(matches!(more, Err(StoreError::Refused(Refused::Full))), "{more:?}");
     bench.raw("DELETE FROM sessions WHERE subject = 'carol'").await;
     bench.a.open_session(&session("four", "alice"), of_one(2)).await.expect("what has ended takes no place");
-    let through = bench.a.end_from_outside(Ending::Through(&client("client")), NOW).await.expect("ended");
+    let through = bench.a.end_from_outside(Ending::Through(&client("client")), OnRecord::Later, NOW).await.expect("ended");
     assert_eq!(through.sessions, 2);
     assert!(find(&bench.b, &bobs).await.expect("answer").is_some(), "another client");
     assert_eq!(bench.b.sweep(later(599), LIVES).await.expect("swept").sessions, 0, "replicas may not have heard of it");
@@ -132,7 +132,7 @@ pub(crate) async fn ses_06_a_client_is_found_by_its_digest_among_any_number_of_n
         assert_eq!(bench.b.client_in_session(&digest(known)).await.expect("answer"), Some(client(known)));
     }
     assert_eq!(bench.b.client_in_session(&digest("nobody")).await.expect("answer"), None);
-    bench.a.end_from_outside(Ending::Through(&client("zz-old")), later(2)).await.expect("ended");
+    bench.a.end_from_outside(Ending::Through(&client("zz-old")), OnRecord::Later, later(2)).await.expect("ended");
     assert_eq!(bench.b.client_in_session(&digest("zz-old")).await.expect("answer"), None, "it has none any more");
 }
 
@@ -152,9 +152,12 @@ pub(crate) async fn ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is(
         bench.a.put_browser(&PlainToken::<BrowserSecret>::mint(&[at; 32]).hashed(), &browser(id, of)).await.expect("signed in");
     }
     bench.a.open_session(&session("one", "alice"), of_one(2)).await.expect("opened");
-    let one = bench.b.end_from_outside(Ending::Browser("a1"), NOW).await.expect("ended");
+    let one = bench.b.end_from_outside(Ending::Browser("a1"), OnRecord::Later, NOW).await.expect("ended");
     assert_eq!(one, Ended { sessions: 0, browsers: 1 });
-    assert_eq!(bench.b.end_from_outside(Ending::Of(&user("alice")), NOW).await.expect("ended"), Ended { sessions: 1, browsers: 1 });
+    assert_eq!(
+        bench.b.end_from_outside(Ending::Of(&user("alice")), OnRecord::Later, NOW).await.expect("ended"),
+        Ended { sessions: 1, browsers: 1 }
+    );
     let left: Vec<String> = bench.a.list_browsers(None, NOW).await.expect("list").into_iter().map(|browser| browser.id).collect();
     assert_eq!(left, ["b1"]);
     let deeds = bench.a.deeds().await.expect("deeds");

@@ -1,7 +1,7 @@
 //! `doorward audit export`: the records that fit, as JSON lines byte for byte, or as CSV for spreadsheets.
 
 use super::Location;
-use super::filter::{Conditions, Filter};
+use super::filter::{Conditions, ready};
 use super::lines::Lines;
 use super::signed::{self, Proven, Sink};
 use crate::args::Global;
@@ -82,7 +82,7 @@ enum Source {
 /// [`Failure`] if the record cannot be read or the file not be written; exit 6 if one that is not whole was to be signed.
 pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
     let now = Env::system().now();
-    let mut filter = Filter::new(arguments.conditions.clone(), now)?;
+    let mut filter = ready(arguments.conditions.clone(), now)?;
     let (source, seal) = if arguments.signed {
         let (proven, signer) = signed::prove(&arguments.location, global)?;
         let head = proven.head();

@@ -1,12 +1,11 @@
-//! Which records are wanted. Every condition must hold; outcomes belong to the intents that they settle.
+//! Which records are wanted, as the command line is told.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
-use doorward_core::audit::event::{Kind, Record};
+use doorward_core::audit::wanted::{self, Filter, Wanted};
 use doorward_core::config::units;
 use doorward_core::time::Timestamp;
-use std::collections::HashSet;
 
 /// Conditions.
 #[derive(Debug, Clone, Default, Args)]
@@ -45,69 +44,20 @@ pub enum Decision {
     Refuse,
 }
 
-/// Conditions, ready to be asked.
-#[derive(Debug)]
-pub(super) struct Filter {
-    conditions: Conditions,
-    since: Option<String>,
-    until: Option<String>,
-    wanted: HashSet<u64>,
-}
-
-impl Filter {
-    pub(super) fn new(conditions: Conditions, now: Timestamp) -> Result<Self, Failure> {
-        let since = conditions.since.as_deref().map(|text| time("--since", text, now)).transpose()?;
-        let until = conditions.until.as_deref().map(|text| time("--until", text, now)).transpose()?;
-        Ok(Self { conditions, since, until, wanted: HashSet::new() })
-    }
-
-    /// Whether a record is wanted. Asked in the order of the file.
-    pub(super) fn wants(&mut self, record: &Record<'_>) -> bool {
-        // All times of records have one form, so that their order is that of their texts.
-        let in_time = self.since.as_deref().is_none_or(|since| *record.time >= *since)
-            && self.until.as_deref().is_none_or(|until| *record.time < *until);
-        if let Some(intent) = record.intent {
-            return in_time && (self.wanted.contains(&intent) || !self.is_narrow());
-        }
-        let fits = self.fits(record);
-        if fits && record.kind == Kind::Intent && self.is_narrow() {
-            self.wanted.insert(record.seq);
-        }
-        in_time && fits
-    }
-
-    const fn is_narrow(&self) -> bool {
-        let c = &self.conditions;
-        c.user.is_some() || c.client.is_some() || c.server.is_some() || c.tool.is_some() || c.decision.is_some()
-    }
-
-    fn fits(&self, record: &Record<'_>) -> bool {
-        let c = &self.conditions;
-        let user = |wanted: &str| {
-            record.user.as_ref().is_some_and(|user| {
-                *user.sub == *wanted || wanted.split_once('/').is_some_and(|_| format!("{}/{}", user.iss, user.sub) == wanted)
-            })
-        };
-        let tool = |wanted: &str| {
-            let of_tool = record.method.as_deref() == Some("tools/call");
-            let name = record.name.as_deref().unwrap_or_default();
-            let server = record.server.as_deref().unwrap_or_default();
-            of_tool && (name == wanted || wanted.split_once("__").is_some_and(|(s, t)| s == server && t == name))
-        };
-        let decision = |wanted: Decision| {
-            let name = match wanted {
-                Decision::Permit => "permit",
-                Decision::Deny => "deny",
-                Decision::Refuse => "refuse",
-            };
-            record.decision.as_deref() == Some(name)
-        };
-        c.user.as_deref().is_none_or(user)
-            && c.client.as_deref().is_none_or(|wanted| record.client.as_deref() == Some(wanted))
-            && c.server.as_deref().is_none_or(|wanted| record.server.as_deref() == Some(wanted))
-            && c.tool.as_deref().is_none_or(tool)
-            && c.decision.is_none_or(decision)
-    }
+/// The conditions, ready to be asked.
+///
+/// # Errors
+/// [`Failure`] for a time that is none.
+pub(super) fn ready(conditions: Conditions, now: Timestamp) -> Result<Filter, Failure> {
+    let Conditions { user, client, server, tool, decision, since, until } = conditions;
+    let since = since.map(|text| time("--since", &text, now)).transpose()?;
+    let until = until.map(|text| time("--until", &text, now)).transpose()?;
+    let decision = decision.map(|decision| match decision {
+        Decision::Permit => wanted::Decision::Permit,
+        Decision::Deny => wanted::Decision::Deny,
+        Decision::Refuse => wanted::Decision::Refuse,
+    });
+    Ok(Filter::new(Wanted { user, client, server, tool, decision, since, until }))
 }
 
 /// A point in time as records write it.
@@ -146,7 +96,6 @@ fn day_or<'a>(text: &'a str, day: impl Fn() -> Option<String> + 'a) -> impl FnOn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::borrow::Cow;
 
     fn now() -> Timestamp {
         Timestamp::from_millis(1_795_496_611_007)
@@ -162,21 +111,5 @@ mod tests {
         for bad in ["", "yesterday", "2026-13-01", "24.11.2026", "5"] {
             assert_eq!(read(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn outcomes_follow_their_intents() {
-        let mut filter = Filter::new(Conditions { tool: Some("github__merge".into()), ..Conditions::default() }, now()).expect("valid");
-        let mut intent = Record::new(Kind::Intent);
-        (intent.seq, intent.server) = (4, Some(Cow::Borrowed("github")));
-        (intent.method, intent.name) = (Some(Cow::Borrowed("tools/call")), Some(Cow::Borrowed("merge")));
-        assert!(filter.wants(&intent));
-        let mut outcome = Record::new(Kind::Outcome);
-        outcome.intent = Some(4);
-        assert!(filter.wants(&outcome));
-        outcome.intent = Some(5);
-        assert!(!filter.wants(&outcome));
-        intent.server = Some(Cow::Borrowed("gitlab"));
-        assert!(!filter.wants(&intent));
     }
 }

@@ -1,6 +1,6 @@
 //! `doorward audit search`: the records that fit.
 
-use super::filter::{Conditions, Filter};
+use super::filter::{Conditions, ready};
 use super::lines::Lines;
 use super::{Location, table};
 use crate::args::Global;
@@ -30,7 +30,7 @@ pub struct Arguments {
 /// # Errors
 /// [`Failure`] if the record cannot be read.
 pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console) -> Result<Exit, Failure> {
-    let mut filter = Filter::new(arguments.conditions.clone(), Env::system().now())?;
+    let mut filter = ready(arguments.conditions.clone(), Env::system().now())?;
     let mut lines = Lines::open(&arguments.location, global)?;
     let mut found: u64 = 0;
     let form = console.form();

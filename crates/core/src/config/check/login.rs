@@ -8,6 +8,7 @@ use crate::config::file::{DpopWord, IdpFile, LoginFile, TokensFile};
 use crate::config::login::{IdentityProvider, Login, Tokens};
 use crate::config::schema::{escaped, written};
 use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, UserId};
+use crate::identity::role::OWN_ISSUER;
 use crate::oauth::client;
 use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
@@ -17,8 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Vouches for the accounts of this installation itself.
-const OWN_ISSUER: &str = "local";
 /// Issuers where anybody can have an account.
 pub(super) const PUBLIC: [&str; 6] = [
     "https://accounts.google.com",
@@ -232,15 +231,8 @@ impl Checker<'_> {
             }
             group
         });
-        let admins = self.each(&["login", "admins"], &file.admins.unwrap_or_default(), |checker, path, text| {
-            let selector = checker.selector(path, text)?;
-            if matches!(selector, Selector::User(_) | Selector::Group(_)) {
-                return Some(selector);
-            }
-            let help = "write user:IDP/SUBJECT or group:NAME".to_owned();
-            checker.bad(path, ("config.selector", "an application administers nothing".to_owned(), "not a person", help));
-            None
-        });
+        let admins = self.people(&["login", "admins"], file.admins);
+        let auditors = self.people(&["login", "auditors"], file.auditors);
         let admission = Admission { email_domains, groups };
         for provider in providers.values().filter(|provider| PUBLIC.contains(&provider.issuer.trim_end_matches('/'))) {
             let says_who = !admission.email_domains.is_empty() || !admission.groups.is_empty() || !provider.domains.is_empty();
@@ -257,7 +249,20 @@ impl Checker<'_> {
             let complaint: Complaint<'_> = ("config.out_of_range", "login.idle is longer than login.session".to_owned(), "too long", help);
             self.bad(&["login", "idle"], complaint);
         }
-        Login { admission, admins, session, idle }
+        Login { admission, admins, auditors, session, idle }
+    }
+
+    /// Who has a role: people, never an application.
+    fn people(&mut self, path: &[&str], written: Option<Vec<String>>) -> Vec<Selector> {
+        self.each(path, &written.unwrap_or_default(), |checker, path, text| {
+            let selector = checker.selector(path, text)?;
+            if matches!(selector, Selector::User(_) | Selector::Group(_)) {
+                return Some(selector);
+            }
+            let help = "write user:IDP/SUBJECT or group:NAME".to_owned();
+            checker.bad(path, ("config.selector", "an application has no role here".to_owned(), "not a person", help));
+            None
+        })
     }
 
     pub(super) fn tokens(&mut self, file: TokensFile) -> Tokens {

@@ -115,6 +115,9 @@ pub struct LoginFile {
     /// Who administers: `user:IDP/SUBJECT`, `group:NAME`. They are signed out after 30 minutes without use. Default: nobody besides
     /// whoever has a terminal of the gateway.
     pub admins: Option<Vec<String>>,
+    /// Who may see what administrators see, settings apart, and change nothing: `user:IDP/SUBJECT`, `group:NAME`. They are signed out as
+    /// administrators are. Default: nobody.
+    pub auditors: Option<Vec<String>>,
     /// A sign-in ends after this long. Default: `12h`.
     pub session: Option<String>,
     /// And after this long without use. Default: `1h`.
