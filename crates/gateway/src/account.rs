@@ -3,6 +3,7 @@
 //! Everything here is the person's own: each statement names them, and what is not theirs is not there.
 
 mod attempts;
+mod calls;
 
 use crate::Gateway;
 use crate::listen::OfficeRequest;
@@ -125,7 +126,7 @@ impl Gateway {
             Ok::<_, StoreError>((grants, keys, browsers))
         };
         let Ok((grants, keys, browsers)) = read.await else { return self.away(request.id) };
-        let attempts = self.latest_attempts(person, now).await;
+        let (attempts, calls) = (self.latest_attempts(person, now).await, self.latest_calls(person).await);
         let page = MePage {
             frame: self.frame(Some(person)),
             csrf: Hidden::new(self.form_token(ACCOUNT, Some(person))),
@@ -165,7 +166,8 @@ impl Gateway {
                     last_seen: ago(now, browser.used),
                 })
                 .collect(),
-            calls: Vec::new(),
+            calls,
+            administers: self.login.roles(&person.user, &person.groups).may_look() && !person.disabled,
         };
         self.html(200, Class::Page, page.render())
     }

@@ -1,6 +1,7 @@
 //! The corridor of Doorward: from the listener to the answer. See `ARCHITECTURE.md`.
 
 mod account;
+pub mod admin;
 pub mod answer;
 pub mod audit;
 mod batch;
@@ -12,7 +13,6 @@ pub mod epoch;
 mod errand;
 pub mod identify;
 mod idp;
-pub mod known;
 pub mod limits;
 pub mod listen;
 pub mod live;
@@ -110,6 +110,9 @@ pub struct Gateway {
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,
     pub(crate) devices: DeviceRates,
+    /// What administrators see of the configuration, and of the record.
+    pub(crate) settings: admin::Settings,
+    pub(crate) record: audit::reading::Reader,
     /// How clients get on, for people.
     pub(crate) trace: trace::Trace,
     pub(crate) max_body: usize,

@@ -38,6 +38,8 @@ impl Gateway {
             Office::Me => self.me(request).await,
             Office::Attempt(id) => self.attempt_page(request, id).await,
             Office::Home => self.home(request).await,
+            Office::Admin(page) => self.admin(request, page).await,
+            Office::Api(api) => self.api(request, api).await,
             Office::Style => asset(&request, "text/css; charset=utf-8", STYLE),
             Office::Icon => asset(&request, "image/svg+xml", ICON),
             Office::SetupScript => asset(&request, "text/javascript; charset=utf-8", SETUP_SCRIPT),

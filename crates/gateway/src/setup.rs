@@ -8,8 +8,10 @@ mod upkeep;
 pub use servers::{Configured, servers};
 
 use crate::Gateway;
+use crate::admin::Settings;
 use crate::audit::key;
 use crate::audit::medium;
+use crate::audit::reading::Reader;
 use crate::audit::recorder::{Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;
@@ -241,6 +243,7 @@ impl Gateway {
         let screen = |server: &Arc<Upstream>| Screen::new(Arc::clone(&server.searcher), server.config.screening);
         let screens = servers.iter().map(|server| (server.config.name.clone(), screen(server))).collect();
         let desk = Arc::new(Desk { env: env.clone(), store: store.clone(), sealing, result_bytes, promised: Arc::default(), screens });
+        let settings = Settings { entries: config.entries(), clients: config.clients.clone() };
         let gateway = Arc::new(Self {
             env,
             tasks: tasks.clone(),
@@ -265,6 +268,8 @@ impl Gateway {
             issuers,
             enterprise: config.clients.enterprise.clone(),
             login: config.login,
+            settings,
+            record: Reader::of(audit_settings::file(&config.audit, &state)),
             lives: config.tokens,
             proofs: Proofs::new(config.tokens.dpop, config.clients.require_dpop.clone(), nonces),
             clients,

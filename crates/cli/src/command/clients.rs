@@ -18,7 +18,7 @@ use doorward_core::oauth::client::Client;
 use doorward_core::oauth::redirect::Registered;
 use doorward_core::oauth::scope::Scope;
 use doorward_core::secret::sha256;
-use doorward_gateway::known::{By, Known};
+use doorward_gateway::admin::known::{By, Known};
 use doorward_gateway::setup;
 use doorward_store::{Block, GrantInfo, OnRecord, Store};
 pub(super) use known::shortened;

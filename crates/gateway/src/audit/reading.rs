@@ -17,6 +17,8 @@ use tokio::sync::Semaphore;
 const PIECE: u64 = 128 * 1024;
 /// Read for one answer at most, in bytes: some thousands of records.
 const REACH: u64 = 4 * 1024 * 1024;
+/// The same for a page that shows a little of it by the way.
+const GLANCE: u64 = 1024 * 1024;
 /// Read besides behind where a page begins: an outcome stands behind its intent, which is on the page.
 const BEHIND: u64 = 512 * 1024;
 /// Readers at a time, of everybody.
@@ -28,45 +30,45 @@ const OF_ONE: usize = 200;
 
 /// Reads in the record of this process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Reader {
+pub(crate) struct Reader {
     path: Arc<PathBuf>,
     turns: Arc<Semaphore>,
 }
 
 /// A record, and what became of it where it is an intent and that was found.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The intent, the refusal, the event.
-    pub record: Record<'static>,
+    pub(crate) record: Record<'static>,
     /// The last record that belongs to the intent.
-    pub outcome: Option<Record<'static>>,
+    pub(crate) outcome: Option<Record<'static>>,
 }
 
 /// A part of the record, newest first.
 #[derive(Debug, Clone, Default)]
-pub struct Part {
+pub(crate) struct Part {
     /// What is wanted of it.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// Where older ones go on: before this position. `None` at the beginning of the record.
-    pub before: Option<u64>,
+    pub(crate) before: Option<u64>,
     /// Lines that are no records.
-    pub bad: u64,
+    pub(crate) bad: u64,
 }
 
 /// Everything about one record.
 #[derive(Debug, Clone)]
-pub struct Whole {
+pub(crate) struct Whole {
     /// It, and what else belongs to its request, in the order of the record: at most 200.
-    pub records: Vec<Record<'static>>,
+    pub(crate) records: Vec<Record<'static>>,
     /// Position and hash of the record that was asked for.
-    pub place: Head,
+    pub(crate) place: Head,
     /// The seal behind it, where that is near.
-    pub sealed_by: Option<u64>,
+    pub(crate) sealed_by: Option<u64>,
 }
 
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
-pub enum Unread {
+pub(crate) enum Unread {
     /// Too many read at the moment.
     #[error("too many read the record at the moment")]
     Busy,
@@ -80,7 +82,7 @@ pub enum Unread {
 impl Reader {
     /// Reads what is written at `path`.
     #[must_use]
-    pub fn of(path: PathBuf) -> Self {
+    pub(crate) fn of(path: PathBuf) -> Self {
         Self { path: Arc::new(path), turns: Arc::new(Semaphore::new(READERS)) }
     }
 
@@ -88,15 +90,23 @@ impl Reader {
     ///
     /// # Errors
     /// [`Unread`].
-    pub async fn newest(&self, wanted: Wanted, before: Option<u64>, limit: usize) -> Result<Part, Unread> {
-        self.read(move |file| newest(file, &wanted, before, limit)).await
+    pub(crate) async fn newest(&self, wanted: Wanted, before: Option<u64>, limit: usize) -> Result<Part, Unread> {
+        self.read(move |file| newest(file, &wanted, before, (limit, REACH))).await
+    }
+
+    /// The newest that are wanted among the newest there are, for a page that shows them by the way.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub(crate) async fn glance(&self, wanted: Wanted, limit: usize) -> Result<Part, Unread> {
+        self.read(move |file| newest(file, &wanted, None, (limit, GLANCE))).await
     }
 
     /// Everything about the record at a position. `None` where there is none, or was none that can be read.
     ///
     /// # Errors
     /// [`Unread`].
-    pub async fn whole(&self, seq: u64) -> Result<Option<Whole>, Unread> {
+    pub(crate) async fn whole(&self, seq: u64) -> Result<Option<Whole>, Unread> {
         self.read(move |file| whole(file, seq)).await
     }
 
@@ -112,14 +122,14 @@ impl Reader {
     }
 }
 
-fn newest(file: &mut File, wanted: &Wanted, before: Option<u64>, limit: usize) -> io::Result<Part> {
+fn newest(file: &mut File, wanted: &Wanted, before: Option<u64>, (limit, reach): (usize, u64)) -> io::Result<Part> {
     let length = file.metadata()?.len();
     let edge = match before {
         Some(seq) => offset_of(file, length, seq)?,
         None => length,
     };
     let mut back = Backwards { at: (edge + BEHIND).min(length), carry: Vec::new() };
-    let reach = back.at.saturating_sub(edge) + REACH;
+    let reach = back.at.saturating_sub(edge) + reach;
     let (mut part, mut outcomes, mut read, mut lowest) = (Part::default(), HashMap::<u64, Record<'static>>::new(), 0, None);
     'pieces: while read < reach {
         let Some((lines, taken)) = back.piece(file)? else {

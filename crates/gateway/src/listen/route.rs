@@ -69,12 +69,66 @@ pub enum Office {
     Attempt(AttemptId),
     /// `/`: how to connect.
     Home,
+    /// `/admin/...`: what runs here, for those who answer for it.
+    Admin(AdminPage),
+    /// `/api/v1/...`: the same for programs.
+    Api(Api),
     /// The stylesheet.
     Style,
     /// The script of `/setup`.
     SetupScript,
     /// The mark, for the tab of a browser.
     Icon,
+}
+
+/// Pages of administrators and auditors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminPage {
+    /// `/admin`.
+    Overview,
+    /// `/admin/servers`.
+    Servers,
+    /// `/admin/clients`.
+    Clients,
+    /// `/admin/people`.
+    People,
+    /// `/admin/people/person`: one, by issuer and subject in the query.
+    Person,
+    /// `/admin/attempts`.
+    Attempts,
+    /// `/admin/record`.
+    Record,
+    /// `/admin/record/<position>`.
+    RecordAt(u64),
+    /// `/admin/settings`.
+    Settings,
+}
+
+/// Endpoints of the API of administrators and auditors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// `/api/v1/session`: who asks, and the token of changes.
+    Session,
+    /// `/api/v1/overview`.
+    Overview,
+    /// `/api/v1/servers`.
+    Servers,
+    /// `/api/v1/clients`.
+    Clients,
+    /// `/api/v1/people`.
+    People,
+    /// `/api/v1/people/person`.
+    Person,
+    /// `/api/v1/attempts`.
+    Attempts,
+    /// `/api/v1/records`.
+    Records,
+    /// `/api/v1/records/<position>`.
+    Record(u64),
+    /// `/api/v1/settings`.
+    Settings,
+    /// `/api/v1/changes`.
+    Changes,
 }
 
 /// Whose pages may call an endpoint from a browser.
@@ -102,7 +156,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 34] = [
+pub const ROUTES: [(&str, bool); 54] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -140,6 +194,27 @@ pub const ROUTES: [(&str, bool); 34] = [
     ("/me/attempts/{attempt}", true),
     ("/", true),
     ("/favicon.ico", true),
+    // The same: nothing for whoever is nobody, and no more for a member.
+    ("/admin", true),
+    ("/admin/servers", true),
+    ("/admin/clients", true),
+    ("/admin/people", true),
+    ("/admin/people/person", true),
+    ("/admin/attempts", true),
+    ("/admin/record", true),
+    ("/admin/record/{position}", true),
+    ("/admin/settings", true),
+    ("/api/v1/session", true),
+    ("/api/v1/overview", true),
+    ("/api/v1/servers", true),
+    ("/api/v1/clients", true),
+    ("/api/v1/people", true),
+    ("/api/v1/people/person", true),
+    ("/api/v1/attempts", true),
+    ("/api/v1/records", true),
+    ("/api/v1/records/{position}", true),
+    ("/api/v1/settings", true),
+    ("/api/v1/changes", true),
 ];
 
 impl Route {
@@ -204,6 +279,12 @@ impl Office {
             _ => {
                 if let Some(id) = path.strip_prefix("/me/attempts/") {
                     return AttemptId::parse(id).map(Self::Attempt);
+                }
+                if let Some(rest) = path.strip_prefix("/admin") {
+                    return AdminPage::of(rest).map(Self::Admin);
+                }
+                if let Some(rest) = path.strip_prefix("/api/v1/") {
+                    return Api::of(rest).map(Self::Api);
                 }
                 if let Some(rest) = path.strip_prefix("/login/") {
                     return match rest.strip_suffix("/callback") {
@@ -270,6 +351,48 @@ impl Route {
     }
 }
 
+impl AdminPage {
+    /// The page of what stands behind `/admin`.
+    fn of(rest: &str) -> Option<Self> {
+        Some(match rest {
+            "" => Self::Overview,
+            "/servers" => Self::Servers,
+            "/clients" => Self::Clients,
+            "/people" => Self::People,
+            "/people/person" => Self::Person,
+            "/attempts" => Self::Attempts,
+            "/record" => Self::Record,
+            "/settings" => Self::Settings,
+            _ => Self::RecordAt(position(rest.strip_prefix("/record/")?)?),
+        })
+    }
+}
+
+impl Api {
+    /// The endpoint of what stands behind `/api/v1/`.
+    fn of(rest: &str) -> Option<Self> {
+        Some(match rest {
+            "session" => Self::Session,
+            "overview" => Self::Overview,
+            "servers" => Self::Servers,
+            "clients" => Self::Clients,
+            "people" => Self::People,
+            "people/person" => Self::Person,
+            "attempts" => Self::Attempts,
+            "records" => Self::Records,
+            "settings" => Self::Settings,
+            "changes" => Self::Changes,
+            _ => Self::Record(position(rest.strip_prefix("records/")?)?),
+        })
+    }
+}
+
+/// A position in the record, from 1, as it is written: no sign, no zero in front.
+fn position(text: &str) -> Option<u64> {
+    let is_one = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    is_one.then(|| text.parse().ok()).flatten()
+}
+
 impl Verb {
     /// The verb of an HTTP method.
     #[must_use]
@@ -302,6 +425,16 @@ mod tests {
             "/s/a%2fb/mcp",
             "/MCP",
             "/healthz/",
+            "/admin/",
+            "/administration",
+            "/admin/record/0",
+            "/admin/record/01",
+            "/admin/record/+1",
+            "/admin/record/18446744073709551616",
+            "/api/v1",
+            "/api/v1/",
+            "/api/v1/records/",
+            "/api/v2/records",
         ] {
             assert_eq!(Route::of(path), Route::Unknown, "{path}");
         }

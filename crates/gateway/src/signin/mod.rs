@@ -157,7 +157,12 @@ impl Gateway {
 
     /// How long ago `page` was shown to this person, if it was.
     pub(crate) fn shown(&self, form: &Form, page: &str, person: Option<&Person>) -> Option<Duration> {
-        self.reception.keys.check_form(form.get("csrf")?, page, &digest(person), self.env.now()).ok()
+        self.token_age(form.get("csrf")?, page, person)
+    }
+
+    /// The same of a token that does not come in a form.
+    pub(crate) fn token_age(&self, token: &str, page: &str, person: Option<&Person>) -> Option<Duration> {
+        self.reception.keys.check_form(token, page, &digest(person), self.env.now()).ok()
     }
 }
 
@@ -192,11 +197,21 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
 
 /// Whether the browser says that it was a page of ours; where it says nothing of that, the origin must be ours. The listener has
 /// let pass no origin but ours and `null`.
-fn is_from_here(headers: &HeaderMap) -> bool {
+pub(crate) fn is_from_here(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(FETCH_SITE).iter();
     match (sites.next(), sites.next()) {
         (Some(site), None) => site.as_bytes() == b"same-origin",
         (None, _) => headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() != b"null"),
+        _ => false,
+    }
+}
+
+/// Whether the browser says that no page of another site asked. One that says nothing is no browser of today.
+pub(crate) fn is_to_be_shown(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(FETCH_SITE).iter();
+    match (sites.next(), sites.next()) {
+        (None, _) => true,
+        (Some(site), None) => matches!(site.as_bytes(), b"same-origin" | b"none"),
         _ => false,
     }
 }

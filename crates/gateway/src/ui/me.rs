@@ -30,6 +30,8 @@ pub struct MePage {
     pub browsers: Vec<Browser>,
     /// Recent calls, newest first.
     pub calls: Vec<Call>,
+    /// Whether the pages of administrators answer this person.
+    pub administers: bool,
 }
 
 /// An application that was let in.
@@ -131,7 +133,7 @@ pub struct Browser {
 /// A call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// `10:02:11`.
+    /// `2026-11-24 10:02:11`, in UTC.
     pub when: String,
     /// Which application or key.
     pub application: Claimed,
@@ -150,6 +152,8 @@ pub struct Call {
 pub enum CallResult {
     /// It was answered.
     Answered,
+    /// It goes on, or nobody knows yet.
+    UnderWay,
     /// It was refused here; why, in our words.
     Refused(String),
     /// It failed further on; where, in our words.

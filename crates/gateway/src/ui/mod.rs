@@ -5,6 +5,7 @@
 //! (`crates/gateway/templates`) are compiled in and escape all they print; text that others chose comes as
 //! [`text::Claimed`]. No page holds a style or a script of its own, and only `/setup` refers to one.
 
+pub mod admin;
 pub mod assets;
 pub mod attempt;
 pub mod consent;
@@ -20,6 +21,8 @@ mod payloads;
 pub mod problem;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod samples_admin;
 #[cfg(test)]
 mod tests;
 pub mod text;

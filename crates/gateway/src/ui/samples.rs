@@ -54,18 +54,19 @@ pub(super) fn samples(say: Say<'_>) -> Vec<Sample> {
     all.extend(MePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(AttemptPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(HomePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
+    all.extend(super::samples_admin::samples(say).into_iter().map(|(name, html)| page(name, html)));
     all
 }
 
-fn claimed(say: Say<'_>, text: &str) -> Claimed {
+pub(super) fn claimed(say: Say<'_>, text: &str) -> Claimed {
     Claimed::new(&say(text))
 }
 
-fn technical(say: Say<'_>, text: &str) -> Claimed {
+pub(super) fn technical(say: Say<'_>, text: &str) -> Claimed {
     Claimed::technical(&say(text))
 }
 
-fn hidden(say: Say<'_>, text: &str) -> Hidden {
+pub(super) fn hidden(say: Say<'_>, text: &str) -> Hidden {
     Hidden::new(say(text))
 }
 
@@ -512,6 +513,7 @@ impl MePage {
             keys: Vec::new(),
             browsers: vec![browser("Firefox on Linux", true, "today at 9:12", "now")],
             calls: Vec::new(),
+            administers: true,
         };
         let used = Self {
             frame: Frame::team(say),

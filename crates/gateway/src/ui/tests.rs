@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Elements that a page may have.
-const ELEMENTS: [&str; 48] = [
-    "!doctype", "html", "head", "meta", "title", "link", "script", "body", "a", "header", "main", "section", "svg", "path", "circle", "p",
-    "strong", "code", "span", "bdi", "h1", "h2", "h3", "form", "input", "button", "label", "fieldset", "legend", "div", "ul", "ol", "li",
-    "dl", "dt", "dd", "details", "summary", "select", "option", "textarea", "pre", "table", "thead", "tbody", "tr", "th", "td",
+const ELEMENTS: [&str; 49] = [
+    "!doctype", "nav", "html", "head", "meta", "title", "link", "script", "body", "a", "header", "main", "section", "svg", "path",
+    "circle", "p", "strong", "code", "span", "bdi", "h1", "h2", "h3", "form", "input", "button", "label", "fieldset", "legend", "div",
+    "ul", "ol", "li", "dl", "dt", "dd", "details", "summary", "select", "option", "textarea", "pre", "table", "thead", "tbody", "tr", "th",
+    "td",
 ];
 
 /// The tags of a page, their attributes with values emptied, in order: what a browser builds a tree from. Text is left out.
@@ -160,7 +161,7 @@ fn ui_03_links_lead_to_this_gateway_or_to_the_checked_target() {
                 assert!(ours || handed, "{}: {link}", sample.name);
             }
             for action in values(&sample.html, "action") {
-                let known = ["/setup", "/oauth/consent", "/device", "/me", "/logout"].contains(&action);
+                let known = ["/setup", "/oauth/consent", "/device", "/me", "/logout", "/admin/clients", "/admin/people", "/admin/record"].contains(&action);
                 assert!(
                     known || action.strip_prefix("/login/").is_some_and(|id| !id.contains(['/', '.', ' '])),
                     "{}: {action}",
@@ -355,6 +356,12 @@ fn an_application_that_could_not_be_checked_has_nothing_to_press() {
 fn every_form_is_a_post_with_the_token_of_its_page() {
     for sample in samples(&plainly) {
         for form in sample.html.split("<form ").skip(1) {
+            // A search changes nothing: it has no token that would stand in an address, and nothing to decide.
+            let form = form.split("</form>").next().unwrap_or_default();
+            if sample.name.starts_with("admin-") && form.contains("method=\"get\"") {
+                assert!(!form.contains("csrf") && !form.contains("name=\"action\"") && !form.contains("hidden"), "{}", sample.name);
+                continue;
+            }
             assert!(form.split('>').next().is_some_and(|tag| tag.contains("method=\"post\"")), "{}", sample.name);
             assert!(form.split("</form>").next().is_some_and(|form| form.contains("name=\"csrf\" value=\"c5rf\"")), "{}", sample.name);
         }

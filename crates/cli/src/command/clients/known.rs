@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::house::House;
 use doorward_core::config::clients::StaticAuth;
 use doorward_core::oauth::admission::Blocked;
-use doorward_gateway::known::{self, By, Known};
+use doorward_gateway::admin::known::{self, By, Known};
 use doorward_store::Store;
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ mod tests {
     use doorward_core::id::ClientId;
     use doorward_core::secret::sha256;
     use doorward_core::time::Timestamp;
-    use doorward_gateway::known::Kind;
+    use doorward_gateway::admin::known::Kind;
 
     #[test]
     fn what_others_chose_cannot_draw_and_long_ids_stand_for_themselves_by_their_digest() {
