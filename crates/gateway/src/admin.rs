@@ -1,7 +1,7 @@
 //! `/admin` and `/api/v1`: what runs here, for those who answer for it (product 5.6; AUD-06).
 //!
 //! Who may look is an [`Overseer`], who may change an [`Administrator`]: both are made here alone, of a sign-in in a browser. No credential of
-//! a program opens this door ([ADR 29](../../../docs/adr/0029-administration-is-done-in-person.md)). A page and the API show the same views
+//! a program opens this door ([ADR 31](../../../docs/adr/0031-administration-is-done-in-person.md)). A page and the API show the same views
 //! and make the same changes. Reading the record and every change stand on the record before they happen. Must not know OAuth.
 
 mod api;

@@ -133,7 +133,7 @@ impl Gateway {
             Api::People => {
                 query.only(&["search"])?;
                 let people = self.people_view(overseer, query.get("search")).await?;
-                let shown: Vec<Value> = people.people.iter().map(person).collect();
+                let shown: Vec<Value> = people.people.iter().map(|one| Value::Object(person(one))).collect();
                 Ok(json!({"people": shown, "more": people.more}))
             }
             Api::Person => {
@@ -209,9 +209,9 @@ impl Gateway {
             .collect();
         let mut whole = person(&detail.person);
         for (name, list) in [("browsers", browsers), ("sessions", sessions), ("consents", consents), ("keys", keys)] {
-            whole[name] = Value::Array(list);
+            whole.insert(name.to_owned(), Value::Array(list));
         }
-        Ok(whole)
+        Ok(Value::Object(whole))
     }
 
     async fn changed_by_api(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Value, Refused> {
@@ -235,12 +235,13 @@ impl Gateway {
         // Strictly first: no name twice, nothing nested.
         RawJson::parse(&body, 1).map_err(|_| bad)?;
         let members: BTreeMap<String, String> = serde_json::from_slice(&body).map_err(|_| bad)?;
-        let change =
-            Change::parse(members.iter().map(|(name, value)| (name.as_str(), value.as_str()))).map_err(|malformed| match malformed {
+        let change = Change::parse(&members.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>()).map_err(
+            |malformed| match malformed {
                 Malformed::Action => refused(400, "bad_change", "There is no such action."),
                 Malformed::Member(_) => refused(400, "bad_change", "A member is missing, or is not what it must be."),
                 Malformed::Unknown => refused(400, "bad_change", "A member is not one of this action."),
-            })?;
+            },
+        )?;
         match self.change(administrator, &change, request.id).await? {
             Done::Changed => Ok(json!({"changed": true})),
             Done::WasSo => Ok(json!({"changed": false})),
@@ -320,10 +321,15 @@ fn user(user: &UserId) -> Value {
     json!({"issuer": user.issuer(), "subject": user.subject()})
 }
 
-fn person(person: &PersonView) -> Value {
+fn person(person: &PersonView) -> Map<String, Value> {
     let groups: Vec<&str> = person.info.groups.iter().map(doorward_core::id::GroupName::as_str).collect();
-    json!({"user": user(&person.info.user), "email": person.info.email, "groups": groups, "roles": person.roles.names(),
-        "disabled": person.info.disabled.map(|at| at.to_string())})
+    Map::from_iter([
+        ("user".to_owned(), user(&person.info.user)),
+        ("email".to_owned(), json!(person.info.email)),
+        ("groups".to_owned(), json!(groups)),
+        ("roles".to_owned(), json!(person.roles.names())),
+        ("disabled".to_owned(), json!(person.info.disabled.map(|at| at.to_string()))),
+    ])
 }
 
 fn server(server: &ServerView) -> Value {

@@ -69,11 +69,11 @@ const ACTIONS: [(&str, &[&str]); 7] = [
 
 impl Change {
     /// Reads a change from an action and its members; an empty one is none.
-    pub(super) fn parse<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Result<Self, Malformed> {
-        let get = |name: &str| members.clone().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value);
+    pub(super) fn parse(members: &[(&str, &str)]) -> Result<Self, Malformed> {
+        let get = |name: &str| members.iter().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| *value);
         let action = get("action").ok_or(Malformed::Action)?;
         let (_, takes) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or(Malformed::Action)?;
-        if members.clone().any(|(name, _)| name != "action" && !takes.contains(&name)) {
+        if members.iter().any(|(name, _)| *name != "action" && !takes.contains(name)) {
             return Err(Malformed::Unknown);
         }
         let client = || match Blocked::parse(get("client").ok_or(Malformed::Member("client"))?) {
@@ -138,7 +138,7 @@ impl Gateway {
             // Somebody else was quicker. The record has both, and the effect once.
             Ok(false) => Ok(Done::WasSo),
             Err(error) => {
-                let cause = format!("{}: not done: {error}", ready.reason());
+                let cause = format!("{}: not done: {error}", ready.event());
                 let notice =
                     Notice { reason: "change_failed", id: Some(id), by: Some(by.user()), cause: Some(&cause), ..Notice::default() };
                 self.note(&notice).await;
@@ -192,7 +192,7 @@ impl Gateway {
 
     /// On the record first (B12, I2).
     async fn announced(&self, by: Administrator<'_>, ready: &Ready, id: CorrelationId) -> Result<(), Away> {
-        let notice = Notice { reason: ready.reason(), id: Some(id), by: Some(by.user()), ..Notice::default() };
+        let notice = Notice { reason: ready.event(), id: Some(id), by: Some(by.user()), ..Notice::default() };
         let digest_of = |digest: &[u8; 32]| Blocked::Digest(*digest).to_string();
         let cause;
         let notice = match ready {
@@ -218,7 +218,7 @@ impl Gateway {
 
 impl Ready {
     /// The same words as where the command line or the person does it.
-    const fn reason(&self) -> &'static str {
+    const fn event(&self) -> &'static str {
         match self {
             Self::Block(_) => "client_block_set",
             Self::Unblock(..) => "client_block_lifted",
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn parse(members: &[(&str, &str)]) -> Result<Change, Malformed> {
-        Change::parse(members.iter().copied())
+        Change::parse(members)
     }
 
     #[test]

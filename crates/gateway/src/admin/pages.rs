@@ -60,7 +60,7 @@ impl Gateway {
                 Err(response) => return response,
             },
             // A page that another site puts somewhere is not a page that somebody looks at, and reading is recorded.
-            false if !is_to_be_shown(&request.headers) && page_reads_record(page) => return self.from_elsewhere(&request),
+            false if !is_to_be_shown(&request.headers) && page_reads_record(page) => return self.led_here(&request),
             false => None,
         };
         self.admin_page(&request, &overseer, page, said).await.unwrap_or_else(|Away| self.away(request.id))
@@ -205,7 +205,7 @@ impl Gateway {
             self.not_theirs(&request.headers, request.id, "a change").await;
             return Err(self.not_for_members(request));
         };
-        let change = match Change::parse(form.pairs().filter(|(name, _)| *name != "csrf")) {
+        let change = match Change::parse(&form.pairs().filter(|(name, _)| *name != "csrf").collect::<Vec<_>>()) {
             Ok(change) => change,
             Err(Malformed::Action | Malformed::Member(_) | Malformed::Unknown) => {
                 return Err(self.bad_post(BadPost::Unreadable, request.id));
@@ -246,7 +246,7 @@ impl Gateway {
         self.problem(403, problem, request.id)
     }
 
-    fn from_elsewhere(&self, request: &OfficeRequest) -> Response<Body> {
+    fn led_here(&self, request: &OfficeRequest) -> Response<Body> {
         let problem = Problem {
             side: Side::You,
             title: "Another site led here",

@@ -11,7 +11,12 @@ use serde_json::json;
 
 /// A path of each route.
 fn targets() -> impl Iterator<Item = String> {
-    let named = |path: &str| path.replace("{server}", "alpha").replace("{idp}", "corp").replace("{attempt}", "00112233445566778899aabb");
+    let named = |path: &str| {
+        path.replace("{server}", "alpha")
+            .replace("{idp}", "corp")
+            .replace("{attempt}", "00112233445566778899aabb")
+            .replace("{position}", "1")
+    };
     ROUTES.iter().map(move |(path, _)| named(path)).chain(["/nothing", "/me/", "/s/none/mcp", "/%2e%2e/me"].map(str::to_owned))
 }
 

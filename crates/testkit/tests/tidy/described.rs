@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 
 /// The description.
 const DESCRIPTION: &str = "docs/oauth-api.json";
+/// That of the API of administrators: routes that answer nobody but them.
+const ADMINISTRATION: &str = "docs/admin-api.json";
 /// Where errors are told with their statuses.
 const STATUSES: &str = "docs/http-status.md";
 /// Tables of errors there, and the endpoints that answer so.
@@ -27,7 +29,8 @@ pub(crate) fn described(tree: &Tree, promises: &Promises) -> Vec<Finding> {
     let Ok(whole) = serde_json::from_str::<Value>(tree.text(DESCRIPTION)) else {
         return vec![Finding::whole(DESCRIPTION, "T13", "this is no JSON")];
     };
-    let mut found = routes(tree, &whole, &promises.routes.table);
+    let administration = serde_json::from_str::<Value>(tree.text(ADMINISTRATION)).unwrap_or_default();
+    let mut found = routes(tree, (&whole, &administration), &promises.routes.table);
     for (heading, paths) in TABLES {
         let (told, described) = (told(tree.text(STATUSES), heading), errors(&whole, paths));
         let lost =
@@ -40,24 +43,31 @@ pub(crate) fn described(tree: &Tree, promises: &Promises) -> Vec<Finding> {
     found
 }
 
-/// Each route stands in the description, or under `x-elsewhere` with what it is; what is described is public.
-fn routes(tree: &Tree, whole: &Value, table: &str) -> Vec<Finding> {
-    let names = |member: &str| -> BTreeSet<String> {
-        whole.get(member).and_then(Value::as_object).map(|members| members.keys().cloned().collect()).unwrap_or_default()
+/// Each route stands in one of the descriptions, or under `x-elsewhere` with what it is; what the first describes is public, what the second
+/// describes is not.
+fn routes(tree: &Tree, (whole, administration): (&Value, &Value), table: &str) -> Vec<Finding> {
+    let names = |of: &Value, member: &str| -> BTreeSet<String> {
+        of.get(member).and_then(Value::as_object).map(|members| members.keys().cloned().collect()).unwrap_or_default()
     };
-    let (described, elsewhere, routes) = (names("paths"), names("x-elsewhere"), routes_of(tree, table));
+    let (described, elsewhere, administered) = (names(whole, "paths"), names(whole, "x-elsewhere"), names(administration, "paths"));
+    let routes = routes_of(tree, table);
     let mut found = Vec::new();
     for (line, route, public) in &routes {
-        let advice = match (described.contains(route), elsewhere.contains(route)) {
-            (false, false) => format!("describe {route} in {DESCRIPTION}, or say under x-elsewhere what it is"),
-            (true, true) => format!("{DESCRIPTION} describes {route} and says that it does not"),
-            (true, false) if !public => format!("{DESCRIPTION} describes {route}, which does not answer everybody"),
+        let places = [(&described, DESCRIPTION), (&elsewhere, "x-elsewhere"), (&administered, ADMINISTRATION)];
+        let named: Vec<&str> = places.iter().filter(|(names, _)| names.contains(route)).map(|(_, place)| *place).collect();
+        let advice = match (named.as_slice(), public) {
+            ([], _) => format!("describe {route} in {DESCRIPTION} or {ADMINISTRATION}, or say under x-elsewhere what it is"),
+            ([one, other, ..], _) => format!("{route} stands in {one} and in {other}"),
+            ([DESCRIPTION], false) => format!("{DESCRIPTION} describes {route}, which does not answer everybody"),
+            ([ADMINISTRATION], true) => format!("{ADMINISTRATION} describes {route}, which answers everybody"),
             _ => continue,
         };
         found.push(Finding::at(table, *line, "T13", advice));
     }
-    let gone = described.union(&elsewhere).filter(|path| !routes.iter().any(|(_, route, _)| route == *path));
-    found.extend(gone.map(|path| Finding::whole(DESCRIPTION, "T13", format!("there is no route {path} any more"))));
+    let of = [(&described, DESCRIPTION), (&elsewhere, DESCRIPTION), (&administered, ADMINISTRATION)];
+    let gone = of.iter().flat_map(|(names, place)| names.iter().map(move |path| (path, *place)));
+    let gone = gone.filter(|(path, _)| !routes.iter().any(|(_, route, _)| route == *path));
+    found.extend(gone.map(|(path, place)| Finding::whole(place, "T13", format!("there is no route {path} any more"))));
     found
 }
 

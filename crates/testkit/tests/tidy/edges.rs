@@ -49,7 +49,7 @@ const FORBIDDEN_IN_CORE: [&str; 20] = [
 const STATIONS: [&str; 6] = ["identify", "session", "policy", "credential", "upstream", "answer"];
 
 /// What each room may import of the gateway besides the `Gateway` itself. `lib` wires everything and is not listed.
-const ROOMS: [(&str, &[&str]); 35] = [
+const ROOMS: [(&str, &[&str]); 36] = [
     ("env", &[]),
     ("limits", &["listen"]),
     ("tasks", &[]),
@@ -86,8 +86,11 @@ const ROOMS: [(&str, &[&str]); 35] = [
     // Identity providers: what they say, through the door out. Knows no browser.
     ("idp", &["egress", "tasks"]),
     ("signin", &["env", "idp", "listen", "ui"]),
-    ("account", &["listen", "signin", "ui", "when"]),
-    ("office", &["account", "listen", "oauth", "signin", "tasks", "ui"]),
+    // Of audit the reader: what the record says of this person.
+    ("account", &["audit", "listen", "signin", "ui", "when"]),
+    // Of audit the reader, of session how long one lives. Knows no OAuth.
+    ("admin", &["audit", "listen", "session", "signin", "ui", "when"]),
+    ("office", &["account", "admin", "listen", "oauth", "signin", "tasks", "ui"]),
     ("when", &[]),
     // Of proofs what the configuration asks of them. Knows no headers of answers but its own.
     ("proof", &[]),
@@ -96,6 +99,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
     (
         "setup",
         &[
+            "admin",
             "answer",
             "audit",
             "catalogue",

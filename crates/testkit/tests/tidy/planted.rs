@@ -261,7 +261,7 @@ fn t13_a_route_or_an_error_that_the_description_lacks_or_has_too_much_is_found()
         &[
             "crates/gateway/src/listen/route.rs:3: T13: describe /new",
             "crates/gateway/src/listen/route.rs:4: T13: docs/oauth-api.json describes /mcp, which does not answer everybody",
-            "crates/gateway/src/listen/route.rs:5: T13: docs/oauth-api.json describes /both and says that it does not",
+            "crates/gateway/src/listen/route.rs:5: T13: /both stands in docs/oauth-api.json and in x-elsewhere",
             "docs/oauth-api.json: T13: there is no route /gone",
             "docs/oauth-api.json: T13: say that `invalid_client` is answered with 401",
             "docs/http-status.md: T13: ## Tokens, revocation, introspection: docs/oauth-api.json has `invented` with 400",
