@@ -67,7 +67,7 @@ async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
     let mut refused = 0;
     for (route, public) in ROUTES {
         for name in ["alpha", "nosuch"] {
-            let path = route.replace("{server}", name).replace("{idp}", name);
+            let path = route.replace("{server}", name).replace("{idp}", name).replace("{position}", "1");
             for verb in ["GET", "POST", "DELETE", "HEAD"] {
                 let ask = if verb == "POST" {
                     Ask::post(&path, json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string())
@@ -82,8 +82,8 @@ async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
                     continue;
                 }
                 if path.starts_with("/api/") {
-                    // No token opens it, so none is asked for.
-                    assert!([401, 405].contains(&reply.status), "{verb} {path}: {}", reply.text());
+                    // No token opens it, so none is asked for. Behind so many others this address may have to wait.
+                    assert!([401, 405, 429].contains(&reply.status), "{verb} {path}: {}", reply.text());
                     assert_eq!(challenge.as_deref(), (reply.status == 401).then_some("Doorward-Sign-In"), "{verb} {path}");
                     continue;
                 }
