@@ -81,6 +81,17 @@ class Person:
     def post(self, path, fields):
         return self.send("POST", path, fields, "same-origin")
 
+    def change(self, change):
+        """What the API of administrators answers to a change of this person."""
+        status, _, text = self.send("GET", "/api/v1/session", site="same-origin")
+        expect(status == 200, f"no session at the API: {status} {text[:200]}")
+        headers = {
+            "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json", "Doorward-Form": json.loads(text)["form"],
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+        }
+        status, _, text = ask(self.house.port, "POST", "/api/v1/changes", headers=headers, body=json.dumps(change), source=self.source)
+        return status, json.loads(text)
+
     @staticmethod
     def form(page):
         """The hidden fields of the first form."""
