@@ -306,7 +306,10 @@ impl Gateway {
     async fn look_up(&self, proof: &Proof) -> Result<Option<Arc<Record>>, StoreError> {
         match proof {
             Proof::Stored(digest, Door::Key) => self.store.api_key(&TokenHash::from_stored(*digest)).await,
-            Proof::Stored(digest, Door::OAuth) => self.store.access_token(&TokenHash::from_stored(*digest)).await,
+            Proof::Stored(digest, Door::OAuth) => {
+                let found = self.store.access_token(&TokenHash::from_stored(*digest)).await?;
+                Ok(found.map(|record| Record::called(Arc::clone(&record), self.agents.of(&record.client))))
+            }
             Proof::Attested(attested) => self.met(attested).await.map(|identity| Some(Arc::clone(identity.record()))),
         }
     }
@@ -314,7 +317,7 @@ impl Gateway {
     /// Somebody for whom an issuer vouches, with what is known of them here now.
     async fn met(&self, attested: &Arc<Attested>) -> Result<Identity, StoreError> {
         let (groups, standing) = self.store.meet_user(attested.user(), self.env.now()).await?;
-        Ok(attested.standing(groups, standing))
+        Ok(attested.standing(groups, standing).called(self.agents.of(attested.client())))
     }
 
     /// Whom a configured issuer vouches for, where the token is one of theirs.

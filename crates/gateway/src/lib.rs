@@ -41,7 +41,7 @@ use audit::recorder::Recorder;
 use catalogue::Catalogue;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Limits;
-use doorward_core::config::clients::Enterprise;
+use doorward_core::config::clients::{Agents, Enterprise};
 use doorward_core::config::login::{Login, Tokens};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
@@ -106,6 +106,8 @@ pub struct Gateway {
     pub(crate) login: Login,
     pub(crate) lives: Tokens,
     pub(crate) clients: Clients,
+    /// What the administrator calls the agents that come through them.
+    pub(crate) agents: Agents,
     pub(crate) proofs: Proofs,
     pub(crate) consents: oauth::Consents,
     pub(crate) registrations: RegistrationRates,

@@ -268,6 +268,7 @@ impl Gateway {
             issuers,
             enterprise: config.clients.enterprise.clone(),
             login: config.login,
+            agents: settings.clients.agents.clone(),
             settings,
             record: Reader::of(audit_settings::file(&config.audit, &state)),
             lives: config.tokens,

@@ -2,13 +2,14 @@
 
 use super::reference::SecretRef;
 use super::units::Rate;
-use crate::id::{ClientId, ProviderName};
+use crate::id::{AgentLabel, ClientId, ProviderName};
+use crate::identity::attested::vouching;
 use crate::oauth::admission::Admission;
 use crate::oauth::client::Devices;
 use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::Registered;
 use crate::oauth::scope::Scope;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,7 +31,13 @@ pub struct Clients {
     pub fixed: Vec<StaticClient>,
     /// Which provider decides for people, where one does.
     pub enterprise: Option<Enterprise>,
+    /// What the administrator calls the agents that come through clients.
+    pub agents: Agents,
 }
+
+/// `clients.agents` and `clients.static.agent`: labels of agents, by the ids of their clients.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Agents(BTreeMap<ClientId, AgentLabel>);
 
 /// `clients.enterprise_managed`.
 #[derive(Debug, Clone)]
@@ -82,6 +89,29 @@ pub enum Jwks {
     File(PathBuf),
     /// At an https address.
     At(DocumentUrl),
+}
+
+// === impl Agents ===
+
+impl Agents {
+    /// The label of a client: its own, or that of the issuer that names it (`idp:<name>`).
+    #[must_use]
+    pub fn of(&self, client: &ClientId) -> Option<&AgentLabel> {
+        self.0.get(client).or_else(|| self.0.get(&vouching(client)))
+    }
+
+    /// Gives a label. False if this client has one.
+    #[must_use]
+    pub(super) fn give(&mut self, client: ClientId, label: AgentLabel) -> bool {
+        let is_new = !self.0.contains_key(&client);
+        self.0.entry(client).or_insert(label);
+        is_new
+    }
+
+    /// All of them, by client.
+    pub fn iter(&self) -> impl Iterator<Item = (&ClientId, &AgentLabel)> {
+        self.0.iter()
+    }
 }
 
 /// Registrations of everybody together, for each that one address may make.

@@ -259,6 +259,9 @@ fn client_entries(clients: &Clients, sheet: &mut Sheet) {
     if !clients.require_dpop.is_empty() {
         sheet.list(&["clients", "require_dpop"], &clients.require_dpop.iter().collect::<Vec<_>>());
     }
+    for (client, agent) in clients.agents.iter() {
+        sheet.text(&["clients", "agents", client.as_str()], agent);
+    }
     for (at, client) in clients.fixed.iter().enumerate() {
         let at = at.to_string();
         let below = |key: &'static str| ["clients", "static", &at, key];

@@ -14,8 +14,6 @@ const KEYS: &[&str] = &[
     "login.groups",
     "clients.consent",
     "clients.durations",
-    "clients.agents",
-    "clients.static.*.agent",
     "clients.static.*.act_for",
     "tokens.apikey_max",
     "screening.model_armor",

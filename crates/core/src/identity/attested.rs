@@ -6,7 +6,7 @@
 use super::caller::{Audience, Level, Record, Standing};
 use super::issuer::{Carrier, IssuerKind, IssuerRule, TokenGroups, Truth, Wanted};
 use super::presented::Presented;
-use crate::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
+use crate::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
 use crate::json::RawJson;
 use crate::oidc::jose::{self, BadToken, Signed};
 use crate::oidc::keys::KeySet;
@@ -386,6 +386,12 @@ impl Identity {
     #[must_use]
     pub const fn record(&self) -> &Arc<Record> {
         &self.record
+    }
+
+    /// With what the administrator calls the agent that comes through its client.
+    #[must_use]
+    pub fn called(self, agent: Option<&AgentLabel>) -> Self {
+        Self { record: Record::called(self.record, agent), attested: self.attested }
     }
 
     /// Who vouches for it.

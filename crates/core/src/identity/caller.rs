@@ -234,6 +234,15 @@ fn own_kind(presented: &Presented, door: Door) -> Result<(), Why> {
 // === impl Record ===
 
 impl Record {
+    /// With what the administrator calls the agent that comes through its client; what the record brings along is not overwritten by nothing.
+    #[must_use]
+    pub fn called(self: Arc<Self>, agent: Option<&AgentLabel>) -> Arc<Self> {
+        match agent {
+            Some(label) if self.agent.as_ref() != Some(label) => Arc::new(Self { agent: Some(label.clone()), ..Self::clone(&self) }),
+            _ => self,
+        }
+    }
+
     /// Whether the credential counts at this door, for this server where one is asked for.
     ///
     /// # Errors

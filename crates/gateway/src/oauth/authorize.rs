@@ -155,8 +155,7 @@ impl Gateway {
 
     /// Whether the server that is asked for is there for this person and client.
     pub(super) fn is_offered(&self, server: &ServerName, (user, groups): (&UserId, &[GroupName]), client: &ClientId) -> bool {
-        // Clients that connect by themselves have no label.
-        let who = Somebody { user, groups, through: Through::Client(client, None) };
+        let who = Somebody { user, groups, through: Through::Client(client, self.agents.of(client)) };
         let offered = self.upstreams.find(server).filter(|upstream| upstream.config.enabled);
         offered.is_some_and(|upstream| Selector::is_visible(&upstream.config.visible_to, &who))
     }

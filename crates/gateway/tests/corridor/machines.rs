@@ -436,3 +436,56 @@ async fn ses_06_a_session_of_a_machine_goes_on_with_its_next_token_and_is_nobody
     assert_eq!(listed(&own_key(&daily, "daily")).await, 404, "another client, as if there were no such session");
     house.close(&[SECRET]).await;
 }
+
+/// Two clients that act for themselves: `nightly` is the agent `label`.
+fn labelled(alpha: &Lax, label: &str) -> String {
+    let fixed = |id: &str| {
+        format!(
+            "[[clients.static]]\nid = \"{id}\"\nauth = {{ kind = \"secret\", secret = \"plain:{SECRET}\" }}\nscopes = [\"alpha:read\"]\n"
+        )
+    };
+    let more = "visible_to = [\"agent:etl\", \"agent:reports\"]";
+    format!("{}[clients.agents]\nnightly = \"{label}\"\n{}{}", server("alpha", &alpha.url(), more), fixed("nightly"), fixed("other"))
+}
+
+/// Only the agent `etl` may call.
+const FOR_ETL: &str = r#"
+    @id("use") permit (principal, action == Action::"use", resource);
+    @id("etl") permit (principal, action == Action::"call", resource) when { context.client has agent && context.client.agent == "etl" };
+"#;
+
+async fn token_of(house: &House, client: &str) -> Reply {
+    let fields = [("grant_type", "client_credentials"), ("scope", "alpha:read")];
+    house.ask(token_ask(&fields).field("Authorization", &basic(client, SECRET))).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_a_client_has_the_label_that_the_administrator_gave_its_agent_and_no_other_has() {
+    let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let house = House::over(Directory::new(), &labelled(&alpha, "etl"), FOR_ETL).await;
+    house.approve().await;
+    // Nobody else sees the server, whatever they call themselves.
+    assert_eq!(error_of(&token_of(&house, "other").await), (400, "invalid_target".to_owned()));
+    let token = token_of(&house, "nightly").await.json()["access_token"].as_str().unwrap().to_owned();
+    let call = |house: &House| {
+        let key =
+            Key { text: token.clone(), id: CredentialId::new("x").unwrap(), user: UserId::new("client", "nightly").unwrap(), path: "/s" };
+        let ask = modern_call(&key, "alpha", 1, "echo", json!({ "a": 1 })).field("X-Agent", "etl");
+        let address = house.address;
+        async move { super::wire::Line::open(address).await.ask(&ask).await }
+    };
+    let answer = call(&house).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json().get("result").is_some(), "{}", answer.text());
+    let intent = house.records().into_iter().rfind(|record| record["kind"] == "intent").unwrap();
+    assert_eq!((&intent["agent"], &intent["client"]), (&json!("etl"), &json!("nightly")));
+    // The label is what the configuration says now, not what it said when the token was made.
+    let House { gateway, state, store, .. } = house;
+    store.close().await;
+    assert!(gateway.stop().await);
+    let house = House::over(state.taken_over(), &labelled(&alpha, "reports"), FOR_ETL).await;
+    let answer = call(&house).await;
+    assert!(answer.json().get("result").is_none_or(|result| result["isError"] == true), "{}", answer.text());
+    assert_eq!(house.refused()["agent"], "reports", "{}", house.refused());
+    house.close(&[&token]).await;
+}

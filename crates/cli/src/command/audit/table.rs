@@ -73,6 +73,9 @@ fn about(record: &Record<'_>) -> String {
     if let Some(client) = text(&record.client) {
         parts.push(format!("by {client}"));
     }
+    if let Some(administrator) = &record.by {
+        parts.push(format!("done by {}", inert(&administrator.sub)));
+    }
     if let Some(seal) = &record.seal {
         parts.push(format!("by key {}", inert(&seal.key)));
     }

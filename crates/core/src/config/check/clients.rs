@@ -2,14 +2,14 @@
 
 use super::login::Providers;
 use super::{Checker, count, path_of, unknown_server};
-use crate::config::clients::{Clients, Enterprise, Jwks, StaticAuth, StaticClient};
+use crate::config::clients::{Agents, Clients, Enterprise, Jwks, StaticAuth, StaticClient};
 use crate::config::file::{
     ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord,
     StaticClientFile,
 };
 use crate::config::schema::{escaped, written};
 use crate::config::units::Rate;
-use crate::id::{ClientId, ServerName};
+use crate::id::{AgentLabel, ClientId, ServerName};
 use crate::identity::attested;
 use crate::oauth::admission::{Admission, Blocked, DeviceGrant, Documents, Registrations};
 use crate::oauth::client::Devices;
@@ -17,7 +17,7 @@ use crate::oauth::document::DocumentUrl;
 use crate::oauth::redirect::{Registered, Schemes};
 use crate::oauth::registration;
 use crate::oauth::scope::Scope;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Beginnings of ids that Doorward gives itself.
@@ -55,14 +55,17 @@ impl Checker<'_> {
         };
         let registration_rate = self.rate(&["clients", "registration_rate"], file.registration_rate).unwrap_or(per_minute);
         let mut fixed: Vec<StaticClient> = Vec::new();
-        for (at, client) in file.fixed.unwrap_or_default().into_iter().enumerate() {
+        let mut agents = self.agents(file.agents.unwrap_or_default());
+        for (at, mut client) in file.fixed.unwrap_or_default().into_iter().enumerate() {
             let at = at.to_string();
+            let agent = client.agent.take();
             let Some(client) = self.static_client(&at, client, (&admission.schemes, servers, enterprise.as_ref())) else { continue };
             if fixed.iter().any(|other| other.id == client.id) {
                 let message = format!("there are two static clients \"{}\"", escaped(client.id.as_str()));
                 let help = "give each client an id of its own".to_owned();
                 self.bad(&["clients", "static", &at, "id"], ("config.client_id", message, "again", help));
             }
+            self.agent(&["clients", "static", &at, "agent"], &client.id, agent, &mut agents);
             fixed.push(client);
         }
         for (at, client) in fixed.iter().enumerate() {
@@ -85,7 +88,44 @@ impl Checker<'_> {
             .collect();
         let (month, ends) = (Duration::from_secs(30 * 24 * 3_600), 3_600..=90 * 24 * 3_600);
         let remember_consent = self.span(&["clients", "remember_consent"], file.remember_consent, month, ends);
-        Clients { admission, registration_rate, skip_consent, require_dpop, remember_consent, fixed, enterprise }
+        Clients { admission, registration_rate, skip_consent, require_dpop, remember_consent, fixed, enterprise, agents }
+    }
+
+    fn agents(&mut self, file: BTreeMap<String, String>) -> Agents {
+        let mut agents = Agents::default();
+        for (id, label) in file {
+            let path = ["clients", "agents", &id];
+            let is_key = id.starts_with("key:");
+            let client = if is_key {
+                None
+            } else {
+                ClientId::new(&id).ok().filter(|_| !DocumentUrl::is_meant(&id) || DocumentUrl::new(&id).is_ok())
+            };
+            let Some(client) = client else {
+                let help = "write the whole id of a client, or idp:NAME of an issuer; a key has no agent".to_owned();
+                self.bad_key(
+                    &path,
+                    ("config.client_id", format!("\"{}\" is no client that has an agent", escaped(&id)), "not a client", help),
+                );
+                continue;
+            };
+            self.agent(&path, &client, Some(label), &mut agents);
+        }
+        agents
+    }
+
+    /// One label of one client, which has none yet.
+    fn agent(&mut self, path: &[&str], client: &ClientId, label: Option<String>, agents: &mut Agents) {
+        let Some(text) = label else { return };
+        let Ok(label) = AgentLabel::new(&text) else {
+            let help = "1 to 255 bytes without control characters".to_owned();
+            self.bad(path, ("config.text", format!("\"{}\" cannot name an agent", escaped(&text)), "not a label", help));
+            return;
+        };
+        if !agents.give(client.clone(), label) {
+            let help = "keep one of the two".to_owned();
+            self.bad(path, ("config.duplicate_key", format!("\"{}\" has an agent already", escaped(client.as_str())), "again", help));
+        }
     }
 
     fn enterprise(&mut self, file: EnterpriseFile, servers: &[ServerName], providers: &Providers) -> Option<Enterprise> {

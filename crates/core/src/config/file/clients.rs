@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Which applications may ask for access.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,6 +34,10 @@ pub struct ClientsFile {
     /// Enterprise-managed authorization (ID-JAG): an identity provider that people sign in by decides which of these clients may act for
     /// them, without the page of consent. Default: nobody decides that but people.
     pub enterprise_managed: Option<EnterpriseFile>,
+    /// What the agents that come through clients are called, by the exact ids of these: `"https://app.example/client.json" = "etl"`. Policy and
+    /// `visible_to` know a label as `agent:LABEL`, and the record names it. `idp:NAME` is every client of an issuer. A label proves no more
+    /// than the id does. Default: none.
+    pub agents: Option<BTreeMap<String, String>>,
     /// Clients that the administrator describes here.
     #[serde(rename = "static")]
     pub fixed: Option<Vec<StaticClientFile>>,
@@ -59,6 +64,8 @@ pub struct StaticClientFile {
     pub id: Option<String>,
     /// Its name, for people. Default: its id.
     pub name: Option<String>,
+    /// What the agent is called that comes through it, as in `clients.agents`. Default: nothing.
+    pub agent: Option<String>,
     /// How it proves itself. Default: not at all.
     pub auth: Option<ClientAuthFile>,
     /// Where its answers may go, exact; the port is free for http on 127.0.0.1, [::1] and localhost. Required, unless it has `scopes`,

@@ -20,6 +20,13 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ),
     ("config.not_available", "[login]\nstep_up = \"1h\""),
     ("config.selector", "[login]\nauditors = [\"client:x\"]"),
+    ("config.client_id", "[clients.agents]\n\"key:x\" = \"etl\""),
+    ("config.client_id", "[clients.agents]\n\"https://app.example\" = \"etl\""),
+    ("config.text", "[clients.agents]\n\"dwc_x\" = \"\""),
+    (
+        "config.duplicate_key",
+        "[clients.agents]\nnightly = \"etl\"\n[[clients.static]]\nid = \"nightly\"\nagent = \"other\"\nredirect_uris = [\"http://127.0.0.1/cb\"]",
+    ),
     ("config.not_available", "[tokens]\napikey_max = \"30d\""),
     ("config.unknown_value", "[tokens]\ndpop = \"always\""),
     ("config.client_id", "[clients]\nrequire_dpop = [\"nobody\"]"),
