@@ -167,7 +167,7 @@ impl Gateway {
                 })
                 .collect(),
             calls,
-            administers: self.login.roles(&person.user, &person.groups).may_look() && !person.disabled,
+            administers: self.administers(person),
         };
         self.html(200, Class::Page, page.render())
     }
@@ -209,9 +209,15 @@ impl Gateway {
             frame: self.frame(Some(&person)),
             csrf: Hidden::new(self.form_token(ACCOUNT, Some(&person))),
             servers,
+            administers: self.administers(&person),
             status: Vec::new(),
         };
         self.html(200, Class::Page, page.render())
+    }
+
+    /// Whether the pages of administrators answer this person.
+    fn administers(&self, person: &Person) -> bool {
+        self.login.roles(&person.user, &person.groups, person.standing()).may_look()
     }
 
     fn title_of(&self, server: &ServerName) -> String {

@@ -130,6 +130,15 @@ impl Store {
         rows.iter().map(|row| Reading::named(row, "api_keys", "id").and_then(|reading| info(&reading))).collect()
     }
 
+    /// A key by its id, whether it still counts or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn api_key_info(&self, id: &CredentialId) -> Result<Option<ApiKeyInfo>, StoreError> {
+        let row = self.db().row("SELECT * FROM api_keys WHERE id = $1", &[Value::text(id.as_str())]).await?;
+        row.map(|row| Reading::named(&row, "api_keys", "id").and_then(|reading| info(&reading))).transpose()
+    }
+
     /// Revokes a key and raises the epoch in the same transaction. True if it was there and not revoked before.
     ///
     /// # Errors

@@ -66,6 +66,18 @@ impl Store {
         rows.iter().map(info).collect()
     }
 
+    /// The same of one person.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sessions_of(&self, user: &UserId, lives: Lifetimes, now: Timestamp) -> Result<Vec<SessionInfo>, StoreError> {
+        let sql = "SELECT digest, issuer, subject, client, server, created, used FROM sessions WHERE issuer = $3 AND subject = $4 AND \
+                   ended IS NULL AND used > $1 AND created > $2 ORDER BY created DESC, digest LIMIT 1000";
+        let before = |life: Duration| Ok::<_, StoreError>(Value::int(millis(now.before(life))?));
+        let values = [before(lives.idle)?, before(lives.absolute)?, Value::text(user.issuer()), Value::text(user.subject())];
+        self.db().rows(sql, &values).await?.iter().map(info).collect()
+    }
+
     /// How many sessions could be used, listed or not.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Users as the identity provider or the administrator last described them. Knows nothing of how they signed in.
 
 use crate::Store;
-use crate::db::{Tx, Value};
+use crate::db::{Row, Tx, Value};
 use crate::epoch::raise;
 use crate::error::StoreError;
 use crate::rows::{Reading, json_list, millis};
@@ -38,15 +38,45 @@ impl Store {
     pub async fn list_users(&self) -> Result<Vec<UserInfo>, StoreError> {
         let sql = "SELECT issuer, subject, member_of, disabled, email FROM users ORDER BY issuer, subject LIMIT 10000";
         let rows = self.db().rows(sql, &[]).await?;
-        let info = |row| {
-            let reading = Reading { row, table: "users", id: String::new() };
-            let user = reading.user()?;
-            let reading = Reading { row, table: "users", id: user.to_string() };
-            let (groups, disabled) = (reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?);
-            let email = Some(reading.text("email")?).filter(|email| !email.is_empty());
-            Ok(UserInfo { user, groups, email, disabled })
-        };
-        rows.iter().map(info).collect()
+        rows.iter().map(described).collect()
+    }
+
+    /// A user, if they were ever seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn user(&self, user: &UserId) -> Result<Option<UserInfo>, StoreError> {
+        let sql = "SELECT issuer, subject, member_of, disabled, email FROM users WHERE issuer = $1 AND subject = $2";
+        let row = self.db().row(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await?;
+        row.as_ref().map(described).transpose()
+    }
+
+    /// Users whose issuer, subject or address holds `part`, in any case of the letters a to z, by issuer and subject: 200 at most, and how
+    /// many there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn search_users(&self, part: &str) -> Result<(Vec<UserInfo>, u64), StoreError> {
+        let inner: String = part.to_ascii_lowercase().chars().flat_map(escaped).collect();
+        let pattern = format!("%{inner}%");
+        let sql = "SELECT issuer, subject, member_of, disabled, email FROM users WHERE LOWER(issuer) LIKE $1 ESCAPE '!' OR \
+                   LOWER(subject) LIKE $1 ESCAPE '!' OR LOWER(email) LIKE $1 ESCAPE '!' ORDER BY issuer, subject LIMIT 200";
+        let rows = self.db().rows(sql, &[Value::text(&pattern)]).await?;
+        let sql = "SELECT COUNT(*) AS n FROM users WHERE LOWER(issuer) LIKE $1 ESCAPE '!' OR LOWER(subject) LIKE $1 ESCAPE '!' OR \
+                   LOWER(email) LIKE $1 ESCAPE '!'";
+        let row = self.db().row(sql, &[Value::text(&pattern)]).await?;
+        let count: i64 = row.map_or(Ok(0), |row| row.column("n"))?;
+        Ok((rows.iter().map(described).collect::<Result<_, _>>()?, u64::try_from(count).unwrap_or(0)))
+    }
+
+    /// How many users were seen, and how many of them may do nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_users(&self) -> Result<(u64, u64), StoreError> {
+        let row = self.db().row("SELECT COUNT(*) AS n, COUNT(disabled) AS d FROM users", &[]).await?;
+        let count = |name| row.as_ref().map_or(Ok(0_i64), |row| row.column(name)).map(|count| u64::try_from(count).unwrap_or(0));
+        Ok((count("n")?, count("d")?))
     }
 
     /// The groups of a user, as they were last read; none for one who was never seen.
@@ -202,6 +232,21 @@ impl Store {
         tx.commit().await?;
         Ok(changed)
     }
+}
+
+fn described(row: &Row) -> Result<UserInfo, StoreError> {
+    let reading = Reading { row, table: "users", id: String::new() };
+    let user = reading.user()?;
+    let reading = Reading { row, table: "users", id: user.to_string() };
+    let (groups, disabled) = (reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?);
+    let email = Some(reading.text("email")?).filter(|email| !email.is_empty());
+    Ok(UserInfo { user, groups, email, disabled })
+}
+
+/// A letter as it stands for itself in a pattern of LIKE.
+fn escaped(letter: char) -> impl Iterator<Item = char> {
+    let mark = matches!(letter, '%' | '_' | '!').then_some('!');
+    mark.into_iter().chain([letter])
 }
 
 /// A user with the groups read just now; another set of groups raises the epoch.

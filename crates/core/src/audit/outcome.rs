@@ -99,6 +99,26 @@ impl Outcome {
 // === impl Class ===
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Completed,
+        Self::ToolError,
+        Self::RpcError,
+        Self::UpstreamError,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::NotDelivered,
+        Self::Blocked,
+        Self::Refused,
+        Self::Unknown,
+    ];
+
+    /// The class of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// The name in records and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -3,8 +3,9 @@
 use super::reference::SecretRef;
 use super::{Selector, Somebody, Through};
 use crate::id::{GroupName, ProviderName, UserId};
+use crate::identity::caller::Standing;
 use crate::identity::issuer::IssuerRule;
-use crate::identity::role::{Roles, is_of_the_terminal};
+use crate::identity::role::{Role, Roles, is_of_the_terminal};
 use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
@@ -95,22 +96,27 @@ pub const ADMIN_IDLE: Duration = Duration::from_secs(30 * 60);
 
 impl Login {
     /// What a person may do with the installation: what is written here, and everything for whoever came in by a link from its terminal.
+    /// Nothing for whoever may not act.
     #[must_use]
-    pub fn roles(&self, user: &UserId, groups: &[GroupName]) -> Roles {
-        let Roles { admin, auditor } = self.written(user, groups);
-        Roles { admin: admin || is_of_the_terminal(user), auditor }
+    pub fn roles(&self, user: &UserId, groups: &[GroupName], standing: Standing) -> Roles {
+        if standing == Standing::Disabled {
+            return Roles::MEMBER;
+        }
+        let mut roles = self.written(user, groups);
+        roles.extend(is_of_the_terminal(user).then_some(Role::Admin));
+        Roles::of(&roles)
     }
 
     /// How long a person may leave a page alone. The account of the terminal is that of a laptop, too, and has the time of everybody.
     #[must_use]
     pub fn idle_of(&self, user: &UserId, groups: &[GroupName]) -> Duration {
-        if self.written(user, groups).may_look() { self.idle.min(ADMIN_IDLE) } else { self.idle }
+        if Roles::of(&self.written(user, groups)).may_look() { self.idle.min(ADMIN_IDLE) } else { self.idle }
     }
 
-    fn written(&self, user: &UserId, groups: &[GroupName]) -> Roles {
+    fn written(&self, user: &UserId, groups: &[GroupName]) -> Vec<Role> {
         let person = Somebody { user, groups, through: Through::None };
-        let is_meant = |selectors: &[Selector]| selectors.iter().any(|selector| selector.means(&person));
-        Roles { admin: is_meant(&self.admins), auditor: is_meant(&self.auditors) }
+        let all = [(&self.admins, Role::Admin), (&self.auditors, Role::Auditor)];
+        all.into_iter().filter(|(whom, _)| whom.iter().any(|selector| selector.means(&person))).map(|(_, role)| role).collect()
     }
 }
 
@@ -135,5 +141,46 @@ impl Default for Tokens {
             replay_window: Duration::from_secs(30),
             dpop: Binding::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login() -> Login {
+        let group = |name: &str| Selector::Group(GroupName::new(name).expect("group"));
+        let user = Selector::User(UserId::new("https://idp.example", "ann").expect("user"));
+        Login { admins: vec![group("security")], auditors: vec![group("audit"), user], ..Login::default() }
+    }
+
+    fn roles(issuer: &str, subject: &str, groups: &[&str], standing: Standing) -> Vec<Role> {
+        let groups: Vec<GroupName> = groups.iter().map(|name| GroupName::new(name).expect("group")).collect();
+        login().roles(&UserId::new(issuer, subject).expect("user"), &groups, standing).iter().collect()
+    }
+
+    #[test]
+    fn aud_06_a_role_is_written_down_or_of_the_terminal_and_ends_with_its_group() {
+        let idp = "https://idp.example";
+        assert_eq!(roles(idp, "bob", &["security", "audit"], Standing::Good), [Role::Admin, Role::Auditor]);
+        assert_eq!(roles(idp, "bob", &["audit"], Standing::Good), [Role::Auditor]);
+        assert_eq!(roles(idp, "bob", &["security "], Standing::Good), []);
+        assert_eq!(roles(idp, "ann", &[], Standing::Good), [Role::Auditor]);
+        assert_eq!(roles("https://other.example", "ann", &[], Standing::Good), [], "another issuer's ann is somebody else");
+        assert_eq!(roles("local", "admin", &[], Standing::Good), [Role::Admin], "whoever has the terminal");
+        for (issuer, subject) in [("local", "Admin"), ("local", "root"), (idp, "admin"), ("client", "admin")] {
+            assert_eq!(roles(issuer, subject, &[], Standing::Good), [], "{issuer} {subject}");
+        }
+        assert_eq!(roles("local", "admin", &["security"], Standing::Disabled), []);
+    }
+
+    #[test]
+    fn ui_01_whoever_has_a_written_role_is_signed_out_after_half_an_hour() {
+        let idle = |issuer: &str, groups: &[&str]| {
+            let groups: Vec<GroupName> = groups.iter().map(|name| GroupName::new(name).expect("group")).collect();
+            login().idle_of(&UserId::new(issuer, "admin").expect("user"), &groups).as_secs() / 60
+        };
+        assert_eq!((idle("https://idp.example", &["audit"]), idle("https://idp.example", &["security"])), (30, 30));
+        assert_eq!((idle("https://idp.example", &[]), idle("local", &[])), (60, 60));
     }
 }

@@ -1,20 +1,22 @@
-//! `/api/v1`: the views and changes of administrators for programs that a person of the same origin runs. JSON; errors are problem details
+//! `/api/v1`: the views and changes of administrators, for programs that have their browser's sign-in. JSON; errors are problem details
 //! (RFC 9457) with a stable `reason`. Described in `docs/admin-api.json`.
 
+use super::Away;
 use super::attempts;
 use super::changes::{Change, Done, Malformed};
-use super::views::{Asked, ENTRIES, Hidden, Launch, Overview, PersonView, Reached, ServerView};
-use super::{Away, Overseer, Visitor};
+use super::overseer::{Overseer, Visitor};
+use super::views::{self, Asked, BadQuery, NotShown, Overview, PersonView, ServerView};
 use crate::Gateway;
-use crate::audit::reading::{Entry, Unread, Whole};
+use crate::audit::reading::{Entry, Part, Rest, Unread, Whole};
 use crate::listen::body::Body;
 use crate::listen::page::{document, not_allowed};
-use crate::listen::route::Api;
+use crate::listen::route::{Api, View};
 use crate::listen::{BadBody, OfficeRequest};
 use crate::signin::{is_from_here, is_to_be_shown};
 use crate::ui::headers::{Class, Transport, headers};
-use doorward_core::audit::wanted::{Decision, Wanted};
+use doorward_core::audit::outcome::Notice;
 use doorward_core::id::UserId;
+use doorward_core::identity::role::Role;
 use doorward_core::json::RawJson;
 use doorward_core::oauth::form::Form;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -26,36 +28,44 @@ use std::collections::BTreeMap;
 const API: &str = "api";
 /// Carries that token.
 const TOKEN: HeaderName = HeaderName::from_static("doorward-form");
-/// Entries of one answer at most.
-const LIMIT: usize = 200;
 
 /// Why something is refused.
-#[derive(Clone, Copy)]
 struct Refused {
     status: u16,
     reason: &'static str,
-    detail: &'static str,
+    detail: String,
 }
 
-const fn refused(status: u16, reason: &'static str, detail: &'static str) -> Refused {
-    Refused { status, reason, detail }
+fn refused(status: u16, reason: &'static str, detail: impl Into<String>) -> Refused {
+    Refused { status, reason, detail: detail.into() }
 }
 
-const AWAY: Refused = refused(503, "unavailable", "The gateway cannot reach its store, or cannot write its record. Nothing was changed.");
-const NOT_FOUND: Refused = refused(404, "not_found", "There is nothing of that name.");
+fn not_found() -> Refused {
+    refused(404, "not_found", "There is nothing of that name.")
+}
+
+fn not_yours() -> Refused {
+    refused(403, "not_permitted", "An auditor changes nothing and sees no settings.")
+}
 
 impl From<Away> for Refused {
     fn from(_: Away) -> Self {
-        AWAY
+        refused(503, "unavailable", "The gateway cannot reach its store, or cannot write its record. Nothing was changed.")
     }
 }
 
-impl From<Hidden> for Refused {
-    fn from(hidden: Hidden) -> Self {
-        match hidden {
-            Hidden::Unrecorded => AWAY,
-            Hidden::Unread(Unread::Busy) => refused(503, "busy", "Too many read the record at the moment."),
-            Hidden::Unread(Unread::Io(error)) => {
+impl From<BadQuery> for Refused {
+    fn from(_: BadQuery) -> Self {
+        refused(400, "bad_query", "The query has a parameter that is not one of this address, or is not what it must be.")
+    }
+}
+
+impl From<NotShown> for Refused {
+    fn from(not_shown: NotShown) -> Self {
+        match not_shown {
+            NotShown::Unrecorded => Away.into(),
+            NotShown::Unread(Unread::Busy) => refused(503, "busy", "Too many read the record at the moment."),
+            NotShown::Unread(Unread::Io(error)) => {
                 tracing::warn!(%error, "the record could not be read");
                 refused(503, "unreadable", "The record cannot be read.")
             }
@@ -66,21 +76,24 @@ impl From<Hidden> for Refused {
 impl Gateway {
     /// One request to the API.
     pub(crate) async fn api(&self, mut request: OfficeRequest, api: Api) -> Response<Body> {
-        let is_read = request.method == Method::GET || request.method == Method::HEAD;
-        match (&api, is_read, request.method == Method::POST) {
-            (Api::Changes, _, true) | (_, true, _) if !matches!(api, Api::Changes) || !is_read => {}
-            (Api::Changes, ..) => return not_allowed("POST"),
-            _ => return not_allowed("GET, HEAD"),
+        let is_served = match api {
+            Api::Read(_) => request.method == Method::GET || request.method == Method::HEAD,
+            Api::Change => request.method == Method::POST,
+        };
+        if !is_served {
+            return not_allowed(if api == Api::Change { "POST" } else { "GET, HEAD" });
         }
-        let answer = match self.visitor(&request.headers).await {
-            Err(Away) => Err(AWAY),
-            Ok(Visitor::Nobody) => Err(refused(401, "not_signed_in", "Sign in at /login; no credential of a program counts here.")),
-            Ok(Visitor::Member) => {
-                self.not_theirs(&request.headers, request.id, "the API").await;
+        let answer = match (self.visitor(&request.headers).await, api) {
+            (Err(away), _) => Err(away.into()),
+            (Ok(Visitor::Nobody), _) => Err(refused(401, "not_signed_in", "Sign in at /login; no credential of a program counts here.")),
+            (Ok(Visitor::Member(person)), _) => {
+                if is_to_be_shown(&request.headers) {
+                    self.note_not_theirs(&person, request.id, "the API").await;
+                }
                 Err(refused(403, "not_permitted", "You have no role here: see login.admins and login.auditors."))
             }
-            Ok(Visitor::Overseer(overseer)) if is_read => self.read_api(&request, &overseer, &api).await,
-            Ok(Visitor::Overseer(overseer)) => self.changed_by_api(&mut request, &overseer).await,
+            (Ok(Visitor::Overseer(overseer)), Api::Read(view)) => self.read_by_api(&request, &overseer, view).await,
+            (Ok(Visitor::Overseer(overseer)), Api::Change) => self.changed_by_api(&mut request, &overseer).await,
         };
         self.api_answer(&request, answer)
     }
@@ -104,76 +117,63 @@ impl Gateway {
         response
     }
 
-    async fn read_api(&self, request: &OfficeRequest, overseer: &Overseer, api: &Api) -> Result<Value, Refused> {
+    async fn read_by_api(&self, request: &OfficeRequest, overseer: &Overseer, view: View) -> Result<Value, Refused> {
         if !is_to_be_shown(&request.headers) {
             return Err(refused(403, "forged", "Another site asked for this."));
         }
-        let query = Query::of(request)?;
-        match api {
-            Api::Session => {
-                query.only(&[])?;
-                let person = &overseer.person;
-                let form = self.form_token(API, Some(person));
-                Ok(json!({"user": user(&person.user), "shown": person.shown, "roles": overseer.roles.names(), "form": form}))
+        let query = Form::parse(request.query.as_deref().unwrap_or_default()).map_err(|_| BadQuery)?;
+        Ok(match view {
+            View::Session => {
+                views::only(&query, &[])?;
+                let person = overseer.person();
+                let roles: Vec<&str> = overseer.roles().iter().map(Role::as_str).collect();
+                json!({"user": user(&person.user), "shown": person.shown, "roles": roles, "form": self.form_token(API, Some(person))})
             }
-            Api::Overview => {
-                query.only(&[])?;
-                Ok(overview(&self.overview(overseer, request.id).await??))
+            View::Overview => {
+                views::only(&query, &[])?;
+                overview(&self.overview(overseer, request.id).await?)
             }
-            Api::Servers => {
-                query.only(&[])?;
-                let servers: Vec<Value> = self.servers_view(overseer).await?.iter().map(server).collect();
-                Ok(json!({"servers": servers}))
+            View::Servers => {
+                views::only(&query, &[])?;
+                json!({"servers": self.servers_view(overseer).await?.iter().map(server).collect::<Vec<Value>>()})
             }
-            Api::Clients => {
-                query.only(&[])?;
-                let clients: Vec<Value> = self.clients_view(overseer).await?.iter().map(super::known::Known::as_json).collect();
-                Ok(json!({"clients": clients}))
+            View::Clients => {
+                let search = views::only(&query, &["search"])?.get("search");
+                let clients = self.clients_view(overseer, search).await?;
+                json!({"clients": clients.iter().map(super::known::Known::as_json).collect::<Vec<Value>>()})
             }
-            Api::People => {
-                query.only(&["search"])?;
-                let people = self.people_view(overseer, query.get("search")).await?;
+            View::People => {
+                let people = self.people_view(overseer, views::only(&query, &["search"])?.get("search")).await?;
                 let shown: Vec<Value> = people.people.iter().map(|one| Value::Object(person(one))).collect();
-                Ok(json!({"people": shown, "more": people.more}))
+                json!({"people": shown, "more": people.more})
             }
-            Api::Person => {
-                query.only(&["issuer", "subject"])?;
-                self.person_by_api(overseer, &query).await
-            }
-            Api::Attempts => {
-                query.only(&[])?;
+            View::Person => self.person_by_api(overseer, &views::user(&query)?).await?,
+            View::Attempts => {
+                views::only(&query, &[])?;
                 let now = self.env.now();
-                let attempts: Vec<Value> =
-                    self.attempts_view(overseer).await?.iter().map(|attempt| attempts::as_json(attempt, now)).collect();
-                Ok(json!({"attempts": attempts}))
+                let attempts = self.attempts_view(overseer).await?;
+                json!({"attempts": attempts.iter().map(|attempt| attempts::as_json(attempt, now)).collect::<Vec<Value>>()})
             }
-            Api::Records => {
-                query.only(&["user", "client", "server", "tool", "decision", "before", "limit"])?;
-                let part = self.records(overseer, query.asked()?, request.id).await?;
-                let entries: Vec<Value> = part.entries.iter().map(entry).collect();
-                Ok(json!({"entries": entries, "before": part.before, "left_out": part.bad}))
+            View::Records => records(&self.records(overseer, Asked::of(&query)?, request.id).await?),
+            View::Record(seq) => {
+                views::only(&query, &[])?;
+                let whole: Whole = self.record_at(overseer, seq, request.id).await?.ok_or_else(not_found)?;
+                json!({"records": whole.records, "head": whole.place.to_string(), "sealed_by": whole.sealed_by})
             }
-            Api::Record(seq) => {
-                query.only(&[])?;
-                let whole = self.record_at(overseer, *seq, request.id).await?.ok_or(NOT_FOUND)?;
-                Ok(of_record(&whole))
+            View::Settings => {
+                views::only(&query, &[])?;
+                let Some(administrator) = overseer.administrator() else {
+                    self.note_not_theirs(overseer.person(), request.id, "the settings").await;
+                    return Err(not_yours());
+                };
+                let values = self.settings_view(&administrator).map(|(key, value)| json!({"key": key, "value": value}));
+                json!({"values": values.collect::<Vec<Value>>()})
             }
-            Api::Settings => {
-                query.only(&[])?;
-                let Some(administrator) = overseer.administrator() else { return Err(NOT_YOURS) };
-                let values: Vec<Value> =
-                    self.settings_view(administrator).map(|(key, value)| json!({"key": key, "value": value})).collect();
-                Ok(json!({"values": values}))
-            }
-            Api::Changes => Err(NOT_FOUND),
-        }
+        })
     }
 
-    async fn person_by_api(&self, overseer: &Overseer, query: &Query) -> Result<Value, Refused> {
-        let bad = refused(400, "bad_query", "Name issuer and subject.");
-        let (Some(issuer), Some(subject)) = (query.get("issuer"), query.get("subject")) else { return Err(bad) };
-        let Ok(asked) = UserId::new(issuer, subject) else { return Err(bad) };
-        let detail = self.person_view(overseer, &asked).await?.ok_or(NOT_FOUND)?;
+    async fn person_by_api(&self, overseer: &Overseer, asked: &UserId) -> Result<Value, Refused> {
+        let detail = self.person_view(overseer, asked).await?.ok_or_else(not_found)?;
         let browsers: Vec<Value> = detail
             .browsers
             .iter()
@@ -215,97 +215,43 @@ impl Gateway {
     }
 
     async fn changed_by_api(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Value, Refused> {
-        let Some(administrator) = overseer.administrator() else {
-            self.not_theirs(&request.headers, request.id, "a change").await;
-            return Err(NOT_YOURS);
-        };
+        let person = overseer.person();
         if !is_json(&request.headers) {
             return Err(refused(415, "media_type", "Send application/json."));
         }
         let token = request.headers.get(TOKEN).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let person = Some(&overseer.person);
-        if !is_from_here(&request.headers) || self.token_age(token, API, person).is_none() {
+        if !is_from_here(&request.headers) || self.token_age(token, API, Some(person)).is_none() {
+            let (user, cause) = (Some(&person.user), Some(person.id.as_str()));
+            self.note(&Notice { reason: "forged_form", id: Some(request.id), user, cause, ..Notice::default() }).await;
             return Err(refused(403, "forged", "Send from a page of this gateway, with Doorward-Form from /api/v1/session."));
         }
+        let Some(administrator) = overseer.administrator() else {
+            self.note_not_theirs(person, request.id, "a change").await;
+            return Err(not_yours());
+        };
         let body = request.read().await.map_err(|bad| match bad {
             BadBody::TooLarge => refused(413, "too_large", "A change is small."),
             _ => refused(400, "bad_change", "The change did not arrive whole."),
         })?;
-        let bad = refused(400, "bad_change", "Send one JSON object of texts.");
+        let bad = || refused(400, "bad_change", "Send one JSON object of texts.");
         // Strictly first: no name twice, nothing nested.
-        RawJson::parse(&body, 1).map_err(|_| bad)?;
-        let members: BTreeMap<String, String> = serde_json::from_slice(&body).map_err(|_| bad)?;
-        let change = Change::parse(&members.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>()).map_err(
-            |malformed| match malformed {
-                Malformed::Action => refused(400, "bad_change", "There is no such action."),
-                Malformed::Member(_) => refused(400, "bad_change", "A member is missing, or is not what it must be."),
-                Malformed::Unknown => refused(400, "bad_change", "A member is not one of this action."),
-            },
-        )?;
-        match self.change(administrator, &change, request.id).await? {
+        RawJson::parse(&body, 1).map_err(|_| bad())?;
+        let members: BTreeMap<String, String> = serde_json::from_slice(&body).map_err(|_| bad())?;
+        let members: Vec<(&str, &str)> = members.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let change = Change::parse(&members).map_err(|malformed| match malformed {
+            Malformed::Action => refused(400, "bad_change", "There is no such action."),
+            Malformed::Member(name) => refused(400, "bad_change", format!("The member {name} is missing, or is not what it must be.")),
+            Malformed::Unknown => refused(400, "bad_change", "A member is not one of this action."),
+        })?;
+        match self.change(&administrator, &change, request.id).await? {
             Done::Changed => Ok(json!({"changed": true})),
             Done::WasSo => Ok(json!({"changed": false})),
-            Done::NotFound => Err(NOT_FOUND),
+            Done::StillBlocked => Err(refused(409, "by_configuration", "Its block here is lifted; that of the configuration stays.")),
+            Done::NotFound => Err(not_found()),
             Done::Yourself => Err(refused(409, "yourself", "Nobody locks out themselves.")),
             Done::ByConfiguration => Err(refused(409, "by_configuration", "The configuration says so: change it there.")),
         }
     }
-}
-
-const NOT_YOURS: Refused = refused(403, "not_permitted", "An auditor changes nothing and sees no settings.");
-
-/// The query of a read. What it does not take is refused: a condition that nobody reads would show too much.
-struct Query(Form);
-
-impl Query {
-    fn of(request: &OfficeRequest) -> Result<Self, Refused> {
-        let text = request.query.as_deref().unwrap_or_default();
-        Form::parse(text).map(Self).map_err(|_| refused(400, "bad_query", "The query cannot be read."))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)
-    }
-
-    fn only(&self, takes: &[&str]) -> Result<(), Refused> {
-        let fits = self.0.pairs().all(|(name, _)| takes.contains(&name));
-        fits.then_some(()).ok_or(refused(400, "bad_query", "The query has a parameter that is not one of this address."))
-    }
-
-    /// Which part of the record is meant.
-    fn asked(&self) -> Result<Asked, Refused> {
-        let bad = || refused(400, "bad_query", "decision, before or limit is not what it must be.");
-        let wanted = wanted(&self.0).ok_or_else(bad)?;
-        let number = |name: &str| self.get(name).map(|text| number(text).ok_or_else(bad)).transpose();
-        let limit = match number("limit")? {
-            None => ENTRIES,
-            Some(limit) => usize::try_from(limit).ok().filter(|limit| (1..=LIMIT).contains(limit)).ok_or_else(bad)?,
-        };
-        Ok(Asked { wanted, before: number("before")?, limit })
-    }
-}
-
-/// The conditions of a query; `None` for a decision that is none.
-pub(super) fn wanted(form: &Form) -> Option<Wanted> {
-    let text = |name: &str| form.get(name).map(str::to_owned);
-    let decision = match form.get("decision") {
-        None => None,
-        Some(name) => Some(Decision::ALL.into_iter().find(|decision| decision.as_str() == name)?),
-    };
-    Some(Wanted {
-        user: text("user"),
-        client: text("client"),
-        server: text("server"),
-        tool: text("tool"),
-        decision,
-        since: None,
-        until: None,
-    })
-}
-
-/// Digits alone.
-pub(super) fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// `application/json`, once.
@@ -323,39 +269,44 @@ fn user(user: &UserId) -> Value {
 
 fn person(person: &PersonView) -> Map<String, Value> {
     let groups: Vec<&str> = person.info.groups.iter().map(doorward_core::id::GroupName::as_str).collect();
+    let roles: Vec<&str> = person.roles.iter().map(Role::as_str).collect();
     Map::from_iter([
         ("user".to_owned(), user(&person.info.user)),
         ("email".to_owned(), json!(person.info.email)),
         ("groups".to_owned(), json!(groups)),
-        ("roles".to_owned(), json!(person.roles.names())),
+        ("roles".to_owned(), json!(roles)),
         ("disabled".to_owned(), json!(person.info.disabled.map(|at| at.to_string()))),
     ])
 }
 
 fn server(server: &ServerView) -> Value {
     let tools: Map<String, Value> = server.tools.iter().map(|(class, number)| (class.as_str().to_owned(), json!(number))).collect();
-    let (origin, command) = match &server.reached {
-        Reached::Http(origin) => (Some(origin.as_str()), None),
-        Reached::Stdio(Launch::Approved) => (None, Some("approved")),
-        Reached::Stdio(Launch::NotApproved) => (None, Some("not approved")),
-    };
-    json!({"name": server.name, "title": server.title, "enabled": server.is_enabled, "origin": origin, "command": command,
-        "approved_tools": tools, "visible_to": server.visible_to})
+    json!({"name": server.name, "title": server.title, "state": server.state.as_str(), "origin": server.origin, "approved_tools": tools,
+        "visible_to": server.visible_to})
 }
 
 fn entry(entry: &Entry) -> Value {
     json!({"record": entry.record, "outcome": entry.outcome})
 }
 
-fn of_record(whole: &Whole) -> Value {
-    json!({"records": whole.records, "head": whole.place.to_string(), "sealed_by": whole.sealed_by})
+fn records(part: &Part) -> Value {
+    let (before, is_damaged) = match part.rest {
+        Rest::Before(seq) => (Some(seq), false),
+        Rest::Nothing => (None, false),
+        Rest::Damaged => (None, true),
+    };
+    let entries: Vec<Value> = part.entries.iter().map(entry).collect();
+    json!({"entries": entries, "before": before, "damaged_before": is_damaged, "left_out": part.bad})
 }
 
 fn overview(overview: &Overview) -> Value {
-    let counts = &overview.counts;
     let of = |entries: &[Entry]| entries.iter().map(entry).collect::<Vec<Value>>();
-    json!({"people": counts.people, "disabled_people": counts.disabled, "clients": counts.clients, "blocked_clients": counts.blocked,
-        "servers": counts.servers, "unapproved_servers": counts.unapproved,
-        "record": {"writes": overview.fault.is_none(), "fault": overview.fault.map(|fault| fault.to_string()), "last": overview.head},
-        "latest_refused": of(&overview.refused), "latest_calls": of(&overview.calls)})
+    let (refused, calls) = match &overview.latest {
+        Ok(latest) => (json!(of(&latest.refused)), json!(of(&latest.calls))),
+        Err(_) => (Value::Null, Value::Null),
+    };
+    json!({"people": overview.people, "disabled_people": overview.disabled, "clients": overview.clients,
+        "blocked_clients": overview.blocked, "servers": overview.servers, "unapproved_servers": overview.unapproved,
+        "record": {"fault": overview.fault.map(|fault| fault.to_string()), "last": overview.head},
+        "latest_refused": refused, "latest_calls": calls})
 }

@@ -1,21 +1,28 @@
 //! What administrators change: looked up, put on the record with who does it, then done. What cannot be recorded is not done.
 
-use super::{Administrator, Away};
+use super::Away;
+use super::known::{self, By, Known};
+use super::overseer::Administrator;
 use crate::Gateway;
-use crate::admin::known;
+use crate::session::LIFETIMES;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::{ClientId, CorrelationId, CredentialId, UserId};
 use doorward_core::oauth::admission::Blocked;
 use doorward_core::secret::sha256;
-use doorward_store::{ApiKeyInfo, Block, Ending, GrantInfo, OnRecord, Owner};
+use doorward_store::{ApiKeyInfo, Block, Ended, Ending, GrantInfo, OnRecord, Owner};
 
 /// Something to be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// A client is refused from now on; what it was given stays.
-    BlockClient([u8; 32], Option<String>),
+    /// A client is refused from now on; what it was given stays. Also one that nobody here has met yet.
+    BlockClient {
+        /// Which.
+        client: Which,
+        /// Why, for the list and the record.
+        reason: Option<String>,
+    },
     /// It may go on.
-    UnblockClient([u8; 32]),
+    UnblockClient(Which),
     /// Somebody may not act any more.
     DisableUser(UserId),
     /// They may again.
@@ -26,6 +33,13 @@ pub(super) enum Change {
     RevokeConsent(CredentialId),
     /// A personal key is dead.
     RevokeKey(CredentialId),
+}
+
+/// A client: its id, or the digest of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Which {
+    digest: [u8; 32],
+    id: Option<ClientId>,
 }
 
 /// What is wrong with a change as it was sent.
@@ -44,6 +58,8 @@ pub(super) enum Malformed {
 pub(super) enum Done {
     /// It is changed.
     Changed,
+    /// The block of an administrator is lifted; that of the configuration stays.
+    StillBlocked,
     /// It was so before.
     WasSo,
     /// There is nothing of that name.
@@ -66,6 +82,8 @@ const ACTIONS: [(&str, &[&str]); 7] = [
     ("revoke-consent", &["id"]),
     ("revoke-key", &["id"]),
 ];
+/// What ids of clients begin with that stand for a personal key: it is revoked.
+const KEY: &str = "key:";
 
 impl Change {
     /// Reads a change from an action and its members; an empty one is none.
@@ -77,9 +95,9 @@ impl Change {
             return Err(Malformed::Unknown);
         }
         let client = || match Blocked::parse(get("client").ok_or(Malformed::Member("client"))?) {
-            Ok(Blocked::Digest(digest)) => Ok(digest),
-            Ok(Blocked::Id(id)) => Ok(sha256(id.as_str().as_bytes())),
-            Err(_) => Err(Malformed::Member("client")),
+            Ok(Blocked::Digest(digest)) => Ok(Which { digest, id: None }),
+            Ok(Blocked::Id(id)) if !id.as_str().starts_with(KEY) => Ok(Which { digest: sha256(id.as_str().as_bytes()), id: Some(id) }),
+            Ok(Blocked::Id(_)) | Err(_) => Err(Malformed::Member("client")),
         };
         let user = || {
             let issuer = get("issuer").ok_or(Malformed::Member("issuer"))?;
@@ -92,7 +110,7 @@ impl Change {
             reason => Ok(reason.map(str::to_owned)),
         };
         Ok(match action {
-            "block-client" => Self::BlockClient(client()?, reason()?),
+            "block-client" => Self::BlockClient { client: client()?, reason: reason()? },
             "unblock-client" => Self::UnblockClient(client()?),
             "disable-user" => Self::DisableUser(user()?),
             "enable-user" => Self::EnableUser(user()?),
@@ -104,37 +122,48 @@ impl Change {
     }
 }
 
-/// A change that was looked up: it has an effect.
+/// A change with all that it needs, that has an effect unless somebody else is quicker.
 enum Ready {
     Block(Block),
-    Unblock([u8; 32], Option<ClientId>),
+    Unblock(Known),
     Disable(UserId),
     Enable(UserId),
-    SignOut(UserId),
+    SignOut(UserId, Ended),
     Consent(GrantInfo),
     Key(ApiKeyInfo),
 }
 
+/// What it leads to, without having been done.
+enum Look {
+    Ready(Ready),
+    Nothing(Done),
+}
+
 impl Gateway {
     /// Changes it, if it is not so.
-    pub(super) async fn change(&self, by: Administrator<'_>, change: &Change, id: CorrelationId) -> Result<Done, Away> {
-        let ready = match self.ready(by, change).await? {
-            Ok(ready) => ready,
-            Err(done) => return Ok(done),
+    pub(super) async fn change(&self, by: &Administrator<'_>, change: &Change, id: CorrelationId) -> Result<Done, Away> {
+        let ready = match self.look(by, change).await? {
+            Look::Ready(ready) => ready,
+            Look::Nothing(done) => return Ok(done),
         };
         self.announced(by, &ready, id).await?;
         let now = self.env.now();
         let changed = match &ready {
             Ready::Block(block) => self.store.block_client(block, OnRecord::Already).await,
-            Ready::Unblock(digest, _) => self.store.unblock_client(digest, OnRecord::Already, now).await,
+            Ready::Unblock(known) => self.store.unblock_client(&known.digest, OnRecord::Already, now).await,
             Ready::Disable(user) => self.store.disable_user(user, now).await.map(|()| true),
             Ready::Enable(user) => self.store.enable_user(user, now).await,
-            Ready::SignOut(user) => self.store.end_from_outside(Ending::Of(user), OnRecord::Already, now).await.map(|_| true),
+            Ready::SignOut(user, _) => {
+                self.store.end_from_outside(Ending::Of(user), OnRecord::Already, now).await.map(|ended| ended != Ended::default())
+            }
             Ready::Consent(grant) => self.store.revoke_grant(&grant.id, Owner::User(&grant.user), now).await,
             Ready::Key(key) => self.store.revoke_api_key(&key.id, now).await,
         };
         match changed {
-            Ok(true) => Ok(Done::Changed),
+            Ok(true) => Ok(match &ready {
+                Ready::Unblock(known) if known.blocked.contains(&By::Configuration) => Done::StillBlocked,
+                _ => Done::Changed,
+            }),
             // Somebody else was quicker. The record has both, and the effect once.
             Ok(false) => Ok(Done::WasSo),
             Err(error) => {
@@ -147,93 +176,108 @@ impl Gateway {
         }
     }
 
-    async fn ready(&self, by: Administrator<'_>, change: &Change) -> Result<Result<Ready, Done>, Away> {
+    async fn look(&self, by: &Administrator<'_>, change: &Change) -> Result<Look, Away> {
         let now = self.env.now();
-        Ok(match change {
-            Change::BlockClient(digest, reason) => match known::read(&self.settings.clients, &self.store, now).await?.remove(digest) {
-                None => Err(Done::NotFound),
-                Some(known) if known.blocked.iter().any(|by| matches!(by, known::By::Command { .. })) => Err(Done::WasSo),
-                Some(known) => Ok(Ready::Block(Block { digest: *digest, client: known.id, reason: reason.clone(), since: now })),
-            },
-            Change::UnblockClient(digest) => match known::read(&self.settings.clients, &self.store, now).await?.remove(digest) {
-                None => Err(Done::NotFound),
-                Some(known) if known.blocked.iter().any(|by| matches!(by, known::By::Command { .. })) => {
-                    Ok(Ready::Unblock(*digest, known.id))
+        let nothing = |done| Ok(Look::Nothing(done));
+        let ready = match change {
+            Change::BlockClient { client, reason } => {
+                let known = self.known(client).await?;
+                if known.as_ref().is_some_and(Known::is_blocked_by_somebody) {
+                    return nothing(Done::WasSo);
                 }
-                Some(known) if !known.blocked.is_empty() => Err(Done::ByConfiguration),
-                Some(_) => Err(Done::WasSo),
+                let id = client.id.clone().or_else(|| known.and_then(|known| known.id));
+                Ready::Block(Block { digest: client.digest, client: id, reason: reason.clone(), since: now })
+            }
+            Change::UnblockClient(client) => match self.known(client).await? {
+                None => return nothing(Done::NotFound),
+                Some(known) if known.is_blocked_by_somebody() => Ready::Unblock(known),
+                Some(known) if known.blocked.is_empty() => return nothing(Done::WasSo),
+                Some(_) => return nothing(Done::ByConfiguration),
             },
-            Change::DisableUser(user) if user == by.user() => Err(Done::Yourself),
-            Change::DisableUser(user) => self.person_with(user, |disabled| !disabled).await?.map(|()| Ready::Disable(user.clone())),
-            Change::EnableUser(user) => self.person_with(user, |disabled| disabled).await?.map(|()| Ready::Enable(user.clone())),
-            Change::SignOutUser(user) => self.person_with(user, |_| true).await?.map(|()| Ready::SignOut(user.clone())),
+            Change::DisableUser(user) if user == by.user() => return nothing(Done::Yourself),
+            Change::DisableUser(user) => match self.store.user(user).await? {
+                None => return nothing(Done::NotFound),
+                Some(info) if info.disabled.is_some() => return nothing(Done::WasSo),
+                Some(_) => Ready::Disable(user.clone()),
+            },
+            Change::EnableUser(user) => match self.store.user(user).await? {
+                None => return nothing(Done::NotFound),
+                Some(info) if info.disabled.is_none() => return nothing(Done::WasSo),
+                Some(_) => Ready::Enable(user.clone()),
+            },
+            Change::SignOutUser(user) => {
+                if self.store.user(user).await?.is_none() {
+                    return nothing(Done::NotFound);
+                }
+                let browsers = self.store.list_browsers(Some(user), now).await?.len() as u64;
+                let sessions = self.store.sessions_of(user, LIFETIMES, now).await?.len() as u64;
+                match (Ended { sessions, browsers }) {
+                    none if none == Ended::default() => return nothing(Done::WasSo),
+                    some => Ready::SignOut(user.clone(), some),
+                }
+            }
             Change::RevokeConsent(id) => match self.store.grant(id).await? {
-                None => Err(Done::NotFound),
-                Some(grant) if grant.revoked.is_some() => Err(Done::WasSo),
-                Some(grant) => Ok(Ready::Consent(grant)),
+                None => return nothing(Done::NotFound),
+                Some(grant) if grant.revoked.is_some() => return nothing(Done::WasSo),
+                Some(grant) => Ready::Consent(grant),
             },
-            Change::RevokeKey(id) => match self.store.list_api_keys(None).await?.into_iter().find(|key| key.id == *id) {
-                None => Err(Done::NotFound),
-                Some(key) if key.revoked.is_some() => Err(Done::WasSo),
-                Some(key) => Ok(Ready::Key(key)),
+            Change::RevokeKey(id) => match self.store.api_key_info(id).await? {
+                None => return nothing(Done::NotFound),
+                Some(key) if key.revoked.is_some() => return nothing(Done::WasSo),
+                Some(key) => Ready::Key(key),
             },
-        })
+        };
+        Ok(Look::Ready(ready))
     }
 
-    /// Whether there is such a person, and they are as they must be for a change to have an effect.
-    async fn person_with(&self, user: &UserId, is_so: impl Fn(bool) -> bool) -> Result<Result<(), Done>, Away> {
-        let known = self.store.list_users().await?.into_iter().find(|known| known.user == *user);
-        Ok(match known {
-            None => Err(Done::NotFound),
-            Some(known) if is_so(known.disabled.is_some()) => Ok(()),
-            Some(_) => Err(Done::WasSo),
-        })
+    async fn known(&self, client: &Which) -> Result<Option<Known>, Away> {
+        Ok(known::read(&self.settings.clients, &self.store, self.env.now()).await?.remove(&client.digest))
     }
 
     /// On the record first (B12, I2).
-    async fn announced(&self, by: Administrator<'_>, ready: &Ready, id: CorrelationId) -> Result<(), Away> {
+    async fn announced(&self, by: &Administrator<'_>, ready: &Ready, id: CorrelationId) -> Result<(), Away> {
         let notice = Notice { reason: ready.event(), id: Some(id), by: Some(by.user()), ..Notice::default() };
-        let digest_of = |digest: &[u8; 32]| Blocked::Digest(*digest).to_string();
         let cause;
         let notice = match ready {
             Ready::Block(block) => {
-                let name = digest_of(&block.digest);
+                let name = Blocked::Digest(block.digest).to_string();
                 cause = block.reason.as_ref().map_or_else(|| name.clone(), |reason| format!("{name}: {reason}"));
                 Notice { client: block.client.as_ref(), cause: Some(&cause), ..notice }
             }
-            Ready::Unblock(digest, client) => {
-                cause = digest_of(digest);
-                Notice { client: client.as_ref(), cause: Some(&cause), ..notice }
+            Ready::Unblock(known) => {
+                cause = known.digest_text();
+                Notice { client: known.id.as_ref(), cause: Some(&cause), ..notice }
             }
-            Ready::Disable(user) | Ready::Enable(user) | Ready::SignOut(user) => Notice { user: Some(user), ..notice },
+            Ready::Disable(user) | Ready::Enable(user) => Notice { user: Some(user), ..notice },
+            Ready::SignOut(user, Ended { sessions, browsers }) => {
+                cause = format!("sessions: {sessions}, sign-ins: {browsers}");
+                Notice { user: Some(user), cause: Some(&cause), ..notice }
+            }
             Ready::Consent(grant) => {
                 let (user, client, server) = (Some(&grant.user), Some(&grant.client), Some(&grant.server));
                 Notice { user, client, server, cause: Some(grant.id.as_str()), ..notice }
             }
             Ready::Key(key) => Notice { user: Some(&key.user), cause: Some(key.id.as_str()), ..notice },
         };
-        self.audit.event(&notice, self.env.now()).await.map_err(|_| Away)
+        self.audit.event(&notice, self.env.now()).await.map_err(|error| {
+            tracing::warn!(%error, "a change is not made: it could not be recorded");
+            Away
+        })
     }
 }
 
 impl Ready {
-    /// The same words as where the command line or the person does it.
+    /// Its name on the record: where others do the same, the same word.
     const fn event(&self) -> &'static str {
         match self {
             Self::Block(_) => "client_block_set",
-            Self::Unblock(..) => "client_block_lifted",
-            Self::Disable(_) => "user_disabled",
-            Self::Enable(_) => "user_enabled",
-            Self::SignOut(_) => "sessions_ended",
+            Self::Unblock(_) => "client_block_lifted",
+            Self::Disable(_) => "person_disabled",
+            Self::Enable(_) => "person_enabled",
+            Self::SignOut(..) => "sessions_ended",
             Self::Consent(_) => "consent_withdrawn",
             Self::Key(_) => "api_key_revoked",
         }
-    }
-}
-
-impl Administrator<'_> {
-    const fn user(&self) -> &UserId {
-        &self.0.person.user
     }
 }
 
@@ -257,8 +301,10 @@ mod tests {
         let digest = Blocked::Digest(sha256(b"dwc_x")).to_string();
         for client in ["dwc_x", digest.as_str()] {
             let block = parse(&[("action", "block-client"), ("client", client), ("reason", "")]);
-            assert_eq!(block, Ok(Change::BlockClient(sha256(b"dwc_x"), None)), "{client}");
+            let Ok(Change::BlockClient { client: which, reason: None }) = block else { panic!("{client}: {block:?}") };
+            assert_eq!((which.digest, which.id.is_some()), (sha256(b"dwc_x"), client == "dwc_x"));
         }
+        assert_eq!(parse(&[("action", "block-client"), ("client", "key:k1")]), Err(Malformed::Member("client")), "a key is revoked");
         for reason in ["a\nb", &"x".repeat(201)] {
             let block = parse(&[("action", "block-client"), ("client", "dwc_x"), ("reason", reason)]);
             assert_eq!(block, Err(Malformed::Member("reason")));

@@ -62,7 +62,7 @@ pub enum By {
     /// `clients.block`.
     Configuration,
     /// `doorward clients block`, or the page of administrators.
-    Command {
+    Administrator {
         /// Since when.
         since: Timestamp,
         /// Why, as whoever did it wrote.
@@ -110,7 +110,7 @@ fn merged(clients: &Clients, stored: Stored) -> BTreeMap<[u8; 32], Known> {
         (known.used, known.consents) = (used, consents);
     }
     for Block { digest, client, reason, since } in stored.blocks {
-        let by = By::Command { since, reason };
+        let by = By::Administrator { since, reason };
         let known = match &client {
             Some(id) => entry(&mut all, clients, id),
             None => all.entry(digest).or_insert_with(|| nameless(digest)),
@@ -173,6 +173,18 @@ fn identified(clients: &Clients, id: &ClientId) -> (Kind, String) {
 // === impl Known ===
 
 impl Known {
+    /// Whether an administrator blocks it, whatever the configuration says.
+    #[must_use]
+    pub fn is_blocked_by_somebody(&self) -> bool {
+        self.blocked.iter().any(|by| matches!(by, By::Administrator { .. }))
+    }
+
+    /// What stands for it wherever it can be blocked: `sha256:` and digits.
+    #[must_use]
+    pub fn digest_text(&self) -> String {
+        Blocked::Digest(self.digest).to_string()
+    }
+
     /// Where it stands in a list: what somebody allowed something first, then by id.
     #[must_use]
     pub fn place(&self) -> (bool, Option<&str>) {
@@ -183,7 +195,7 @@ impl Known {
     #[must_use]
     pub fn as_json(&self) -> Value {
         let blocked: Vec<Value> = self.blocked.iter().map(By::as_json).collect();
-        json!({"id": self.id.as_ref().map(ClientId::as_str), "digest": Blocked::Digest(self.digest).to_string(), "name": self.name,
+        json!({"id": self.id.as_ref().map(ClientId::as_str), "digest": self.digest_text(), "name": self.name,
             "kind": self.kind.as_str(), "identified": self.identified, "since": self.since.map(|at| at.to_string()),
             "last_used": self.used.map(|at| at.to_string()), "consents": self.consents, "blocked": blocked})
     }
@@ -209,7 +221,7 @@ impl By {
     fn as_json(&self) -> Value {
         match self {
             Self::Configuration => json!({"by": "configuration"}),
-            Self::Command { since, reason } => json!({"by": "command", "since": since.to_string(), "reason": reason}),
+            Self::Administrator { since, reason } => json!({"by": "administrator", "since": since.to_string(), "reason": reason}),
         }
     }
 }

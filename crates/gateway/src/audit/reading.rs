@@ -4,6 +4,7 @@
 //! altered, is left out and counted; what that means says `doorward audit verify`. Whoever asks has shown before that they may.
 
 use doorward_core::audit::event::{Head, Kind, MAX_LINE, Record};
+use doorward_core::audit::outcome::Class;
 use doorward_core::audit::wanted::Wanted;
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Read at once, in bytes.
 const PIECE: u64 = 128 * 1024;
@@ -19,6 +20,8 @@ const PIECE: u64 = 128 * 1024;
 const REACH: u64 = 4 * 1024 * 1024;
 /// The same for a page that shows a little of it by the way.
 const GLANCE: u64 = 1024 * 1024;
+/// How many times that, where not one record was found.
+const DAMAGED: u64 = 16;
 /// Read besides behind where a page begins: an outcome stands behind its intent, which is on the page.
 const BEHIND: u64 = 512 * 1024;
 /// Readers at a time, of everybody.
@@ -33,6 +36,8 @@ const OF_ONE: usize = 200;
 pub(crate) struct Reader {
     path: Arc<PathBuf>,
     turns: Arc<Semaphore>,
+    /// For pages that can do without: nobody waits for these, and they hold up nobody who needs the record.
+    glances: Arc<Semaphore>,
 }
 
 /// A record, and what became of it where it is an intent and that was found.
@@ -45,14 +50,44 @@ pub(crate) struct Entry {
 }
 
 /// A part of the record, newest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Part {
     /// What is wanted of it.
     pub(crate) entries: Vec<Entry>,
-    /// Where older ones go on: before this position. `None` at the beginning of the record.
-    pub(crate) before: Option<u64>,
-    /// Lines that are no records.
+    /// What is older.
+    pub(crate) rest: Rest,
+    /// Lines in it that are no records.
     pub(crate) bad: u64,
+}
+
+/// What there is before a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing that could be wanted.
+    Nothing,
+    /// What stands before this position.
+    Before(u64),
+    /// A stretch without a single record, longer than what is read for one answer.
+    Damaged,
+}
+
+/// How a call ended, as far as it is known here. Every class of outcome is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was answered, be it with an error of the tool or its server.
+    Answered,
+    /// A rule forbade it.
+    Denied,
+    /// Refused by anything else, before or after.
+    Refused,
+    /// The client cancelled, or was gone.
+    GivenUp,
+    /// It failed, or nobody knows.
+    Failed,
+    /// It goes on, or its end stands elsewhere.
+    UnderWay,
+    /// It is no call.
+    Noted,
 }
 
 /// Everything about one record.
@@ -77,13 +112,44 @@ pub(crate) enum Unread {
     Io(#[from] io::Error),
 }
 
+// === impl Entry ===
+
+impl Entry {
+    /// How it ended.
+    pub(crate) fn ended(&self) -> Ended {
+        match (self.record.kind, &self.outcome) {
+            (Kind::Refused, _) if self.record.decision.as_deref() == Some("deny") => Ended::Denied,
+            (Kind::Refused, _) => Ended::Refused,
+            (Kind::Intent, None) => Ended::UnderWay,
+            (Kind::Intent, Some(outcome)) if outcome.kind == Kind::Opened => Ended::UnderWay,
+            (Kind::Intent, Some(outcome)) => match outcome.class.as_deref().and_then(Class::parse) {
+                Some(Class::Completed | Class::ToolError | Class::RpcError) => Ended::Answered,
+                Some(Class::Refused | Class::Blocked) => Ended::Refused,
+                Some(Class::Cancelled | Class::NotDelivered) => Ended::GivenUp,
+                Some(Class::UpstreamError | Class::TimedOut | Class::Unknown) | None => Ended::Failed,
+            },
+            _ => Ended::Noted,
+        }
+    }
+
+    /// When, to the second, in UTC: `2026-11-24 10:02:11`.
+    pub(crate) fn when(&self) -> String {
+        self.record.time.get(..19).unwrap_or(&self.record.time).replace('T', " ")
+    }
+
+    /// The record that says how it ended, or else the entry itself.
+    pub(crate) fn last(&self) -> &Record<'static> {
+        self.outcome.as_ref().unwrap_or(&self.record)
+    }
+}
+
 // === impl Reader ===
 
 impl Reader {
     /// Reads what is written at `path`.
     #[must_use]
     pub(crate) fn of(path: PathBuf) -> Self {
-        Self { path: Arc::new(path), turns: Arc::new(Semaphore::new(READERS)) }
+        Self { path: Arc::new(path), turns: Arc::new(Semaphore::new(READERS)), glances: Arc::new(Semaphore::new(READERS)) }
     }
 
     /// The newest entries that are wanted, at most `limit`, before a position where one is given. Seals and keys are not among them.
@@ -99,7 +165,8 @@ impl Reader {
     /// # Errors
     /// [`Unread`].
     pub(crate) async fn glance(&self, wanted: Wanted, limit: usize) -> Result<Part, Unread> {
-        self.read(move |file| newest(file, &wanted, None, (limit, GLANCE))).await
+        let turn = Arc::clone(&self.glances).try_acquire_owned().map_err(|_| Unread::Busy)?;
+        self.on_thread(turn, move |file| newest(file, &wanted, None, (limit, GLANCE))).await
     }
 
     /// Everything about the record at a position. `None` where there is none, or was none that can be read.
@@ -113,6 +180,14 @@ impl Reader {
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static) -> Result<T, Unread> {
         let waited = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = waited else { return Err(Unread::Busy) };
+        self.on_thread(turn, read).await
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        read: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Unread> {
         let path = Arc::clone(&self.path);
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -124,25 +199,23 @@ impl Reader {
 
 fn newest(file: &mut File, wanted: &Wanted, before: Option<u64>, (limit, reach): (usize, u64)) -> io::Result<Part> {
     let length = file.metadata()?.len();
-    let edge = match before {
-        Some(seq) => offset_of(file, length, seq)?,
-        None => length,
+    let is_behind = |record: &Record<'_>| {
+        before.is_some_and(|before| record.seq >= before) || wanted.until.as_deref().is_some_and(|until| *record.time >= *until)
     };
-    let mut back = Backwards { at: (edge + BEHIND).min(length), carry: Vec::new() };
+    let edge = if before.is_some() || wanted.until.is_some() { offset_where(file, length, is_behind)? } else { length };
+    let mut back = Backwards { at: (edge + BEHIND).min(length), carry: Vec::new(), is_unfinished: true };
     let reach = back.at.saturating_sub(edge) + reach;
-    let (mut part, mut outcomes, mut read, mut lowest) = (Part::default(), HashMap::<u64, Record<'static>>::new(), 0, None);
-    'pieces: while read < reach {
-        let Some((lines, taken)) = back.piece(file)? else {
-            lowest = None;
-            break;
-        };
+    let (mut part, mut outcomes) = (Part { entries: Vec::new(), rest: Rest::Nothing, bad: 0 }, HashMap::<u64, Record<'static>>::new());
+    let (mut read, mut lowest) = (0, None);
+    while let Some((lines, taken)) = back.piece(file)? {
         read += taken;
-        for line in lines.into_iter().rev().filter(|line| !line.is_empty()) {
+        for (at, line) in lines.into_iter().rev().filter(|(_, line)| !line.is_empty()) {
             let Ok((record, _)) = Record::read(&line) else {
-                part.bad += 1;
+                // Behind the page it was counted before.
+                part.bad += u64::from(at < edge);
                 continue;
             };
-            let is_behind = before.is_some_and(|before| record.seq >= before);
+            let is_behind = is_behind(&record);
             if !is_behind {
                 lowest = Some(record.seq);
             }
@@ -151,26 +224,41 @@ fn newest(file: &mut File, wanted: &Wanted, before: Option<u64>, (limit, reach):
                 outcomes.entry(intent).or_insert(record);
                 continue;
             }
+            if !is_behind && wanted.since.as_deref().is_some_and(|since| *record.time < *since) {
+                return Ok(part);
+            }
             let outcome = outcomes.remove(&record.seq);
-            if is_behind || matches!(record.kind, Kind::Checkpoint | Kind::Key) {
+            if is_behind || matches!(record.kind, Kind::Checkpoint | Kind::Key) || !wanted.fits(&record) {
                 continue;
             }
-            if !wanted.fits(&record) || !wanted.is_in_time(&record) {
-                continue;
-            }
+            let seq = record.seq;
             part.entries.push(Entry { record, outcome });
             if part.entries.len() == limit {
-                break 'pieces;
+                part.rest = if seq > 1 { Rest::Before(seq) } else { Rest::Nothing };
+                return Ok(part);
+            }
+        }
+        if read >= reach && back.at > 0 {
+            match lowest {
+                Some(lowest) => {
+                    part.rest = Rest::Before(lowest);
+                    return Ok(part);
+                }
+                // A stretch without any record: what stands before it is looked for, not for ever.
+                None if read >= reach.saturating_mul(DAMAGED) => {
+                    part.rest = Rest::Damaged;
+                    return Ok(part);
+                }
+                None => {}
             }
         }
     }
-    part.before = lowest.filter(|lowest| *lowest > 1);
     Ok(part)
 }
 
 fn whole(file: &mut File, seq: u64) -> io::Result<Option<Whole>> {
     let length = file.metadata()?.len();
-    let at = offset_of(file, length, seq)?;
+    let at = offset_where(file, length, |record| record.seq >= seq)?;
     // What belongs to it may stand on both sides.
     let from = at.saturating_sub(BEHIND);
     file.seek(SeekFrom::Start(from))?;
@@ -187,14 +275,15 @@ fn whole(file: &mut File, seq: u64) -> io::Result<Option<Whole>> {
     Ok(Some(Whole { records, place, sealed_by }))
 }
 
-/// Where the record at `seq` begins, or the first behind it: positions only rise in the file.
-fn offset_of(file: &mut File, length: u64, seq: u64) -> io::Result<u64> {
+/// Where the first record begins of which `is_behind` holds; then it holds for all that follow: positions only rise in the file, and so do
+/// times, but for a clock that stepped back: what that hides is found by its position.
+fn offset_where(file: &mut File, length: u64, is_behind: impl Fn(&Record<'_>) -> bool) -> io::Result<u64> {
     // At `low` a line begins that stands before; behind `high` none does.
     let (mut low, mut high) = (0, length);
     while high - low > PIECE {
         let middle = low + (high - low) / 2;
-        match first_behind(file, middle, length)? {
-            Some((begin, found)) if found < seq && begin > low => low = begin,
+        match first_behind(file, middle, high)? {
+            Some((begin, record)) if begin > low && !is_behind(&record) => low = begin,
             _ => high = middle,
         }
     }
@@ -203,8 +292,7 @@ fn offset_of(file: &mut File, length: u64, seq: u64) -> io::Result<u64> {
     file.by_ref().take(high - low + PIECE).read_to_end(&mut bytes)?;
     let mut at = low;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let is_behind = Record::read(line.strip_suffix(b"\n").unwrap_or(line)).is_ok_and(|(record, _)| record.seq >= seq);
-        if is_behind {
+        if Record::read(line.strip_suffix(b"\n").unwrap_or(line)).is_ok_and(|(record, _)| is_behind(&record)) {
             return Ok(at);
         }
         at += line.len() as u64;
@@ -212,35 +300,44 @@ fn offset_of(file: &mut File, length: u64, seq: u64) -> io::Result<u64> {
     Ok(at.min(length))
 }
 
-/// The first whole record that begins behind `offset`, within reach of a longest line.
-fn first_behind(file: &mut File, offset: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
-    for reach in [16 * 1024, 2 * MAX_LINE as u64] {
+/// The first whole record that begins behind `offset` and before `end`. A damaged stretch is read on, as far as one answer may.
+fn first_behind(file: &mut File, offset: u64, end: u64) -> io::Result<Option<(u64, Record<'static>)>> {
+    let all = end.saturating_sub(offset);
+    for reach in [16 * 1024, 2 * MAX_LINE as u64, REACH, REACH * DAMAGED] {
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();
-        file.by_ref().take(reach.min(length.saturating_sub(offset))).read_to_end(&mut bytes)?;
+        file.by_ref().take(reach.min(all)).read_to_end(&mut bytes)?;
         let mut at = offset;
         for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             if let (1.., Some(line)) = (number, line.strip_suffix(b"\n"))
                 && let Ok((record, _)) = Record::read(line)
             {
-                return Ok(Some((at, record.seq)));
+                return Ok(Some((at, record)));
             }
             at += line.len() as u64;
+        }
+        if reach >= all {
+            break;
         }
     }
     Ok(None)
 }
 
-/// Whole lines of a file, from its end on.
+/// Lines with their places, and how many bytes were read.
+type Piece = (Vec<(u64, Vec<u8>)>, u64);
+
+/// Whole lines of a file, backwards from a place within it.
 struct Backwards {
     at: u64,
     /// The beginning of the line that the piece behind began within.
     carry: Vec<u8>,
+    /// Until the end of a line was seen: what stands behind it is only a part of one.
+    is_unfinished: bool,
 }
 
 impl Backwards {
-    /// The lines that end in the piece before, in the order of the file, and how many bytes were read. `None` at the beginning.
-    fn piece(&mut self, file: &mut File) -> io::Result<Option<(Vec<Vec<u8>>, u64)>> {
+    /// The lines that begin in the piece before and where, in the order of the file, and how many bytes were read. `None` at the beginning.
+    fn piece(&mut self, file: &mut File) -> io::Result<Option<Piece>> {
         if self.at == 0 {
             return Ok(None);
         }
@@ -248,15 +345,27 @@ impl Backwards {
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
         file.by_ref().take(self.at - from).read_to_end(&mut bytes)?;
+        let read = self.at - from;
+        self.at = from;
+        if self.is_unfinished {
+            match bytes.iter().rposition(|byte| *byte == b'\n') {
+                Some(end) => bytes.truncate(end),
+                None => return Ok(Some((Vec::new(), read))),
+            }
+            self.is_unfinished = false;
+        }
         bytes.append(&mut self.carry);
-        let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let mut at = from;
+        let mut lines: Vec<(u64, Vec<u8>)> = Vec::new();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            lines.push((at, line.to_vec()));
+            at += line.len() as u64 + 1;
+        }
         if from > 0 && !lines.is_empty() {
-            self.carry = lines.remove(0);
+            self.carry = lines.remove(0).1;
             // Longer than any record: what it is the end of is none, and is not kept.
             self.carry.truncate(MAX_LINE);
         }
-        let read = self.at - from;
-        self.at = from;
         Ok(Some((lines, read)))
     }
 }
@@ -314,11 +423,14 @@ mod tests {
         loop {
             let part = reader.newest(server("b"), before, 50).await.expect("read");
             found.extend(seqs(&part));
-            (before, pages) = (part.before, pages + 1);
+            pages += 1;
+            assert_eq!(part.bad, 0, "nothing is damaged");
+            before = match part.rest {
+                Rest::Before(seq) => Some(seq),
+                Rest::Nothing => break,
+                Rest::Damaged => panic!("nothing is damaged"),
+            };
             assert!(pages < 100);
-            if before.is_none() {
-                break;
-            }
         }
         assert_eq!(found.len(), 400);
         assert!(found.is_sorted_by(|one, next| one > next), "newest first, none twice");
@@ -354,7 +466,43 @@ mod tests {
         let part = reader.newest(Wanted::default(), None, 10).await.expect("read");
         assert!(part.entries.iter().all(|entry| entry.record.reason.as_deref() != Some("forged")));
         assert_eq!(part.entries.len(), 10);
-        assert!(part.bad >= 2, "{}", part.bad);
+        assert_eq!(part.bad, 2, "what is not finished is no line yet");
         assert!(reader.whole(head).await.expect("read").is_some());
+    }
+
+    #[tokio::test]
+    async fn aud_04_a_damaged_stretch_hides_nothing_that_is_older() {
+        let (place, reader, recorder) = record(1_000).await;
+        drop(recorder);
+        let path = place.0.join("audit.jsonl");
+        let whole = std::fs::read_to_string(&path).expect("text");
+        let middle = whole.match_indices('\n').nth(500).expect("a line").0 + 1;
+        let junk = format!("{}\n", "x".repeat(999)).repeat(12_000);
+        std::fs::write(&path, format!("{}{junk}{}", &whole[..middle], &whole[middle..])).expect("written");
+        let (mut before, mut found, mut bad) = (None, Vec::new(), 0);
+        loop {
+            let part = reader.newest(Wanted::default(), before, 200).await.expect("read");
+            found.extend(seqs(&part));
+            bad += part.bad;
+            match part.rest {
+                Rest::Before(seq) => before = Some(seq),
+                Rest::Nothing => break,
+                Rest::Damaged => panic!("it is not that long"),
+            }
+        }
+        let missing: Vec<u64> = (1..=1_000).filter(|seq| !found.contains(seq)).collect();
+        assert!(missing.iter().all(|seq| seq % 100 <= 20), "seals and keys alone: {missing:?}");
+        assert!((1..=12_000).contains(&bad), "seen, and none twice: {bad}");
+    }
+
+    #[tokio::test]
+    async fn a_span_of_time_is_found_without_reading_what_is_newer() {
+        let (_place, reader, _recorder) = record(4_000).await;
+        let text = |n: u64| Some(at(n).to_string());
+        let wanted = Wanted { since: text(1_000), until: text(1_010), ..Wanted::default() };
+        let part = reader.newest(wanted, None, 50).await.expect("read");
+        let times: Vec<&str> = part.entries.iter().map(|entry| &*entry.record.time).collect();
+        assert_eq!((times.len(), part.rest), (10, Rest::Nothing), "{times:?}");
+        assert!(times.iter().all(|time| **time >= *at(1_000).to_string() && **time < *at(1_010).to_string()));
     }
 }

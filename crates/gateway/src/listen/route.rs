@@ -107,6 +107,15 @@ pub enum AdminPage {
 /// Endpoints of the API of administrators and auditors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
+    /// One that is read.
+    Read(View),
+    /// `/api/v1/changes`.
+    Change,
+}
+
+/// What is read there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
     /// `/api/v1/session`: who asks, and the token of changes.
     Session,
     /// `/api/v1/overview`.
@@ -127,8 +136,6 @@ pub enum Api {
     Record(u64),
     /// `/api/v1/settings`.
     Settings,
-    /// `/api/v1/changes`.
-    Changes,
 }
 
 /// Whose pages may call an endpoint from a browser.
@@ -353,6 +360,22 @@ impl Route {
 }
 
 impl AdminPage {
+    /// Its path.
+    #[must_use]
+    pub fn path(self) -> String {
+        match self {
+            Self::Overview => "/admin".to_owned(),
+            Self::Servers => "/admin/servers".to_owned(),
+            Self::Clients => "/admin/clients".to_owned(),
+            Self::People => "/admin/people".to_owned(),
+            Self::Person => "/admin/people/person".to_owned(),
+            Self::Attempts => "/admin/attempts".to_owned(),
+            Self::Record => "/admin/record".to_owned(),
+            Self::RecordAt(seq) => format!("/admin/record/{seq}"),
+            Self::Settings => "/admin/settings".to_owned(),
+        }
+    }
+
     /// The page of what stands behind `/admin`.
     fn of(rest: &str) -> Option<Self> {
         Some(match rest {
@@ -372,19 +395,19 @@ impl AdminPage {
 impl Api {
     /// The endpoint of what stands behind `/api/v1/`.
     fn of(rest: &str) -> Option<Self> {
-        Some(match rest {
-            "session" => Self::Session,
-            "overview" => Self::Overview,
-            "servers" => Self::Servers,
-            "clients" => Self::Clients,
-            "people" => Self::People,
-            "people/person" => Self::Person,
-            "attempts" => Self::Attempts,
-            "records" => Self::Records,
-            "settings" => Self::Settings,
-            "changes" => Self::Changes,
-            _ => Self::Record(position(rest.strip_prefix("records/")?)?),
-        })
+        Some(Self::Read(match rest {
+            "changes" => return Some(Self::Change),
+            "session" => View::Session,
+            "overview" => View::Overview,
+            "servers" => View::Servers,
+            "clients" => View::Clients,
+            "people" => View::People,
+            "people/person" => View::Person,
+            "attempts" => View::Attempts,
+            "records" => View::Records,
+            "settings" => View::Settings,
+            _ => View::Record(position(rest.strip_prefix("records/")?)?),
+        }))
     }
 }
 

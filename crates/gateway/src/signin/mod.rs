@@ -13,6 +13,7 @@ use crate::Gateway;
 use crate::listen::OfficeRequest;
 use browser::{SESSION, cookie};
 use doorward_core::id::{GroupName, UserId};
+use doorward_core::identity::caller::Standing;
 use doorward_core::identity::role::OWN_ISSUER;
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::OfficeKeys;
@@ -78,6 +79,13 @@ const BETWEEN_LINKS: Duration = Duration::from_secs(60);
 pub(crate) const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(crate) const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl Person {
+    /// Whether they may act.
+    pub(crate) const fn standing(&self) -> Standing {
+        if self.disabled { Standing::Disabled } else { Standing::Good }
+    }
+}
 
 impl Reception {
     pub(crate) fn new(keys: OfficeKeys, name: String) -> Self {

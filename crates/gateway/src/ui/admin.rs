@@ -12,13 +12,13 @@ pub struct Around {
     pub csrf: Hidden,
     /// Token of the form that signs out.
     pub out: Hidden,
-    /// Which page this is.
+    /// Where this page stands in the navigation.
     pub tab: Tab,
+    /// Whether it is that place itself, or a page below it.
+    pub is_tab: Picked,
     /// `administrator`, `auditor`.
     pub role: String,
-    /// Whether there is a page of settings for this person.
-    pub sees_settings: bool,
-    /// Whether forms are offered.
+    /// Whether this person may change something, and see the settings.
     pub may_change: bool,
     /// What was just done, or why not.
     pub said: Option<Said>,
@@ -75,6 +75,8 @@ pub struct OverviewPage {
     pub around: Around,
     /// Numbers.
     pub tiles: Vec<Tile>,
+    /// Why nothing of the record is shown.
+    pub not_shown: Option<String>,
     /// What was refused last.
     pub refused: Vec<Row>,
     /// The latest calls.
@@ -98,7 +100,7 @@ pub struct Tile {
 #[derive(Debug, Clone)]
 pub struct Row {
     /// Its page.
-    pub place: Place,
+    pub place: Option<Place>,
     /// Its position.
     pub position: String,
     /// When.
@@ -160,8 +162,12 @@ pub struct ClientsPage {
     pub frame: Frame,
     /// Around these.
     pub around: Around,
-    /// All of them, those that somebody allowed something first.
+    /// What was searched for.
+    pub search: String,
+    /// Those that are blocked first, then those that somebody allowed something.
     pub clients: Vec<ClientRow>,
+    /// `and 20 more`.
+    pub more: Option<String>,
 }
 
 /// A client.
@@ -181,8 +187,8 @@ pub struct ClientRow {
     pub last_used: String,
     /// `3 consents`.
     pub consents: String,
-    /// Why it is refused.
-    pub blocked: Option<Claimed>,
+    /// Why it is refused: by an administrator, by the configuration.
+    pub blocked: Vec<Claimed>,
     /// What a form may offer.
     pub offer: Offer,
 }
@@ -218,7 +224,7 @@ pub struct PeoplePage {
 #[derive(Debug, Clone)]
 pub struct PersonRow {
     /// Their page.
-    pub place: Place,
+    pub place: Option<Place>,
     /// Their address, else their subject.
     pub name: Claimed,
     /// Who vouches for them.
@@ -284,6 +290,8 @@ pub struct AttemptsPage {
     pub around: Around,
     /// The latest.
     pub attempts: Vec<AttemptRow>,
+    /// `and 20 more`.
+    pub more: Option<String>,
 }
 
 /// How far a client came.
@@ -291,6 +299,8 @@ pub struct AttemptsPage {
 pub struct AttemptRow {
     /// As it calls itself.
     pub name: Claimed,
+    /// The id that it gave.
+    pub client: Option<Claimed>,
     /// Whose, or from where.
     pub who: Claimed,
     /// For which server.
@@ -393,7 +403,7 @@ impl Tab {
 impl Around {
     /// The navigation of this person: address, name, and whether it is here.
     fn tabs(&self) -> impl Iterator<Item = (&'static str, &'static str, Picked)> {
-        let shown = Tab::ALL.into_iter().filter(|(tab, ..)| self.sees_settings || *tab != Tab::Settings);
+        let shown = Tab::ALL.into_iter().filter(|(tab, ..)| self.may_change || *tab != Tab::Settings);
         shown.map(|(tab, place, name)| (place, name, if tab == self.tab { Picked::Yes } else { Picked::No }))
     }
 }

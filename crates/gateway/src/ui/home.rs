@@ -14,6 +14,8 @@ pub struct HomePage {
     pub csrf: Hidden,
     /// The servers that this person may use.
     pub servers: Vec<Server>,
+    /// Whether the pages of administrators answer this person.
+    pub administers: bool,
     /// How the gateway is; empty outside of laptop mode.
     pub status: Vec<Status>,
 }

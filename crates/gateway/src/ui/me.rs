@@ -28,8 +28,8 @@ pub struct MePage {
     pub keys: Vec<Key>,
     /// Browsers that are signed in.
     pub browsers: Vec<Browser>,
-    /// Recent calls, newest first.
-    pub calls: Vec<Call>,
+    /// Recent calls, newest first; `None` where they cannot be read.
+    pub calls: Option<Vec<Call>>,
     /// Whether the pages of administrators answer this person.
     pub administers: bool,
 }
@@ -148,7 +148,7 @@ pub struct Call {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallResult {
     /// It was answered.
     Answered,
@@ -156,6 +156,8 @@ pub enum CallResult {
     UnderWay,
     /// It was refused here; why, in our words.
     Refused(String),
+    /// The client cancelled it, or was gone.
+    GivenUp,
     /// It failed further on; where, in our words.
     Failed(String),
 }

@@ -512,7 +512,7 @@ impl MePage {
             accounts: Vec::new(),
             keys: Vec::new(),
             browsers: vec![browser("Firefox on Linux", true, "today at 9:12", "now")],
-            calls: Vec::new(),
+            calls: None,
             administers: true,
         };
         let used = Self {
@@ -534,7 +534,7 @@ impl MePage {
                 browser("Firefox on Linux", true, "today at 9:12", "now"),
                 browser("Chrome on Android", false, "yesterday at 18:40", "yesterday at 21:03"),
             ],
-            calls: vec![
+            calls: Some(vec![
                 call("10:02:11", "Claude Code", "github__list_issues", "alice-gh", CallResult::Answered),
                 call(
                     "10:01:48",
@@ -550,7 +550,7 @@ impl MePage {
                     "mcp-reader@acme-data.iam",
                     CallResult::Failed(say("the server did not answer")),
                 ),
-            ],
+            ]),
             ..new.clone()
         };
         vec![("me-new", new), ("me", used)]
@@ -639,6 +639,7 @@ impl HomePage {
         let used = Self {
             frame: person.clone(),
             csrf: hidden(say, "c5rf"),
+            administers: true,
             servers: vec![
                 server("demo", "demo", "3 read, 1 destructive", State::Good),
                 server("github", "GitHub", "18 read; 9 wait for your approval", State::NeedsYou),

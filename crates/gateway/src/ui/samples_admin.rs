@@ -13,15 +13,15 @@ fn around(say: Say<'_>, tab: Tab) -> Around {
         csrf: hidden(say, "c5rf"),
         out: hidden(say, "c5rf"),
         tab,
+        is_tab: Picked::Yes,
         role: "administrator".to_owned(),
-        sees_settings: true,
         may_change: true,
         said: None,
     }
 }
 
 fn auditing(say: Say<'_>, tab: Tab) -> Around {
-    Around { role: "auditor".to_owned(), sees_settings: false, may_change: false, ..around(say, tab) }
+    Around { role: "auditor".to_owned(), may_change: false, ..around(say, tab) }
 }
 
 fn place(path: &str) -> Place {
@@ -30,7 +30,7 @@ fn place(path: &str) -> Place {
 
 fn row(say: Say<'_>, about: &str, (sign, word): (Sign, &str), why: Option<&str>) -> Row {
     Row {
-        place: place("/admin/record/1204"),
+        place: Some(place("/admin/record/1204")),
         position: "1204".to_owned(),
         when: "2026-11-24 10:02:11".to_owned(),
         who: Some(claimed(say, "00u1x2y3")),
@@ -54,7 +54,7 @@ fn rows(say: Say<'_>) -> Vec<Row> {
 
 fn person(say: Say<'_>, role: Option<&str>, disabled: Option<&str>) -> PersonRow {
     PersonRow {
-        place: place("/admin/people/person?issuer=https%3A%2F%2Facme.okta.com&subject=00u1x2y3"),
+        place: Some(place("/admin/people/person?issuer=https%3A%2F%2Facme.okta.com&subject=00u1x2y3")),
         name: claimed(say, "alice@acme.example"),
         issuer: technical(say, "https://acme.okta.com"),
         subject: technical(say, "00u1x2y3"),
@@ -73,7 +73,7 @@ fn client(say: Say<'_>, name: &str, blocked: Option<&str>, offer: Offer) -> Clie
         identified: claimed(say, "published by claude.ai"),
         last_used: "2 hours ago".to_owned(),
         consents: "14 consents".to_owned(),
-        blocked: blocked.map(|text| claimed(say, text)),
+        blocked: blocked.iter().map(|text| claimed(say, text)).collect(),
         offer,
     }
 }
@@ -82,6 +82,7 @@ fn client(say: Say<'_>, name: &str, blocked: Option<&str>, offer: Offer) -> Clie
 pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, String)> {
     vec![
         ("admin-overview", overview(say).render()),
+        ("admin-overview-unread", OverviewPage { not_shown: Some("its file cannot be read".to_owned()), ..overview(say) }.render()),
         ("admin-overview-empty", OverviewPage { refused: Vec::new(), calls: Vec::new(), ..overview(say) }.render()),
         ("admin-servers", servers(say).render()),
         ("admin-clients", clients(say).render()),
@@ -91,7 +92,11 @@ pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, String)> {
         ("admin-person-auditor", PersonPage { around: auditing(say, Tab::People), consents: Vec::new(), ..one_person(say) }.render()),
         ("admin-attempts", attempts(say).render()),
         ("admin-record", record(say).render()),
-        ("admin-record-damaged", RecordPage { rows: Vec::new(), older: None, bad: Some("2 lines".to_owned()), ..record(say) }.render()),
+        (
+            "admin-record-damaged",
+            RecordPage { rows: Vec::new(), older: None, bad: Some("2 lines left out: not what was written".to_owned()), ..record(say) }
+                .render(),
+        ),
         ("admin-record-at", record_at(say).render()),
         ("admin-settings", settings(say).render()),
     ]
@@ -113,6 +118,7 @@ fn overview(say: Say<'_>) -> OverviewPage {
             tile("Servers", "9", Some("2 to approve"), Sign::Look),
             tile("Record", "#120411", Some("writes"), Sign::Good),
         ],
+        not_shown: None,
         refused: vec![row(say, "github__merge_pull_request", (Sign::Bad, "denied"), Some("no-merge-on-friday"))],
         calls: rows(say),
     }
@@ -144,6 +150,8 @@ fn clients(say: Say<'_>) -> ClientsPage {
     ClientsPage {
         frame: Frame::team(say),
         around: Around { said: Some(Said::Done("It is blocked: calls end within 5 seconds.".to_owned())), ..around(say, Tab::Clients) },
+        search: say(""),
+        more: Some("and 20 more: search for one".to_owned()),
         clients: vec![
             client(say, "Claude Code", None, Offer::Block),
             client(say, "Free tools", Some("blocked 2 minutes ago: phishes"), Offer::Unblock),
@@ -172,6 +180,7 @@ fn one_person(say: Say<'_>) -> PersonPage {
     PersonPage {
         frame: Frame::team(say),
         around: Around {
+            is_tab: Picked::No,
             said: Some(Said::NotDone("You would lock out yourself: nothing was changed.".to_owned())),
             ..around(say, Tab::People)
         },
@@ -190,6 +199,7 @@ fn one_person(say: Say<'_>) -> PersonPage {
 fn attempts(say: Say<'_>) -> AttemptsPage {
     let attempt = |(sign, word): (Sign, &str), words: &str, advice: Option<(&str, &str)>| AttemptRow {
         name: claimed(say, "Cursor"),
+        client: Some(technical(say, "dwc_AAAAAAAAAAAA")),
         who: claimed(say, "https://acme.okta.com/00u1x2y3"),
         server: Some(technical(say, "warehouse")),
         sign,
@@ -201,6 +211,7 @@ fn attempts(say: Say<'_>) -> AttemptsPage {
     AttemptsPage {
         frame: Frame::team(say),
         around: around(say, Tab::Attempts),
+        more: None,
         attempts: vec![
             attempt((Sign::Look, "stopped"), "It has not fetched its tokens", Some(("Nobody came for the tokens.", "Start it anew."))),
             attempt((Sign::Good, "connected"), "Its first call was let in", None),

@@ -5,7 +5,7 @@ use super::desk::{Browser, CALLBACK, Form, Tokens, other, signed_in};
 use super::house::{House, server, within};
 use super::speak::{modern_call, text};
 use super::wire::{Ask, Reply};
-use doorward_core::id::UserId;
+use doorward_core::id::{GroupName, UserId};
 use doorward_core::oauth::admission::Blocked;
 use doorward_core::oauth::form::encoded;
 use doorward_core::secret::sha256;
@@ -20,7 +20,7 @@ const PAGES: [&str; 8] = ["", "/servers", "/clients", "/people", "/attempts", "/
 /// `root` administers, `aud` audits, `bob` has no role; `admin` is whoever has the terminal.
 async fn office() -> (Lax, House) {
     let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
-    let login = "[login]\nadmins = [\"user:local/root\"]\nauditors = [\"user:local/aud\"]\n";
+    let login = "[login]\nadmins = [\"user:local/root\", \"group:security\"]\nauditors = [\"user:local/aud\", \"group:audit\"]\n";
     let house = House::open(&format!("{}{login}", server("alpha", &alpha.url(), ""))).await;
     house.approve().await;
     (alpha, house)
@@ -49,6 +49,20 @@ impl Browser {
 
 fn changing(change: &Value) -> Ask {
     Ask::post("/api/v1/changes", change.to_string()).field("Sec-Fetch-Site", "same-origin")
+}
+
+/// The token of the forms of a page of administrators: not that of the form that signs out.
+fn token_in(page: &Reply) -> String {
+    let text = page.text();
+    let form = text.split("<form").find(|form| form.contains("action=\"/admin") && form.contains("csrf"));
+    let form = form.unwrap_or_else(|| panic!("{text}"));
+    form.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+/// A form that is sent to a page.
+fn posted(action: &str, fields: &[(&str, &str)]) -> Form {
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Form { action: action.to_owned(), fields }
 }
 
 fn reason(reply: &Reply) -> (u16, String) {
@@ -114,23 +128,27 @@ async fn aud_06_an_auditor_sees_all_but_settings_and_changes_nothing() {
     }
     assert_eq!(reason(&aud.read(&house, "settings").await), (403, "not_permitted".to_owned()));
     assert_eq!(aud.told(&house, "session").await["roles"], json!(["auditor"]));
-    for page in PAGES.iter().filter(|page| **page != "/settings") {
+    let person = "/people/person?issuer=local&subject=admin";
+    for page in PAGES.iter().copied().filter(|page| *page != "/settings").chain([person]) {
         let page = aud.open(&house, &format!("/admin{page}")).await;
         assert_eq!(page.status, 200, "{}", page.text());
         assert!(!page.contains("/admin/settings"), "not in the navigation");
-        assert!(!page.contains("method=\"post\" action=\"/admin"), "no form: {}", page.text());
+        assert!(!page.contains("name=\"action\""), "nothing to press: {}", page.text());
     }
     assert_eq!(aud.open(&house, "/admin/settings").await.status, 403);
     for change in every_change(&client) {
         assert_eq!(reason(&aud.change(&house, &change).await), (403, "not_permitted".to_owned()), "{change}");
     }
-    // The form of an administrator, sent by them with a token of their own page.
-    let token = Form::of(&aud.open(&house, "/admin/clients").await);
-    assert_eq!(token.action, "/logout", "the only form there");
-    for action in ["/admin/clients", "/admin/people/person?issuer=local&subject=bob"] {
-        let form = Form { action: action.to_owned(), fields: vec![("csrf".to_owned(), aud.form(&house).await)] };
-        assert_eq!(aud.submit(&house, &form.with("action", "block-client").with("client", &client)).await.status, 403);
-    }
+    // The form of an administrator, by somebody who was one when they opened the page: the group is gone.
+    let user = UserId::new("local", "temp").unwrap();
+    let mut temp = other(&house, "temp").await;
+    house.store.put_user(&user, &[GroupName::new("security").unwrap(), GroupName::new("audit").unwrap()], house.env.now()).await.unwrap();
+    let csrf = token_in(&temp.open(&house, "/admin/clients").await);
+    house.store.put_user(&user, &[GroupName::new("audit").unwrap()], house.env.now()).await.unwrap();
+    let form = posted("/admin/clients", &[("csrf", &csrf), ("action", "block-client"), ("client", &client)]);
+    let sent = temp.submit(&house, &form).await;
+    assert_eq!(sent.status, 403);
+    assert!(sent.contains("not yours to see"), "by the role, not by the token: {}", sent.text());
     assert_eq!(call(&house, &tokens).await.status, 200, "nothing happened");
     assert!(house.store.list_blocks().await.unwrap().is_empty());
     house.close(&[]).await;
@@ -175,7 +193,7 @@ async fn an_administrator_blocks_disables_and_takes_back_and_the_record_says_who
     let target = "/admin/people/person?issuer=local&subject=admin";
     let person = root.open(&house, target).await;
     assert!(person.contains("Claude Code") && person.contains("Apps they allowed"), "{}", person.text());
-    let csrf = person.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let csrf = token_in(&root.open(&house, "/admin/clients").await);
     let form = |action: &str, more: &[(&str, &str)]| {
         let mut fields = vec![("csrf", csrf.as_str()), ("action", action)];
         fields.extend(more);
@@ -188,15 +206,19 @@ async fn an_administrator_blocks_disables_and_takes_back_and_the_record_says_who
     assert!(root.submit(&house, &form("sign-out-user", &who)).await.contains("signed out"));
     assert!(owner.open(&house, "/me").await.contains("<h1>Sign in</h1>"));
     let grant = house.store.list_grants(None, house.env.now()).await.unwrap()[0].id.to_string();
-    assert!(root.submit(&house, &form("revoke-consent", &[("id", &grant)])).await.contains("It is taken back"));
+    assert!(root.submit(&house, &form("revoke-consent", &[("id", &grant)])).await.contains("The consent is taken back"));
     assert!(within(Duration::from_secs(5), async || call(&house, &tokens).await.status == 401).await, "taken back, and still let in");
     let key = house.key("admin", &["alpha"], &["alpha:read"]).await;
     assert!(root.submit(&house, &form("revoke-key", &[("id", key.id.as_str())])).await.contains("The key is revoked"));
-    for done in ["user_disabled", "user_enabled", "sessions_ended", "consent_withdrawn", "api_key_revoked"] {
+    for done in ["person_disabled", "person_enabled", "sessions_ended", "consent_withdrawn", "api_key_revoked"] {
         let found = house.recorded("event", done);
         assert_eq!(found.len(), 1, "{done}: once: {found:#?}");
         assert_eq!((&found[0]["by"]["sub"], &found[0]["user"]["sub"]), (&json!("root"), &json!("admin")), "{done}");
     }
+    // Signed out already.
+    let gone = json!({"action": "sign-out-user", "issuer": "local", "subject": "admin"});
+    assert_eq!(root.change(&house, &gone).await.json(), json!({"changed": false}), "nothing was left to end");
+    assert_eq!(house.recorded("event", "sessions_ended").len(), 1);
     // Nobody locks out themselves, nobody is made up, and what the configuration says stays.
     assert_eq!(
         reason(&root.change(&house, &json!({"action": "disable-user", "issuer": "local", "subject": "root"})).await),
@@ -204,7 +226,6 @@ async fn an_administrator_blocks_disables_and_takes_back_and_the_record_says_who
     );
     for nothing in [
         json!({"action": "disable-user", "issuer": "local", "subject": "ghost"}),
-        json!({"action": "block-client", "client": "dwc_never"}),
         json!({"action": "revoke-consent", "id": "ghost"}),
         json!({"action": "revoke-key", "id": "ghost"}),
     ] {
@@ -241,6 +262,13 @@ async fn ui_02_no_change_without_the_token_of_this_person_and_this_page() {
     }
     let target = format!("/api/v1/changes?action=block-client&client={}", encoded(&client));
     assert_eq!(root.open(&house, &target).await.status, 405, "no change by GET");
+    // The right token of the right page, and another site.
+    let csrf = token_in(&root.open(&house, "/admin/clients").await);
+    let form = posted("/admin/clients", &[("csrf", &csrf), ("action", "block-client"), ("client", &client)]);
+    for site in ["cross-site", "same-site", "none"] {
+        let sent = root.send(&house, form.ask().field("Sec-Fetch-Site", site).field("Origin", "null")).await;
+        assert_eq!(sent.status, 403, "{site}");
+    }
     // The token of one page is none of another: that of the account, and of the API in a form.
     let me = Form::of(&root.open(&house, "/me").await);
     for csrf in [me.value("csrf").to_owned(), own.clone()] {
@@ -248,18 +276,23 @@ async fn ui_02_no_change_without_the_token_of_this_person_and_this_page() {
         let sent = root.submit(&house, &form.with("action", "block-client").with("client", &client)).await;
         assert_eq!(sent.status, 403, "{}", sent.text());
     }
-    // Old after an hour, as every form.
-    house.shift.by(61 * 60);
+    assert!(house.recorded("event", "forged_form").len() >= 7, "and somebody should look");
+    // That of an earlier sign-in of the same person is another's.
     let mut again = other(&house, "root").await;
     let late = from(plain(), "same-origin").field("Doorward-Form", &own);
     assert_eq!(reason(&again.send(&house, late).await), (403, "forged".to_owned()));
     // Another site may not make this browser read the record either.
-    for target in ["/api/v1/records", "/api/v1/overview", "/admin", "/admin/record", "/admin/record/1"] {
-        let before = house.recorded("event", "record_read").len();
-        let ask = Ask::new("GET", target).field("Sec-Fetch-Site", "cross-site").field("Sec-Fetch-Mode", "navigate");
-        assert_eq!(again.send(&house, ask).await.status, 403, "{target}");
-        assert_eq!(house.recorded("event", "record_read").len(), before, "{target}");
+    let mut bob = other(&house, "bob").await;
+    let (read, refused) = (house.recorded("event", "record_read").len(), house.recorded("event", "administration_refused").len());
+    for target in ["/api/v1/records", "/api/v1/overview", "/admin", "/admin/record?user=bob", "/admin/record/1", "/admin/people"] {
+        let ask = || Ask::new("GET", target).field("Sec-Fetch-Site", "cross-site").field("Sec-Fetch-Mode", "navigate");
+        let led = again.send(&house, ask()).await;
+        assert_eq!(led.status, 403, "{target}");
+        assert_eq!(led.contains(&format!("href=\"{target}\"")), target.starts_with("/admin"), "one click of theirs: {}", led.text());
+        assert_eq!(bob.send(&house, ask()).await.status, 403, "{target}");
     }
+    assert_eq!(house.recorded("event", "record_read").len(), read);
+    assert_eq!(house.recorded("event", "administration_refused").len(), refused, "nobody is made to look guilty");
     assert!(house.store.list_blocks().await.unwrap().is_empty());
     house.close(&[]).await;
 }
@@ -288,7 +321,15 @@ async fn changes_and_queries_that_are_no_such_change_nothing() {
     }
     let large = Ask::post("/api/v1/changes", " ".repeat(20_000)).field("Sec-Fetch-Site", "same-origin").field("Doorward-Form", &form);
     assert_eq!(root.send(&house, large).await.status, 413);
+    // A page asks for nothing that it does not know either.
+    for target in
+        ["/admin/record?usr=bob", "/admin/record?decision=all", "/admin/record?since=yesterday", "/admin/people?x=1", "/admin?x=1"]
+    {
+        assert_eq!(root.open(&house, target).await.status, 400, "{target}");
+    }
     for query in [
+        "records?since=yesterday",
+        "records?until=2026-11-24T10:02:11%2B01:00",
         "records?limit=0",
         "records?limit=201",
         "records?limit=-1",
@@ -329,8 +370,14 @@ async fn aud_06_the_record_is_searched_by_overseers_and_that_is_on_it() {
     assert!(page.contains("alpha") && page.contains("doorward audit verify --head"), "{}", page.text());
     // What a search shows is what fits, and pages go on where the last one ended.
     let bobs = aud.told(&house, "records?user=local%2Fbob&limit=1").await;
+    assert_eq!(bobs["entries"].as_array().unwrap().len(), 1);
     assert!(bobs["entries"].as_array().unwrap().iter().all(|entry| entry["record"]["user"]["sub"] == "bob"), "{bobs:#}");
     let older = aud.told(&house, &format!("records?limit=5&before={seq}")).await;
+    assert_eq!(older["entries"].as_array().unwrap().len(), 5);
+    let number = async |browser: &mut Browser, query: &str| browser.told(&house, query).await["entries"].as_array().unwrap().len();
+    assert_eq!(number(&mut aud, "records?since=2001-01-01&until=2999-01-01&limit=3").await, 3);
+    assert_eq!(number(&mut aud, "records?until=2001-01-01").await, 0);
+    assert_eq!(number(&mut aud, "records?since=2999-01-01").await, 0);
     assert!(older["entries"].as_array().unwrap().iter().all(|entry| entry["record"]["seq"].as_u64().unwrap() < seq));
     let page = aud.open(&house, "/admin/record?tool=alpha__echo&decision=permit").await;
     assert!(page.contains("alpha__echo") && page.contains("answered"), "{}", page.text());
@@ -348,8 +395,10 @@ async fn aud_06_the_record_is_searched_by_overseers_and_that_is_on_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aud_04_ui_03_what_strangers_wrote_is_inert_on_every_page_of_administrators() {
     let (_alpha, house) = office().await;
-    let evil = "<script>alert(1)</script>\u{202e}\u{1b}[31m\"><img src=x onerror=alert(1)>";
-    house.register(evil, &[CALLBACK]).await;
+    let evil = "<script>alert(1)</script>\u{202e}\"><img src=x onerror=alert(1)>";
+    let client = house.register(evil, &[CALLBACK]).await;
+    let mut owner = signed_in(&house).await;
+    house.code(&mut owner, &client, "alpha", &["alpha:read"]).await;
     let (_, tokens, _) = client_with_tokens(&house).await;
     house.ask(modern_call(&tokens.key(), "alpha", 1, "<img src=x>", json!({}))).await;
     let user = UserId::new("local", "<img src=x onerror=alert(2)>").unwrap();
@@ -361,10 +410,50 @@ async fn aud_04_ui_03_what_strangers_wrote_is_inert_on_every_page_of_administrat
         let shown = root.open(&house, &format!("/admin{page}")).await;
         assert_eq!(shown.status, 200, "{page}: {}", shown.text());
         let text = shown.text();
+        if ["/clients", "/attempts"].contains(&page) {
+            assert!(text.contains("&#60;script&#62;alert(1)"), "it is there, and inert: {page}: {text}");
+        }
         assert!(
             !text.contains("<script") && !text.contains("<img") && !text.contains('\u{202e}') && !text.contains('\u{1b}'),
             "{page}: {text}"
         );
     }
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rs_11_a_client_is_blocked_before_anybody_met_it_and_the_configuration_keeps_what_it_blocks() {
+    let alpha = Lax::start(Behaviour::plain().with(Quirk::Modern)).await.unwrap();
+    let blocked = "https://bad.example/client.json";
+    let house = House::open(&format!("{}[clients]\nblock = [\"{blocked}\"]\n", server("alpha", &alpha.url(), ""))).await;
+    house.approve().await;
+    let mut admin = signed_in(&house).await;
+    // One that only registered, which is not kept as a client.
+    let client = house.register("Phish", &[CALLBACK]).await;
+    let block = json!({"action": "block-client", "client": client});
+    assert_eq!(admin.change(&house, &block).await.json(), json!({"changed": true}));
+    let page = admin.open(&house, &house.authorize(&client, "alpha", &[])).await;
+    assert!(!page.contains("name=\"decision\""), "it asks in vain: {}", page.text());
+    // One that the configuration blocks, and an administrator besides.
+    let unblock = json!({"action": "unblock-client", "client": blocked});
+    assert_eq!(reason(&admin.change(&house, &unblock).await), (409, "by_configuration".to_owned()));
+    assert_eq!(admin.change(&house, &json!({"action": "block-client", "client": blocked})).await.json(), json!({"changed": true}));
+    let page = admin.open(&house, "/admin/clients").await;
+    assert!(page.contains("clients.block of the configuration") && page.contains("blocked just now"), "{}", page.text());
+    let csrf = token_in(&page);
+    let form = posted("/admin/clients", &[("csrf", &csrf), ("action", "unblock-client"), ("client", blocked)]);
+    let sent = admin.submit(&house, &form).await;
+    assert!(sent.contains("It stays blocked by clients.block"), "{}", sent.text());
+    let known = admin.told(&house, "clients?search=bad.example").await;
+    let [theirs] = known["clients"].as_array().unwrap().as_slice() else { panic!("{known:#}") };
+    assert_eq!(theirs["blocked"], json!([{"by": "configuration"}]));
+    // A key is no client, and a page that is of nobody changes nothing.
+    let key = admin.change(&house, &json!({"action": "block-client", "client": "key:k1"})).await;
+    assert_eq!(reason(&key), (400, "bad_change".to_owned()));
+    for (action, status) in [("/admin/people/person", 400), ("/admin/people/person?issuer=local&subject=ghost", 404)] {
+        let form = posted(action, &[("csrf", &csrf), ("action", "block-client"), ("client", "dwc_other")]);
+        assert_eq!(admin.submit(&house, &form).await.status, status, "{action}");
+    }
+    assert_eq!(house.store.list_blocks().await.unwrap().len(), 1);
     house.close(&[]).await;
 }

@@ -62,10 +62,20 @@ fn everything(key: &Key, server: &str, session: &str) -> Vec<(String, Ask)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
+    // Some at a time: an address that asks for more has to wait, and that answer would hide all others.
+    let mut refused = 0;
+    for some in ROUTES.chunks(16) {
+        refused += refused_of(some).await;
+    }
+    assert_eq!(refused, 4 * 2 * 4, "four routes, two names, four verbs");
+}
+
+/// How many requests the corridor refused.
+async fn refused_of(routes: &[(&str, bool)]) -> usize {
     let (alpha, beta, house) = two_servers().await;
     let before = house.recorded("refused", "no_credential").len();
     let mut refused = 0;
-    for (route, public) in ROUTES {
+    for (route, public) in routes {
         for name in ["alpha", "nosuch"] {
             let path = route.replace("{server}", name).replace("{idp}", name).replace("{position}", "1");
             for verb in ["GET", "POST", "DELETE", "HEAD"] {
@@ -76,14 +86,15 @@ async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
                 };
                 let reply = house.ask(ask).await;
                 let challenge = reply.field("www-authenticate").map(str::to_owned);
-                if public {
+                assert_ne!(reply.status, 429, "{verb} {path}: nothing was looked at");
+                if *public {
                     assert_ne!(reply.status, 401, "{verb} {path}");
                     assert_eq!(challenge, None, "{verb} {path}");
                     continue;
                 }
                 if path.starts_with("/api/") {
-                    // No token opens it, so none is asked for. Behind so many others this address may have to wait.
-                    assert!([401, 405, 429].contains(&reply.status), "{verb} {path}: {}", reply.text());
+                    // No token opens it, so none is asked for.
+                    assert!([401, 405].contains(&reply.status), "{verb} {path}: {}", reply.text());
                     assert_eq!(challenge.as_deref(), (reply.status == 401).then_some("Doorward-Sign-In"), "{verb} {path}");
                     continue;
                 }
@@ -98,10 +109,10 @@ async fn rs_every_route_that_is_not_public_refuses_without_a_credential() {
             }
         }
     }
-    assert_eq!(refused, 4 * 2 * 4, "four routes, two names, four verbs");
     assert_eq!(house.recorded("refused", "no_credential").len() - before, refused, "each is on the record");
     assert!(alpha.seen().is_empty() && beta.seen().is_empty(), "nothing reached a server");
     house.close(&[]).await;
+    refused
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

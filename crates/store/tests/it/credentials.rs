@@ -247,3 +247,26 @@ pub(crate) async fn times_beyond_the_column_are_refused(bench: &Bench) {
     bench.a.create_api_key(&key).await.expect("the last instant");
     assert_eq!(bench.a.api_key(&key.hash).await.expect("answer").expect("found").expires, key.record.expires);
 }
+
+pub(crate) async fn people_are_found_by_a_part_of_their_name_and_counted(bench: &Bench) {
+    for subject in ["alice", "Alan_1", "bob", "100%"] {
+        bench.a.put_user(&user(subject), &[group("eng")], NOW).await.expect("put");
+    }
+    bench.a.disable_user(&user("bob"), NOW).await.expect("disabled");
+    let found = |part: &'static str| async move {
+        let (people, count) = bench.b.search_users(part).await.expect("answer");
+        let names: Vec<String> = people.iter().map(|info| info.user.subject().to_owned()).collect();
+        assert_eq!(count, names.len() as u64);
+        names
+    };
+    assert_eq!(found("AL").await, ["Alan_1", "alice"]);
+    assert_eq!((found("_").await, found("%").await), (vec!["Alan_1".to_owned()], vec!["100%".to_owned()]), "no patterns");
+    assert_eq!((found("").await.len(), found("nobody").await.len()), (4, 0));
+    assert_eq!(bench.b.count_users().await.expect("answer"), (4, 1));
+    let alice = bench.b.user(&user("alice")).await.expect("answer").expect("known");
+    assert_eq!((alice.groups, alice.disabled), (vec![group("eng")], None));
+    assert!(bench.b.user(&user("ghost")).await.expect("answer").is_none());
+    bench.a.create_api_key(&new_key(1, "k1", "alice")).await.expect("created");
+    assert_eq!(bench.b.api_key_info(&credential("k1")).await.expect("answer").expect("known").user, user("alice"));
+    assert!(bench.b.api_key_info(&credential("k9")).await.expect("answer").is_none());
+}

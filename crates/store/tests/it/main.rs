@@ -49,6 +49,7 @@ macro_rules! on_every_backend {
 on_every_backend! {
     credentials::a_key_comes_back_as_it_was_recorded,
     credentials::a_key_is_listed_without_its_digest_and_touched,
+    credentials::people_are_found_by_a_part_of_their_name_and_counted,
     credentials::a_revoked_key_says_so_and_raises_the_epoch,
     credentials::a_disabled_user_is_seen_on_every_credential_and_raises_the_epoch,
     credentials::rs_08_users_are_listed_with_their_standing,

@@ -63,8 +63,8 @@ pub(super) fn lines(known: &Known) -> Vec<String> {
 fn words(by: &By) -> String {
     match by {
         By::Configuration => "blocked by clients.block".to_owned(),
-        By::Command { since, reason: None } => format!("blocked since {since}"),
-        By::Command { since, reason: Some(reason) } => format!("blocked since {since}: {}", inert(reason)),
+        By::Administrator { since, reason: None } => format!("blocked since {since}"),
+        By::Administrator { since, reason: Some(reason) } => format!("blocked since {since}: {}", inert(reason)),
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         assert!(shown.starts_with("dwc_AAAAAAAAAAAAAAAAAAAA...  \"Nice\\u{1b}[2J\\u{202e}\"  registration"), "{shown}");
         assert!(shown.contains(&Blocked::Digest(digest).to_string()), "what clients block takes: {shown}");
         assert!(known.as_json()["id"].as_str().is_some_and(|id| id.len() == 304), "whole for programs");
-        let by = By::Command { since: Timestamp::from_millis(0), reason: Some("x\u{7}".to_owned()) };
+        let by = By::Administrator { since: Timestamp::from_millis(0), reason: Some("x\u{7}".to_owned()) };
         assert!(!words(&by).contains('\u{7}'));
     }
 }
