@@ -81,7 +81,7 @@ def changed(walk, here, client, consent, key):
         {"action": "revoke-consent", "id": consent}, {"action": "revoke-key", "id": key},
     ):
         office.expect([change(**body)["changed"] for _ in range(2)] == [True, False], f"once: {body}")
-    change(action="sign-out-user", **bob)
+    office.expect(not change(action="sign-out-user", **bob)["changed"], "bob is signed in nowhere")
     for status, reason, body in (
         (400, "bad_change", {"action": "drop"}), (400, "bad_change", {"action": "revoke-key"}), (404, "not_found", {"action": "revoke-key", "id": "-"}),
         (404, "not_found", {"action": "enable-user", "issuer": "local", "subject": "ghost"}),

@@ -75,6 +75,14 @@ impl Gateway {
         Ok(if roles.may_look() { Visitor::Overseer(Overseer { person, roles }) } else { Visitor::Member })
     }
 
+    /// The same person again, after their body came: it may take its time, and whoever was disabled or signed out meanwhile changes nothing.
+    async fn still(&self, headers: &HeaderMap) -> Result<Option<Overseer>, Away> {
+        Ok(match self.visitor(headers).await? {
+            Visitor::Overseer(overseer) => Some(overseer),
+            Visitor::Nobody | Visitor::Member => None,
+        })
+    }
+
     /// Somebody without the role asked for something. They are told no more than that.
     async fn not_theirs(&self, headers: &HeaderMap, id: CorrelationId, what: &str) {
         if let Ok(Some(person)) = self.person(headers).await {

@@ -1,7 +1,7 @@
 //! Users as the identity provider or the administrator last described them. Knows nothing of how they signed in.
 
 use crate::Store;
-use crate::db::{Tx, Value};
+use crate::db::{Row, Tx, Value};
 use crate::epoch::raise;
 use crate::error::StoreError;
 use crate::rows::{Reading, json_list, millis};
@@ -38,15 +38,17 @@ impl Store {
     pub async fn list_users(&self) -> Result<Vec<UserInfo>, StoreError> {
         let sql = "SELECT issuer, subject, member_of, disabled, email FROM users ORDER BY issuer, subject LIMIT 10000";
         let rows = self.db().rows(sql, &[]).await?;
-        let info = |row| {
-            let reading = Reading { row, table: "users", id: String::new() };
-            let user = reading.user()?;
-            let reading = Reading { row, table: "users", id: user.to_string() };
-            let (groups, disabled) = (reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?);
-            let email = Some(reading.text("email")?).filter(|email| !email.is_empty());
-            Ok(UserInfo { user, groups, email, disabled })
-        };
         rows.iter().map(info).collect()
+    }
+
+    /// One user, however many there are; `None` for one who was never seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn known_user(&self, user: &UserId) -> Result<Option<UserInfo>, StoreError> {
+        let sql = "SELECT issuer, subject, member_of, disabled, email FROM users WHERE issuer = $1 AND subject = $2";
+        let row = self.db().row(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await?;
+        row.as_ref().map(info).transpose()
     }
 
     /// The groups of a user, as they were last read; none for one who was never seen.
@@ -202,6 +204,15 @@ impl Store {
         tx.commit().await?;
         Ok(changed)
     }
+}
+
+fn info(row: &Row) -> Result<UserInfo, StoreError> {
+    let reading = Reading { row, table: "users", id: String::new() };
+    let user = reading.user()?;
+    let reading = Reading { row, table: "users", id: user.to_string() };
+    let (groups, disabled) = (reading.list("member_of", GroupName::new)?, reading.optional_instant("disabled")?);
+    let email = Some(reading.text("email")?).filter(|email| !email.is_empty());
+    Ok(UserInfo { user, groups, email, disabled })
 }
 
 /// A user with the groups read just now; another set of groups raises the epoch.

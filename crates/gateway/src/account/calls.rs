@@ -12,6 +12,10 @@ use doorward_core::audit::wanted::Wanted;
 const LATEST: usize = 10;
 /// How many entries of a person are looked at for them: not all are calls.
 const LOOKED_AT: usize = 60;
+/// Reasons that a caller was not told, since they say that something is there (house rule 12).
+const ALIKE: [&str; 3] = ["unknown_target", "policy_denied", "policy_fault"];
+/// The same of a server: of one that is not there nothing is said here.
+const NO_SERVER: &str = "server_not_visible";
 
 impl Gateway {
     /// The latest few, of what this replica recorded lately. Where it cannot be read, the page goes without them.
@@ -33,11 +37,16 @@ impl Gateway {
 
 fn call(entry: &Entry) -> Option<Call> {
     let record = &entry.record;
-    if !matches!(record.kind, Kind::Intent | Kind::Refused) || record.method.as_deref() != Some("tools/call") {
+    let is_call = matches!(record.kind, Kind::Intent | Kind::Refused) && record.method.as_deref() == Some("tools/call");
+    if !is_call || record.reason.as_deref() == Some(NO_SERVER) {
         return None;
     }
     let last = entry.outcome.as_ref().unwrap_or(record);
-    let why = || last.reason.as_deref().unwrap_or("see the record").to_owned();
+    let why = || match last.reason.as_deref() {
+        None => "see the record".to_owned(),
+        Some(reason) if ALIKE.contains(&reason) => "not there, or not for you".to_owned(),
+        Some(reason) => reason.to_owned(),
+    };
     let result = match (record.kind, last.class.as_deref()) {
         (Kind::Refused, _) | (_, Some("refused" | "blocked")) => CallResult::Refused(why()),
         (_, Some("completed" | "tool_error" | "rpc_error")) => CallResult::Answered,
@@ -53,4 +62,27 @@ fn call(entry: &Entry) -> Option<Call> {
         result,
         record: record.id.as_deref().unwrap_or_default().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn refused(reason: &'static str) -> Entry {
+        let mut record = Record::new(Kind::Refused);
+        record.method = Some(Cow::Borrowed("tools/call"));
+        (record.name, record.reason) = (Some(Cow::Borrowed("drop")), Some(Cow::Borrowed(reason)));
+        Entry { record, outcome: None }
+    }
+
+    #[test]
+    fn rpc_09_what_may_not_be_known_looks_on_ones_own_page_like_what_is_not_there() {
+        let shown = |reason| call(&refused(reason)).map(|call| call.result);
+        assert!(shown("unknown_target").is_some());
+        assert_eq!(shown("policy_denied"), shown("unknown_target"));
+        assert_eq!(shown("policy_fault"), shown("unknown_target"));
+        assert_ne!(shown("not_granted"), shown("unknown_target"), "what the caller is told, the person is");
+        assert_eq!(shown("server_not_visible"), None);
+    }
 }

@@ -214,11 +214,15 @@ impl Gateway {
         Ok(Value::Object(whole))
     }
 
+    async fn not_their_change(&self, request: &OfficeRequest) -> Refused {
+        self.not_theirs(&request.headers, request.id, "a change").await;
+        NOT_YOURS
+    }
+
     async fn changed_by_api(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Value, Refused> {
-        let Some(administrator) = overseer.administrator() else {
-            self.not_theirs(&request.headers, request.id, "a change").await;
-            return Err(NOT_YOURS);
-        };
+        if overseer.administrator().is_none() {
+            return Err(self.not_their_change(request).await);
+        }
         if !is_json(&request.headers) {
             return Err(refused(415, "media_type", "Send application/json."));
         }
@@ -231,6 +235,10 @@ impl Gateway {
             BadBody::TooLarge => refused(413, "too_large", "A change is small."),
             _ => refused(400, "bad_change", "The change did not arrive whole."),
         })?;
+        let overseer = self.still(&request.headers).await?;
+        let Some(administrator) = overseer.as_ref().and_then(Overseer::administrator) else {
+            return Err(self.not_their_change(request).await);
+        };
         let bad = refused(400, "bad_change", "Send one JSON object of texts.");
         // Strictly first: no name twice, nothing nested.
         RawJson::parse(&body, 1).map_err(|_| bad)?;

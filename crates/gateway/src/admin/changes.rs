@@ -7,7 +7,7 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::id::{ClientId, CorrelationId, CredentialId, UserId};
 use doorward_core::oauth::admission::Blocked;
 use doorward_core::secret::sha256;
-use doorward_store::{ApiKeyInfo, Block, Ending, GrantInfo, OnRecord, Owner};
+use doorward_store::{ApiKeyInfo, Block, Ended, Ending, GrantInfo, OnRecord, Owner};
 
 /// Something to be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,9 @@ impl Gateway {
             Ready::Unblock(digest, _) => self.store.unblock_client(digest, OnRecord::Already, now).await,
             Ready::Disable(user) => self.store.disable_user(user, now).await.map(|()| true),
             Ready::Enable(user) => self.store.enable_user(user, now).await,
-            Ready::SignOut(user) => self.store.end_from_outside(Ending::Of(user), OnRecord::Already, now).await.map(|_| true),
+            Ready::SignOut(user) => {
+                self.store.end_from_outside(Ending::Of(user), OnRecord::Already, now).await.map(|ended| ended != Ended::default())
+            }
             Ready::Consent(grant) => self.store.revoke_grant(&grant.id, Owner::User(&grant.user), now).await,
             Ready::Key(key) => self.store.revoke_api_key(&key.id, now).await,
         };
@@ -182,8 +184,7 @@ impl Gateway {
 
     /// Whether there is such a person, and they are as they must be for a change to have an effect.
     async fn person_with(&self, user: &UserId, is_so: impl Fn(bool) -> bool) -> Result<Result<(), Done>, Away> {
-        let known = self.store.list_users().await?.into_iter().find(|known| known.user == *user);
-        Ok(match known {
+        Ok(match self.store.known_user(user).await? {
             None => Err(Done::NotFound),
             Some(known) if is_so(known.disabled.is_some()) => Ok(()),
             Some(_) => Err(Done::WasSo),

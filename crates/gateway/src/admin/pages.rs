@@ -55,7 +55,7 @@ impl Gateway {
             Err(Away) => return self.away(request.id),
         };
         let said = match is_post {
-            true => match self.posted_change(&mut request, &overseer).await {
+            true => match self.posted_change(&mut request).await {
                 Ok(said) => Some(said),
                 Err(response) => return response,
             },
@@ -193,10 +193,13 @@ impl Gateway {
     }
 
     /// A form of these pages: from here, of this page, by somebody who may.
-    async fn posted_change(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Said, Response<Body>> {
+    async fn posted_change(&self, request: &mut OfficeRequest) -> Result<Said, Response<Body>> {
         let form = match posted(request, &[]).await {
             Ok(form) => form,
             Err(bad) => return Err(self.not_posted_here(bad, request).await),
+        };
+        let Some(overseer) = self.still(&request.headers).await.map_err(|Away| self.away(request.id))? else {
+            return Err(self.not_for_members(request));
         };
         if self.shown(&form, ADMIN, Some(&overseer.person)).is_none() {
             return Err(self.bad_post(BadPost::Elsewhere, request.id));

@@ -183,7 +183,7 @@ impl Gateway {
 
     pub(super) async fn person_view(&self, _: &Overseer, user: &UserId) -> Result<Option<PersonDetail>, Away> {
         let now = self.env.now();
-        let Some(info) = self.store.list_users().await?.into_iter().find(|info| info.user == *user) else { return Ok(None) };
+        let Some(info) = self.store.known_user(user).await? else { return Ok(None) };
         let mut sessions = self.store.list_sessions(LIFETIMES, now).await?;
         sessions.retain(|session| session.user == *user);
         let mut keys = self.store.list_api_keys(Some(user)).await?;

@@ -7,7 +7,7 @@ use doorward_core::audit::event::{Head, Kind, MAX_LINE, Record};
 use doorward_core::audit::wanted::Wanted;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,11 @@ const PIECE: u64 = 128 * 1024;
 const REACH: u64 = 4 * 1024 * 1024;
 /// The same for a page that shows a little of it by the way.
 const GLANCE: u64 = 1024 * 1024;
+/// This many times as much, where no record was met before.
+const PATIENCE: u64 = 16;
 /// Read besides behind where a page begins: an outcome stands behind its intent, which is on the page.
 const BEHIND: u64 = 512 * 1024;
-/// Readers at a time, of everybody.
+/// Readers at a time, and as many who glance.
 const READERS: usize = 2;
 /// How long somebody waits for their turn.
 const TURN: Duration = Duration::from_secs(5);
@@ -33,6 +35,8 @@ const OF_ONE: usize = 200;
 pub(crate) struct Reader {
     path: Arc<PathBuf>,
     turns: Arc<Semaphore>,
+    /// Of glances: members who look at their own pages keep nobody from the record.
+    glances: Arc<Semaphore>,
 }
 
 /// A record, and what became of it where it is an intent and that was found.
@@ -83,7 +87,8 @@ impl Reader {
     /// Reads what is written at `path`.
     #[must_use]
     pub(crate) fn of(path: PathBuf) -> Self {
-        Self { path: Arc::new(path), turns: Arc::new(Semaphore::new(READERS)) }
+        let turns = || Arc::new(Semaphore::new(READERS));
+        Self { path: Arc::new(path), turns: turns(), glances: turns() }
     }
 
     /// The newest entries that are wanted, at most `limit`, before a position where one is given. Seals and keys are not among them.
@@ -91,7 +96,7 @@ impl Reader {
     /// # Errors
     /// [`Unread`].
     pub(crate) async fn newest(&self, wanted: Wanted, before: Option<u64>, limit: usize) -> Result<Part, Unread> {
-        self.read(move |file| newest(file, &wanted, before, (limit, REACH))).await
+        self.read(&self.turns, move |file| newest(file, &wanted, before, (limit, REACH))).await
     }
 
     /// The newest that are wanted among the newest there are, for a page that shows them by the way.
@@ -99,7 +104,7 @@ impl Reader {
     /// # Errors
     /// [`Unread`].
     pub(crate) async fn glance(&self, wanted: Wanted, limit: usize) -> Result<Part, Unread> {
-        self.read(move |file| newest(file, &wanted, None, (limit, GLANCE))).await
+        self.read(&self.glances, move |file| newest(file, &wanted, None, (limit, GLANCE))).await
     }
 
     /// Everything about the record at a position. `None` where there is none, or was none that can be read.
@@ -107,11 +112,15 @@ impl Reader {
     /// # Errors
     /// [`Unread`].
     pub(crate) async fn whole(&self, seq: u64) -> Result<Option<Whole>, Unread> {
-        self.read(move |file| whole(file, seq)).await
+        self.read(&self.turns, move |file| whole(file, seq)).await
     }
 
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static) -> Result<T, Unread> {
-        let waited = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+    async fn read<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        read: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Unread> {
+        let waited = tokio::time::timeout(TURN, Arc::clone(turns).acquire_owned()).await;
         let Ok(Ok(turn)) = waited else { return Err(Unread::Busy) };
         let path = Arc::clone(&self.path);
         let done = tokio::task::spawn_blocking(move || {
@@ -131,7 +140,8 @@ fn newest(file: &mut File, wanted: &Wanted, before: Option<u64>, (limit, reach):
     let mut back = Backwards { at: (edge + BEHIND).min(length), carry: Vec::new() };
     let reach = back.at.saturating_sub(edge) + reach;
     let (mut part, mut outcomes, mut read, mut lowest) = (Part::default(), HashMap::<u64, Record<'static>>::new(), 0, None);
-    'pieces: while read < reach {
+    // What is no record does not hide what is behind it, as far as that is bearable.
+    'pieces: while read < reach || (lowest.is_none() && read < PATIENCE * reach) {
         let Some((lines, taken)) = back.piece(file)? else {
             lowest = None;
             break;
@@ -190,12 +200,13 @@ fn whole(file: &mut File, seq: u64) -> io::Result<Option<Whole>> {
 /// Where the record at `seq` begins, or the first behind it: positions only rise in the file.
 fn offset_of(file: &mut File, length: u64, seq: u64) -> io::Result<u64> {
     // At `low` a line begins that stands before; behind `high` none does.
-    let (mut low, mut high) = (0, length);
+    let (mut low, mut high, mut behind) = (0, length, length);
     while high - low > PIECE {
         let middle = low + (high - low) / 2;
-        match first_behind(file, middle, length)? {
+        match first_behind(file, middle, high)? {
             Some((begin, found)) if found < seq && begin > low => low = begin,
-            _ => high = middle,
+            Some((begin, _)) => (high, behind) = (middle, begin),
+            None => high = middle,
         }
     }
     file.seek(SeekFrom::Start(low))?;
@@ -209,24 +220,28 @@ fn offset_of(file: &mut File, length: u64, seq: u64) -> io::Result<u64> {
         }
         at += line.len() as u64;
     }
-    Ok(at.min(length))
+    Ok(behind)
 }
 
-/// The first whole record that begins behind `offset`, within reach of a longest line.
-fn first_behind(file: &mut File, offset: u64, length: u64) -> io::Result<Option<(u64, u64)>> {
-    for reach in [16 * 1024, 2 * MAX_LINE as u64] {
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::new();
-        file.by_ref().take(reach.min(length.saturating_sub(offset))).read_to_end(&mut bytes)?;
-        let mut at = offset;
-        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            if let (1.., Some(line)) = (number, line.strip_suffix(b"\n"))
-                && let Ok((record, _)) = Record::read(line)
-            {
-                return Ok(Some((at, record.seq)));
-            }
-            at += line.len() as u64;
+/// The first whole record that begins behind `offset` and before `high`. What is none is passed over, however much it is.
+fn first_behind(file: &mut File, offset: u64, high: u64) -> io::Result<Option<(u64, u64)>> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut lines = BufReader::with_capacity(16 * 1024, file);
+    // Within which line the first one begins, nobody knows.
+    let (mut at, mut is_whole, mut line) = (offset, false, Vec::new());
+    while at < high {
+        line.clear();
+        let read = lines.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+        let text = line.strip_suffix(b"\n");
+        if let (true, Some(text)) = (is_whole, text)
+            && let Ok((record, _)) = Record::read(text)
+        {
+            return Ok(Some((at, record.seq)));
         }
+        if read == 0 {
+            break;
+        }
+        (at, is_whole) = (at + read as u64, text.is_some());
     }
     Ok(None)
 }
@@ -339,6 +354,42 @@ mod tests {
         for gone in [0, last + 1, u64::MAX] {
             assert!(reader.whole(gone).await.expect("read").is_none(), "{gone}");
         }
+    }
+
+    #[tokio::test]
+    async fn aud_04_what_is_no_record_hides_none_that_is() {
+        let (place, reader, recorder) = record(1_200).await;
+        let last = recorder.head().expect("head").seq;
+        drop(recorder);
+        let path = place.0.join("audit.jsonl");
+        let text = std::fs::read_to_string(&path).expect("text");
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let (early, late) = lines.split_at(500);
+        // More than is read for one page, and without an end of line.
+        let nothing = "\0".repeat(usize::try_from(REACH).expect("small") + 600_000);
+        std::fs::write(&path, format!("{}{nothing}\n{}", early.concat(), late.concat())).expect("written");
+        for seq in (1..=last).step_by(31).chain([1, 2, 499, 500, 501, 502, last]) {
+            assert!(reader.whole(seq).await.expect("read").is_some(), "{seq}");
+        }
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let part = reader.newest(server("b"), before, 20).await.expect("read");
+            found.extend(seqs(&part));
+            before = part.before;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), 120);
+        assert!(found.is_sorted_by(|one, next| one > next), "newest first, none twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn flt_06_whoever_glances_keeps_nobody_from_reading() {
+        let (_place, reader, _recorder) = record(10).await;
+        let _held = Arc::clone(&reader.glances).acquire_many_owned(2).await.expect("turns");
+        assert!(matches!(reader.glance(server("b"), 5).await, Err(Unread::Busy)));
+        assert_eq!(reader.newest(server("b"), None, 5).await.expect("read").entries.len(), 1);
     }
 
     #[tokio::test]

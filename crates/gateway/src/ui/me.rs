@@ -148,7 +148,7 @@ pub struct Call {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallResult {
     /// It was answered.
     Answered,

@@ -13,6 +13,8 @@ use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const READS: [&str; 9] = ["session", "overview", "servers", "clients", "people", "attempts", "records", "records/1", "settings"];
 const PAGES: [&str; 8] = ["", "/servers", "/clients", "/people", "/attempts", "/record", "/record/1", "/settings"];
@@ -49,6 +51,11 @@ impl Browser {
 
 fn changing(change: &Value) -> Ask {
     Ask::post("/api/v1/changes", change.to_string()).field("Sec-Fetch-Site", "same-origin")
+}
+
+/// The token of the changes of a page.
+fn token_of(page: &Reply) -> String {
+    page.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
 fn reason(reply: &Reply) -> (u16, String) {
@@ -175,7 +182,7 @@ async fn an_administrator_blocks_disables_and_takes_back_and_the_record_says_who
     let target = "/admin/people/person?issuer=local&subject=admin";
     let person = root.open(&house, target).await;
     assert!(person.contains("Claude Code") && person.contains("Apps they allowed"), "{}", person.text());
-    let csrf = person.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let csrf = token_of(&person);
     let form = |action: &str, more: &[(&str, &str)]| {
         let mut fields = vec![("csrf", csrf.as_str()), ("action", action)];
         fields.extend(more);
@@ -261,6 +268,40 @@ async fn ui_02_no_change_without_the_token_of_this_person_and_this_page() {
         assert_eq!(house.recorded("event", "record_read").len(), before, "{target}");
     }
     assert!(house.store.list_blocks().await.unwrap().is_empty());
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aud_06_whoever_is_disabled_while_a_change_arrives_does_not_make_it() {
+    let (_alpha, house) = office().await;
+    let user = UserId::new("local", "root").unwrap();
+    let mut root = other(&house, "root").await;
+    let cookie = root.jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let form = root.form(&house).await;
+    other(&house, "bob").await;
+    let csrf = token_of(&root.open(&house, "/admin/people/person?issuer=local&subject=bob").await);
+    let back = json!({"action": "enable-user", "issuer": "local", "subject": "root"});
+    let fields = [("csrf", csrf.as_str()), ("action", "enable-user"), ("issuer", "local"), ("subject", "root")];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let page = Form { action: "/admin/people/person?issuer=local&subject=root".to_owned(), fields };
+    for ask in [changing(&back).field("Doorward-Form", &form), page.ask().field("Sec-Fetch-Site", "same-origin")] {
+        let ask = ask.field("Cookie", &cookie).field("Expect", "100-continue").field("Connection", "close");
+        let mut line = TcpStream::connect(house.address).await.unwrap();
+        let bytes = ask.bytes(&house.address.to_string());
+        let (head, body) = bytes.split_at(bytes.len() - ask.body.len());
+        line.write_all(head).await.unwrap();
+        // Asked for the body, they were an administrator; when it comes, they are none.
+        let mut said = [0; 25];
+        line.read_exact(&mut said).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&said), "HTTP/1.1 100 Continue\r\n\r\n");
+        house.store.disable_user(&user, house.env.now()).await.unwrap();
+        line.write_all(body).await.unwrap();
+        let mut answer = String::new();
+        line.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(house.store.list_users().await.unwrap().iter().any(|known| known.user == user && known.disabled.is_some()));
+        house.store.enable_user(&user, house.env.now()).await.unwrap();
+    }
     house.close(&[]).await;
 }
 
