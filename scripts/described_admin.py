@@ -11,7 +11,7 @@ PLACES = (
     ("query.issuer", "issuer", 0.8), ("query.subject", "subject", 0.8), ("query.search", "subject", 0.5), ("query.user", "subject", 0.5),
     ("query.client", "client", 0.5), ("query.server", "server", 0.5), ("query.tool", "tool", 0.5), ("path.position", "position", 0.5),
     ("query.before", "position", 0.5), ("body.issuer", "issuer", 0.9), ("body.subject", "changed", 0.9), ("body.client", "client", 0.7),
-    ("body.id", "held", 0.7), ("header.Doorward-Form", "form", 1.0),
+    ("body.id", "held", 0.7),
 )
 
 
@@ -96,7 +96,7 @@ def changed(walk, here, client, consent, key):
 
 
 def walked(walk, door, key, anything):
-    """All of it; then the words and places for what follows."""
+    """All of it; then the words, places and sign-in of what follows, and its form."""
     token = office.token(door, "conf")
     bobs = door.command("apikey", "create", "--user", "bob", "--server", "conf").strip()
     person = office.Person(door, None)
@@ -111,6 +111,5 @@ def walked(walk, door, key, anything):
     words = {
         "issuer": ["local"], "subject": ["admin", "bob"], "changed": ["bob"], "client": [consent["client"], "nightly", "doorward-cli"],
         "server": ["conf"], "tool": ["conf__test_simple_text"], "position": [position, 1, 2], "held": [other["id"], consent["id"], bob["keys"][0]["id"]],
-        "form": [form],
     }
-    return words, PLACES, f'[auth.openapi]\nperson = {{ api_key = "{cookie}" }}'
+    return words, PLACES, f'[auth.openapi]\nperson = {{ api_key = "{cookie}" }}', form
