@@ -1,6 +1,6 @@
 //! Which records somebody wants to see. Every condition must hold; outcomes belong to the intents that they settle.
 
-use super::event::{Kind, Record, User};
+use super::event::{Kind, Record, User, whole_or_digest};
 use std::collections::HashSet;
 
 /// Conditions. Times are texts as records write them: all have one form, so that their order is that of their texts.
@@ -78,7 +78,7 @@ impl Wanted {
             of_tool && (name == wanted || wanted.split_once("__").is_some_and(|(s, t)| s == server && t == name))
         };
         self.user.as_deref().is_none_or(user)
-            && self.client.as_deref().is_none_or(|wanted| record.client.as_deref() == Some(wanted))
+            && self.client.as_deref().is_none_or(|wanted| record.client.as_deref() == Some(&*whole_or_digest(wanted)))
             && self.server.as_deref().is_none_or(|wanted| record.server.as_deref() == Some(wanted))
             && self.tool.as_deref().is_none_or(tool)
             && self.decision.is_none_or(|wanted| record.decision.as_deref() == Some(wanted.as_str()))
@@ -150,6 +150,18 @@ mod tests {
         }
         for other in ["", "ob", "/bob", "https://idp.example/", "https://other.example/bob", "idp.example/bob"] {
             assert!(!fits(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_found_by_its_whole_id_where_records_have_a_digest_of_it() {
+        let long = format!("dwc_{}", "x".repeat(600));
+        for id in ["https://app.test/c.json", long.as_str()] {
+            let mut record = Record::new(Kind::Event);
+            record.client = Some(whole_or_digest(id));
+            for (wanted, fits) in [(id.to_owned(), true), (whole_or_digest(id).into_owned(), true), (format!("{id}y"), false)] {
+                assert_eq!(Wanted { client: Some(wanted), ..Wanted::default() }.fits(&record), fits, "{id}");
+            }
         }
     }
 }

@@ -214,6 +214,11 @@ impl Gateway {
         Ok(Value::Object(whole))
     }
 
+    async fn not_their_change(&self, request: &OfficeRequest) -> Refused {
+        self.not_theirs(&request.headers, request.id, "a change").await;
+        NOT_YOURS
+    }
+
     async fn changed_by_api(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Value, Refused> {
         let person = overseer.person();
         if !is_json(&request.headers) {

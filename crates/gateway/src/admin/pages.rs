@@ -171,7 +171,7 @@ impl Gateway {
     }
 
     /// A form of these pages: from here, of this page, by somebody who may.
-    async fn posted_change(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Said, Response<Body>> {
+    async fn posted_change(&self, request: &mut OfficeRequest) -> Result<Said, Response<Body>> {
         let form = match posted(request, &[]).await {
             Ok(form) => form,
             Err(bad) => return Err(self.not_posted_here(bad, request).await),

@@ -8,7 +8,7 @@ use doorward_core::audit::outcome::Class;
 use doorward_core::audit::wanted::Wanted;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const GLANCE: u64 = 1024 * 1024;
 const DAMAGED: u64 = 16;
 /// Read besides behind where a page begins: an outcome stands behind its intent, which is on the page.
 const BEHIND: u64 = 512 * 1024;
-/// Readers at a time, of everybody.
+/// Readers at a time, and as many who glance.
 const READERS: usize = 2;
 /// How long somebody waits for their turn.
 const TURN: Duration = Duration::from_secs(5);
@@ -157,7 +157,7 @@ impl Reader {
     /// # Errors
     /// [`Unread`].
     pub(crate) async fn newest(&self, wanted: Wanted, before: Option<u64>, limit: usize) -> Result<Part, Unread> {
-        self.read(move |file| newest(file, &wanted, before, (limit, REACH))).await
+        self.read(&self.turns, move |file| newest(file, &wanted, before, (limit, REACH))).await
     }
 
     /// The newest that are wanted among the newest there are, for a page that shows them by the way.
@@ -174,11 +174,15 @@ impl Reader {
     /// # Errors
     /// [`Unread`].
     pub(crate) async fn whole(&self, seq: u64) -> Result<Option<Whole>, Unread> {
-        self.read(move |file| whole(file, seq)).await
+        self.read(&self.turns, move |file| whole(file, seq)).await
     }
 
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static) -> Result<T, Unread> {
-        let waited = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+    async fn read<T: Send + 'static>(
+        &self,
+        turns: &Arc<Semaphore>,
+        read: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Unread> {
+        let waited = tokio::time::timeout(TURN, Arc::clone(turns).acquire_owned()).await;
         let Ok(Ok(turn)) = waited else { return Err(Unread::Busy) };
         self.on_thread(turn, read).await
     }
@@ -279,7 +283,7 @@ fn whole(file: &mut File, seq: u64) -> io::Result<Option<Whole>> {
 /// times, but for a clock that stepped back: what that hides is found by its position.
 fn offset_where(file: &mut File, length: u64, is_behind: impl Fn(&Record<'_>) -> bool) -> io::Result<u64> {
     // At `low` a line begins that stands before; behind `high` none does.
-    let (mut low, mut high) = (0, length);
+    let (mut low, mut high, mut behind) = (0, length, length);
     while high - low > PIECE {
         let middle = low + (high - low) / 2;
         match first_behind(file, middle, high)? {
@@ -297,7 +301,7 @@ fn offset_where(file: &mut File, length: u64, is_behind: impl Fn(&Record<'_>) ->
         }
         at += line.len() as u64;
     }
-    Ok(at.min(length))
+    Ok(behind)
 }
 
 /// The first whole record that begins behind `offset` and before `end`. A damaged stretch is read on, as far as one answer may.
@@ -451,6 +455,42 @@ mod tests {
         for gone in [0, last + 1, u64::MAX] {
             assert!(reader.whole(gone).await.expect("read").is_none(), "{gone}");
         }
+    }
+
+    #[tokio::test]
+    async fn aud_04_what_is_no_record_hides_none_that_is() {
+        let (place, reader, recorder) = record(1_200).await;
+        let last = recorder.head().expect("head").seq;
+        drop(recorder);
+        let path = place.0.join("audit.jsonl");
+        let text = std::fs::read_to_string(&path).expect("text");
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let (early, late) = lines.split_at(500);
+        // More than is read for one page, and without an end of line.
+        let nothing = "\0".repeat(usize::try_from(REACH).expect("small") + 600_000);
+        std::fs::write(&path, format!("{}{nothing}\n{}", early.concat(), late.concat())).expect("written");
+        for seq in (1..=last).step_by(31).chain([1, 2, 499, 500, 501, 502, last]) {
+            assert!(reader.whole(seq).await.expect("read").is_some(), "{seq}");
+        }
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let part = reader.newest(server("b"), before, 20).await.expect("read");
+            found.extend(seqs(&part));
+            before = part.before;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.len(), 120);
+        assert!(found.is_sorted_by(|one, next| one > next), "newest first, none twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn flt_06_whoever_glances_keeps_nobody_from_reading() {
+        let (_place, reader, _recorder) = record(10).await;
+        let _held = Arc::clone(&reader.glances).acquire_many_owned(2).await.expect("turns");
+        assert!(matches!(reader.glance(server("b"), 5).await, Err(Unread::Busy)));
+        assert_eq!(reader.newest(server("b"), None, 5).await.expect("read").entries.len(), 1);
     }
 
     #[tokio::test]

@@ -13,6 +13,8 @@ use doorward_testkit::lax::Lax;
 use doorward_testkit::lax::quirk::{Behaviour, Quirk};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const READS: [&str; 9] = ["session", "overview", "servers", "clients", "people", "attempts", "records", "records/1", "settings"];
 const PAGES: [&str; 8] = ["", "/servers", "/clients", "/people", "/attempts", "/record", "/record/1", "/settings"];
@@ -294,6 +296,40 @@ async fn ui_02_no_change_without_the_token_of_this_person_and_this_page() {
     assert_eq!(house.recorded("event", "record_read").len(), read);
     assert_eq!(house.recorded("event", "administration_refused").len(), refused, "nobody is made to look guilty");
     assert!(house.store.list_blocks().await.unwrap().is_empty());
+    house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aud_06_whoever_is_disabled_while_a_change_arrives_does_not_make_it() {
+    let (_alpha, house) = office().await;
+    let user = UserId::new("local", "root").unwrap();
+    let mut root = other(&house, "root").await;
+    let cookie = root.jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let form = root.form(&house).await;
+    other(&house, "bob").await;
+    let csrf = token_of(&root.open(&house, "/admin/people/person?issuer=local&subject=bob").await);
+    let back = json!({"action": "enable-user", "issuer": "local", "subject": "root"});
+    let fields = [("csrf", csrf.as_str()), ("action", "enable-user"), ("issuer", "local"), ("subject", "root")];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let page = Form { action: "/admin/people/person?issuer=local&subject=root".to_owned(), fields };
+    for ask in [changing(&back).field("Doorward-Form", &form), page.ask().field("Sec-Fetch-Site", "same-origin")] {
+        let ask = ask.field("Cookie", &cookie).field("Expect", "100-continue").field("Connection", "close");
+        let mut line = TcpStream::connect(house.address).await.unwrap();
+        let bytes = ask.bytes(&house.address.to_string());
+        let (head, body) = bytes.split_at(bytes.len() - ask.body.len());
+        line.write_all(head).await.unwrap();
+        // Asked for the body, they were an administrator; when it comes, they are none.
+        let mut said = [0; 25];
+        line.read_exact(&mut said).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&said), "HTTP/1.1 100 Continue\r\n\r\n");
+        house.store.disable_user(&user, house.env.now()).await.unwrap();
+        line.write_all(body).await.unwrap();
+        let mut answer = String::new();
+        line.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(house.store.list_users().await.unwrap().iter().any(|known| known.user == user && known.disabled.is_some()));
+        house.store.enable_user(&user, house.env.now()).await.unwrap();
+    }
     house.close(&[]).await;
 }
 
