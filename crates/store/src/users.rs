@@ -79,16 +79,6 @@ impl Store {
         Ok((count("n")?, count("d")?))
     }
 
-    /// One user, however many there are; `None` for one who was never seen.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn known_user(&self, user: &UserId) -> Result<Option<UserInfo>, StoreError> {
-        let sql = "SELECT issuer, subject, member_of, disabled, email FROM users WHERE issuer = $1 AND subject = $2";
-        let row = self.db().row(sql, &[Value::text(user.issuer()), Value::text(user.subject())]).await?;
-        row.as_ref().map(info).transpose()
-    }
-
     /// The groups of a user, as they were last read; none for one who was never seen.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::listen::body::Body;
 use crate::listen::page::{document, not_allowed};
 use crate::listen::route::{Api, View};
 use crate::listen::{BadBody, OfficeRequest};
-use crate::signin::{is_from_here, is_to_be_shown};
+use crate::signin::{Person, is_from_here, is_to_be_shown};
 use crate::ui::headers::{Class, Transport, headers};
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::UserId;
@@ -214,9 +214,9 @@ impl Gateway {
         Ok(Value::Object(whole))
     }
 
-    async fn not_their_change(&self, request: &OfficeRequest) -> Refused {
-        self.not_theirs(&request.headers, request.id, "a change").await;
-        NOT_YOURS
+    async fn not_their_change(&self, request: &OfficeRequest, person: &Person) -> Refused {
+        self.note_not_theirs(person, request.id, "a change").await;
+        not_yours()
     }
 
     async fn changed_by_api(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Value, Refused> {
@@ -230,14 +230,17 @@ impl Gateway {
             self.note(&Notice { reason: "forged_form", id: Some(request.id), user, cause, ..Notice::default() }).await;
             return Err(refused(403, "forged", "Send from a page of this gateway, with Doorward-Form from /api/v1/session."));
         }
-        let Some(administrator) = overseer.administrator() else {
-            self.note_not_theirs(person, request.id, "a change").await;
-            return Err(not_yours());
-        };
+        if overseer.administrator().is_none() {
+            return Err(self.not_their_change(request, person).await);
+        }
         let body = request.read().await.map_err(|bad| match bad {
             BadBody::TooLarge => refused(413, "too_large", "A change is small."),
             _ => refused(400, "bad_change", "The change did not arrive whole."),
         })?;
+        let still = self.still(&request.headers).await?;
+        let Some(administrator) = still.as_deref().and_then(Overseer::administrator) else {
+            return Err(self.not_their_change(request, person).await);
+        };
         let bad = || refused(400, "bad_change", "Send one JSON object of texts.");
         // Strictly first: no name twice, nothing nested.
         RawJson::parse(&body, 1).map_err(|_| bad())?;

@@ -59,6 +59,14 @@ impl Gateway {
         Ok(if roles.may_look() { Visitor::Overseer(Box::new(Overseer { person, roles })) } else { Visitor::Member(Box::new(person)) })
     }
 
+    /// The same person again, after their body came: it may take its time, and whoever was disabled or signed out meanwhile changes nothing.
+    pub(super) async fn still(&self, headers: &HeaderMap) -> Result<Option<Box<Overseer>>, Away> {
+        Ok(match self.visitor(headers).await? {
+            Visitor::Overseer(overseer) => Some(overseer),
+            Visitor::Nobody | Visitor::Member(_) => None,
+        })
+    }
+
     /// Somebody asked for what is not for them. They are told no more than that.
     pub(super) async fn note_not_theirs(&self, person: &Person, id: CorrelationId, what: &str) {
         let (user, cause) = (Some(&person.user), Some(what));

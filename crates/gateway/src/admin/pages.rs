@@ -171,7 +171,7 @@ impl Gateway {
     }
 
     /// A form of these pages: from here, of this page, by somebody who may.
-    async fn posted_change(&self, request: &mut OfficeRequest) -> Result<Said, Response<Body>> {
+    async fn posted_change(&self, request: &mut OfficeRequest, overseer: &Overseer) -> Result<Said, Response<Body>> {
         let form = match posted(request, &[]).await {
             Ok(form) => form,
             Err(bad) => return Err(self.not_posted_here(bad, request).await),
@@ -179,7 +179,10 @@ impl Gateway {
         if self.shown(&form, ADMIN, Some(overseer.person())).is_none() {
             return Err(self.not_posted_here(BadPost::Elsewhere, request).await);
         }
-        let Some(administrator) = overseer.administrator() else { return Err(self.not_theirs(request, overseer.person()).await) };
+        let still = self.still(&request.headers).await.map_err(|Away| self.away(request.id))?;
+        let Some(administrator) = still.as_deref().and_then(Overseer::administrator) else {
+            return Err(self.not_theirs(request, overseer.person()).await);
+        };
         let members: Vec<(&str, &str)> = form.pairs().filter(|(name, _)| *name != "csrf").collect();
         let change = match Change::parse(&members) {
             Ok(change) => change,

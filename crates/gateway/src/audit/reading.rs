@@ -288,7 +288,8 @@ fn offset_where(file: &mut File, length: u64, is_behind: impl Fn(&Record<'_>) ->
         let middle = low + (high - low) / 2;
         match first_behind(file, middle, high)? {
             Some((begin, record)) if begin > low && !is_behind(&record) => low = begin,
-            _ => high = middle,
+            Some((begin, record)) if is_behind(&record) => (high, behind) = (middle, begin),
+            Some(_) | None => high = middle,
         }
     }
     file.seek(SeekFrom::Start(low))?;
@@ -304,25 +305,25 @@ fn offset_where(file: &mut File, length: u64, is_behind: impl Fn(&Record<'_>) ->
     Ok(behind)
 }
 
-/// The first whole record that begins behind `offset` and before `end`. A damaged stretch is read on, as far as one answer may.
-fn first_behind(file: &mut File, offset: u64, end: u64) -> io::Result<Option<(u64, Record<'static>)>> {
-    let all = end.saturating_sub(offset);
-    for reach in [16 * 1024, 2 * MAX_LINE as u64, REACH, REACH * DAMAGED] {
-        file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::new();
-        file.by_ref().take(reach.min(all)).read_to_end(&mut bytes)?;
-        let mut at = offset;
-        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            if let (1.., Some(line)) = (number, line.strip_suffix(b"\n"))
-                && let Ok((record, _)) = Record::read(line)
-            {
-                return Ok(Some((at, record)));
-            }
-            at += line.len() as u64;
+/// The first whole record that begins behind `offset` and before `high`. What is none is passed over, however much it is.
+fn first_behind(file: &mut File, offset: u64, high: u64) -> io::Result<Option<(u64, Record<'static>)>> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut lines = BufReader::with_capacity(16 * 1024, file);
+    // Within which line the first one begins, nobody knows.
+    let (mut at, mut is_whole, mut line) = (offset, false, Vec::new());
+    while at < high {
+        line.clear();
+        let read = lines.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+        let text = line.strip_suffix(b"\n");
+        if let (true, Some(text)) = (is_whole, text)
+            && let Ok((record, _)) = Record::read(text)
+        {
+            return Ok(Some((at, record)));
         }
-        if reach >= all {
+        if read == 0 {
             break;
         }
+        (at, is_whole) = (at + read as u64, text.is_some());
     }
     Ok(None)
 }
@@ -476,9 +477,10 @@ mod tests {
         loop {
             let part = reader.newest(server("b"), before, 20).await.expect("read");
             found.extend(seqs(&part));
-            before = part.before;
-            if before.is_none() {
-                break;
+            match part.rest {
+                Rest::Before(seq) => before = Some(seq),
+                Rest::Nothing => break,
+                Rest::Damaged => panic!("it is not that long"),
             }
         }
         assert_eq!(found.len(), 120);
@@ -532,7 +534,7 @@ mod tests {
         }
         let missing: Vec<u64> = (1..=1_000).filter(|seq| !found.contains(seq)).collect();
         assert!(missing.iter().all(|seq| seq % 100 <= 20), "seals and keys alone: {missing:?}");
-        assert!((1..=12_000).contains(&bad), "seen, and none twice: {bad}");
+        assert!(bad >= 12_000, "each is seen by the pages around it: {bad}");
     }
 
     #[tokio::test]

@@ -307,7 +307,7 @@ async fn aud_06_whoever_is_disabled_while_a_change_arrives_does_not_make_it() {
     let cookie = root.jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
     let form = root.form(&house).await;
     other(&house, "bob").await;
-    let csrf = token_of(&root.open(&house, "/admin/people/person?issuer=local&subject=bob").await);
+    let csrf = token_in(&root.open(&house, "/admin/clients").await);
     let back = json!({"action": "enable-user", "issuer": "local", "subject": "root"});
     let fields = [("csrf", csrf.as_str()), ("action", "enable-user"), ("issuer", "local"), ("subject", "root")];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

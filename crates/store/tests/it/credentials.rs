@@ -124,8 +124,8 @@ pub(crate) async fn rs_08_users_are_listed_with_their_standing(bench: &Bench) {
     let alice = UserInfo { user: user("alice"), groups: vec![group("staff")], email: None, disabled: None };
     assert_eq!(listed, [alice, UserInfo { disabled: Some(later(1)), ..listed[1].clone() }]);
     assert_eq!(listed[1].user, user("bob"));
-    assert_eq!(bench.b.known_user(&user("bob")).await.expect("answer").as_ref(), Some(&listed[1]));
-    assert_eq!(bench.b.known_user(&user("carol")).await.expect("answer"), None);
+    assert_eq!(bench.b.user(&user("bob")).await.expect("answer").as_ref(), Some(&listed[1]));
+    assert_eq!(bench.b.user(&user("carol")).await.expect("answer"), None);
     assert!(bench.b.knows_user(&user("bob")).await.expect("answer") && !bench.b.knows_user(&user("carol")).await.expect("answer"));
 }
 
