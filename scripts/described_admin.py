@@ -49,7 +49,9 @@ def seen(walk, here):
     calls = read("records", query={"tool": "conf__test_simple_text", "decision": "permit", "user": "local/admin", "server": "conf"})["entries"]
     office.expect(len(calls) == 1 and calls[0]["outcome"]["class"] == "completed", f"the call: {calls}")
     position = calls[0]["record"]["seq"]
-    for query in ({"limit": "0"}, {"limit": "201"}, {"before": "-1"}, {"before": str(2 ** 64)}, {"decision": "all"}):
+    office.expect(not read("records", query={"until": "2001-01-01"})["entries"], "something was recorded a quarter of a century ago")
+    office.expect(read("records", query={"since": "2001-01-01T00:00:00.000Z", "until": "2999-01-01T00:00"})["entries"], "nothing since")
+    for query in ({"limit": "0"}, {"limit": "201"}, {"before": "-1"}, {"before": str(2 ** 64)}, {"decision": "all"}, {"since": "yesterday"}, {"until": "2026"}):
         read("records", 400, query=query)
     office.expect(read("records", query={"before": str(2 ** 64 - 1), "limit": "1"})["entries"], "nothing is before the last position")
     office.expect(not read("records", query={"before": "0"})["entries"], "something is before the first")

@@ -187,7 +187,7 @@ impl Gateway {
         let change = match Change::parse(&members) {
             Ok(change) => change,
             Err(Malformed::Member("reason")) => {
-                return Ok(Said::NotDone("The reason is too long: 200 bytes at most. Nothing was changed.".to_owned()));
+                return Ok(Said::NotDone("The reason is too long: 180 bytes at most. Nothing was changed.".to_owned()));
             }
             Err(Malformed::Action | Malformed::Member(_) | Malformed::Unknown) => {
                 return Err(self.bad_post(BadPost::Unreadable, request.id));

@@ -43,7 +43,7 @@ pub enum Format {
     Csv,
 }
 
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 24] = [
     "seq",
     "time",
     "kind",
@@ -66,6 +66,8 @@ const COLUMNS: [&str; 22] = [
     "latency_ms",
     "principal",
     "flags",
+    "by_issuer",
+    "by_subject",
 ];
 
 /// Where the records come from.
@@ -137,7 +139,7 @@ fn row(record: &Record<'_>) -> String {
     let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
     let user = record.user.as_ref();
     let rules: Vec<&str> = record.rules.iter().map(AsRef::as_ref).collect();
-    let cells: [String; 22] = [
+    let cells: [String; 24] = [
         record.seq.to_string(),
         record.time.clone().into_owned(),
         record.kind.as_str().to_owned(),
@@ -160,6 +162,8 @@ fn row(record: &Record<'_>) -> String {
         number(record.latency_ms),
         text(&record.principal),
         record.flags.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" "),
+        record.by.as_ref().map(|by| by.iss.clone().into_owned()).unwrap_or_default(),
+        record.by.as_ref().map(|by| by.sub.clone().into_owned()).unwrap_or_default(),
     ];
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))
