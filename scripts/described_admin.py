@@ -85,12 +85,14 @@ def changed(walk, here, client, consent, key):
         office.expect([change(**body)["changed"] for _ in range(2)] == [True, False], f"once: {body}")
     office.expect(not change(action="sign-out-user", **bob)["changed"], "bob is signed in nowhere")
     for status, reason, body in (
-        (400, "bad_change", {"action": "drop"}), (400, "bad_change", {"action": "revoke-key"}), (404, "not_found", {"action": "revoke-key", "id": "-"}),
+        (400, "bad_change", {"action": "drop"}), (400, "bad_change", {"action": "revoke-key"}),
+        (404, "not_found", {"action": "revoke-key", "id": "-"}),
         (404, "not_found", {"action": "enable-user", "issuer": "local", "subject": "ghost"}),
         (409, "yourself", {"action": "disable-user", "issuer": "local", "subject": "admin"}),
         (409, "by_configuration", {"action": "unblock-client", "client": "doorward-cli"}),
         (403, "forged", {"action": "revoke-key", "id": key, "token": form[:-1]}),
-        (413, "too_large", {"action": "revoke-key", "id": "a" * 17_000}), (415, "media_type", {"action": "revoke-key", "media_type": "text/plain"}),
+        (413, "too_large", {"action": "revoke-key", "id": "a" * 17_000}),
+        (415, "media_type", {"action": "revoke-key", "media_type": "text/plain"}),
     ):
         said = change(status, **body)["reason"]
         office.expect(said == reason, f"{body}: {said} instead of {reason}")
@@ -112,6 +114,7 @@ def walked(walk, door, key, anything):
     form = changed(walk, here, consent["client"], consent["id"], bob["keys"][0]["id"])
     words = {
         "issuer": ["local"], "subject": ["admin", "bob"], "changed": ["bob"], "client": [consent["client"], "nightly", "doorward-cli"],
-        "server": ["conf"], "tool": ["conf__test_simple_text"], "position": [position, 1, 2], "held": [other["id"], consent["id"], bob["keys"][0]["id"]],
+        "server": ["conf"], "tool": ["conf__test_simple_text"], "position": [position, 1, 2],
+        "held": [other["id"], consent["id"], bob["keys"][0]["id"]],
     }
     return words, PLACES, f'[auth.openapi]\nperson = {{ api_key = "{cookie}" }}', form
