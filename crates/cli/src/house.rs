@@ -113,7 +113,8 @@ impl House {
     /// [`Failure`] of the rules.
     pub fn parts(self) -> Result<Parts, Failure> {
         let rules = self.rules()?;
-        Ok(Parts { config: self.settings.loaded.config, state: self.state, rules, sources: self.sources, env: self.env })
+        let provider_patience = setup::PROVIDER_PATIENCE;
+        Ok(Parts { config: self.settings.loaded.config, state: self.state, rules, sources: self.sources, env: self.env, provider_patience })
     }
 }
 

@@ -34,6 +34,7 @@ impl Gateway {
             Office::Login => self.login(request).await,
             Office::Provider(name) => self.depart(request, &name).await,
             Office::Callback(name) => self.arrive(request, &name).await,
+            Office::ProviderLogout(name) => self.provider_logout(request, &name).await,
             Office::Logout => self.logout(request).await,
             Office::Me => self.me(request).await,
             Office::Attempt(id) => self.attempt_page(request, id).await,

@@ -5,6 +5,7 @@ mod providers;
 mod servers;
 mod upkeep;
 
+pub use providers::PROVIDER_PATIENCE;
 pub use servers::{Configured, servers};
 
 use crate::Gateway;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub sources: Sources,
     /// Clock and randomness.
     pub env: Env,
+    /// How long one question to an identity provider may take: [`PROVIDER_PATIENCE`], but for tests.
+    pub provider_patience: Duration,
 }
 
 /// Why a gateway could not be built. Texts name references and paths, never values.
@@ -207,7 +210,7 @@ impl Gateway {
     /// # Errors
     /// [`SetupError`]: nothing is served then.
     pub async fn build(parts: Parts) -> Result<Arc<Self>, SetupError> {
-        let Parts { config, state, rules, sources, env } = parts;
+        let Parts { config, state, rules, sources, env, provider_patience } = parts;
         let tasks = Tasks::new();
         let keys = Keys::load(&config, &state, &sources, &env)?;
         let store = keys.store(&config, &state, &sources, &env).await?;
@@ -232,8 +235,8 @@ impl Gateway {
             servers.push(Arc::new(upstream));
         }
         let clients = clients::clients(&config, &keys.master, &store, &sources, &tasks)?;
-        let providers = providers::providers(&config, &keys.master, &sources, &tasks)?;
-        let issuers = providers::issuers(&config, &tasks)?;
+        let providers = providers::providers(&config, (&keys.master, &sources), provider_patience, &tasks)?;
+        let issuers = providers::issuers(&config, provider_patience, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let nonces = Nonces::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;

@@ -3,6 +3,7 @@
 use crate::Store;
 use crate::db::Value;
 use crate::error::{Refused, StoreError};
+use crate::logout::{CameFrom, has_left, hold_session};
 use crate::rows::{Reading, at_most_one, millis, plain};
 use crate::users::{hold, insert, standing};
 use doorward_core::id::{GroupName, UserId};
@@ -86,16 +87,30 @@ impl Store {
         Ok(user)
     }
 
-    /// Records that somebody is signed in here. Of more than fifty browsers of one person the one longest unused is signed out.
+    /// Records that somebody is signed in here. False if they signed out at the provider that they came from since they left for it: nothing is
+    /// recorded then. Of more than fifty browsers of one person the one longest unused is signed out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_browser(&self, hash: &TokenHash<BrowserSecret>, new: &BrowserInfo) -> Result<(), StoreError> {
+    pub async fn put_browser(
+        &self,
+        hash: &TokenHash<BrowserSecret>,
+        new: &BrowserInfo,
+        came: Option<CameFrom<'_>>,
+    ) -> Result<bool, StoreError> {
         plain(&new.id, "id")?;
         plain(&new.label, "label")?;
         let mut tx = self.db().begin().await?;
+        if let Some(came) = &came {
+            hold_session(&mut tx, came).await?;
+        }
         insert(&mut tx, &new.user, "[]", new.created).await?;
         hold(&mut tx, &new.user).await?; // so that the count stays true
+        if let Some(came) = &came
+            && has_left(&mut tx, &new.user, came).await?
+        {
+            return Ok(false);
+        }
         let owner = [Value::text(new.user.issuer()), Value::text(new.user.subject())];
         let count = tx.row("SELECT COUNT(*) AS n FROM browsers WHERE issuer = $1 AND subject = $2", &owner).await?;
         if count.map_or(Ok(0), |row| row.column::<i64>("n"))? >= BROWSERS_PER_USER {
@@ -104,8 +119,8 @@ impl Store {
             tx.execute(sql, &owner).await?;
         }
         let [issuer, subject] = owner;
-        let sql =
-            "INSERT INTO browsers (digest, id, issuer, subject, label, created, used, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let sql = "INSERT INTO browsers (digest, id, issuer, subject, label, created, used, expires, provider_session) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let values = [
             Value::bytes(hash.as_bytes()),
             Value::text(&new.id),
@@ -115,9 +130,11 @@ impl Store {
             Value::int(millis(new.created)?),
             Value::int(millis(new.used)?),
             Value::int(millis(new.expires)?),
+            Value::Bytes(came.and_then(|came| came.session).map(|session| session.as_bytes().as_slice())),
         ];
         tx.execute(sql, &values).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Who is signed in with this cookie: not past its end, and not unused for `idle`.

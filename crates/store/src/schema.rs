@@ -21,6 +21,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../migrations/0013_blocked_clients.sql")),
     (14, include_str!("../migrations/0014_exchanged_tokens.sql")),
     (15, include_str!("../migrations/0015_attempts.sql")),
+    (16, include_str!("../migrations/0016_sessions_at_providers.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

@@ -9,7 +9,7 @@ pub use clients::{
     ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord,
     StaticClientFile,
 };
-pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, RequireFile, TokensFile};
+pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, LogoutWord, RequireFile, TokensFile};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

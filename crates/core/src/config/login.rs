@@ -9,6 +9,7 @@ use crate::identity::role::{Role, Roles, is_of_the_terminal};
 use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
+use crate::oidc::logout::Reach;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct IdentityProvider {
     pub algs: Vec<Alg>,
     /// How far its clock may be from ours.
     pub leeway: Duration,
+    /// What ends here when somebody signs out there; `None` where it is not listened to.
+    pub logout: Option<Reach>,
 }
 
 /// `[idp.<name>]` of every other kind: its tokens count at `/k/...`.

@@ -5,7 +5,6 @@
 const KEYS: &[&str] = &[
     "banner",
     "idp.*.danger_allow_shared_audience",
-    "idp.*.logout",
     "idp.*.issuer_template",
     "idp.*.private_key",
     "idp.*.danger_accept_google_access_tokens",

@@ -2,6 +2,7 @@
 //!
 //! Everything that is configured must hold. Must not know the provider's answers, only who was vouched for.
 
+use super::logout::ProviderSession;
 use super::token::Vouched;
 use crate::id::{GroupName, UserId};
 
@@ -20,6 +21,7 @@ pub struct Admitted {
     user: UserId,
     groups: Vec<GroupName>,
     email: Option<String>,
+    session: Option<ProviderSession>,
 }
 
 /// Why somebody may not come in.
@@ -52,7 +54,7 @@ pub fn admit(vouched: &Vouched, hosted: &[String], admission: &Admission) -> Res
         return Err(NotAdmitted::Group);
     }
     let email = vouched.email().map(|email| email.address().to_owned());
-    Ok(Admitted { user: vouched.user().clone(), groups: vouched.groups().to_vec(), email })
+    Ok(Admitted { user: vouched.user().clone(), groups: vouched.groups().to_vec(), email, session: vouched.session().copied() })
 }
 
 // === impl Admission ===
@@ -84,5 +86,11 @@ impl Admitted {
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.email.as_deref()
+    }
+
+    /// Their session at the provider.
+    #[must_use]
+    pub const fn session(&self) -> Option<&ProviderSession> {
+        self.session.as_ref()
     }
 }

@@ -10,6 +10,7 @@ pub mod grant;
 pub mod jose;
 pub mod journey;
 pub mod keys;
+pub mod logout;
 pub mod provider;
 pub mod token;
 

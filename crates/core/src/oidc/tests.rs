@@ -1,5 +1,7 @@
 //! Hostile metadata, keys, tokens and answers, against a signer of our own and one vector of RFC 8037.
 
+mod logout;
+
 use super::admission::{Admission, NotAdmitted, admit};
 use super::answer::{BadAnswer, Tokens};
 use super::jose::{Alg, BadToken, Signed, verify};

@@ -5,6 +5,7 @@
 //! forbid something to a group. Must not know how the token came.
 
 use super::jose::{Signed, seconds};
+use super::logout::ProviderSession;
 use crate::id::{GroupName, UserId};
 use crate::json::RawJson;
 use crate::time::Timestamp;
@@ -39,6 +40,7 @@ pub struct Vouched {
     groups: Option<Vec<GroupName>>,
     email: Option<Email>,
     hosted: Option<String>,
+    session: Option<ProviderSession>,
 }
 
 /// An e-mail address as the provider gave it.
@@ -129,11 +131,13 @@ pub fn vouch(signed: &Signed, expected: &Expected<'_>, now: Timestamp) -> Result
     let subject = claims.member("sub").and_then(|sub| sub.as_text().map(std::borrow::Cow::into_owned)).ok_or(Unvouched::Subject)?;
     let user = UserId::new(expected.issuer, &subject).map_err(|_| Unvouched::Subject)?;
     let hosted = claims.member("hd").and_then(|hd| hd.as_text().map(std::borrow::Cow::into_owned));
-    Ok(Vouched { user, groups: groups(claims, expected.groups_claim)?, email: email(claims, expected.email_claim), hosted })
+    let sid = claims.member("sid").and_then(|sid| sid.as_text().map(std::borrow::Cow::into_owned));
+    let session = sid.and_then(|sid| ProviderSession::of(expected.issuer, &sid));
+    Ok(Vouched { user, groups: groups(claims, expected.groups_claim)?, email: email(claims, expected.email_claim), hosted, session })
 }
 
 /// We, and nobody besides: another audience could have been handed the same token (Core section 3.1.3.7, rules 3 to 5).
-fn audience(claims: &RawJson, client_id: &str) -> Result<(), Unvouched> {
+pub(super) fn audience(claims: &RawJson, client_id: &str) -> Result<(), Unvouched> {
     let aud = claims.member("aud").ok_or(Unvouched::Audience)?;
     let is_ours = match aud.elements() {
         None => aud.as_text().as_deref() == Some(client_id),
@@ -178,7 +182,7 @@ pub(super) fn email(claims: &RawJson, name: &str) -> Option<Email> {
 
 impl Vouched {
     pub(super) const fn of(user: UserId, groups: Option<Vec<GroupName>>, email: Option<Email>, hosted: Option<String>) -> Self {
-        Self { user, groups, email, hosted }
+        Self { user, groups, email, hosted, session: None }
     }
 
     /// The same, with the groups that are known of them where the provider says nothing of groups.
@@ -240,6 +244,12 @@ impl Vouched {
     #[must_use]
     pub fn hosted(&self) -> Option<&str> {
         self.hosted.as_deref()
+    }
+
+    /// Their session at the provider, where it names one: what ends there can end here.
+    #[must_use]
+    pub const fn session(&self) -> Option<&ProviderSession> {
+        self.session.as_ref()
     }
 }
 

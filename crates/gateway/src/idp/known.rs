@@ -1,16 +1,18 @@
 //! What is known of a provider, and for how long that counts (credentials 4.3; attacks FLT-08, FLT-12).
 //!
 //! Read when the first person signs in, not at start: a provider that is away keeps no gateway from starting. While it is away, what it
-//! said last counts for a day. Whatever comes in, it is asked at most once in [`REST`] after a failure and once in [`COOL`] for a key
-//! that nobody has seen.
+//! said last counts for a day. One at a time asks; whoever comes meanwhile goes on with what was said last, and waits only for what
+//! nobody knows yet: a provider that is slow, or a token with an unknown key, holds up nobody else. Whatever comes in, it is asked at
+//! most once in [`REST`] after a failure and once in [`COOL`] for a key that nobody has seen.
 
 use super::Provider;
 use super::ask::{Asked, Trouble};
 use doorward_core::oidc::keys::KeySet;
 use doorward_core::oidc::provider::{Endpoint, Metadata, Place, address};
 use doorward_core::time::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::sync::MutexGuard;
 
 /// What a provider said.
 #[derive(Debug, Default)]
@@ -27,6 +29,14 @@ pub(super) struct Read<T> {
     pub(super) value: Arc<T>,
     pub(super) at: Timestamp,
     pub(super) fresh: Duration,
+}
+
+/// Whose turn to ask it is.
+enum Whose<'a, T> {
+    /// We do, and nobody else until this is dropped.
+    Ours(MutexGuard<'a, ()>),
+    /// Somebody else: what was said last.
+    Theirs(Arc<T>),
 }
 
 /// Metadata is read anew after this long.
@@ -46,8 +56,13 @@ impl Provider {
     /// # Errors
     /// [`Trouble`], where it cannot be asked and what it said last is older than a day.
     pub(crate) async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, Trouble> {
-        let mut known = self.known.lock().await;
-        self.described(&mut known, now).await
+        if let Some(metadata) = self.look(|known| known.fresh_metadata(now)) {
+            return Ok(metadata);
+        }
+        match self.turn_or(now, |known| known.metadata.as_ref()).await {
+            Whose::Ours(_turn) => self.described(now).await,
+            Whose::Theirs(metadata) => Ok(metadata),
+        }
     }
 
     /// Its keys.
@@ -55,31 +70,62 @@ impl Provider {
     /// # Errors
     /// As [`Provider::metadata`].
     pub(super) async fn keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
-        let mut known = self.known.lock().await;
-        match &known.keys {
-            Some(read) if read.is_fresh(now) => Ok(Arc::clone(&read.value)),
-            _ => self.read_keys(&mut known, now).await,
+        let fresh = || self.look(|known| known.keys.as_ref().filter(|read| read.is_fresh(now)).map(|read| Arc::clone(&read.value)));
+        if let Some(keys) = fresh() {
+            return Ok(keys);
+        }
+        match self.turn_or(now, |known| known.keys.as_ref()).await {
+            Whose::Ours(_turn) => match fresh() {
+                Some(keys) => Ok(keys),
+                None => self.read_keys(now).await,
+            },
+            Whose::Theirs(keys) => Ok(keys),
         }
     }
 
-    /// Its keys, not from before the last half minute.
+    /// Its keys, not from before the last half minute. Whoever needs others than those that are known waits for their turn.
     ///
     /// # Errors
     /// As [`Provider::metadata`].
     pub(super) async fn newer_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
-        let mut known = self.known.lock().await;
-        match &known.keys {
-            Some(read) if age(read.at, now) < COOL => Ok(Arc::clone(&read.value)),
-            _ => self.read_keys(&mut known, now).await,
+        let recent = || self.look(|known| known.keys.as_ref().filter(|read| read.age(now) < COOL).map(|read| Arc::clone(&read.value)));
+        if let Some(keys) = recent() {
+            return Ok(keys);
+        }
+        let _turn = self.turn.lock().await;
+        match recent() {
+            Some(keys) => Ok(keys),
+            None => self.read_keys(now).await,
         }
     }
 
-    async fn described(&self, known: &mut Known, now: Timestamp) -> Result<Arc<Metadata>, Trouble> {
-        if let Some(read) = known.metadata.as_ref().filter(|read| read.is_fresh(now)) {
-            return Ok(Arc::clone(&read.value));
+    /// The turn to ask, or, while somebody else has it, what was said last.
+    async fn turn_or<T>(&self, now: Timestamp, of: impl FnOnce(&Known) -> Option<&Read<T>>) -> Whose<'_, T> {
+        if let Ok(turn) = self.turn.try_lock() {
+            return Whose::Ours(turn);
         }
-        if rests(known.metadata_failed, now) {
-            return last_good(known.metadata.as_ref(), now).ok_or(Trouble::Resting);
+        match self.look(|known| last_good(of(known), now)) {
+            Some(value) => Whose::Theirs(value),
+            None => Whose::Ours(self.turn.lock().await),
+        }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
+        look(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Only under the turn.
+    async fn described(&self, now: Timestamp) -> Result<Arc<Metadata>, Trouble> {
+        if let Some(metadata) = self.look(|known| known.fresh_metadata(now)) {
+            return Ok(metadata);
+        }
+        let last = || self.look(|known| last_good(known.metadata.as_ref(), now));
+        if self.look(|known| rests(known.metadata_failed, now)) {
+            return last().ok_or(Trouble::Resting);
         }
         let endpoint = Endpoint { url: address(&self.config.issuer), place: Place::Issuer };
         let read = self
@@ -90,39 +136,49 @@ impl Provider {
         match read {
             Ok(metadata) => {
                 let value = Arc::new(metadata);
-                known.metadata = Some(Read { value: Arc::clone(&value), at: now, fresh: METADATA_FRESH });
-                known.metadata_failed = None;
+                let read = Read { value: Arc::clone(&value), at: now, fresh: METADATA_FRESH };
+                self.change(|known| (known.metadata, known.metadata_failed) = (Some(read), None));
                 Ok(value)
             }
             Err(trouble) => {
                 tracing::warn!(provider = %self.config.name, %trouble, "the metadata of an identity provider could not be read");
-                known.metadata_failed = Some(now);
-                last_good(known.metadata.as_ref(), now).ok_or(trouble)
+                self.change(|known| known.metadata_failed = Some(now));
+                last().ok_or(trouble)
             }
         }
     }
 
-    async fn read_keys(&self, known: &mut Known, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
-        if rests(known.keys_failed, now) {
-            return last_good(known.keys.as_ref(), now).ok_or(Trouble::Resting);
+    /// Only under the turn.
+    async fn read_keys(&self, now: Timestamp) -> Result<Arc<KeySet>, Trouble> {
+        let last = || self.look(|known| last_good(known.keys.as_ref(), now));
+        if self.look(|known| rests(known.keys_failed, now)) {
+            return last().ok_or(Trouble::Resting);
         }
-        let metadata = self.described(known, now).await?;
+        let metadata = self.described(now).await?;
         let read = self.asker.ask(&metadata.keys, Asked::Document).await;
         let read = read.and_then(|said| KeySet::parse(&said.body).map(|keys| (keys, said.fresh)).map_err(Trouble::Keys));
         match read {
             Ok((keys, fresh)) => {
                 let value = Arc::new(keys);
                 let fresh = fresh.unwrap_or(KEYS_FRESH).clamp(KEYS_LEAST, DAY);
-                known.keys = Some(Read { value: Arc::clone(&value), at: now, fresh });
-                known.keys_failed = None;
+                let read = Read { value: Arc::clone(&value), at: now, fresh };
+                self.change(|known| (known.keys, known.keys_failed) = (Some(read), None));
                 Ok(value)
             }
             Err(trouble) => {
                 tracing::warn!(provider = %self.config.name, %trouble, "the keys of an identity provider could not be read");
-                known.keys_failed = Some(now);
-                last_good(known.keys.as_ref(), now).ok_or(trouble)
+                self.change(|known| known.keys_failed = Some(now));
+                last().ok_or(trouble)
             }
         }
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn fresh_metadata(&self, now: Timestamp) -> Option<Arc<Metadata>> {
+        self.metadata.as_ref().filter(|read| read.is_fresh(now)).map(|read| Arc::clone(&read.value))
     }
 }
 

@@ -19,14 +19,15 @@ use doorward_core::oidc::grant::{self, Granted, Ungranted};
 use doorward_core::oidc::jose::{BadToken, Signed, verify_as};
 use doorward_core::oidc::journey::{Arrived, Journey, JourneyKey};
 use doorward_core::oidc::keys::NoKey;
+use doorward_core::oidc::logout::{self, LoggedOut, NotLoggedOut};
 use doorward_core::oidc::provider::{ClientAuth, Metadata};
 use doorward_core::oidc::token::{Expected, Unvouched, Vouched, vouch};
 use doorward_core::secret::Secret;
 use doorward_core::time::Timestamp;
 use known::Known;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Mutex as Turn;
 
 /// Every provider of the configuration, and the key that seals what is under way to them.
 #[derive(Debug)]
@@ -43,8 +44,9 @@ pub(crate) struct Provider {
     pub(crate) config: Arc<IdentityProvider>,
     secret: Secret<String>,
     asker: Asker,
-    /// One at a time asks: whoever comes meanwhile waits for the same answer.
     known: Mutex<Known>,
+    /// One at a time asks.
+    turn: Turn<()>,
 }
 
 /// Why nobody was signed in by a provider.
@@ -62,6 +64,9 @@ pub(crate) enum NotSignedIn {
     /// Its grant is not for this client, or not as it should be.
     #[error("the grant: {0}")]
     Grant(#[from] Ungranted),
+    /// Its logout token says nothing that counts.
+    #[error("the logout token: {0}")]
+    Logout(#[from] NotLoggedOut),
 }
 
 // === impl Providers ===
@@ -94,7 +99,7 @@ impl Providers {
 impl Provider {
     /// A provider that nobody has asked yet.
     pub(crate) fn new(config: Arc<IdentityProvider>, secret: Secret<String>, asker: Asker) -> Self {
-        Self { config, secret, asker, known: Mutex::default() }
+        Self { config, secret, asker, known: Mutex::default(), turn: Turn::default() }
     }
 
     /// Where the browser goes with a sign-in.
@@ -189,6 +194,16 @@ impl Provider {
         Ok(grant::grant(&signed, &expected, clock())?)
     }
 
+    /// Who signed out at the provider, by its logout token.
+    ///
+    /// # Errors
+    /// [`NotSignedIn`].
+    pub(crate) async fn logged_out(&self, token: &str, clock: impl Fn() -> Timestamp) -> Result<LoggedOut, NotSignedIn> {
+        let signed = self.signed_as(token, logout::kinds(token), clock()).await?;
+        let (issuer, client_id, leeway) = (&self.config.issuer, &self.config.client_id, self.config.leeway);
+        Ok(logout::log_out(&signed, &logout::Expected { issuer, client_id, leeway }, clock())?)
+    }
+
     /// Holds an ID token against the keys. One that names a key nobody has seen makes them be read anew, at most once in a while.
     async fn signed(&self, token: &str, now: Timestamp) -> Result<Signed, NotSignedIn> {
         self.signed_as(token, &[], now).await
@@ -216,6 +231,7 @@ impl NotSignedIn {
             Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) => "bad_token".to_owned(),
             Self::Claims(why) => why.to_string(),
             Self::Grant(why) => why.to_string(),
+            Self::Logout(why) => why.to_string(),
         }
     }
 
@@ -226,7 +242,7 @@ impl NotSignedIn {
             Self::Token(BadToken::Algorithm) => "bad_alg",
             Self::Token(BadToken::Key(_)) => "bad_key",
             Self::Token(BadToken::Signature) => "bad_signature",
-            Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) => "bad_token",
+            Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) | Self::Logout(_) => "bad_token",
             Self::Grant(Ungranted::Client) => "assertion_client",
             Self::Grant(Ungranted::Resource) => "no_resource",
             Self::Grant(Ungranted::TooLong) => "lifetime_too_long",

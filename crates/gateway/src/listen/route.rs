@@ -61,6 +61,8 @@ pub enum Office {
     Provider(ProviderName),
     /// `/login/<idp>/callback`: comes back from it.
     Callback(ProviderName),
+    /// `/login/<idp>/logout`: it says that somebody signed out there.
+    ProviderLogout(ProviderName),
     /// `/logout`.
     Logout,
     /// `/me`: what this person allowed, and where they are signed in.
@@ -163,7 +165,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 54] = [
+pub const ROUTES: [(&str, bool); 55] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -195,6 +197,8 @@ pub const ROUTES: [(&str, bool); 54] = [
     // Both answer a browser that is nobody yet; the second believes only what it sealed itself (docs/signing-in.md).
     ("/login/{idp}", true),
     ("/login/{idp}/callback", true),
+    // Believes only what the provider signed (ADR 29).
+    ("/login/{idp}/logout", true),
     // These lead to the sign-in page, and show nothing to whoever is nobody.
     ("/logout", true),
     ("/me", true),
@@ -295,8 +299,10 @@ impl Office {
                     return Api::of(rest).map(Self::Api);
                 }
                 if let Some(rest) = path.strip_prefix("/login/") {
-                    return match rest.strip_suffix("/callback") {
-                        Some(name) => ProviderName::new(name).ok().map(Self::Callback),
+                    return match rest.split_once('/') {
+                        Some((name, "callback")) => ProviderName::new(name).ok().map(Self::Callback),
+                        Some((name, "logout")) => ProviderName::new(name).ok().map(Self::ProviderLogout),
+                        Some(_) => None,
                         None => ProviderName::new(rest).ok().map(Self::Provider),
                     };
                 }
@@ -335,10 +341,12 @@ impl Office {
     }
 
     /// Whether each request counts against its address before it is looked at. Assets cost nothing; the token endpoint counts those
-    /// that fail, for a client that has a right to its tokens must not be held up by its neighbours.
+    /// that fail, for a client that has a right to its tokens must not be held up by its neighbours. So does the end of sessions at a
+    /// provider: all of its people may be signed out in one minute, from one address.
     #[must_use]
     pub const fn counts_strangers(&self) -> bool {
-        !matches!(self, Self::Style | Self::SetupScript | Self::Icon | Self::Token | Self::Revoke | Self::Introspect)
+        let is_asset = matches!(self, Self::Style | Self::SetupScript | Self::Icon);
+        !is_asset && !matches!(self, Self::Token | Self::Revoke | Self::Introspect | Self::ProviderLogout(_))
     }
 
     /// Whether browsers of other sites may read it without asking first: public documents.

@@ -17,16 +17,21 @@ use std::time::Duration;
 const CONNECTIONS: usize = 32;
 /// How long one is kept for the next question.
 const IDLE: Duration = Duration::from_secs(20);
-/// For one question, from the name to the last byte.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For one question to a provider, from the name to the last byte.
+pub const PROVIDER_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) fn providers(config: &Config, master: &Secret<[u8; 32]>, sources: &Sources, tasks: &Tasks) -> Result<Providers, SetupError> {
+pub(super) fn providers(
+    config: &Config,
+    (master, sources): (&Secret<[u8; 32]>, &Sources),
+    patience: Duration,
+    tasks: &Tasks,
+) -> Result<Providers, SetupError> {
     let key = JourneyKey::derive(master).map_err(|error| SetupError::Other(error.to_string()))?;
     let mut found = Vec::new();
     if !config.idps.is_empty() {
-        let egress = door_to_providers(config, tasks)?;
+        let egress = door_to_providers(config, patience, tasks)?;
         for idp in config.idps.values() {
-            let asker = Asker::new(idp.name.clone(), egress.clone(), PATIENCE);
+            let asker = Asker::new(idp.name.clone(), egress.clone(), patience);
             found.push(Provider::new(Arc::clone(idp), secret(&idp.client_secret, sources)?, asker));
         }
     }
@@ -34,13 +39,13 @@ pub(super) fn providers(config: &Config, master: &Secret<[u8; 32]>, sources: &So
 }
 
 /// Issuers whose tokens count at `/k/...`, over a door of their own: nobody who signs in waits for them.
-pub(super) fn issuers(config: &Config, tasks: &Tasks) -> Result<Issuers, SetupError> {
+pub(super) fn issuers(config: &Config, patience: Duration, tasks: &Tasks) -> Result<Issuers, SetupError> {
     let mut found = Vec::new();
     if !config.issuers.is_empty() {
-        let egress = door_to_providers(config, tasks)?;
+        let egress = door_to_providers(config, patience, tasks)?;
         for issuer in &config.issuers {
             let name = issuer.rule.name.clone();
-            let mut asker = Asker::new(name.clone(), egress.clone(), PATIENCE);
+            let mut asker = Asker::new(name.clone(), egress.clone(), patience);
             if let Some(path) = &issuer.ca {
                 let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
                 asker = asker.trusting(Trust::only(&pem)?);
@@ -54,9 +59,9 @@ pub(super) fn issuers(config: &Config, tasks: &Tasks) -> Result<Issuers, SetupEr
 }
 
 /// A door of its own: what a provider makes it hold takes no connection of a server.
-fn door_to_providers(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
+fn door_to_providers(config: &Config, patience: Duration, tasks: &Tasks) -> Result<Egress, SetupError> {
     let mut settings = EgressSettings::new(tasks.clone());
-    settings.connect_time = PATIENCE;
+    settings.connect_time = patience;
     settings.idle_time = IDLE;
     settings.idle_per_key = 4;
     settings.keys = CONNECTIONS;

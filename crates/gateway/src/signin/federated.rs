@@ -21,6 +21,8 @@ use doorward_core::oidc::admission::{NotAdmitted, admit};
 use doorward_core::oidc::answer::BadAnswer;
 use doorward_core::oidc::journey::{Journey, NotArrived};
 use doorward_core::oidc::token::Vouched;
+use doorward_core::time::Timestamp;
+use doorward_store::CameFrom;
 use http::{Method, Response};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,10 +122,16 @@ impl Gateway {
             }
         };
         let waiting = browser::cookie(&request.headers, browser::WAITING).filter(|sealed| arrived.leads_to(sealed)).map(str::to_owned);
-        self.vouched_for(request, provider, &vouched, waiting.as_deref()).await
+        self.vouched_for(request, provider, (&vouched, arrived.journey().begun()), waiting.as_deref()).await
     }
 
-    async fn vouched_for(&self, request: &OfficeRequest, provider: &Provider, vouched: &Vouched, waiting: Option<&str>) -> Response<Body> {
+    async fn vouched_for(
+        &self,
+        request: &OfficeRequest,
+        provider: &Provider,
+        (vouched, begun): (&Vouched, Timestamp),
+        waiting: Option<&str>,
+    ) -> Response<Body> {
         let (user, now) = (vouched.user(), self.env.now());
         let admitted = match admit(vouched, &provider.config.domains, &self.login.admission) {
             Ok(admitted) => admitted,
@@ -151,7 +159,8 @@ impl Gateway {
             }
             Err(_) => return self.away(request.id),
         }
-        self.signed_in(admitted.user(), request, waiting).await
+        let came = CameFrom { session: admitted.session(), begun };
+        self.signed_in((admitted.user(), Some(came)), request, waiting).await
     }
 
     /// Where a provider sends the browser back to: registered there, and of this provider alone (OC-03).
@@ -201,7 +210,7 @@ impl Gateway {
         self.problem(403, problem, request.id)
     }
 
-    fn not_this_sign_in(&self, request: &OfficeRequest) -> Response<Body> {
+    pub(super) fn not_this_sign_in(&self, request: &OfficeRequest) -> Response<Body> {
         let problem = Problem {
             side: Side::You,
             title: "This sign-in does not go on here",

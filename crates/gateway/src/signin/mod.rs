@@ -5,6 +5,7 @@
 
 pub(crate) mod browser;
 mod federated;
+mod logout;
 mod pages;
 
 pub(crate) use pages::Problem;

@@ -13,7 +13,7 @@ use crate::ui::text::{Claimed, Hidden, Place};
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::{CorrelationId, ProviderName, UserId};
 use doorward_core::secret::{BrowserSecret, LinkSecret, PlainToken, TokenHash};
-use doorward_store::BrowserInfo;
+use doorward_store::{BrowserInfo, CameFrom};
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method, Response};
 
@@ -132,7 +132,7 @@ impl Gateway {
             return self.setup_page(Some("This code is not valid: mistyped, used before, or older than ten minutes."), 403).await;
         };
         let waiting = browser::cookie(&request.headers, browser::WAITING);
-        self.signed_in(&user, &request, waiting).await
+        self.signed_in((&user, None), &request, waiting).await
     }
 
     async fn setup_page(&self, error: Option<&str>, status: u16) -> Response<Body> {
@@ -149,7 +149,12 @@ impl Gateway {
     }
 
     /// A new cookie for a new sign-in, whatever the browser had before (AZ-13); then back to what waits.
-    pub(super) async fn signed_in(&self, user: &UserId, request: &OfficeRequest, waiting: Option<&str>) -> Response<Body> {
+    pub(super) async fn signed_in(
+        &self,
+        (user, came): (&UserId, Option<CameFrom<'_>>),
+        request: &OfficeRequest,
+        waiting: Option<&str>,
+    ) -> Response<Body> {
         let now = self.env.now();
         let (Ok(random), Ok(name)) = (self.env.bytes::<32>(), self.env.bytes::<8>()) else { return self.away(request.id) };
         let secret = PlainToken::<BrowserSecret>::mint(&random);
@@ -166,8 +171,17 @@ impl Gateway {
         };
         let notice = Notice { reason: "signed_in", id: Some(request.id), user: Some(user), cause: Some(&info.id), ..Notice::default() };
         // On the record first: who came in must not depend on whether the disk was full a moment later.
-        if self.audit.event(&notice, now).await.is_err() || self.store.put_browser(&secret.hashed(), &info).await.is_err() {
+        if self.audit.event(&notice, now).await.is_err() {
             return self.away(request.id);
+        }
+        match self.store.put_browser(&secret.hashed(), &info, came).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let (user, cause) = (Some(user), Some("signed_out_meanwhile"));
+                self.note(&Notice { reason: "sign_in_refused", id: Some(request.id), user, cause, ..Notice::default() }).await;
+                return self.not_this_sign_in(request);
+            }
+            Err(_) => return self.away(request.id),
         }
         if let Some(old) = browser::cookie(&request.headers, browser::SESSION).and_then(|value| TokenHash::of(value).ok())
             && let Err(error) = self.store.end_browser(&old).await

@@ -12,7 +12,7 @@ use doorward_core::time::Timestamp;
 use doorward_gateway::Gateway;
 use doorward_gateway::catalogue::{self, Family};
 use doorward_gateway::env::{Clock, Env, SystemClock, SystemRandom};
-use doorward_gateway::setup::{self, Parts};
+use doorward_gateway::setup::{self, PROVIDER_PATIENCE, Parts};
 use doorward_gateway::sources::Sources;
 use doorward_gateway::sources::env::Variables;
 use doorward_gateway::tasks::Tasks;
@@ -74,15 +74,20 @@ impl House {
 
     /// A gateway over an existing state directory.
     pub(crate) async fn over(state: Directory, toml: &str, rules: &str) -> Self {
-        Self::built(state, toml, rules, "").await
+        Self::built(state, toml, rules, ("", PROVIDER_PATIENCE)).await
     }
 
     /// With more under `[listen]`.
     pub(crate) async fn over_listening(toml: &str, listen: &str) -> Self {
-        Self::built(Directory::new(), toml, LAPTOP, listen).await
+        Self::built(Directory::new(), toml, LAPTOP, (listen, PROVIDER_PATIENCE)).await
     }
 
-    async fn built(state: Directory, toml: &str, rules: &str, listen: &str) -> Self {
+    /// That waits so long for an identity provider.
+    pub(crate) async fn waiting(toml: &str, patience: Duration) -> Self {
+        Self::built(Directory::new(), toml, LAPTOP, ("", patience)).await
+    }
+
+    async fn built(state: Directory, toml: &str, rules: &str, (listen, patience): (&str, Duration)) -> Self {
         log();
         let limits = if toml.contains("[limits]") {
             ""
@@ -101,7 +106,14 @@ impl House {
         let rules = rules.unwrap_or_else(|errors| panic!("{errors:#?}"));
         let shift = Arc::new(Shift::default());
         let env = Env::new(Arc::clone(&shift) as Arc<dyn Clock>, Arc::new(SystemRandom));
-        let parts = Parts { config: config.clone(), state: state.0.clone(), rules, sources: sources(), env: env.clone() };
+        let parts = Parts {
+            config: config.clone(),
+            state: state.0.clone(),
+            rules,
+            sources: sources(),
+            env: env.clone(),
+            provider_patience: patience,
+        };
         let gateway = Gateway::build(parts).await.unwrap_or_else(|error| panic!("{error}"));
         let serving = gateway.listen(&config).await.unwrap_or_else(|error| panic!("{error}"));
         let store = setup::open_store(&config, &state.0, &sources(), &env).await.expect("a second handle");

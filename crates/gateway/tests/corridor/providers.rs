@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// The table of a provider.
-fn idp(name: &str, provider: &Provider, more: &str) -> String {
+pub(super) fn idp(name: &str, provider: &Provider, more: &str) -> String {
     format!("[idp.{name}]\nissuer = \"{}\"\nclient_id = \"{CLIENT}\"\nclient_secret = \"plain:{SECRET}\"\n{more}\n", provider.issuer())
 }
 
@@ -25,31 +25,31 @@ async fn with_one(more: &str) -> (Provider, House) {
 
 impl Browser {
     /// Chooses a provider on the page: where the browser is sent.
-    async fn choose(&mut self, house: &House, name: &str) -> Reply {
+    pub(super) async fn choose(&mut self, house: &House, name: &str) -> Reply {
         let page = self.open(house, "/login").await;
         assert!(page.contains(&format!("Continue with {name}")), "{}", page.text());
         self.leave(house, &page, name).await
     }
 
-    async fn leave(&mut self, house: &House, page: &Reply, name: &str) -> Reply {
+    pub(super) async fn leave(&mut self, house: &House, page: &Reply, name: &str) -> Reply {
         let form = Form { action: format!("/login/{name}"), ..Form::of(page) };
         self.submit(house, &form).await
     }
 
     /// Comes back from another site.
-    async fn back(&mut self, house: &House, address: &str) -> Reply {
+    pub(super) async fn back(&mut self, house: &House, address: &str) -> Reply {
         let path = address.strip_prefix(&format!("http://{}", house.address)).unwrap_or(address);
         self.send(house, Ask::new("GET", path).field("Sec-Fetch-Site", "cross-site").field("Sec-Fetch-Mode", "navigate")).await
     }
 
     /// All the way.
-    async fn sign_in_at(&mut self, house: &House, name: &str, provider: &Provider, subject: &str) -> Reply {
+    pub(super) async fn sign_in_at(&mut self, house: &House, name: &str, provider: &Provider, subject: &str) -> Reply {
         let left = self.choose(house, name).await;
         assert_eq!(left.status, 200, "{}", left.text());
         self.back(house, &provider.sign_in(&sent_to(&left), subject)).await
     }
 
-    async fn is_signed_in(&mut self, house: &House) -> bool {
+    pub(super) async fn is_signed_in(&mut self, house: &House) -> bool {
         let page = self.open(house, "/me").await;
         assert_eq!(page.status, 200, "{}", page.text());
         !page.contains("<h1>Sign in</h1>")
@@ -58,7 +58,7 @@ impl Browser {
 
 impl House {
     /// Why sign-ins were refused, in order.
-    fn sign_ins_refused(&self) -> Vec<String> {
+    pub(super) fn sign_ins_refused(&self) -> Vec<String> {
         let records = self.recorded("event", "sign_in_refused");
         records.iter().map(|record| record["cause"].as_str().unwrap_or_default().to_owned()).collect()
     }

@@ -149,7 +149,7 @@ pub(crate) async fn ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is(
         disabled: false,
     };
     for (at, (id, of)) in [(1, ("a1", "alice")), (2, ("a2", "alice")), (3, ("b1", "bob"))] {
-        bench.a.put_browser(&PlainToken::<BrowserSecret>::mint(&[at; 32]).hashed(), &browser(id, of)).await.expect("signed in");
+        bench.a.put_browser(&PlainToken::<BrowserSecret>::mint(&[at; 32]).hashed(), &browser(id, of), None).await.expect("signed in");
     }
     bench.a.open_session(&session("one", "alice"), of_one(2)).await.expect("opened");
     let one = bench.b.end_from_outside(Ending::Browser("a1"), OnRecord::Later, NOW).await.expect("ended");

@@ -247,7 +247,7 @@ pub(crate) async fn ui_01_a_browser_is_signed_in_until_it_is_not(bench: &Bench) 
         expires: later(12 * 3600),
         disabled: false,
     };
-    bench.a.put_browser(&cookie, &info).await.expect("put");
+    bench.a.put_browser(&cookie, &info, None).await.expect("put");
     assert_eq!(bench.b.browser(&cookie, HOUR, later(3599)).await.expect("an answer"), Some(info.clone()));
     assert_eq!(bench.b.browser(&cookie, HOUR, later(3600)).await.expect("an answer"), None, "an hour without use");
     bench.b.touch_browser(&cookie, later(3000)).await.expect("touched");

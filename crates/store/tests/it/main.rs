@@ -13,6 +13,7 @@ mod devices;
 mod documents;
 mod exchanged;
 mod grants;
+mod logout;
 mod opening;
 mod proofs;
 mod races;
@@ -91,6 +92,11 @@ on_every_backend! {
     blocks::ses_06_a_person_is_signed_out_everywhere_and_nobody_else_is,
     blocks::ses_06_a_client_is_found_by_its_digest_among_any_number_of_newer_sessions,
     blocks::clients_are_known_by_what_they_were_given,
+    logout::ui_01_a_logout_at_a_provider_ends_what_it_names_and_nothing_else,
+    logout::ui_05_one_of_fifty_that_bring_a_logout_token_ends_something,
+    logout::ui_05_whoever_is_on_their_way_when_they_sign_out_does_not_come_in,
+    logout::ui_05_a_sign_in_that_meets_its_end_is_none,
+    logout::tk_07_a_logout_that_reaches_consents_takes_back_all_that_its_person_allowed,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,
     sessions::a_use_moves_forward_only,

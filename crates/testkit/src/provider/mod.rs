@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What the gateway is called here.
@@ -60,6 +61,8 @@ pub struct Manners {
     pub elsewhere: Option<String>,
     /// Documents never end.
     pub endless: bool,
+    /// Paths at which it takes questions, and answers none until this says something else.
+    pub silent: &'static [&'static str],
     /// Instead of tokens this status and text.
     pub tokens: Option<(u16, String)>,
     /// `iss` in the answer to the browser.
@@ -104,6 +107,8 @@ pub enum Keys {
 struct Shared {
     base: String,
     state: Mutex<Inside>,
+    /// Told whenever its manners change.
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -111,6 +116,7 @@ struct Inside {
     manners: Manners,
     signer: Signer,
     number: u32,
+    logouts: u32,
     codes: BTreeMap<String, Asked>,
     tokens: BTreeMap<String, String>,
     asked: BTreeMap<String, usize>,
@@ -140,11 +146,12 @@ impl Provider {
             manners: Manners::default(),
             signer,
             number: 1,
+            logouts: 0,
             codes: BTreeMap::new(),
             tokens: BTreeMap::new(),
             asked: BTreeMap::new(),
         };
-        let shared = Arc::new(Shared { base: format!("http://{address}"), state: Mutex::new(inside) });
+        let shared = Arc::new(Shared { base: format!("http://{address}"), state: Mutex::new(inside), changed: Notify::new() });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let task = tokio::spawn(async move {
             // It ends with the test.
@@ -168,11 +175,12 @@ impl Provider {
     /// Changes what it does.
     pub fn behave(&self, change: impl FnOnce(&mut Manners)) {
         change(&mut self.shared.inside().manners);
+        self.shared.changed.notify_waiters();
     }
 
     /// Right in everything again.
     pub fn behave_well(&self) {
-        self.shared.inside().manners = Manners::default();
+        self.behave(|manners| *manners = Manners::default());
     }
 
     /// A new key instead of the old one.
@@ -202,6 +210,26 @@ impl Provider {
     #[must_use]
     pub fn signed_kind(&self, kind: &str, claims: &Value) -> String {
         self.shared.inside().signer.sign_kind(kind, claims)
+    }
+
+    /// A logout token of somebody who signed out here just now, with claims that are others; null for none.
+    #[must_use]
+    pub fn logout_token(&self, changes: &Value) -> String {
+        self.signed_kind("logout+jwt", &self.logout_claims(changes))
+    }
+
+    /// What stands in it.
+    #[must_use]
+    pub fn logout_claims(&self, changes: &Value) -> Value {
+        let (id, now) = {
+            let mut inside = self.shared.inside();
+            inside.logouts += 1;
+            (inside.logouts, now(&inside.manners))
+        };
+        let event = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
+        let claims =
+            json!({"iss": self.shared.base, "aud": CLIENT, "iat": now, "exp": now + 120, "jti": format!("logout-{id}"), "events": event});
+        changed(claims, changes)
     }
 
     /// The name of the key that is published.
@@ -263,17 +291,28 @@ impl Shared {
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Its manners, once it says anything at this path.
+    async fn spoken(&self, path: &str) -> Manners {
+        loop {
+            let mut told = std::pin::pin!(self.changed.notified());
+            // Before the look: what changes after it is heard.
+            told.as_mut().enable();
+            let manners = self.inside().manners.clone();
+            if !manners.silent.contains(&path) {
+                return manners;
+            }
+            told.await;
+        }
+    }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST).await.unwrap_or_default();
     let path = parts.uri.path().to_owned();
-    let manners = {
-        let mut inside = shared.inside();
-        *inside.asked.entry(path.clone()).or_default() += 1;
-        inside.manners.clone()
-    };
+    *shared.inside().asked.entry(path.clone()).or_default() += 1;
+    let manners = shared.spoken(&path).await;
     if let Some(status) = manners.down {
         return text(status, "text/html", "<title>Out of order</title>");
     }
@@ -382,11 +421,16 @@ fn token(shared: &Shared, manners: &Manners, basic: &str, body: &[u8]) -> Respon
     }
     let access = format!("access-{}", inside.tokens.len());
     inside.tokens.insert(access.clone(), asked.subject.clone());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).saturating_add_signed(manners.ahead);
+    let now = now(manners);
     let claims = json!({"iss": shared.base, "aud": CLIENT, "sub": asked.subject, "nonce": asked.nonce, "iat": now, "exp": now + 300,
         "groups": ["staff"], "email": format!("{}@acme.example", asked.subject), "email_verified": true});
     let id_token = inside.signer.sign(manners.signed, &changed(claims, &manners.claims));
     json_of(200, &json!({"access_token": access, "token_type": "Bearer", "expires_in": 300, "id_token": id_token}))
+}
+
+/// What its clock says.
+fn now(manners: &Manners) -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).saturating_add_signed(manners.ahead)
 }
 
 fn json_of(status: u16, content: &Value) -> Response {

@@ -33,7 +33,7 @@ const SHARED: [&str; 6] = [
     "https://oidc.vercel.com",
 ];
 /// Keys of a table that signs people in, and of no other.
-const OF_SIGNING_IN: [&str; 3] = ["client_id", "client_secret", "email_claim"];
+const OF_SIGNING_IN: [&str; 4] = ["client_id", "client_secret", "email_claim", "logout"];
 /// Keys of a table whose tokens count, and of no other.
 const OF_TOKENS: [&str; 10] =
     ["audience", "jwks", "jwks_ca", "subject_pattern", "service_accounts", "require", "typ", "header", "max_age", "max_lifetime"];

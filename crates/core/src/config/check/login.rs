@@ -4,7 +4,7 @@ use super::issuers::{Drafted, kind_of};
 use super::values::is_loopback_host;
 use super::{Checker, Complaint, path_of};
 use crate::config::Selector;
-use crate::config::file::{DpopWord, IdpFile, LoginFile, TokensFile};
+use crate::config::file::{DpopWord, IdpFile, LoginFile, LogoutWord, TokensFile};
 use crate::config::login::{IdentityProvider, Login, Tokens};
 use crate::config::schema::{escaped, written};
 use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, UserId};
@@ -13,6 +13,7 @@ use crate::oauth::client;
 use crate::oauth::dpop::Binding;
 use crate::oidc::admission::Admission;
 use crate::oidc::jose::Alg;
+use crate::oidc::logout::Reach;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,11 @@ impl Checker<'_> {
         let domains = self.domains(&under("domains"), file.domains);
         let algs = self.algs(&under("algs"), file.algs, &[Alg::Rs256]);
         let leeway = self.span(&under("leeway"), file.leeway, Duration::from_secs(30), 0..=60);
+        let logout = match file.logout {
+            None | Some(LogoutWord::Backchannel) => Some(Reach::SignIns),
+            Some(LogoutWord::BackchannelRevoke) => Some(Reach::Consents),
+            Some(LogoutWord::None) => None,
+        };
         Some(IdentityProvider {
             name,
             issuer: issuer?,
@@ -119,6 +125,7 @@ impl Checker<'_> {
             domains,
             algs,
             leeway,
+            logout,
         })
     }
 

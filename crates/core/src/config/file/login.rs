@@ -34,6 +34,9 @@ pub struct IdpFile {
     pub algs: Option<Vec<String>>,
     /// How far the provider's clock may be from ours, at most 60s. Default: `30s`.
     pub leeway: Option<String>,
+    /// `oidc`: what ends here when somebody signs out at the provider, which says so at `<public_url>/login/<name>/logout`. Default:
+    /// `backchannel`.
+    pub logout: Option<LogoutWord>,
     /// Not `oidc`: values of `aud`, of which a token needs one, exactly. Default: the very address that is called,
     /// `<public_url>/k/<server>/mcp`. Required for `gcp-iap`.
     pub audience: Option<Vec<String>>,
@@ -101,6 +104,18 @@ pub enum IdpWord {
     Spiffe,
     /// Any other issuer of JWTs: Entra ID, GitHub Actions, an identity provider of one's own.
     Jwt,
+}
+
+/// What ends with a session at the provider.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogoutWord {
+    /// Sign-ins here. What the person allowed applications has its own end.
+    Backchannel,
+    /// Sign-ins, and what the person allowed applications.
+    BackchannelRevoke,
+    /// Nothing: the address is not served.
+    None,
 }
 
 /// Who of those may come in, and for how long.

@@ -47,6 +47,14 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ("config.idp_public", "[idp.a]\nissuer = \"https://accounts.google.com\"\nclient_id = \"c\"\nclient_secret = \"env:S\""),
     ("config.algorithm", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nalgs = [\"HS256\"]"),
     ("config.scope", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nscopes = [\"email\"]"),
+    (
+        "config.unknown_value",
+        "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nlogout = \"frontchannel\"",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nlogout = \"none\"\nscopes = [\"a:read\"]",
+    ),
     ("config.out_of_range", "[idp.a]\nissuer = \"https://a.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\nleeway = \"5m\""),
     ("config.domain", "[login]\nallowed_email_domains = [\"@acme.example\"]"),
     ("config.empty", "[login]\nallowed_groups = []"),
