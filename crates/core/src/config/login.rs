@@ -56,6 +56,8 @@ pub enum KeysAt {
     Address(String),
     /// In this file.
     File(PathBuf),
+    /// Nowhere: no token of it counts.
+    Nowhere,
 }
 
 /// `[login]`.

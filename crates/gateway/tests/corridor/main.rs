@@ -10,6 +10,7 @@ mod attempts;
 mod attested;
 mod backwards;
 mod blocked;
+mod certificates;
 mod consent;
 mod described;
 mod desk;
