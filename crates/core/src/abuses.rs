@@ -53,6 +53,26 @@
 //! }
 //! ```
 //!
+//! # Take what a header says for the certificate of a connection (RS-10)
+//!
+//! ```compile_fail
+//! use doorward_core::identity::presented::Presented;
+//! fn claim(presented: Presented, header: Vec<u8>) -> Presented {
+//!     presented.over(Some(header.into()))
+//! }
+//! ```
+//!
+//! What stands beside the headers is made of a handshake:
+//!
+//! ```
+//! use doorward_core::identity::presented::Presented;
+//! use doorward_core::identity::svid::PeerCertificate;
+//! use std::sync::Arc;
+//! fn show(presented: Presented, peer: &Arc<PeerCertificate>) -> Presented {
+//!     presented.over(Some(Arc::clone(peer)))
+//! }
+//! ```
+//!
 //! # Forge a bound session (SES-02)
 //!
 //! ```compile_fail

@@ -160,8 +160,9 @@ impl Gateway {
             Door::Key => inbound.presented.hash::<ApiKey>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
             Door::OAuth => inbound.presented.hash::<AccessToken>().and_then(Result::ok).map(|hash| *hash.as_bytes()),
         };
-        // One of ours beside what a proxy says of its caller: nobody could tell who is meant (SR-22).
-        if door == Door::Key && inbound.presented.is_ours() && self.issuers.assert(&inbound.presented) {
+        // One of ours, or a certificate, beside what a proxy says of its caller: nobody could tell who is meant (SR-22).
+        let shows = inbound.presented.is_ours() || inbound.presented.certificate().is_some();
+        if door == Door::Key && shows && self.issuers.assert(&inbound.presented) {
             return Err(Why::Fault(Fault::Several).refusal());
         }
         let found = match (digest, door) {
@@ -320,26 +321,36 @@ impl Gateway {
         Ok(attested.standing(groups, standing).called(self.agents.of(attested.client())))
     }
 
-    /// Whom a configured issuer vouches for, where the token is one of theirs.
+    /// Whom a configured issuer vouches for, where the token or certificate is one of theirs.
     async fn attested(&self, inbound: &Inbound) -> Result<Option<Found>, Refusal> {
         let presented = &inbound.presented;
         if presented.fault().is_some() {
             return Ok(None);
         }
         let several = |Several| Why::Fault(Fault::Several).refusal();
-        let Some(issuer) = self.issuers.meant(Shown::Presented(presented)).map_err(several)? else { return Ok(None) };
-        let Some(digest) = presented.digest(issuer.rule.carrier) else { return Ok(None) };
+        let found = match presented.certificate() {
+            Some(certificate) => self.issuers.of_certificates().map(|issuer| (issuer, *certificate.digest())),
+            None => {
+                let issuer = self.issuers.meant(Shown::Presented(presented)).map_err(several)?;
+                issuer.and_then(|issuer| Some((issuer, presented.digest(issuer.rule.carrier)?)))
+            }
+        };
+        let Some((issuer, digest)) = found else { return Ok(None) };
         let epoch = self.epoch.current();
         let read = self.records.by_digest.get(&digest);
         if let Some(read) = read.filter(|read| read.epoch == epoch && read.at.elapsed() < BELIEVED) {
             return Ok(Some(read.found));
         }
         let now = self.env.now();
-        let attested = match issuer.attest(Shown::Presented(presented), Purpose::Call(self.root()), now).await {
+        let (what, attested) = match presented.certificate() {
+            Some(certificate) => ("certificate", issuer.attest_peer(certificate, now).map_err(NotAttested::Token)),
+            None => ("token", issuer.attest(Shown::Presented(presented), Purpose::Call(self.root()), now).await),
+        };
+        let attested = match attested {
             Ok(attested) => attested,
             Err(NotAttested::Token(why)) => {
                 self.records.by_digest.remove(&digest);
-                return Err(Why::Unattested(why).refusal().because(format!("a token of idp.{}", issuer.rule.name)));
+                return Err(Why::Unattested(why).refusal().because(format!("a {what} of idp.{}", issuer.rule.name)));
             }
             Err(NotAttested::Keys(trouble)) => return Err(no_keys(&issuer.rule, &trouble)),
         };

@@ -314,9 +314,13 @@ impl Gateway {
         let address = listener.local_addr().map_err(|cause| SetupError::Listen { address: wanted, cause })?;
         let _again = self.root.set(root(config, address));
         let tls = match &config.listen.tls {
-            config::Tls::Here { cert, key, min_version } => {
+            config::Tls::Here { cert, key, min_version, client_ca } => {
                 let only_13 = if *min_version == config::TlsVersion::V1_3 { tls::Oldest::V1_3 } else { tls::Oldest::V1_2 };
-                Some(Tls::load(cert, key, only_13)?)
+                let tls = Tls::load(cert, key, only_13)?;
+                Some(match client_ca {
+                    Some(authorities) => tls.asking(authorities, &self.env)?,
+                    None => tls,
+                })
             }
             config::Tls::Loopback | config::Tls::Proxy => None,
         };

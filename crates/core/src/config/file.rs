@@ -9,7 +9,7 @@ pub use clients::{
     ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord,
     StaticClientFile,
 };
-pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, LogoutWord, RequireFile, TokensFile};
+pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, LogoutWord, RequireFile, SvidWord, TokensFile};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -107,6 +107,9 @@ pub struct TlsTable {
     pub key: Option<String>,
     /// Oldest version spoken. Default: `1.2`.
     pub min_version: Option<MinVersionWord>,
+    /// PEM file of the authorities whose certificates clients may show, and no others: those of the trust domain whose table `[idp.<name>]`
+    /// has `x509` among its `svids`. Who shows none is served as ever. Default: none is asked for.
+    pub client_ca: Option<String>,
 }
 
 /// Version of TLS.

@@ -60,6 +60,8 @@ pub enum KeysAt {
     Address(String),
     /// In this file.
     File(PathBuf),
+    /// Nowhere: no token of it counts.
+    Nowhere,
 }
 
 /// `[login]`.

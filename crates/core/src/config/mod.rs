@@ -118,6 +118,8 @@ pub enum Tls {
         key: PathBuf,
         /// The oldest version spoken.
         min_version: TlsVersion,
+        /// PEM file of the authorities of clients, where certificates of clients are asked for.
+        client_ca: Option<PathBuf>,
     },
     /// TLS ends in front, at `trusted_proxies`.
     Proxy,

@@ -8,7 +8,7 @@ use super::{
     StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
 use crate::contract::Measure;
-use crate::identity::issuer::{Truth, Wanted};
+use crate::identity::issuer::{Forms, Truth, Wanted};
 use crate::launch::{PackageRunners, runner};
 use crate::oauth::admission::{DeviceGrant, Documents, Registrations};
 use crate::oauth::client::Devices;
@@ -62,10 +62,13 @@ impl Config {
         match &listen.tls {
             Tls::Loopback => {}
             Tls::Proxy => sheet.text(&["listen", "tls"], "proxy"),
-            Tls::Here { cert, key, min_version } => {
+            Tls::Here { cert, key, min_version, client_ca } => {
                 sheet.text(&["listen", "tls", "cert"], cert.display());
                 sheet.text(&["listen", "tls", "key"], format_args!("file:{}", key.display()));
                 sheet.text(&["listen", "tls", "min_version"], if *min_version == TlsVersion::V1_3 { "1.3" } else { "1.2" });
+                if let Some(client_ca) = client_ca {
+                    sheet.text(&["listen", "tls", "client_ca"], client_ca.display());
+                }
             }
         }
         sheet.list(&["listen", "trusted_proxies"], &listen.trusted_proxies);
@@ -189,14 +192,22 @@ fn issuer_entries(issuer: &TokenIssuer, sheet: &mut Sheet) {
     sheet.text(&at("kind"), rule.kind.as_str());
     sheet.text(&at("issuer"), rule.issuer());
     match &issuer.keys {
-        KeysAt::Discovery => {}
+        KeysAt::Discovery | KeysAt::Nowhere => {}
         KeysAt::Address(url) => sheet.text(&at("jwks"), url),
         KeysAt::File(path) => sheet.text(&at("jwks"), path.display()),
     }
     if let Some(ca) = &issuer.ca {
         sheet.text(&at("jwks_ca"), ca.display());
     }
-    sheet.list(&at("algs"), &rule.algs);
+    if rule.forms.has_tokens() {
+        sheet.list(&at("algs"), &rule.algs);
+        sheet.text(&at("header"), rule.carrier.header());
+    }
+    match rule.forms {
+        Forms::Tokens => {}
+        Forms::Certificates => sheet.list(&at("svids"), &["x509"]),
+        Forms::Both => sheet.list(&at("svids"), &["jwt", "x509"]),
+    }
     let lists: [(&'static str, &[String]); 3] = [("audience", &rule.audience), ("typ", &rule.types), ("domains", &rule.domains)];
     for (key, texts) in lists.into_iter().filter(|(_, texts)| !texts.is_empty()) {
         sheet.list(&at(key), texts);
@@ -214,7 +225,6 @@ fn issuer_entries(issuer: &TokenIssuer, sheet: &mut Sheet) {
             Wanted::Like(pattern) => sheet.text(&["idp", rule.name.as_str(), "require", &demand.claim, "pattern"], pattern),
         }
     }
-    sheet.text(&at("header"), rule.carrier.header());
     if let Some(claim) = &rule.groups_claim {
         sheet.text(&at("groups_claim"), claim);
     }

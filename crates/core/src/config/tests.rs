@@ -9,9 +9,10 @@ use super::problem::Problem;
 use super::source::Kind;
 use super::{Asking, CredentialConfig, KeptArguments, Measure, StoreTarget, Target, Tls, schema};
 use crate::id::ClientId;
+use crate::identity::issuer::Forms;
 use crate::policy::facts::RiskClass;
 use crate::screen::{Binary, Mode, Modes};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn file(name: &str, form: Form, bytes: impl Into<Vec<u8>>) -> Text {
     Text { name: name.to_owned(), form, bytes: bytes.into(), base: PathBuf::from("/etc/doorward") }
@@ -203,6 +204,36 @@ fn sheet(loaded: &Loaded) -> String {
         format!("{} = {}   # {origin}", entry.key(), entry.value)
     };
     loaded.config.entries().into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn certificates_of_clients_are_those_of_one_trust_domain() {
+    let text = r#"
+        public_url = "https://mcp.acme.example"
+        [listen]
+        tls = { cert = "tls.crt", key = "file:tls.key", client_ca = "mesh.pem" }
+        [server.a]
+        url = "https://a.example"
+        [idp.mesh]
+        kind = "spiffe"
+        issuer = "spiffe://td"
+        svids = ["x509"]
+        scopes = ["a:read"]
+        [idp.other]
+        kind = "spiffe"
+        issuer = "spiffe://other"
+        jwks = "other.json"
+        scopes = ["a:read"]
+    "#;
+    let loaded = toml(text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let Tls::Here { client_ca, .. } = &loaded.config.listen.tls else { panic!("no TLS") };
+    assert_eq!(client_ca.as_deref(), Some(Path::new("/etc/doorward/mesh.pem")));
+    let forms = |name: &str| loaded.config.issuers.iter().find(|issuer| issuer.rule.name.as_str() == name).map(|found| found.rule.forms);
+    assert_eq!((forms("mesh"), forms("other")), (Some(Forms::Certificates), Some(Forms::Tokens)));
+    let shown = sheet(&loaded);
+    for line in ["listen.tls.client_ca = \"/etc/doorward/mesh.pem\"", "idp.mesh.svids = [\"x509\"]"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
 }
 
 #[test]

@@ -30,7 +30,6 @@ const KEYS: &[&str] = &[
     "identity",
     "endpoints",
     "listen.admin",
-    "listen.tls.client_ca",
     "store.auth",
     "store.migrate",
     "server.*.icon",

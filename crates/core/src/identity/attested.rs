@@ -1,4 +1,5 @@
-//! What a token of a configured issuer shows: who calls, attested by somebody whom the administrator trusts (`credentials.md` 4.3).
+//! What a token or certificate of a configured issuer shows: who calls, attested by somebody whom the administrator trusts
+//! (`credentials.md` 4.3).
 //!
 //! The issuer is chosen by the configuration and the unverified `iss`; what is believed of the token is what a key of that issuer
 //! signed. Nothing of the token leaves this module but who it is about. Must not know where keys were read.
@@ -6,6 +7,7 @@
 use super::caller::{Audience, Level, Record, Standing};
 use super::issuer::{Carrier, IssuerKind, IssuerRule, TokenGroups, Truth, Wanted};
 use super::presented::Presented;
+use super::svid::{self, BadSvid, PeerCertificate};
 use crate::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
 use crate::json::RawJson;
 use crate::oidc::jose::{self, BadToken, Signed};
@@ -19,8 +21,9 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Somebody for whom a configured issuer vouches. Only [`attest`] and [`attest_text`] make one.
+/// Somebody for whom a configured issuer vouches. Only [`attest`], [`attest_text`] and [`attest_peer`] make one.
 #[derive(Debug)]
 pub struct Attested {
     record: Record,
@@ -49,6 +52,8 @@ pub enum Purpose<'a> {
 pub enum Unattested {
     /// The token itself.
     Token(BadToken),
+    /// The certificate itself.
+    Certificate(BadSvid),
     /// `iss` is not the issuer whose keys these are.
     Issuer,
     /// `aud` is missing or names nothing of ours.
@@ -82,13 +87,16 @@ const SERVICE_ACCOUNT: &str = ".gserviceaccount.com";
 /// Longest client that is named in the record, in bytes.
 const LONGEST_CLIENT: usize = 200;
 const DEPTH: usize = 16;
+/// How early authorities write `notBefore`, for clocks that are behind.
+const BACKDATED: Duration = Duration::from_secs(300);
 
 /// The rule that a presented token is to be held against: by where it came and what it says of its issuer, of which nothing is believed yet.
 ///
 /// # Errors
 /// [`Several`], where more than one could be meant: nobody could tell who calls.
 pub fn meant<'a>(presented: &Presented, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Result<Option<&'a IssuerRule>, Several> {
-    let mut fitting = rules.into_iter().filter(|rule| presented.token(rule.carrier).is_some_and(|token| is_of(token, rule)));
+    let rules = rules.into_iter().filter(|rule| rule.forms.has_tokens());
+    let mut fitting = rules.filter(|rule| presented.token(rule.carrier).is_some_and(|token| is_of(token, rule)));
     match (fitting.next(), fitting.next()) {
         (found, None) => Ok(found),
         (_, Some(_)) => Err(Several),
@@ -101,7 +109,7 @@ pub struct Several;
 
 /// The same for a token in a form.
 pub fn meant_by<'a>(token: &str, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Option<&'a IssuerRule> {
-    rules.into_iter().find(|rule| rule.carrier == Carrier::Authorization && is_of(token, rule))
+    rules.into_iter().find(|rule| rule.forms.has_tokens() && rule.carrier == Carrier::Authorization && is_of(token, rule))
 }
 
 fn is_of(token: &str, rule: &IssuerRule) -> bool {
@@ -119,11 +127,9 @@ fn unverified(token: &str) -> Option<RawJson> {
     RawJson::parse(&Bytes::from(URL_SAFE_NO_PAD.decode(body).ok()?), DEPTH).ok().filter(RawJson::is_object)
 }
 
-/// Whether a SPIFFE id lies in a trust domain (SPIFFE-ID section 2): `spiffe://td/path`.
+/// Whether a SPIFFE ID lies in a trust domain, `spiffe://td`.
 fn is_in(id: &str, domain: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let path = id.strip_prefix(domain).and_then(|rest| rest.strip_prefix('/'));
-    path.is_some_and(|path| path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)))
+    svid::domain(id) == Some(domain)
 }
 
 /// Holds the token that came as a rule says against the rule and the keys of its issuer.
@@ -180,8 +186,61 @@ pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpo
         },
     };
     let client = client(claims, rule).ok_or(Unattested::Claim)?;
+    let record = record((user, client, level), rule, servers, expires)?;
+    Ok(Attested { record, groups, token: named(token, &signed) })
+}
+
+/// Holds the certificate of the peer of a connection against the rule of the trust domain whose certificates count. It says nothing of an
+/// audience, groups or other claims: it counts for every server of the rule, and a rule that wants such claims is not met.
+///
+/// # Errors
+/// [`Unattested`].
+pub fn attest_peer(certificate: &PeerCertificate, rule: &IssuerRule, now: Timestamp) -> Result<Attested, Unattested> {
+    let svid = certificate.svid().map_err(Unattested::Certificate)?;
+    if rule.kind != IssuerKind::Spiffe || !rule.forms.has_certificates() || !is_in(&svid.id, rule.issuer()) {
+        return Err(Unattested::Issuer);
+    }
+    // To the second: whoever trusts a certificate does so for as long as it says.
+    if svid.until <= now {
+        return Err(Unattested::Expired);
+    }
+    if svid.from > now.after(rule.leeway) {
+        return Err(Unattested::Early);
+    }
+    // There are no lists of what was taken back: a short life stands for them.
+    if svid.until.since(svid.from) > rule.max_lifetime + BACKDATED {
+        return Err(Unattested::TooLong);
+    }
+    let old = rule.max_age.map(|most| svid.from.after(most).after(rule.leeway));
+    if old.is_some_and(|old| old <= now) {
+        return Err(Unattested::Old);
+    }
+    let user = UserId::new(rule.issuer(), &svid.id).map_err(|_| Unattested::Subject)?;
+    if !rule.subjects.is_empty() && !rule.subjects.iter().any(|pattern| pattern.matches(&svid.id)) {
+        return Err(Unattested::Subject);
+    }
+    if !rule.require.is_empty() {
+        return Err(Unattested::Demand);
+    }
+    if rule.groups_claim.is_some() {
+        return Err(Unattested::Groups);
+    }
+    let client = ClientId::new(&format!("{PREFIX}{}", rule.name)).map_err(|_| Unattested::Claim)?;
+    let servers = rule.scopes.iter().map(|scope| scope.server().clone()).collect();
+    let expires = old.map_or(svid.until, |old| old.min(svid.until));
+    let record = record((user, client, Level::Cloud), rule, servers, expires)?;
+    let token = format!("certificate sha256:{}", hex(certificate.digest()));
+    Ok(Attested { record, groups: TokenGroups::Known, token })
+}
+
+fn record(
+    (user, client, level): (UserId, ClientId, Level),
+    rule: &IssuerRule,
+    servers: BTreeSet<ServerName>,
+    expires: Timestamp,
+) -> Result<Record, Unattested> {
     let granted = rule.scopes.iter().filter(|scope| servers.contains(scope.server())).map(ToString::to_string).collect();
-    let record = Record {
+    Ok(Record {
         credential: credential(&user, &client, &servers).ok_or(Unattested::Claim)?,
         level,
         user,
@@ -195,8 +254,7 @@ pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpo
         user_disabled: false,
         bound: None,
         delegation: None,
-    };
-    Ok(Attested { record, groups, token: named(token, &signed) })
+    })
 }
 
 /// Until when it counts.
@@ -361,7 +419,7 @@ impl Attested {
         &self.record.granted
     }
 
-    /// The token in the record: a digest, never the token.
+    /// The token or certificate in the record: a digest, never the token.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
@@ -412,6 +470,7 @@ impl Unattested {
             Self::Token(BadToken::Key(_)) => "bad_key",
             Self::Token(BadToken::Signature) => "bad_signature",
             Self::Token(BadToken::Form | BadToken::Extension | BadToken::Kind) => "bad_token",
+            Self::Certificate(bad) => bad.reason(),
             Self::Issuer => "wrong_issuer",
             Self::Audience => "wrong_audience",
             Self::Claim => "missing_claim",

@@ -45,8 +45,21 @@ pub struct IssuerRule {
     pub max_age: Option<Duration>,
     /// From `iat` to `exp` at most.
     pub max_lifetime: Duration,
+    /// In which form its word counts.
+    pub forms: Forms,
     /// What its tokens may be used for; nothing besides.
     pub scopes: BTreeSet<Scope>,
+}
+
+/// In which form the word of an issuer counts. Only a SPIFFE trust domain has more than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forms {
+    /// As tokens.
+    Tokens,
+    /// As certificates of clients: X.509-SVIDs.
+    Certificates,
+    /// As either.
+    Both,
 }
 
 /// Whose tokens.
@@ -60,7 +73,7 @@ pub enum IssuerKind {
     AwsWebIdentity,
     /// Projected service-account tokens of a Kubernetes cluster.
     Kubernetes,
-    /// JWT-SVIDs of a SPIFFE trust domain.
+    /// JWT-SVIDs and X.509-SVIDs of a SPIFFE trust domain.
     Spiffe,
     /// Any other issuer of JWTs: Entra ID, GitHub Actions, an identity provider of one's own.
     Jwt,
@@ -127,6 +140,22 @@ impl IssuerRule {
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.issuers.first().map(String::as_str).unwrap_or_default()
+    }
+}
+
+// === impl Forms ===
+
+impl Forms {
+    /// Whether tokens count.
+    #[must_use]
+    pub const fn has_tokens(self) -> bool {
+        matches!(self, Self::Tokens | Self::Both)
+    }
+
+    /// Whether certificates count.
+    #[must_use]
+    pub const fn has_certificates(self) -> bool {
+        matches!(self, Self::Certificates | Self::Both)
     }
 }
 

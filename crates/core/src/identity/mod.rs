@@ -8,3 +8,4 @@ pub mod foreign;
 pub mod issuer;
 pub mod presented;
 pub mod role;
+pub mod svid;

@@ -5,10 +5,12 @@
 
 use super::foreign::{self, ForeignKind};
 use super::issuer::Carrier;
+use super::svid::PeerCertificate;
 use crate::oauth::dpop::Header;
 use crate::secret::{NotAToken, Secret, TokenHash, TokenKind, sha256};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION};
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroize as _;
 
 /// The credential of one request, whatever it is.
@@ -16,6 +18,8 @@ pub struct Presented {
     bearer: Option<Secret<String>>,
     /// What proxies say of whom they let through, by header. Counts only where an issuer is configured for it.
     asserted: Vec<(Carrier, Secret<String>)>,
+    /// What the connection shows of its peer. No header makes one (RS-10).
+    certificate: Option<Arc<PeerCertificate>>,
     scheme: Scheme,
     proof: Header,
     fault: Option<Fault>,
@@ -65,7 +69,7 @@ impl Presented {
     #[must_use]
     pub fn take(headers: &mut HeaderMap, query: Option<&str>) -> Self {
         let proof = Header::take(headers);
-        let mut found = Self { bearer: None, asserted: Vec::new(), scheme: Scheme::Bearer, proof, fault: None, foreign: Vec::new() };
+        let mut found = Self { proof, ..Self::nothing() };
         let values: Vec<_> = headers.get_all(AUTHORIZATION).iter().cloned().collect();
         headers.remove(AUTHORIZATION);
         headers.remove(PROXY_AUTHORIZATION);
@@ -103,15 +107,36 @@ impl Presented {
 
     /// A credential that arrived over another listener than HTTP (`doorward bridge`).
     #[must_use]
-    pub const fn bearer(token: Secret<String>) -> Self {
+    pub fn bearer(token: Secret<String>) -> Self {
+        Self { bearer: Some(token), ..Self::nothing() }
+    }
+
+    const fn nothing() -> Self {
         let (scheme, proof) = (Scheme::Bearer, Header::Absent);
-        Self { bearer: Some(token), asserted: Vec::new(), scheme, proof, fault: None, foreign: Vec::new() }
+        Self { bearer: None, asserted: Vec::new(), certificate: None, scheme, proof, fault: None, foreign: Vec::new() }
+    }
+
+    /// With the certificate that the peer of the connection showed, where it did. Beside a token nobody could tell who is meant (SR-22): it
+    /// counts on its own.
+    #[must_use]
+    pub fn over(mut self, certificate: Option<Arc<PeerCertificate>>) -> Self {
+        if certificate.is_some() && self.bearer.is_some() {
+            self.fault = Some(Fault::Several);
+        }
+        self.certificate = certificate;
+        self
     }
 
     /// True when the request carried no credential in any place.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
-        self.bearer.is_none() && self.fault.is_none()
+        self.bearer.is_none() && self.fault.is_none() && self.certificate.is_none()
+    }
+
+    /// What the connection shows of its peer.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.as_deref()
     }
 
     /// How it was presented.

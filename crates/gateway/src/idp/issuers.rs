@@ -10,9 +10,12 @@ use crate::tasks::Tasks;
 use bytes::Bytes;
 use doorward_core::config::login::KeysAt;
 use doorward_core::id::{ClientId, UserId};
-use doorward_core::identity::attested::{Attested, PREFIX, Purpose, Several, Unattested, attest, attest_text, meant, meant_by};
+use doorward_core::identity::attested::{
+    Attested, PREFIX, Purpose, Several, Unattested, attest, attest_peer, attest_text, meant, meant_by,
+};
 use doorward_core::identity::issuer::{Carrier, IssuerKind, IssuerRule};
 use doorward_core::identity::presented::Presented;
+use doorward_core::identity::svid::PeerCertificate;
 use doorward_core::oidc::jose::BadToken;
 use doorward_core::oidc::keys::{BadKeys, KeySet, NoKey, Usage};
 use doorward_core::oidc::provider::{Endpoint, Place, address, keys_of};
@@ -98,6 +101,11 @@ impl Issuers {
         Ok(rule.and_then(|rule| self.all.iter().find(|issuer| issuer.rule.name == rule.name)))
     }
 
+    /// Whose certificates of clients count. One at most: its authorities are those of the listener.
+    pub(crate) fn of_certificates(&self) -> Option<&Arc<Issuer>> {
+        self.all.iter().find(|issuer| issuer.rule.forms.has_certificates())
+    }
+
     /// Headers that an issuer is configured for, besides `Authorization`.
     pub(crate) fn carriers(&self) -> Vec<Carrier> {
         self.all.iter().map(|issuer| issuer.rule.carrier).filter(|carrier| *carrier != Carrier::Authorization).collect()
@@ -110,7 +118,7 @@ impl Issuers {
 
     /// Whether some token of theirs may be a grant: it has to come in a form.
     pub(crate) fn take_grants(&self) -> bool {
-        self.all.iter().any(|issuer| issuer.rule.carrier == Carrier::Authorization)
+        self.all.iter().any(|issuer| issuer.rule.forms.has_tokens() && issuer.rule.carrier == Carrier::Authorization)
     }
 
     /// Whether the configuration still gives a user what they were given for a token of an issuer.
@@ -160,6 +168,14 @@ impl Issuer {
             }
             other => other.map_err(NotAttested::Token),
         }
+    }
+
+    /// Whom the issuer vouches for in the certificate of a connection. Its authorities have spoken in the handshake: there are no keys to ask for.
+    ///
+    /// # Errors
+    /// [`Unattested`].
+    pub(crate) fn attest_peer(&self, certificate: &PeerCertificate, now: Timestamp) -> Result<Attested, Unattested> {
+        attest_peer(certificate, &self.rule, now)
     }
 
     const fn usage(&self) -> Usage {
@@ -246,6 +262,7 @@ impl Issuer {
             }
             KeysAt::Address(url) => Endpoint { url: url.clone(), place: Place::Issuer },
             KeysAt::Discovery => self.described(now).await?,
+            KeysAt::Nowhere => return Err(Trouble::Keys(BadKeys::Empty)),
         };
         let said = self.asker.ask(&endpoint, Asked::Document).await?;
         let keys = KeySet::parse_of(&said.body, self.usage()).map_err(Trouble::Keys)?;

@@ -11,7 +11,7 @@ use super::rest::Arriving;
 use super::route::{Origins, Route, Verb};
 use super::stall::Stall;
 use super::starved::Streams;
-use super::tls::Tls;
+use super::tls::{Peer, Tls};
 use super::{Inbound, OfficeRequest, cors};
 use crate::env::Env;
 use crate::tasks::Tasks;
@@ -21,8 +21,10 @@ use ::http::header::{
 };
 use ::http::{Method, Request, Response, StatusCode, Version};
 use bytes::Bytes;
+use doorward_core::identity::caller::Door;
 use doorward_core::identity::issuer::Carrier;
 use doorward_core::identity::presented::Presented;
+use doorward_core::identity::svid::PeerCertificate;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -38,6 +40,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
+
+/// The other end of a connection, as the connection itself shows it.
+#[derive(Clone)]
+struct Far {
+    address: SocketAddr,
+    certificate: Option<Arc<PeerCertificate>>,
+}
 
 /// Who serves what comes in.
 pub trait Serve: Send + Sync + 'static {
@@ -179,21 +189,42 @@ fn turn_away<S: Serve>(settings: &Settings, serve: &S, what: Turned, peer: IpAdd
 async fn connection<S: Serve>(stream: TcpStream, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>) {
     let _slower = stream.set_nodelay(true);
     let stream = Stall::new(stream, settings.patience.write);
+    let far = Far { address: peer, certificate: None };
     match &settings.tls {
         // Each kind of connection in a box of its own: what is never spoken takes no room beside it.
-        None => Box::pin(http_1(stream, peer, settings, serve)).await,
-        Some(tls) => match Box::pin(tokio::time::timeout(settings.patience.handshake, tls.acceptor().accept(stream))).await {
-            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Box::pin(http_2(stream, peer, settings, serve)).await;
-            }
-            Ok(Ok(stream)) => Box::pin(http_1(stream, peer, settings, serve)).await,
+        None => Box::pin(http_1(stream, far, settings, serve)).await,
+        Some(tls) => match Box::pin(tokio::time::timeout(settings.patience.handshake, tls.accept(stream))).await {
+            Ok(Ok((stream, shown))) => secured(stream, shown, far, settings, serve).await,
             Ok(Err(error)) => tracing::debug!(%error, "handshake"),
             Err(_) => tracing::debug!("handshake timed out"),
         },
     }
 }
 
-async fn http_1<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
+/// Boxed before anything waits: a connection keeps no second room for what it goes over.
+fn secured<S: Serve, T>(stream: TlsStream<T>, shown: Option<Peer>, mut far: Far, settings: Arc<Settings>, serve: Arc<S>) -> Served
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    far.certificate = shown.as_ref().map(|peer| Arc::clone(peer.certificate()));
+    let served: Served = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        Box::pin(http_2(stream, far, settings, serve))
+    } else {
+        Box::pin(http_1(stream, far, settings, serve))
+    };
+    let Some(peer) = shown else { return served };
+    // With the connection go its calls and streams: whoever is trusted no more has no handshake either.
+    Box::pin(async move {
+        tokio::select! {
+            () = served => {}
+            () = peer.distrusted() => tracing::debug!("the authority of its certificate is none any more"),
+        }
+    })
+}
+
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn http_1<S: Serve, T>(io: T, far: Far, settings: Arc<Settings>, serve: Arc<S>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -209,7 +240,7 @@ where
         .half_close(false);
     let activity = Activity::new();
     let io = TokioIo::new(Noticed::new(io, Arc::clone(&activity)));
-    let mut connection = Box::pin(builder.serve_connection(io, service(peer, &settings, &serve, &activity)));
+    let mut connection = Box::pin(builder.serve_connection(io, service(far, &settings, &serve, &activity)));
     tokio::select! {
         // In this order: what happened in the connection is seen right afterwards.
         biased;
@@ -222,7 +253,7 @@ where
     }
 }
 
-async fn http_2<S: Serve, T>(io: T, peer: SocketAddr, settings: Arc<Settings>, serve: Arc<S>)
+async fn http_2<S: Serve, T>(io: T, far: Far, settings: Arc<Settings>, serve: Arc<S>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -238,7 +269,7 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     let activity = Activity::new();
-    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service(peer, &settings, &serve, &activity)));
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service(far, &settings, &serve, &activity)));
     tokio::select! {
         ended = connection.as_mut() => if let Err(error) = ended { tracing::debug!(%error, "connection") },
         () = activity.idle(&settings.patience, Version::HTTP_2) => tracing::debug!("no request"),
@@ -252,7 +283,7 @@ where
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 fn service<S: Serve>(
-    peer: SocketAddr,
+    far: Far,
     settings: &Arc<Settings>,
     serve: &Arc<S>,
     activity: &Arc<Activity>,
@@ -260,11 +291,12 @@ fn service<S: Serve>(
     let (settings, serve, activity) = (Arc::clone(settings), Arc::clone(serve), Arc::clone(activity));
     service_fn(move |request: Request<Incoming>| -> Answering {
         let (settings, serve, serving) = (Arc::clone(&settings), Arc::clone(&serve), activity.serve());
+        let far = far.clone();
         let (version, expects) = (request.version(), request.headers().contains_key(EXPECT));
         let (parts, body) = request.into_parts();
         let (body, rest) = Arriving::new(body);
         Box::pin(async move {
-            let mut response = route(Request::from_parts(parts, body), peer, &settings, serve).await;
+            let mut response = route(Request::from_parts(parts, body), far, &settings, serve).await;
             // HTTP/2 resets a stream that is not wanted, and the others go on.
             if version < Version::HTTP_2 && !rest.exhausted(settings.patience.rest, expects).await {
                 response = closing(response, version);
@@ -276,10 +308,10 @@ fn service<S: Serve>(
     })
 }
 
-async fn route<S: Serve>(request: Request<Arriving>, peer: SocketAddr, settings: &Settings, serve: Arc<S>) -> Response<Body> {
+async fn route<S: Serve>(request: Request<Arriving>, far: Far, settings: &Settings, serve: Arc<S>) -> Response<Body> {
     use http_body::Body as _;
     let (mut parts, body) = request.into_parts();
-    let client = settings.guard.client(peer.ip(), &parts.headers);
+    let client = settings.guard.client(far.address.ip(), &parts.headers);
     let route = Route::of(parts.uri.path());
     let kind = route.kind();
     let refuse = |what: Turned, status: StatusCode, text: &'static str| {
@@ -332,7 +364,9 @@ async fn route<S: Serve>(request: Request<Arriving>, peer: SocketAddr, settings:
         Route::Mcp(route) => {
             let asked = cors::is_preflight(&parts.method, &parts.headers);
             let origin = parts.headers.get(ORIGIN).cloned();
-            let presented = Presented::take(&mut parts.headers, parts.uri.query());
+            // At the other door a certificate is nobody: what counts there is a token that somebody allowed.
+            let certificate = far.certificate.filter(|_| route.door == Door::Key);
+            let presented = Presented::take(&mut parts.headers, parts.uri.query()).over(certificate);
             if presented.is_absent()
                 && !settings.carriers.iter().any(|carrier| presented.carries(*carrier))
                 && let Err(wait) = settings.strangers.check(client)

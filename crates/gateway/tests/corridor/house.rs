@@ -12,6 +12,7 @@ use doorward_core::time::Timestamp;
 use doorward_gateway::Gateway;
 use doorward_gateway::catalogue::{self, Family};
 use doorward_gateway::env::{Clock, Env, SystemClock, SystemRandom};
+use doorward_gateway::listen::tls::Tls;
 use doorward_gateway::setup::{self, PROVIDER_PATIENCE, Parts};
 use doorward_gateway::sources::Sources;
 use doorward_gateway::sources::env::Variables;
@@ -31,6 +32,8 @@ use std::time::Duration;
 pub(crate) struct House {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) address: SocketAddr,
+    /// Its certificates, where it has some.
+    pub(crate) tls: Option<Tls>,
     pub(crate) state: Directory,
     pub(crate) config: Config,
     pub(crate) env: Env,
@@ -87,7 +90,7 @@ impl House {
         Self::built(Directory::new(), toml, LAPTOP, ("", patience)).await
     }
 
-    async fn built(state: Directory, toml: &str, rules: &str, (listen, patience): (&str, Duration)) -> Self {
+    pub(crate) async fn built(state: Directory, toml: &str, rules: &str, (listen, patience): (&str, Duration)) -> Self {
         log();
         let limits = if toml.contains("[limits]") {
             ""
@@ -117,7 +120,7 @@ impl House {
         let gateway = Gateway::build(parts).await.unwrap_or_else(|error| panic!("{error}"));
         let serving = gateway.listen(&config).await.unwrap_or_else(|error| panic!("{error}"));
         let store = setup::open_store(&config, &state.0, &sources(), &env).await.expect("a second handle");
-        Self { gateway, address: serving.address, state, config, env, shift, store }
+        Self { gateway, address: serving.address, tls: serving.tls, state, config, env, shift, store }
     }
 
     /// A key of `user` for these servers (none: every server) with these grants, at the path `/k/<server>/mcp` of the first.

@@ -11,6 +11,7 @@ mod attempts;
 mod attested;
 mod backwards;
 mod blocked;
+mod certificates;
 mod consent;
 mod described;
 mod desk;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// No answer of a test takes longer.
@@ -28,10 +28,14 @@ pub(crate) struct Reply {
     pub(crate) raw: Vec<u8>,
 }
 
+/// What a connection goes over.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Socket for T {}
+
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Line {
-    stream: TcpStream,
+    stream: Box<dyn Socket>,
     ahead: Vec<u8>,
     host: String,
     read: Vec<u8>,
@@ -109,9 +113,7 @@ impl Ask {
 
     /// On a connection of its own, as a stream.
     pub(crate) async fn flow(&self, address: SocketAddr) -> Flow {
-        let mut line = Line::open(address).await;
-        line.write(&self.bytes(&line.host.clone())).await;
-        line.flow().await
+        Line::open(address).await.flows(self).await
     }
 }
 
@@ -119,7 +121,12 @@ impl Line {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).expect("socket option");
-        Self { stream, ahead: Vec::new(), host: address.to_string(), read: Vec::new() }
+        Self::over(stream, &address.to_string())
+    }
+
+    /// Over a connection that is open, to this host.
+    pub(crate) fn over(stream: impl Socket + 'static, host: &str) -> Self {
+        Self { stream: Box::new(stream), ahead: Vec::new(), host: host.to_owned(), read: Vec::new() }
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
@@ -130,6 +137,12 @@ impl Line {
     pub(crate) async fn ask(&mut self, ask: &Ask) -> Reply {
         self.write(&ask.bytes(&self.host.clone())).await;
         self.reply(ask.verb == "HEAD").await
+    }
+
+    /// Asks for an answer whose body is still coming.
+    pub(crate) async fn flows(mut self, ask: &Ask) -> Flow {
+        self.write(&ask.bytes(&self.host.clone())).await;
+        self.flow().await
     }
 
     /// Reads one whole answer.
@@ -212,6 +225,11 @@ impl Line {
         piece.truncate(size);
         self.read.extend(&piece);
         (size > 0).then_some(piece)
+    }
+
+    /// Whether the other side has closed it without a word.
+    pub(crate) async fn is_over(&mut self) -> bool {
+        self.more().await == 0 && self.ahead.is_empty()
     }
 
     async fn more(&mut self) -> usize {

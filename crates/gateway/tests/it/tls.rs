@@ -160,3 +160,44 @@ async fn presented(door: &Door) -> CertificateDer<'static> {
     let stream = TlsConnector::from(Arc::new(config)).connect(name, door.dial().await).await.expect("handshake");
     stream.get_ref().1.peer_certificates().expect("certificates")[0].clone().into_owned()
 }
+
+#[tokio::test]
+async fn rs_10_where_certificates_are_asked_for_no_session_is_resumed() {
+    use doorward_gateway::env::Env;
+    use doorward_gateway::listen::tls::Tls;
+    use rustls::HandshakeKind;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::version::{TLS12, TLS13};
+    let folder = Folder::new("resumed");
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.0.join(name));
+    let plain = Tls::load(&cert, &key, Oldest::V1_2).expect("tls");
+    let asking = plain.clone().asking(&cert, &Env::system()).expect("tls");
+    for (tls, versions, second) in [
+        (&plain, [&TLS12], HandshakeKind::Resumed),
+        (&plain, [&TLS13], HandshakeKind::Resumed),
+        (&asking, [&TLS12], HandshakeKind::Full),
+        (&asking, [&TLS13], HandshakeKind::Full),
+    ] {
+        let door = Door::with(|settings| settings.tls = Some(tls.clone())).await;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&cert).expect("certificate")).expect("root");
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&versions)
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let name = ServerName::try_from("localhost").expect("name");
+            let mut stream = TlsConnector::from(Arc::clone(&config)).connect(name, door.dial().await).await.expect("handshake");
+            kinds.push(stream.get_ref().1.handshake_kind().expect("a handshake"));
+            let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", door.host());
+            stream.write_all(request.as_bytes()).await.expect("write");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("read");
+            assert_eq!(statuses(&answer), [200]);
+        }
+        assert_eq!(kinds, [HandshakeKind::Full, second], "{versions:?}");
+    }
+}

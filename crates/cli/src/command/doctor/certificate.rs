@@ -2,6 +2,7 @@
 
 use super::Check;
 use doorward_core::config::{Config, Tls};
+use doorward_gateway::env::Env;
 use doorward_gateway::listen::tls::{Oldest, Tls as Loaded};
 use std::path::Path;
 
@@ -9,8 +10,13 @@ use std::path::Path;
 const SOON: i64 = 14;
 
 pub(super) fn checks(config: &Config) -> Vec<Check> {
-    let Tls::Here { cert, key, .. } = &config.listen.tls else { return Vec::new() };
-    if let Err(error) = Loaded::load(cert, key, Oldest::V1_2) {
+    let Tls::Here { cert, key, client_ca, .. } = &config.listen.tls else { return Vec::new() };
+    let loaded = Loaded::load(cert, key, Oldest::V1_2);
+    let loaded = match client_ca {
+        Some(authorities) => loaded.and_then(|tls| tls.asking(authorities, &Env::system())),
+        None => loaded,
+    };
+    if let Err(error) = loaded {
         return vec![Check::bad("certificate", error.to_string(), "listen.tls")];
     }
     vec![validity(cert)]

@@ -2,12 +2,13 @@
 
 use super::login::PUBLIC;
 use super::{Checker, path_of};
+use crate::config::Tls;
 use crate::config::clients::Jwks;
-use crate::config::file::{IdpFile, IdpWord, RequireFile};
+use crate::config::file::{IdpFile, IdpWord, RequireFile, SvidWord};
 use crate::config::login::{KeysAt, TokenIssuer};
 use crate::config::schema::{escaped, written};
 use crate::id::{ProviderName, ServerName};
-use crate::identity::issuer::{Carrier, Demand, IssuerKind, IssuerRule, SubjectPattern, Truth, Wanted};
+use crate::identity::issuer::{Carrier, Demand, Forms, IssuerKind, IssuerRule, SubjectPattern, Truth, Wanted};
 use crate::oidc::jose::Alg;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,10 +36,16 @@ const SHARED: [&str; 6] = [
 /// Keys of a table that signs people in, and of no other.
 const OF_SIGNING_IN: [&str; 4] = ["client_id", "client_secret", "email_claim", "logout"];
 /// Keys of a table whose tokens count, and of no other.
-const OF_TOKENS: [&str; 10] =
-    ["audience", "jwks", "jwks_ca", "subject_pattern", "service_accounts", "require", "typ", "header", "max_age", "max_lifetime"];
+const OF_TOKENS: [&str; 11] =
+    ["audience", "jwks", "jwks_ca", "subject_pattern", "service_accounts", "require", "typ", "header", "max_age", "max_lifetime", "svids"];
 /// Keys that only Google's kinds have.
 const OF_GOOGLE: [&str; 2] = ["service_accounts", "domains"];
+/// Keys that only a trust domain has.
+const OF_SPIFFE: [&str; 1] = ["svids"];
+/// What a certificate says nothing of: no certificate would count.
+const CLAIMS: [&str; 2] = ["require", "groups_claim"];
+/// Keys that have no meaning where no token counts.
+const OF_FORMS: [&str; 6] = ["audience", "jwks", "jwks_ca", "typ", "header", "algs"];
 const LONGEST_AUDIENCE: usize = 1024;
 
 /// The kind of a table whose tokens count; `None` for one that signs people in.
@@ -58,13 +65,31 @@ const fn is_google(kind: IssuerKind) -> bool {
     matches!(kind, IssuerKind::GoogleIdToken | IssuerKind::GcpIap)
 }
 
+/// What counts of a table.
+fn forms_of(file: &IdpFile) -> Forms {
+    if kind_of(file) != Some(IssuerKind::Spiffe) {
+        return Forms::Tokens;
+    }
+    let svids = file.svids.as_deref().unwrap_or(&[SvidWord::Jwt]);
+    match (svids.contains(&SvidWord::Jwt), svids.contains(&SvidWord::X509)) {
+        (true, true) => Forms::Both,
+        (false, true) => Forms::Certificates,
+        (_, false) => Forms::Tokens,
+    }
+}
+
 impl Checker<'_> {
     /// What a kind does not use should not be there: somebody believes that it holds.
     pub(super) fn only_of_its_kind(&mut self, name: &str, file: &IdpFile) {
         let wrong: Vec<&str> = match kind_of(file) {
             None => OF_TOKENS.to_vec(),
-            Some(kind) if is_google(kind) => OF_SIGNING_IN.to_vec(),
-            Some(_) => OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).collect(),
+            Some(kind) if is_google(kind) => OF_SIGNING_IN.into_iter().chain(OF_SPIFFE).collect(),
+            Some(IssuerKind::Spiffe) => {
+                let claims = CLAIMS.into_iter().filter(|_| forms_of(file).has_certificates());
+                let tokens = OF_FORMS.into_iter().filter(|_| !forms_of(file).has_tokens());
+                OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).chain(claims).chain(tokens).collect()
+            }
+            Some(_) => OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).chain(OF_SPIFFE).collect(),
         };
         for key in wrong {
             let path = ["idp", name, key];
@@ -80,8 +105,13 @@ impl Checker<'_> {
         let text = name.as_str().to_owned();
         let table = ["idp", text.as_str()];
         let under = |key: &'static str| ["idp", text.as_str(), key];
+        let forms = forms_of(&file);
+        if file.svids.as_ref().is_some_and(Vec::is_empty) {
+            let help = "name one of jwt and x509, or leave the key out".to_owned();
+            self.bad(&under("svids"), ("config.empty", format!("{} is empty", written(&path_of(&under("svids")))), "empty", help));
+        }
         let issuers = self.issuers_of(&text, kind, file.issuer);
-        let keys = self.keys_at(&text, kind, file.jwks);
+        let keys = if forms.has_tokens() { self.keys_at(&text, kind, file.jwks) } else { Some(KeysAt::Nowhere) };
         let algs = self.algs(&under("algs"), file.algs, default_algs(kind));
         let audience = self.audiences(&under("audience"), file.audience);
         if kind == IssuerKind::GcpIap && audience.is_empty() && !self.has(&under("audience")) {
@@ -122,6 +152,7 @@ impl Checker<'_> {
             leeway,
             max_age,
             max_lifetime,
+            forms,
             scopes: BTreeSet::new(),
         };
         self.says_whose(&rule);
@@ -186,6 +217,30 @@ impl Checker<'_> {
             }
         }
         found
+    }
+
+    /// Certificates of clients are asked for where one trust domain says who they are, and by its authorities alone: those of another one
+    /// could write its names (RS-10).
+    pub(super) fn client_certificates(&mut self, tls: &Tls, issuers: &[TokenIssuer]) {
+        let mut taking = issuers.iter().map(|issuer| &issuer.rule).filter(|rule| rule.forms.has_certificates());
+        let (asks, key) = (matches!(tls, Tls::Here { client_ca: Some(_), .. }), ["listen", "tls", "client_ca"]);
+        let first = taking.next();
+        // A table that is not usable was complained of; it may be the one.
+        if asks && first.is_none() && self.problems.is_empty() {
+            let help = "give a table [idp.NAME] of kind \"spiffe\" svids = [\"x509\"], or remove it: what is not used should not be here";
+            let message = "nobody is known by the certificates of listen.tls.client_ca".to_owned();
+            self.bad(&key, ("config.client_ca", message, "whose?", help.to_owned()));
+        }
+        if let Some(rule) = first.filter(|_| !asks && !self.misfit(&["listen", "tls"]) && !self.has(&key)) {
+            let message = format!("{} takes certificates, and the listener asks for none", written(&path_of(&["idp", rule.name.as_str()])));
+            let help = "give [listen.tls] its client_ca; what a proxy in front says of certificates counts for nothing".to_owned();
+            self.bad(&["idp", rule.name.as_str(), "svids"], ("config.client_ca", message, "by which authorities?", help));
+        }
+        for other in taking {
+            let message = "the certificates of two trust domains would be believed by the same authorities".to_owned();
+            let help = "leave x509 out of the svids of all but one: those of one domain could write names of the other".to_owned();
+            self.bad(&["idp", other.name.as_str(), "svids"], ("config.client_ca", message, "one too many", help));
+        }
     }
 
     fn issuers_of(&mut self, name: &str, kind: IssuerKind, text: Option<String>) -> Option<Vec<String>> {

@@ -86,6 +86,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         telemetry: telemetry(&file.telemetry.unwrap_or_default()),
         egress,
     };
+    checker.client_certificates(&config.listen.tls, &config.issuers);
     if config.tokens.dpop == Binding::Off && !config.clients.require_dpop.is_empty() {
         let message = "clients.require_dpop names clients, and tokens.dpop is off".to_owned();
         let help = "leave one of both out: what has to be bound to a key can be given only where tokens are".to_owned();
@@ -232,8 +233,9 @@ impl Checker<'_> {
                     None | Some(MinVersionWord::V1_2) => TlsVersion::V1_2,
                     Some(MinVersionWord::V1_3) => TlsVersion::V1_3,
                 };
+                let client_ca = table.client_ca.and_then(|text| self.path(&["listen", "tls", "client_ca"], &text));
                 match (cert, key) {
-                    (Some(cert), Some(key)) => Tls::Here { cert, key, min_version },
+                    (Some(cert), Some(key)) => Tls::Here { cert, key, min_version, client_ca },
                     _ => Tls::Loopback,
                 }
             }

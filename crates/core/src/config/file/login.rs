@@ -41,7 +41,7 @@ pub struct IdpFile {
     /// `<public_url>/k/<server>/mcp`. Required for `gcp-iap`.
     pub audience: Option<Vec<String>>,
     /// Not `oidc`: its public keys, a file or an https address. Default: what its metadata names
-    /// (`<issuer>/.well-known/openid-configuration`). Required for `spiffe`.
+    /// (`<issuer>/.well-known/openid-configuration`). Required for `spiffe` with `jwt` among its `svids`.
     pub jwks: Option<String>,
     /// Not `oidc`: a PEM file of the authorities that its addresses are believed by, and no others. Default: those of the system.
     pub jwks_ca: Option<String>,
@@ -60,8 +60,21 @@ pub struct IdpFile {
     pub header: Option<String>,
     /// Not `oidc`: how long ago a token may have been made. Default: no condition besides its end.
     pub max_age: Option<String>,
-    /// Not `oidc`: how long a token may be good for, from `iat` to `exp`. Default: `1h`.
+    /// Not `oidc`: how long a token may be good for, from `iat` to `exp`, or a certificate. Default: `1h`.
     pub max_lifetime: Option<String>,
+    /// `spiffe`: what counts of the trust domain, `jwt` (tokens) and `x509` (certificates of clients, whose authorities are those of
+    /// `listen.tls.client_ca`). Default: `["jwt"]`.
+    pub svids: Option<Vec<SvidWord>>,
+}
+
+/// A form of SPIFFE identity document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SvidWord {
+    /// JWT-SVID.
+    Jwt,
+    /// X.509-SVID.
+    X509,
 }
 
 /// What a claim must say.
@@ -100,7 +113,7 @@ pub enum IdpWord {
     AwsWebIdentity,
     /// Projected service-account tokens of a Kubernetes cluster.
     Kubernetes,
-    /// JWT-SVIDs of a SPIFFE trust domain.
+    /// JWT-SVIDs and X.509-SVIDs of a SPIFFE trust domain.
     Spiffe,
     /// Any other issuer of JWTs: Entra ID, GitHub Actions, an identity provider of one's own.
     Jwt,

@@ -145,6 +145,52 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "config.missing_key",
         "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]",
     ),
+    (
+        "config.unknown_value",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x.509\"]\njwks = \"/b\"",
+    ),
+    (
+        "config.empty",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = []\njwks = \"/b\"",
+    ),
+    (
+        "config.client_ca",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+    ),
+    (
+        "config.client_ca",
+        "public_url = \"https://m.example\"\n[listen]\ntls = \"proxy\"\ntrusted_proxies = [\"10.0.3.0/24\"]\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+    ),
+    ("config.client_ca", "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n"),
+    (
+        "config.client_ca",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"jwt\"]\njwks = \"/b\"",
+    ),
+    (
+        "config.client_ca",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\n[idp.l]\nkind = \"spiffe\"\nissuer = \"spiffe://other\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+    ),
+    (
+        "config.missing_key",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\", \"jwt\"]",
+    ),
+    (
+        "config.wrong_place",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\njwks = \"/b\"",
+    ),
+    (
+        "config.wrong_place",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\ngroups_claim = \"groups\"",
+    ),
+    (
+        "config.wrong_place",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\nrequire = { a = \"b\" }",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+    ),
+    ("config.missing_key", "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", client_ca = \"/a\" }"),
     ("config.unknown_server", "[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nscopes = [\"a:read\"]"),
     ("config.idp_public", "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-id-token\"\nscopes = [\"a:read\"]"),
     (

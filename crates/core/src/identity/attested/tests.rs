@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::id::ProviderName;
-use crate::identity::issuer::SubjectPattern;
+use crate::identity::issuer::{Forms, SubjectPattern};
 use crate::oauth::scope::Scope;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 const ROOT: &str = "https://mcp.acme.example";
@@ -27,6 +26,7 @@ fn rule() -> IssuerRule {
         leeway: Duration::from_secs(30),
         max_age: None,
         max_lifetime: Duration::from_secs(3_600),
+        forms: Forms::Tokens,
         scopes: ["alpha:read", "beta:write"].into_iter().filter_map(Scope::parse).collect(),
     }
 }
@@ -124,4 +124,17 @@ fn the_client_that_an_issuer_names_is_no_client_of_ours() {
     assert_eq!(of(json!({"azp": "app"})), Some("idp:cluster/app".to_owned()));
     assert_eq!(of(json!({"appid": "app", "client_id": "other"})), Some("idp:cluster/app".to_owned()));
     assert_eq!(of(json!({"azp": "a b"})), Some("idp:cluster".to_owned()), "not plain");
+}
+
+#[test]
+fn rs_02_a_trust_domain_that_counts_by_certificates_alone_has_no_tokens() {
+    let body = URL_SAFE_NO_PAD.encode(json!({"sub": "spiffe://td/a"}).to_string());
+    let token = format!("eyJhbGciOiJSUzI1NiJ9.{body}.c2ln");
+    let presented = Presented::bearer(crate::secret::Secret::new(token.clone()));
+    let mesh = |forms| IssuerRule { kind: IssuerKind::Spiffe, issuers: vec!["spiffe://td".to_owned()], forms, ..rule() };
+    for (forms, expected) in [(Forms::Tokens, true), (Forms::Both, true), (Forms::Certificates, false)] {
+        let rules = [mesh(forms)];
+        assert_eq!(meant(&presented, &rules).expect("one").is_some(), expected, "{forms:?}");
+        assert_eq!(meant_by(&token, &rules).is_some(), expected, "{forms:?}");
+    }
 }

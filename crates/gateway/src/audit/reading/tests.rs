@@ -142,8 +142,9 @@ async fn aud_04_a_damaged_stretch_hides_nothing_that_is_older() {
     let path = place.0.join("audit.jsonl");
     let whole = std::fs::read_to_string(&path).expect("text");
     let middle = whole.match_indices('\n').nth(500).expect("a line").0 + 1;
+    let (early, late) = whole.split_at(middle);
     let junk = format!("{}\n", "x".repeat(999)).repeat(12_000);
-    std::fs::write(&path, format!("{}{junk}{}", &whole[..middle], &whole[middle..])).expect("written");
+    std::fs::write(&path, format!("{}{junk}{}", early, late)).expect("written");
     let (mut before, mut found, mut bad) = (None, Vec::new(), 0);
     loop {
         let part = reader.newest(Wanted::default(), before, 200).await.expect("read");
