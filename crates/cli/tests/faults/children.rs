@@ -67,7 +67,9 @@ fn std_01_no_request_leads_to_a_process_that_nobody_approved() {
             assert!(!client.modern(method, meta.clone()).is_good(), "{method}");
         }
         assert!(!client.initialize().is_good());
-        for path in ["/admin", "/servers", "/api/servers/test", "/k/fixture/mcp/test", "/mcp.json"] {
+        for path in
+            ["/admin/fixture", "/api/v1/servers", "/api/v1/changes", "/servers", "/api/servers/test", "/k/fixture/mcp/test", "/mcp.json"]
+        {
             let reply = client.get(path);
             assert!(matches!(reply, 401 | 404 | 405), "{path}: {reply}");
         }
