@@ -172,8 +172,12 @@ impl Gateway {
 
     /// Whether the server is there for this caller.
     pub(crate) fn is_visible(&self, server: &ServerName, caller: &Caller) -> bool {
-        let who = Somebody { user: caller.user(), groups: caller.groups(), through: Through::Client(caller.client(), caller.agent()) };
-        self.upstreams.find(server).is_some_and(|upstream| Selector::is_visible(&upstream.config.visible_to, &who))
+        let is_there = |client, agent| {
+            let who = Somebody { user: caller.user(), groups: caller.groups(), through: Through::Client(client, agent) };
+            self.upstreams.find(server).is_some_and(|upstream| Selector::is_visible(&upstream.config.visible_to, &who))
+        };
+        // Where a token went through several hands, it is there for all of them or for none.
+        is_there(caller.client(), caller.agent()) && caller.via().iter().all(|client| is_there(client, self.agents.of(client)))
     }
 
     /// Which tools of a listing the caller may see.

@@ -73,6 +73,13 @@ pub struct Cause(String);
 // === impl StoreError ===
 
 impl StoreError {
+    /// Whether the database ended this transaction because it and another one waited for each other, or for one that was quicker
+    /// (SQLSTATE class 40): the same again may succeed at once.
+    #[must_use]
+    pub fn is_of_two_that_waited(&self) -> bool {
+        matches!(self, Self::Unavailable { cause } if cause.0.starts_with("40"))
+    }
+
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         let cause = Cause::of(error);
         match error {

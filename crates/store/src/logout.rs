@@ -40,6 +40,9 @@ const ONCE: &str = "logout token";
 /// Who signed out lately: whoever is on their way from their provider meanwhile does not come in.
 const LEFT: &str = "signed out at a provider";
 
+/// How often a logout is tried that met somebody who waited for it.
+const TURNS: u32 = 5;
+
 // === impl Store ===
 
 impl Store {
@@ -53,6 +56,18 @@ impl Store {
     /// [`StoreError`]: nothing ended then, and the token may come again.
     pub async fn log_out(&self, told: &LoggedOut, reach: Reach, now: Timestamp) -> Result<Option<Vec<SignedOut>>, StoreError> {
         self.check_room(ONCE, now).await?;
+        // Who refreshes or exchanges takes the same rows in another order. The database ends one of two that wait for each other; a provider
+        // may never say it again, so it is not this one for good.
+        for _ in 1..TURNS {
+            match self.log_out_once(told, reach, now).await {
+                Err(error) if error.is_of_two_that_waited() => {}
+                done => return done,
+            }
+        }
+        self.log_out_once(told, reach, now).await
+    }
+
+    async fn log_out_once(&self, told: &LoggedOut, reach: Reach, now: Timestamp) -> Result<Option<Vec<SignedOut>>, StoreError> {
         let mut tx = self.db().begin().await?;
         if !consumed(&mut tx, ONCE, told.once(), now).await? {
             return Ok(None);
@@ -72,7 +87,8 @@ impl Store {
             }
         }
         ended.retain(|one| one.sign_ins + one.consents + one.tokens > 0);
-        if !ended.is_empty() {
+        // Sign-ins are asked of the store each time; what is remembered elsewhere is what was allowed.
+        if ended.iter().any(|one| one.consents + one.tokens > 0) {
             raise(&mut tx, "signed out at a provider", now).await?;
         }
         tx.commit().await?;

@@ -154,6 +154,10 @@ pub fn attest_text(token: &str, rule: &IssuerRule, keys: &KeySet, purpose: Purpo
     let types: Vec<&str> = rule.types.iter().map(String::as_str).collect();
     let signed = jose::verify_as(token, keys, &rule.algs, &types).map_err(Unattested::Token)?;
     let claims = signed.payload();
+    // A token that tells of an event (RFC 8417) speaks of somebody, not for them: a logout token need not say its type.
+    if claims.member("events").is_some() {
+        return Err(Unattested::Claim);
+    }
     let text = |name: &str| claims.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
     let subject = text("sub").ok_or(Unattested::Subject)?;
     if rule.kind == IssuerKind::Spiffe {

@@ -116,11 +116,11 @@ impl Presented {
         Self { bearer: None, asserted: Vec::new(), certificate: None, scheme, proof, fault: None, foreign: Vec::new() }
     }
 
-    /// With the certificate that the peer of the connection showed, where it did. Beside a token nobody could tell who is meant (SR-22): it
-    /// counts on its own.
+    /// With the certificate that the peer of the connection showed, where it did. Beside anything else that names a caller nobody could tell
+    /// who is meant (SR-22): a token, what a proxy says of somebody, the key of another system. It counts on its own.
     #[must_use]
     pub fn over(mut self, certificate: Option<Arc<PeerCertificate>>) -> Self {
-        if certificate.is_some() && self.bearer.is_some() {
+        if certificate.is_some() && (self.bearer.is_some() || !self.asserted.is_empty() || !self.foreign.is_empty()) {
             self.fault = Some(Fault::Several);
         }
         self.certificate = certificate;

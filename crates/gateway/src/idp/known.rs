@@ -7,7 +7,7 @@
 
 use super::Provider;
 use super::ask::{Asked, Trouble};
-use doorward_core::oidc::keys::KeySet;
+use doorward_core::oidc::keys::{BadKeys, KeySet};
 use doorward_core::oidc::provider::{Endpoint, Metadata, Place, address};
 use doorward_core::time::Timestamp;
 use std::sync::{Arc, PoisonError};
@@ -167,7 +167,14 @@ impl Provider {
             }
             Err(trouble) => {
                 tracing::warn!(provider = %self.config.name, %trouble, "the keys of an identity provider could not be read");
-                self.change(|known| known.keys_failed = Some(now));
+                // A private key in it: whoever can read the set can sign. An empty one is no word: it wipes no good keys (FLT-08).
+                let is_lost = matches!(trouble, Trouble::Keys(BadKeys::Private));
+                self.change(|known| {
+                    known.keys_failed = Some(now);
+                    if is_lost {
+                        known.keys = None;
+                    }
+                });
                 last().ok_or(trouble)
             }
         }

@@ -6,7 +6,7 @@
 use crate::env::Env;
 use doorward_core::identity::svid::PeerCertificate;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
@@ -109,9 +109,21 @@ impl Tls {
     /// Reads the files again; new connections use the new certificate, and those of clients end whose authority is not there any more.
     ///
     /// # Errors
-    /// [`BadTls`]; what is in use stays.
+    /// [`BadTls`]; what is in use stays, but for an authority that is gone from its file: whoever takes one away must not be held up by a
+    /// certificate of ours that is half replaced.
     pub fn reload(&self) -> Result<(), BadTls> {
-        self.current.send_replace(Arc::new(self.files.read()?));
+        match self.files.read() {
+            Ok(current) => self.current.send_replace(Arc::new(current)),
+            Err(bad) => {
+                let kept = Arc::clone(&self.current.borrow().config.cert_resolver);
+                if self.files.clients.is_some()
+                    && let Ok(current) = self.files.with(Own::Kept(kept))
+                {
+                    self.current.send_replace(Arc::new(current));
+                }
+                return Err(bad);
+            }
+        };
         Ok(())
     }
 
@@ -166,12 +178,25 @@ impl Peer {
     }
 }
 
+/// The certificate of this gateway and its key.
+enum Own {
+    /// As they were read just now.
+    Read(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
+    /// Those in use.
+    Kept(Arc<dyn ResolvesServerCert>),
+}
+
 // === impl Files ===
 
 impl Files {
     fn read(&self) -> Result<Current, BadTls> {
         let chain = certificates(&self.cert)?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|cause| pem(&self.key, &cause))?;
+        self.with(Own::Read(chain, key))
+    }
+
+    /// With the authorities of clients as their file has them now.
+    fn with(&self, own: Own) -> Result<Current, BadTls> {
         let versions: &[&rustls::SupportedProtocolVersion] =
             if self.oldest == Oldest::V1_3 { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -185,7 +210,10 @@ impl Files {
             Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients)),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(chain, key)?;
+        let mut config = match own {
+            Own::Read(chain, key) => builder.with_single_cert(chain, key)?,
+            Own::Kept(resolver) => builder.with_cert_resolver(resolver),
+        };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.max_early_data_size = 0; // a replayed call is a second effect
         if clients.is_some() {

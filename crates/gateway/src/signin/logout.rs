@@ -14,6 +14,8 @@ use crate::ui::headers::{Class, Transport, headers};
 use doorward_core::audit::outcome::Notice;
 use doorward_core::id::ProviderName;
 use doorward_core::oauth::form::Form;
+use doorward_core::oidc::jose::BadToken;
+use doorward_core::oidc::keys::NoKey;
 use doorward_core::oidc::logout::Reach;
 use doorward_store::SignedOut;
 use http::header::{HeaderValue, RETRY_AFTER};
@@ -44,7 +46,7 @@ impl Gateway {
                     self.note_logged_out(&request, name, one).await;
                 }
                 if ended.is_empty() {
-                    tracing::debug!(id = %request.id, provider = %name, "somebody signed out at a provider who was not signed in here");
+                    self.note_nobody(&request, name, reach).await;
                 }
                 answer(200, &json!({}))
             }
@@ -58,6 +60,9 @@ impl Gateway {
         let token = token.ok_or_else(|| Unheard::Refused("malformed_logout".to_owned()))?;
         let told = provider.logged_out(token, || self.env.now()).await.map_err(|why| match why {
             NotSignedIn::Trouble(trouble) => Unheard::Unknown(trouble.reason()),
+            // Perhaps a new one: keys are read anew once in half a minute, however many tokens name others, and a provider that is told
+            // "never" does not say it again.
+            NotSignedIn::Token(BadToken::Key(NoKey::Unknown)) => Unheard::Unknown("unknown_key".to_owned()),
             other => Unheard::Refused(other.reason()),
         })?;
         match self.store.log_out(&told, reach, self.env.now()).await {
@@ -77,6 +82,16 @@ impl Gateway {
         self.note(&Notice { reason: "signed_out_by_provider", id, user, cause, ..Notice::default() }).await;
     }
 
+    /// A logout that reached nobody. Where it should have taken back what was allowed, somebody may have to do that: a provider that names its
+    /// session alone names nobody once the browser is signed out here.
+    async fn note_nobody(&self, request: &OfficeRequest, name: &ProviderName, reach: Reach) {
+        tracing::debug!(id = %request.id, provider = %name, "somebody signed out at a provider who was not signed in here");
+        if reach == Reach::Consents {
+            let (id, cause) = (Some(request.id), Some(name.as_str()));
+            self.note(&Notice { reason: "logout_reached_nobody", id, cause, ..Notice::default() }).await;
+        }
+    }
+
     /// Refusals count against their address, as those of the token endpoint do.
     async fn logout_refused(&self, request: &OfficeRequest, name: &ProviderName, why: Unheard) -> Response<Body> {
         // The specification has 400 for everything (section 2.8); what is ours to mend is 503, so that a provider may try again.
@@ -91,7 +106,7 @@ impl Gateway {
         let cause = format!("{why} at {name}");
         self.note(&Notice { reason: "logout_refused", id: Some(request.id), cause: Some(&cause), ..Notice::default() }).await;
         let response = answer(status, &json!({"error": error, "error_description": "nobody was signed out"}));
-        if status == 503 { after(10, response) } else { response }
+        if status == 503 { after(30, response) } else { response }
     }
 }
 

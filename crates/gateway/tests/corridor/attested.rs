@@ -260,6 +260,8 @@ async fn rs_03_every_claim_has_to_say_what_is_expected() {
         ("of another namespace", "kubernetes.io", json!({"namespace": "other"}), "predicate_failed"),
         ("of no namespace", "kubernetes.io", Value::Null, "predicate_failed"),
         ("of other roles", "roles", json!(["admin"]), "predicate_failed"),
+        // A logout token need not say its type: it speaks of somebody, not for them.
+        ("of an event", "events", json!({"http://schemas.openid.net/event/backchannel-logout": {}}), "missing_claim"),
     ] {
         let token = works.cluster.signed(&but(works.runner(), name, value));
         let reply = works.lists(&token, "alpha").await;

@@ -195,12 +195,22 @@ fn question(arguments: &Arguments, server: &ServerName, subject: Subject, house:
         return Err(bad("--args is not a JSON object", "for example --args '{\"branch\": \"main\"}'"));
     }
     let unfit = |what: &str| bad(&format!("--{what} is empty, too long or holds control characters"), "choose another name");
+    let client = ClientId::new(&arguments.client).map_err(|_| unfit("client"))?;
+    let asked = arguments.agent.as_deref().map(AgentLabel::new).transpose().map_err(|_| unfit("agent"))?;
+    // As the gateway has it: a client is the agent that the configuration says.
+    let configured = house.config().clients.agents.of(&client);
+    if let (Some(asked), Some(configured)) = (&asked, configured)
+        && asked != configured
+    {
+        let help = format!("leave --agent out: clients.agents calls it {}", inert(configured.as_str()));
+        return Err(bad("--agent is not what the configuration calls this client", &help));
+    }
     Ok(Question {
         user: UserId::new(issuer, name).map_err(|_| unfit("user"))?,
         groups: arguments.groups.iter().map(|group| GroupName::new(group)).collect::<Result<_, _>>().map_err(|_| unfit("group"))?,
-        client: ClientId::new(&arguments.client).map_err(|_| unfit("client"))?,
+        agent: asked.or_else(|| configured.cloned()),
+        client,
         via: arguments.via.iter().map(|id| ClientId::new(id)).collect::<Result<_, _>>().map_err(|_| unfit("via"))?,
-        agent: arguments.agent.as_deref().map(AgentLabel::new).transpose().map_err(|_| unfit("agent"))?,
         client_verified: arguments.verified,
         level: arguments.level.level(),
         granted: granted(&arguments.grants, server)?,
