@@ -218,6 +218,7 @@ fn certificates_of_clients_are_those_of_one_trust_domain() {
         kind = "spiffe"
         issuer = "spiffe://td"
         svids = ["x509"]
+        subject_pattern = ["spiffe://td/ns/agents/*"]
         scopes = ["a:read"]
         [idp.other]
         kind = "spiffe"

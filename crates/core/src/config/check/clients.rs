@@ -109,6 +109,13 @@ impl Checker<'_> {
                 );
                 continue;
             };
+            // A typo here would leave a rule that forbids something to the agent without anybody to forbid it to.
+            let issuer = id.strip_prefix(attested::PREFIX).map(|rest| rest.split_once('/').map_or(rest, |(name, _)| name));
+            if let Some(issuer) = issuer.filter(|issuer| !self.has(&["idp", issuer])) {
+                let message = format!("there is no issuer \"{}\"", escaped(issuer));
+                self.bad_key(&path, ("config.unknown_idp", message, "unknown issuer", "write the NAME of a table [idp.NAME]".to_owned()));
+                continue;
+            }
             self.agent(&path, &client, Some(label), &mut agents);
         }
         agents

@@ -159,7 +159,8 @@ impl Checker<'_> {
         Some(Drafted { issuer: TokenIssuer { rule, keys, ca }, scopes: file.scopes })
     }
 
-    /// Where everybody has tokens of an issuer, a table has to say whose count.
+    /// Where everybody has tokens of an issuer, a table has to say whose count; and where certificates do: a workload has one for whoever asks, it was
+    /// not made for us as a token is.
     fn says_whose(&mut self, rule: &IssuerRule) {
         let name = rule.name.as_str();
         let is_shared = rule.kind.is_shared() || SHARED.contains(&rule.issuer()) || PUBLIC.contains(&rule.issuer());
@@ -172,12 +173,18 @@ impl Checker<'_> {
         };
         let key = if rule.kind == IssuerKind::GoogleIdToken { "service_accounts" } else { "subject_pattern" };
         let tried = ["subject_pattern", "service_accounts", "domains"].iter().any(|key| self.misfit(&["idp", name, key]));
-        if is_shared && !says && !tried && !self.has(&["idp", name, key]) {
-            let message = format!("everybody can have a token of {}", rule.issuer());
+        let by_certificate = rule.forms != Forms::Tokens;
+        if (is_shared || by_certificate) && !says && !tried && !self.has(&["idp", name, key]) {
+            let message = if is_shared {
+                format!("everybody can have a token of {}", rule.issuer())
+            } else {
+                format!("every workload has a certificate of {}", rule.issuer())
+            };
             let help = match rule.kind {
                 IssuerKind::GoogleIdToken => {
                     "say whose count: service_accounts = [\"agent-*@PROJECT.iam.gserviceaccount.com\"], or domains"
                 }
+                IssuerKind::Spiffe => "say whose count: subject_pattern = [\"spiffe://DOMAIN/ns/agents/sa/*\"]",
                 IssuerKind::AwsWebIdentity => "say whose count: subject_pattern = [\"arn:aws:iam::ACCOUNT:role/NAME\"]",
                 _ => "say whose count: subject_pattern = [\"repo:OWNER/NAME:ref:refs/heads/main\"], or as the issuer writes sub",
             };

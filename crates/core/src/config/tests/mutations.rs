@@ -20,8 +20,13 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ),
     ("config.not_available", "[login]\nstep_up = \"1h\""),
     ("config.selector", "[login]\nauditors = [\"client:x\"]"),
+    (
+        "config.idp_public",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+    ),
     ("config.client_id", "[clients.agents]\n\"key:x\" = \"etl\""),
     ("config.client_id", "[clients.agents]\n\"https://app.example\" = \"etl\""),
+    ("config.unknown_idp", "[clients.agents]\n\"idp:nobody\" = \"etl\""),
     ("config.text", "[clients.agents]\n\"dwc_x\" = \"\""),
     (
         "config.duplicate_key",
@@ -155,11 +160,11 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ),
     (
         "config.client_ca",
-        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\"]",
     ),
     (
         "config.client_ca",
-        "public_url = \"https://m.example\"\n[listen]\ntls = \"proxy\"\ntrusted_proxies = [\"10.0.3.0/24\"]\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+        "public_url = \"https://m.example\"\n[listen]\ntls = \"proxy\"\ntrusted_proxies = [\"10.0.3.0/24\"]\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\"]",
     ),
     ("config.client_ca", "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n"),
     (
@@ -168,23 +173,23 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ),
     (
         "config.client_ca",
-        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\n[idp.l]\nkind = \"spiffe\"\nissuer = \"spiffe://other\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\"]\n[idp.l]\nkind = \"spiffe\"\nissuer = \"spiffe://other\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://other/*\"]\nsvids = [\"x509\"]",
     ),
     (
         "config.missing_key",
-        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\", \"jwt\"]",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\", \"jwt\"]",
     ),
     (
         "config.wrong_place",
-        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\njwks = \"/b\"",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\"]\njwks = \"/b\"",
     ),
     (
         "config.wrong_place",
-        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\ngroups_claim = \"groups\"",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\"]\ngroups_claim = \"groups\"",
     ),
     (
         "config.wrong_place",
-        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsvids = [\"x509\"]\nrequire = { a = \"b\" }",
+        "public_url = \"https://m.example\"\n[listen]\ntls = { cert = \"/c\", key = \"file:/k\", client_ca = \"/a\" }\n[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"spiffe\"\nissuer = \"spiffe://td\"\nscopes = [\"a:read\"]\nsubject_pattern = [\"spiffe://td/*\"]\nsvids = [\"x509\"]\nrequire = { a = \"b\" }",
     ),
     (
         "config.wrong_place",
