@@ -113,7 +113,7 @@ async fn flt_08_a_provider_that_is_slow_holds_up_nobody_else() {
     assert_eq!(house.ask(logout(&slow.logout_token(&json!({"sub": "ann"})))).await.status, 200);
     assert!(!waits.is_finished());
     slow.behave(|manners| manners.silent = &[]);
-    assert_eq!(waits.await.unwrap(), 400);
+    assert_eq!(waits.await.unwrap(), 503, "it may be a new one still");
     drop(alpha);
     Arc::into_inner(house).unwrap().close(&[SECRET, &forged]).await;
 }
