@@ -21,10 +21,8 @@ use doorward_core::config::{self, Selector, Somebody, Through};
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::scope::resource;
-use doorward_core::policy::facts::RiskClass;
 use doorward_store::{Owner, StoreError};
 use http::{Method, Response};
-use std::collections::BTreeMap;
 
 /// The page that the forms of `/me` belong to.
 const ACCOUNT: &str = "account";
@@ -188,14 +186,9 @@ impl Gateway {
         let mut servers = Vec::new();
         for upstream in self.upstreams.iter().filter(|upstream| offered(&upstream.config)) {
             let name = &upstream.config.name;
-            let Ok(pins) = self.store.pins(name).await else { return self.away(request.id) };
-            let mut tools: BTreeMap<RiskClass, std::collections::BTreeSet<&str>> = BTreeMap::new();
-            for pin in pins.iter().filter(|pin| upstream.config.tools.allowed(pin.tool.as_str())) {
-                let class = upstream.config.tools.class(pin.tool.as_str()).unwrap_or(pin.class);
-                tools.entry(class).or_default().insert(pin.tool.as_str());
-            }
+            let Ok(tools) = self.approved_tools(&upstream.config).await else { return self.away(request.id) };
             let url = resource(self.root(), name);
-            let counts: Vec<String> = tools.iter().map(|(class, tools)| format!("{} {}", tools.len(), class.as_str())).collect();
+            let counts: Vec<String> = tools.iter().map(|(class, tools)| format!("{tools} {}", class.as_str())).collect();
             servers.push(Server {
                 id: name.to_string(),
                 title: upstream.config.title.clone(),

@@ -40,13 +40,14 @@ use arc_swap::ArcSwap;
 use audit::recorder::Recorder;
 use catalogue::Catalogue;
 use doorward_core::audit::outcome::Notice;
-use doorward_core::config::Limits;
 use doorward_core::config::clients::{Agents, Enterprise};
 use doorward_core::config::login::{Login, Tokens};
+use doorward_core::config::{Limits, Server};
 use doorward_core::credential::UpstreamSecret;
 use doorward_core::id::ServerName;
+use doorward_core::policy::facts::RiskClass;
 use doorward_core::policy::rules::Rules;
-use doorward_store::Store;
+use doorward_store::{Store, StoreError};
 use env::Env;
 use epoch::Epoch;
 use identify::Records;
@@ -60,7 +61,7 @@ use oauth::register::RegistrationRates;
 use proof::Proofs;
 pub use signin::LINK_LIFE;
 use skew::Skew;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use tasks::Tasks;
 use upstream::fault::Fault;
@@ -140,6 +141,20 @@ impl Gateway {
         if self.audit.event(notice, self.env.now()).await.is_err() {
             tracing::error!(reason = notice.reason, "an event could not be recorded");
         }
+    }
+
+    /// How many tools of a server are approved, of each class: those that exist for callers, in the class that the configuration says.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn approved_tools(&self, server: &Server) -> Result<BTreeMap<RiskClass, usize>, StoreError> {
+        let pins = self.store.pins(&server.name).await?;
+        let mut tools: BTreeMap<RiskClass, BTreeSet<&str>> = BTreeMap::new();
+        for pin in pins.iter().filter(|pin| server.tools.allowed(pin.tool.as_str())) {
+            let class = server.tools.class(pin.tool.as_str()).unwrap_or(pin.class);
+            tools.entry(class).or_default().insert(pin.tool.as_str());
+        }
+        Ok(tools.into_iter().map(|(class, tools)| (class, tools.len())).collect())
     }
 
     /// The approval of the command of a server, if it was given for exactly this command (I9).

@@ -17,7 +17,7 @@ use doorward_core::identity::role::Roles;
 use doorward_core::oauth::form::Form;
 use doorward_core::policy::facts::RiskClass;
 use doorward_store::{ApiKeyInfo, Attempt, BrowserInfo, GrantInfo, SessionInfo, UserInfo};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Entries of the record in one answer, where nothing else is asked for, and at most.
 const ENTRIES: usize = 50;
@@ -61,7 +61,7 @@ pub(super) struct ServerView {
     /// The origin that it is reached at; a process has none.
     pub(super) origin: Option<String>,
     /// Approved tools of each class.
-    pub(super) tools: BTreeMap<RiskClass, u64>,
+    pub(super) tools: BTreeMap<RiskClass, usize>,
     pub(super) visible_to: Vec<String>,
 }
 
@@ -169,11 +169,7 @@ impl Gateway {
         let mut servers = Vec::new();
         for upstream in self.upstreams.iter() {
             let config = &upstream.config;
-            let mut tools: BTreeMap<RiskClass, BTreeSet<String>> = BTreeMap::new();
-            for pin in self.store.pins(&config.name).await?.iter().filter(|pin| config.tools.allowed(pin.tool.as_str())) {
-                let class = config.tools.class(pin.tool.as_str()).unwrap_or(pin.class);
-                tools.entry(class).or_default().insert(pin.tool.as_str().to_owned());
-            }
+            let tools = self.approved_tools(config).await?;
             let (origin, may_start) = match &config.target {
                 Target::Http { url } => (Some(url.origin().ascii_serialization()), true),
                 Target::Stdio(_) => {
@@ -195,7 +191,7 @@ impl Gateway {
                 title: config.title.clone(),
                 state,
                 origin,
-                tools: tools.into_iter().map(|(class, tools)| (class, tools.len() as u64)).collect(),
+                tools,
                 visible_to: config.visible_to.iter().map(ToString::to_string).collect(),
             });
         }

@@ -377,6 +377,7 @@ async fn rs_10_a_certificate_counts_on_its_own_and_at_its_door_alone() {
         ("a token of another", bearer(&other), "several_credentials"),
         ("a token of somebody else", bearer("ghp_012345678901234567890123456789012345"), "several_credentials"),
         ("the word of a proxy", lists().field(iap, &assertion), "several_credentials"),
+        ("a key of another system", lists().field("X-Api-Key", "x"), "several_credentials"),
         ("a key in the address", Ask { target: "/k/alpha/mcp?api_key=x".to_owned(), ..lists() }, "credential_in_query"),
     ] {
         let reply = works.ask(Some(&runner), &ask).await;

@@ -294,6 +294,9 @@ async fn tk_07_a_session_that_ends_at_the_provider_ends_what_the_configuration_s
         let mut bob = through(&house, &provider, "bob", Some("s2")).await;
         let tokens = house.connected(&mut ann, &client, "alpha", &["alpha:read"]).await;
         let of_bob = house.connected(&mut bob, &client, "alpha", &["alpha:read"]).await;
+        // A session that nobody has here names nobody, and what its person allowed may have to be taken back by hand.
+        assert_eq!(house.log_out(&provider.logout_token(&json!({"sid": "s9"}))).await.status, 200);
+        assert_eq!(house.recorded("event", "logout_reached_nobody").len(), usize::from(!stays));
         // A code that was not redeemed yet is as good as a token.
         let code = house.code(&mut ann, &client, "alpha", &["alpha:read"]).await;
         let call = async |tokens: &Tokens| house.ask(modern_call(&tokens.key(), "alpha", 1, "echo", json!({ "a": 1 }))).await;
