@@ -4,13 +4,16 @@
 //! is no other one to fall back to, and what is told is never our own 401: the client's credential is good (product 2.7).
 
 mod entered;
+pub(crate) mod granted;
 pub(crate) mod mints;
 mod refused;
 
 pub use entered::Entered;
+pub use granted::Granted;
 pub use refused::NoLease;
 
 use crate::Gateway;
+use crate::audit::recorder::Recorder;
 use crate::env::Env;
 use crate::upstream::fault::Fault;
 use doorward_core::audit::intent::Intent;
@@ -29,6 +32,8 @@ pub enum Broker {
     Fixed(Option<Arc<UpstreamSecret>>, Principal),
     /// What each person entered.
     Entered(Entered),
+    /// What each person allowed at its provider.
+    Granted(Arc<Granted>),
 }
 
 /// What brokers work with.
@@ -38,6 +43,8 @@ pub struct Till<'a> {
     pub store: &'a Store,
     /// Clock and random source.
     pub env: &'a Env,
+    /// Where renewals are told of; none beside a gateway that runs.
+    pub audit: Option<&'a Recorder>,
     /// The epoch under which something was read last: under another it is read anew (I8).
     pub epoch: u64,
 }
@@ -57,7 +64,7 @@ impl Broker {
     pub fn fixed(&self) -> Option<Arc<UpstreamSecret>> {
         match self {
             Self::Fixed(secret, _) => secret.clone(),
-            Self::Entered(_) => None,
+            Self::Entered(_) | Self::Granted(_) => None,
         }
     }
 
@@ -74,7 +81,7 @@ impl Broker {
     pub const fn is_of_each_person(&self) -> bool {
         match self {
             Self::Fixed(..) => false,
-            Self::Entered(_) => true,
+            Self::Entered(_) | Self::Granted(_) => true,
         }
     }
 
@@ -83,6 +90,7 @@ impl Broker {
         match self {
             Self::Fixed(_, principal) => principal.clone(),
             Self::Entered(entered) => entered.planned(),
+            Self::Granted(granted) => granted.planned(),
         }
     }
 
@@ -90,7 +98,8 @@ impl Broker {
         match (self, user) {
             (Self::Fixed(secret, principal), _) => Ok(Held::Fixed(secret.clone(), principal.clone())),
             (Self::Entered(entered), Some(user)) => entered.minted(till, (server, user)).await.map(Held::Minted),
-            (Self::Entered(_), None) => Err(NoLease::Missing),
+            (Self::Granted(granted), Some(user)) => granted.minted(till, user).await.map(Held::Minted),
+            (Self::Entered(_) | Self::Granted(_), None) => Err(NoLease::Missing),
         }
     }
 }
@@ -148,6 +157,6 @@ impl Gateway {
     }
 
     pub(crate) fn till(&self) -> Till<'_> {
-        Till { store: &self.store, env: &self.env, epoch: self.epoch.current() }
+        Till { store: &self.store, env: &self.env, audit: Some(&self.audit), epoch: self.epoch.current() }
     }
 }

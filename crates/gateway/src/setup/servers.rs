@@ -1,7 +1,7 @@
 //! The servers of a configuration as what the gateway calls, each with the secret that is held for it.
 
 use super::{SetupError, secret};
-use crate::credential::{Broker, Entered};
+use crate::credential::{Broker, Entered, Granted};
 use crate::egress::target::{Reach, Target};
 use crate::egress::trust::Trust;
 use crate::egress::{Egress, EgressSettings};
@@ -98,7 +98,13 @@ fn upstream(
                 CredentialConfig::UserSecret(deposit) => {
                     Broker::Entered(Entered::new(deposit.clone(), target.origin(), server.name.clone()))
                 }
-                CredentialConfig::Oauth(_) => return Err(SetupError::Other("not yet".to_owned())),
+                CredentialConfig::Oauth(grantor) => {
+                    let held = grantor.client_secret.as_ref().map(|reference| secret(reference, sources)).transpose()?;
+                    let names = (server.name.clone(), server.title.clone());
+                    let place = (url.as_str().to_owned(), &target);
+                    let tools = (egress.clone(), tasks.clone());
+                    Broker::Granted(Arc::new(Granted::new((grantor.as_ref().clone(), held), names, place, tools)))
+                }
             };
             let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout, replies.clone());
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))

@@ -48,7 +48,7 @@ pub(super) async fn secret(
         None => return Err(several(server, &owners)),
     };
     let epoch = store.epoch().await.map_err(|error| unavailable(&error))?;
-    let secret = broker.of_person(&Till { store, env: &house.env, epoch }, server, &user).await;
+    let secret = broker.of_person(&Till { store, env: &house.env, audit: None, epoch }, server, &user).await;
     secret.map_err(|why| {
         let help = format!("they connect their account on the page /connect/{server} of the gateway");
         Failure::new(Exit::SignIn, "server.as", format!("the account of {} cannot be used: {why}", inert(&user.to_string())), help)
