@@ -85,6 +85,8 @@ pub struct Gateway {
     pub(crate) streams: Streams,
     pub(crate) catalogue: Catalogue,
     pub(crate) brokers: credential::Brokers,
+    /// Seals what is under way to the providers of accounts.
+    pub(crate) trips: doorward_core::connection::trip::TripKey,
     pub(crate) upstreams: Upstreams,
     pub(crate) desk: Arc<Desk>,
     pub(crate) skew: Skew,

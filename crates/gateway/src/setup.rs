@@ -55,6 +55,7 @@ use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
+use doorward_core::connection::trip::TripKey;
 use doorward_core::id::ClientId;
 use doorward_core::launch::Problem;
 use doorward_core::oauth::client::Client;
@@ -239,6 +240,7 @@ impl Gateway {
         let issuers = providers::issuers(&config, provider_patience, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        let trips = TripKey::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let nonces = Nonces::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
@@ -263,6 +265,7 @@ impl Gateway {
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),
             brokers,
+            trips,
             upstreams: Upstreams::new(servers),
             desk,
             reception: Reception::new(office, config.name.clone()),
@@ -297,6 +300,7 @@ impl Gateway {
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
         tasks.essential(Arc::clone(&gateway).keep_swept());
+        tasks.essential(Arc::clone(&gateway).keep_telling());
         tasks.essential(Arc::clone(&gateway).keep_recording());
         tasks.essential(Arc::clone(&gateway).keep_deeds());
         tasks.spawn(Arc::clone(&gateway).keep_trace());

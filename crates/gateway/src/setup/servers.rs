@@ -56,7 +56,7 @@ pub(super) fn counting(
         false => None,
     };
     let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
-    let parts = |server| upstream(server, (&egress, replies), sources, config, (launcher.as_ref(), packages, &searcher), env);
+    let parts = |server| upstream(server, (&egress, replies, tasks), sources, config, (launcher.as_ref(), packages, &searcher), env);
     config.servers.values().map(parts).collect()
 }
 
@@ -73,7 +73,7 @@ fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
 
 fn upstream(
     server: &Arc<Server>,
-    (egress, replies): (&Egress, &Replies),
+    (egress, replies, tasks): (&Egress, &Replies, &Tasks),
     sources: &Sources,
     config: &Config,
     (launcher, packages, searcher): (Option<&Launcher>, &Path, &Arc<Searcher>),

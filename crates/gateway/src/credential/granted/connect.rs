@@ -15,7 +15,7 @@ use doorward_core::id::UserId;
 use doorward_core::oauth::form::Form;
 use doorward_core::secret::Secret;
 use doorward_store::{ConnectionKind, Farewell, NewConnection, StoreError};
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Somebody on the way to a provider.
@@ -75,14 +75,8 @@ pub(crate) enum NotFinished {
     TooMany,
 }
 
-/// What is kept between leaving and coming back.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    s: AuthorizationServer,
-    c: String,
-    r: String,
-}
+/// What is kept between leaving and coming back: where to, as which client, and to which address of ours.
+type Kept = (AuthorizationServer, UpstreamClient, String);
 
 impl NotBegun {
     /// For records: a short stable word.
@@ -157,12 +151,8 @@ impl Granted {
                 _ => self.registered(till, user, (found, redirect)).await?,
             },
         };
-        let kept = Kept {
-            s: found.server.clone(),
-            c: String::from_utf8(client.to_bytes()?.to_vec()).map_err(|_| NotBegun::Ours)?,
-            r: redirect.to_owned(),
-        };
-        let text = Secret::new(serde_json::to_vec(&kept).map_err(|_| NotBegun::Ours)?);
+        let of_client = String::from_utf8(client.to_bytes()?.to_vec()).map_err(|_| NotBegun::Ours)?;
+        let text = Secret::new(json!({"server": found.server, "client": of_client, "redirect": redirect}).to_string().into_bytes());
         till.store.put_secret(user, &self.kept_name(), &text).await.map_err(|_| NotBegun::Ours)?;
         Ok(client)
     }
@@ -179,15 +169,13 @@ impl Granted {
         format!("connecting:{}", self.server)
     }
 
-    async fn kept(&self, till: &Till<'_>, user: &UserId) -> Result<Option<(AuthorizationServer, UpstreamClient, String)>, NotBegun> {
-        let found = match till.store.secret(user, &self.kept_name()).await {
-            Ok(found) => found,
+    async fn kept(&self, till: &Till<'_>, user: &UserId) -> Result<Option<Kept>, NotBegun> {
+        match till.store.secret(user, &self.kept_name()).await {
+            Ok(found) => Ok(found.and_then(|(text, _)| read(text.expose()))),
             // Damaged: another one takes its place.
-            Err(StoreError::Integrity { .. }) => None,
-            Err(_) => return Err(NotBegun::Ours),
-        };
-        let kept: Option<Kept> = found.and_then(|(text, _)| serde_json::from_slice(text.expose()).ok());
-        Ok(kept.and_then(|kept| Some((kept.s, UpstreamClient::from_bytes(kept.c.as_bytes()).ok()?, kept.r))))
+            Err(StoreError::Integrity { .. }) => Ok(None),
+            Err(_) => Err(NotBegun::Ours),
+        }
     }
 
     /// The person came back with an answer: it becomes an account, once.
@@ -274,4 +262,11 @@ impl Granted {
             None => held,
         }
     }
+}
+
+fn read(text: &[u8]) -> Option<Kept> {
+    let mut whole: Value = serde_json::from_slice(text).ok()?;
+    let server = serde_json::from_value(whole.get_mut("server")?.take()).ok()?;
+    let client = UpstreamClient::from_bytes(whole.get("client")?.as_str()?.as_bytes()).ok()?;
+    Some((server, client, whole.get("redirect")?.as_str()?.to_owned()))
 }

@@ -45,6 +45,11 @@ pub enum NotFound {
 }
 
 impl NotFound {
+    /// Whether it may be over soon.
+    pub(crate) const fn is_away(&self) -> bool {
+        matches!(self, Self::Trouble(Trouble::Egress(_) | Trouble::Status(..)))
+    }
+
     /// For records: a short stable word.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {

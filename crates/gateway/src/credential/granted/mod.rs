@@ -10,8 +10,7 @@ mod discover;
 mod renew;
 
 pub use ask::Trouble;
-pub(crate) use connect::{Connected, Going, NotBegun, NotFinished};
-pub use discover::NotFound;
+pub(crate) use connect::{Connected, NotBegun, NotFinished};
 
 use super::Till;
 use super::entered::opened;
