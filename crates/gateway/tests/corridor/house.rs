@@ -11,6 +11,7 @@ use doorward_core::secret::{AccessToken, ApiKey, PlainToken};
 use doorward_core::time::Timestamp;
 use doorward_gateway::Gateway;
 use doorward_gateway::catalogue::{self, Family};
+use doorward_gateway::credential::Till;
 use doorward_gateway::env::{Clock, Env, SystemClock, SystemRandom};
 use doorward_gateway::listen::tls::Tls;
 use doorward_gateway::setup::{self, PROVIDER_PATIENCE, Parts};
@@ -189,8 +190,17 @@ impl House {
         for (upstream, broker) in servers {
             let name = upstream.config.name.clone();
             let mut pins: Vec<Pin> = Vec::new();
+            // Where each person has their own account, it is read with the first that there is.
+            let owners = self.store.list_connections(None).await.expect("connections");
+            let owner = owners.into_iter().find(|connection| connection.server == name).map(|connection| connection.owner);
+            let epoch = self.store.epoch().await.expect("epoch");
+            let till = Till { store: &self.store, env: &self.env, audit: None, epoch };
+            let secret = match &owner {
+                Some(owner) => broker.of_person(&till, &name, owner).await.expect("an account"),
+                None => broker.fixed(),
+            };
             for family in [Family::Modern, Family::Legacy] {
-                let Ok(listing) = catalogue::read(&upstream, &tasks, broker.fixed(), None, family).await else { continue };
+                let Ok(listing) = catalogue::read(&upstream, &tasks, secret.clone(), None, family).await else { continue };
                 for tool in listing.tools().iter().filter(|tool| wanted(name.as_str(), tool.name.as_str())) {
                     if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
                         let (by, at) = ("test".to_owned(), self.env.now());

@@ -23,7 +23,7 @@ pub(super) struct Found {
 
 /// Why nothing was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotFound {
+pub(crate) enum NotFound {
     /// A document could not be read.
     #[error("{0}")]
     Trouble(#[from] Trouble),
