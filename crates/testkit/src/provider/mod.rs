@@ -101,6 +101,8 @@ pub enum Keys {
     Page,
     /// Two with one id.
     TwoWithOneId,
+    /// They, and one that shows the half that signs as well.
+    WithPrivate,
 }
 
 #[derive(Debug)]
@@ -394,6 +396,10 @@ fn keys(shared: &Shared, manners: &Manners) -> Response {
         Keys::Right => json_of(200, &json!({"keys": [{"kty": "oct", "kid": "x", "k": "AA"}, right]})),
         Keys::None => json_of(200, &json!({"keys": []})),
         Keys::Page => text(200, "text/html", "<title>Keys</title>"),
+        Keys::WithPrivate => {
+            let whole = changed(right.clone(), &json!({"d": "AQAB"}));
+            json_of(200, &json!({"keys": [right, whole]}))
+        }
         Keys::TwoWithOneId => {
             let second = Signer::new(inside.signer.id()).map_or(Value::Null, |signer| signer.jwk());
             json_of(200, &json!({"keys": [right, second]}))
