@@ -410,6 +410,7 @@ async fn flt_07_clocks_may_be_half_a_minute_apart_and_no_more() {
         provider.behave(|manners| manners.ahead = ahead);
         let page = Browser::default().sign_in_at(&house, "okta", &provider, "ann").await;
         assert_eq!(page.status == 303, is_in, "{ahead}: {}", page.text());
+        assert_eq!(page.contains("one of the two clocks has to be set right"), !is_in, "{ahead}: {}", page.text());
     }
     let reasons = house.sign_ins_refused();
     assert_eq!(reasons, ["too_old at okta", "not_yet_valid at okta", "expired at okta", "not_yet_valid at okta"]);
