@@ -255,7 +255,7 @@ fn opaque_tokens_of_google_count_beside_its_others_and_in_one_table() {
     {
         assert!(shown.contains(line), "{line}: {shown}");
     }
-    let two = toml(&format!("{others}{}{}", table("opaque"), table("again"))).err().expect("whose would a token be?");
+    let two = toml(&format!("{others}{}{}", table("opaque"), table("again"))).expect_err("whose would a token be?");
     assert_eq!(ids(&two), ["config.idp_issuer"; 2]);
 }
 
