@@ -182,6 +182,9 @@ const RECORDS: usize = 10_000;
 /// Requests without a good credential from one address: in a minute, and at once.
 const STRANGERS: NonZeroU32 = NonZeroU32::new(600).unwrap();
 const STRANGERS_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
+/// Tokens of one address about which somebody else has to be asked: in a minute, and at once.
+const ASKING: NonZeroU32 = NonZeroU32::new(300).unwrap();
+const ASKING_BURST: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// After shutdown began, calls have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -293,6 +296,7 @@ impl Gateway {
             metrics: Metrics::new(),
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
             untold: AddressLimit::new(STRANGERS, STRANGERS_BURST),
+            asking: AddressLimit::new(ASKING, ASKING_BURST),
             turned: Turnings::default(),
             farewells: Arc::new(Semaphore::new(FAREWELLS)),
             _alone: alone,
