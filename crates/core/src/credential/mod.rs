@@ -1,5 +1,8 @@
 //! As whom a call goes downstream. A [`Lease`] exists only for a recorded intent and is the only way to an upstream request.
 
+pub mod aws;
+pub mod google;
+
 use crate::audit::intent::Intent;
 use crate::json::RawJson;
 use crate::mcp::call::Call;
