@@ -469,3 +469,25 @@
 //!     check(client, asked)
 //! }
 //! ```
+//!
+//! # Redeem a code that did not come back to the person, browser and connection that it was asked for (OC-03)
+//!
+//! ```compile_fail
+//! use doorward_core::connection::client::UpstreamClient;
+//! use doorward_core::connection::request::{OtherClient, TokenRequest, exchange};
+//! use doorward_core::connection::trip::{Arrived, Trip};
+//! fn forge(trip: Trip, code: String, client: &UpstreamClient) -> Result<TokenRequest, OtherClient> {
+//!     exchange(&Arrived { trip, code }, client)
+//! }
+//! ```
+//!
+//! One that arrived:
+//!
+//! ```
+//! use doorward_core::connection::client::UpstreamClient;
+//! use doorward_core::connection::request::{OtherClient, TokenRequest, exchange};
+//! use doorward_core::connection::trip::Arrived;
+//! fn redeem(arrived: Arrived, client: &UpstreamClient) -> Result<TokenRequest, OtherClient> {
+//!     exchange(&arrived, client)
+//! }
+//! ```

@@ -64,6 +64,8 @@ pub enum Wire {
     Rpc { status: u16, code: i32, data: Option<serde_json::Value> },
     /// A tool result with `isError: true`: the model should see it.
     ToolResult,
+    /// A result that asks the client for something first (2026-07-28, `InputRequiredResult`): the requests by their names.
+    InputRequired { requests: serde_json::Value },
     /// A tool result with `isError: true` under 403, whose `WWW-Authenticate` names the scope that was not granted: a client that can
     /// ask for more does so (RFC 6750 section 3.1; MCP 2026-07-28 authorization, scope challenges).
     InsufficientScope { scope: String },

@@ -8,6 +8,7 @@ pub mod abuses;
 pub mod audit;
 pub mod blame;
 pub mod config;
+pub mod connection;
 pub mod contract;
 pub mod credential;
 pub mod flag;

@@ -450,6 +450,11 @@ impl Gateway {
                 json(*status, &error::body(id, *code, &refusal.public, data.as_ref().map(RawJson::of).as_ref()))
             }
             Wire::ToolResult => self.tool_refusal(200, refusal, walk, era),
+            Wire::InputRequired { requests } => {
+                let mut result = ObjectWriter::with_capacity(256);
+                result.text("resultType", "input_required").raw("inputRequests", &RawJson::of(requests));
+                json(200, &error::result(id.unwrap_or("null"), &result.finish()))
+            }
             Wire::InsufficientScope { scope } => {
                 let mut response = self.tool_refusal(403, refusal, walk, era);
                 // The grammar of scopes has neither quotes nor backslashes.

@@ -24,7 +24,7 @@ use arc_swap::ArcSwapOption;
 use doorward_core::audit::outcome::{Class, Notice};
 use doorward_core::contract::{Contract, Promise};
 use doorward_core::credential::Outgoing;
-use doorward_core::id::{ServerName, ToolName};
+use doorward_core::id::{ServerName, ToolName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
 use doorward_core::mcp::call::Method;
@@ -35,6 +35,7 @@ use doorward_core::mcp::version::{Era, Version};
 use doorward_core::policy::facts::{RiskClass, ToolFacts};
 use doorward_core::screen::definition::{Judgement, judge};
 use doorward_core::screen::{Means, Searcher};
+use doorward_core::session::Bound;
 use doorward_core::session::sealed::{Fresh, Purpose};
 use quick_cache::sync::Cache;
 use reading::{definition, distinct, is_said};
@@ -48,6 +49,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Catalogue {
     slots: Mutex<HashMap<(ServerName, Family), Arc<Slot>>>,
+    /// Of servers that show each person something else.
+    own: Cache<(ServerName, Family, UserId), Arc<Slot>>,
     /// Compiled schemas by the digest of their definition: a listing that is read again compiles nothing again.
     contracts: Cache<[u8; 32], Arc<Contract>>,
     /// What the screen thinks of definitions, by their digest (POL-03).
@@ -165,6 +168,8 @@ const PAGE: usize = 100;
 const LEAST_READING: Duration = Duration::from_secs(10);
 /// Definitions whose schemas stay compiled.
 const MOST_CONTRACTS: usize = 4096;
+/// Catalogues of single persons that are kept; the one that was not used for longest goes.
+const MOST_OWN: usize = 1024;
 /// Definitions of one reading that are told of on the record, each once.
 const MOST_NOTICES: usize = 100;
 const CURSOR_LIFE: Duration = Duration::from_secs(3600);
@@ -182,7 +187,12 @@ impl Family {
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self { slots: Mutex::default(), contracts: Cache::new(MOST_CONTRACTS), judgements: Cache::new(MOST_CONTRACTS) }
+        Self {
+            slots: Mutex::default(),
+            own: Cache::new(MOST_OWN),
+            contracts: Cache::new(MOST_CONTRACTS),
+            judgements: Cache::new(MOST_CONTRACTS),
+        }
     }
 }
 
@@ -210,7 +220,12 @@ impl Catalogue {
         (judgement, Known::Now)
     }
 
-    fn slot(&self, server: &ServerName, family: Family) -> Arc<Slot> {
+    /// What is kept of a server; of what it shows this person, where each is somebody else there.
+    fn slot(&self, server: &ServerName, family: Family, of: Option<&UserId>) -> Arc<Slot> {
+        if let Some(user) = of {
+            let key = (server.clone(), family, user.clone());
+            return self.own.get_or_insert_with(&key, || Ok::<_, std::convert::Infallible>(Arc::default())).unwrap_or_default();
+        }
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry((server.clone(), family)).or_default())
     }
@@ -273,8 +288,9 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Fault`] when the server cannot be read.
-    pub(crate) async fn tool(&self, server: &ServerName, era: Era, name: &str) -> Result<Option<Found>, Fault> {
-        let (listing, view) = self.catalogue_of(server, Family::of(era)).await?;
+    pub(crate) async fn tool(&self, bound: &Bound, era: Era, name: &str) -> Result<Option<Found>, Fault> {
+        let server = bound.server();
+        let (listing, view) = self.catalogue_of(server, Family::of(era), bound.caller().user()).await?;
         let Some(at) = view.by_name.get(name).copied() else { return Ok(None) };
         let (Some(facts), Some(definition)) = (view.tools.get(at), listing.tools().get(at)) else { return Ok(None) };
         // A tool that the configuration leaves out does not exist.
@@ -322,13 +338,14 @@ impl Gateway {
         if is_proven { Ok(()) } else { Err(Fault::Changed) }
     }
 
-    /// The listing of a server in one era with its approvals, read when there is none or it is old.
+    /// The listing of a server in one era with its approvals, as it shows it to this person; read when there is none or it is old.
     ///
     /// # Errors
     /// [`Fault`] when the server cannot be read.
-    pub async fn catalogue_of(&self, server: &ServerName, family: Family) -> Result<(Arc<Listing>, Arc<View>), Fault> {
+    pub async fn catalogue_of(&self, server: &ServerName, family: Family, user: &UserId) -> Result<(Arc<Listing>, Arc<View>), Fault> {
         let upstream = self.upstreams.find(server).cloned().ok_or(Fault::Internal("a server that is not configured"))?;
-        let slot = self.catalogue.slot(server, family);
+        let of = self.shown_to(server, user);
+        let slot = self.catalogue.slot(server, family, of);
         let asked = Instant::now();
         if let Some(ready) = &*slot.ready.load()
             && ready.epoch == self.epoch.current()
@@ -348,20 +365,21 @@ impl Gateway {
         let mut fresh = held.kept.as_ref().filter(is_fresh).map(|kept| Arc::clone(&kept.listing));
         if fresh.is_none() {
             // No record, no effect: before a server or a command is touched (I2).
-            let notice = Notice { reason: "catalogue_read", server: Some(server), ..Notice::default() };
+            let notice = Notice { reason: "catalogue_read", server: Some(server), user: of, ..Notice::default() };
             self.audit.event(&notice, self.env.now()).await.map_err(|_| Fault::Store)?;
             let (audit, env) = (self.audit.clone(), self.env.clone());
-            let (tasks, secret, approved) = (self.processes.clone(), self.secret_of(server), self.approved_launch(&upstream).await?);
-            let of = Arc::clone(&upstream);
+            let (tasks, secret, approved) =
+                (self.processes.clone(), self.upkeep(server, of).await?, self.approved_launch(&upstream).await?);
+            let from = Arc::clone(&upstream);
             // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
             let reading = Box::pin(self.tasks.run(async move {
                 held.view = None;
-                let read = read(&of, &tasks, secret, approved, family).await.map(Arc::new);
+                let read = read(&from, &tasks, secret, approved, family).await.map(Arc::new);
                 match &read {
                     Ok(listing) => held.kept = Some(Kept { listing: Arc::clone(listing), read: Instant::now(), generation }),
                     Err(fault) => {
                         held.failed = Some((fault.clone(), Instant::now()));
-                        let (server, cause) = (Some(&of.config.name), Some(fault.reason()));
+                        let (server, cause) = (Some(&from.config.name), Some(fault.reason()));
                         let notice = Notice { reason: "catalogue_failed", server, cause, ..Notice::default() };
                         if audit.event(&notice, env.now()).await.is_err() {
                             tracing::error!(reason = notice.reason, "an event could not be recorded");
@@ -404,7 +422,7 @@ impl Gateway {
     /// Answers a list of the catalogue, filtered by the same decision that guards the call.
     pub(crate) async fn listed(&self, outgoing: &Outgoing<'_>, errand: &Errand) -> Result<Reply, Fault> {
         let (call, bound) = (outgoing.call(), outgoing.bound());
-        let (listing, view) = self.catalogue_of(bound.server(), Family::of(call.era())).await?;
+        let (listing, view) = self.catalogue_of(bound.server(), Family::of(call.era()), bound.caller().user()).await?;
         let id = call.rpc_id().unwrap_or_default();
         let secret = outgoing.secret();
         // Pages are bounded by their number of entries and by what a catalogue may hold.

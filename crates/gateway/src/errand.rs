@@ -5,6 +5,7 @@
 
 use crate::path::Walk;
 use doorward_core::contract::Promise;
+use doorward_core::credential::Principal;
 use doorward_core::id::ToolName;
 use doorward_core::json::RawJson;
 use doorward_core::mcp::headers::Mirrored;
@@ -72,6 +73,8 @@ pub(crate) struct Cleared(Judged);
 pub(crate) struct Errand {
     walk: Walk,
     cleared: Cleared,
+    /// As whom it went to its server, once it has a credential.
+    pub(crate) acting: Option<Principal>,
 }
 
 impl Opened {
@@ -108,7 +111,7 @@ impl Cleared {
 impl Errand {
     /// A walk that may go on.
     pub(crate) const fn new(walk: Walk, cleared: Cleared) -> Self {
-        Self { walk, cleared }
+        Self { walk, cleared, acting: None }
     }
 
     /// What its sealed values and ids stand for.

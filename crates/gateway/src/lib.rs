@@ -6,7 +6,7 @@ pub mod answer;
 pub mod audit;
 mod batch;
 pub mod catalogue;
-mod credential;
+pub mod credential;
 pub mod egress;
 pub mod env;
 pub mod epoch;
@@ -43,8 +43,6 @@ use doorward_core::audit::outcome::Notice;
 use doorward_core::config::clients::{Agents, Enterprise};
 use doorward_core::config::login::{Login, Tokens};
 use doorward_core::config::{Limits, Server};
-use doorward_core::credential::UpstreamSecret;
-use doorward_core::id::ServerName;
 use doorward_core::policy::facts::RiskClass;
 use doorward_core::policy::rules::Rules;
 use doorward_store::{Store, StoreError};
@@ -86,7 +84,7 @@ pub struct Gateway {
     pub(crate) rates: Rates,
     pub(crate) streams: Streams,
     pub(crate) catalogue: Catalogue,
-    pub(crate) secrets: BTreeMap<ServerName, Option<Arc<UpstreamSecret>>>,
+    pub(crate) brokers: credential::Brokers,
     pub(crate) upstreams: Upstreams,
     pub(crate) desk: Arc<Desk>,
     pub(crate) skew: Skew,

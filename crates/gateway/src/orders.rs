@@ -81,7 +81,7 @@ impl Gateway {
 
     /// Ends here what was ended through the store: at each new epoch, and again in each round of upkeep. Waits for nothing but the store.
     /// False if it could not be read.
-    pub(crate) async fn follow_orders(&self) -> bool {
+    pub(crate) async fn follow_orders(self: &Arc<Self>) -> bool {
         // Before it is read: what is raised meanwhile may not be in it.
         let epoch = self.epoch.current();
         match self.store.ended_sessions().await {

@@ -161,12 +161,14 @@ impl Gateway {
             Err(unrecorded) => return unrecorded.response(), // 503, nothing has happened
         };
         let carried = self.carry(&intent, &mut errand).await;
-        self.answer(intent, carried, errand, planned).await // settles the intent before anything leaves
+        let acting = errand.acting.take().unwrap_or(planned);
+        self.answer(intent, carried, errand, acting).await // settles the intent before anything leaves
     }
 
     /// As whom, there and back. Each message that comes back passes the screen in its relay.
     async fn carry(&self, intent: &Intent, errand: &mut Errand) -> Result<Reply, Refusal> {
-        let lease = self.credential(intent)?;
+        let lease = self.credential(intent).await?;
+        errand.acting = Some(lease.as_whom().clone());
         self.upstream(lease.outgoing(), errand).await
     }
 

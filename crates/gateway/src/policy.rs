@@ -39,10 +39,8 @@ impl Gateway {
         let (mut tool, mut approved) = (None, Approved::default());
         if call.method() == Method::ToolsCall {
             let name = call.target().unwrap_or_default();
-            let found = self
-                .tool(bound.server(), call.era(), name)
-                .await
-                .map_err(|fault| fault.refusal(bound.server().as_str()).knowing(bound.asked(&call)))?;
+            let found = self.tool(&bound, call.era(), name).await;
+            let found = found.map_err(|fault| self.fault_at(&fault, &bound, &call))?;
             if let Some(found) = found {
                 approved = Approved { mirrors: found.mirrors, promise: found.promise, definition: Some(found.definition) };
                 tool = Some(found.facts);
@@ -51,7 +49,7 @@ impl Gateway {
         // A task may be stopped whatever its server says of its tools.
         if !matches!(call.method(), Method::ToolsCall | Method::TasksCancel) {
             let narrowed = Box::pin(self.tool_of_task(&bound, &call, (&mut opened, &mut approved), walk)).await;
-            tool = narrowed.map_err(|fault| fault.refusal(bound.server().as_str()).knowing(bound.asked(&call)))?;
+            tool = narrowed.map_err(|fault| self.fault_at(&fault, &bound, &call))?;
         }
         let facts = self.facts(&bound, walk, tool, approved.promise.as_ref());
         self.narrow_listen(&bound, &call, &facts, &mut opened);
@@ -86,7 +84,7 @@ impl Gateway {
         walk: &Walk,
     ) -> Result<Option<ToolFacts>, Fault> {
         if let Some(task) = &opened.task {
-            let found = self.tool(bound.server(), call.era(), task.tool.as_str()).await?;
+            let found = self.tool(bound, call.era(), task.tool.as_str()).await?;
             return Ok(found.map(|found| {
                 approved.promise = found.promise;
                 found.facts
@@ -112,7 +110,7 @@ impl Gateway {
 
     /// A tool that the caller may call with some arguments, so that they hear of its tasks.
     async fn callable(&self, bound: &Bound, era: Era, walk: &Walk, name: &ToolName) -> Result<Option<Found>, Fault> {
-        let Some(found) = self.tool(bound.server(), era, name.as_str()).await? else { return Ok(None) };
+        let Some(found) = self.tool(bound, era, name.as_str()).await? else { return Ok(None) };
         let shown = filter::tools(&self.rules.load(), &self.facts(bound, walk, None, None), bound, std::slice::from_ref(&found.facts));
         Ok((shown == [true]).then_some(found))
     }
@@ -126,7 +124,7 @@ impl Gateway {
             _ => None,
         };
         let tool = match name {
-            Some(name) => match self.tool(bound.server(), call.era(), name).await {
+            Some(name) => match self.tool(bound, call.era(), name).await {
                 Ok(found) => found.map(|found| found.facts),
                 Err(fault) => return !takes_away(&fault),
             },

@@ -228,10 +228,10 @@ impl Gateway {
         }
         audit.set_policy(Some(rules.version()));
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
-        let (mut servers, mut secrets) = (Vec::new(), BTreeMap::new());
+        let (mut servers, mut brokers) = (Vec::new(), BTreeMap::new());
         let replies = Replies::of(config.limits.result_bytes.as_usize());
-        for (upstream, secret) in servers::counting(&config, &state, &package::home(&state), &sources, &env, (&tasks, &replies))? {
-            secrets.insert(upstream.config.name.clone(), secret);
+        for (upstream, broker) in servers::counting(&config, &state, &package::home(&state), &sources, &env, (&tasks, &replies))? {
+            brokers.insert(upstream.config.name.clone(), broker);
             servers.push(Arc::new(upstream));
         }
         let clients = clients::clients(&config, &keys.master, &store, &sources, &tasks)?;
@@ -262,7 +262,7 @@ impl Gateway {
             rates: Rates::new(&config.limits, shared),
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),
-            secrets,
+            brokers,
             upstreams: Upstreams::new(servers),
             desk,
             reception: Reception::new(office, config.name.clone()),

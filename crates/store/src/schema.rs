@@ -22,6 +22,7 @@ pub(crate) const MIGRATIONS: &[(i64, &str)] = &[
     (14, include_str!("../migrations/0014_exchanged_tokens.sql")),
     (15, include_str!("../migrations/0015_attempts.sql")),
     (16, include_str!("../migrations/0016_sessions_at_providers.sql")),
+    (17, include_str!("../migrations/0017_connections.sql")),
 ];
 
 /// Number of the lock that keeps two programs from migrating at once.

@@ -106,6 +106,7 @@ impl Store {
                      AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.issuer = u.issuer AND t.subject = u.subject) \
                      AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.issuer = u.issuer AND g.subject = u.subject) \
                      AND NOT EXISTS (SELECT 1 FROM browsers b WHERE b.issuer = u.issuer AND b.subject = u.subject) \
+                     AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.issuer = u.issuer AND c.subject = u.subject) \
                      AND NOT EXISTS (SELECT 1 FROM vault v WHERE v.issuer = u.issuer AND v.subject = u.subject) LIMIT 1000) \
                      AND seen <= $1 AND disabled IS NULL";
         Ok(Swept {

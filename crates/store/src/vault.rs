@@ -104,7 +104,7 @@ fn place<'a>(owner: &'a UserId, name: &'a &'a [u8], version: i64) -> Place<'a> {
 }
 
 /// One counter for all, so that a name that was destroyed and put again never repeats a version.
-async fn next_version(tx: &mut Tx) -> Result<i64, StoreError> {
+pub(crate) async fn next_version(tx: &mut Tx) -> Result<i64, StoreError> {
     let sql = "UPDATE counters SET value = value + 1 WHERE name = 'vault' RETURNING value";
     tx.row(sql, &[]).await?.ok_or_else(lost)?.column("value")
 }

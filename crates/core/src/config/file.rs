@@ -202,20 +202,54 @@ pub struct ServerFile {
 pub struct CredentialFile {
     /// Required.
     pub kind: Option<CredentialWord>,
-    /// `header`: name of the header.
+    /// `header`, `user-secret`: name of the header.
     pub name: Option<String>,
     /// `header`: reference to its whole value.
     pub value: Option<String>,
+    /// `user-secret`: what the header holds, with `{secret}` where the person's secret stands. Default: `Bearer {secret}` for
+    /// `Authorization`, else `{secret}`.
+    pub format: Option<String>,
+    /// `user-secret`: the page where a person makes such a secret.
+    pub help_url: Option<String>,
+    /// `oauth`: the client that was registered at the provider by hand. Default: each connection registers one of its own.
+    pub client_id: Option<String>,
+    /// `oauth`: reference to its secret.
+    pub client_secret: Option<String>,
+    /// `oauth`: what is asked for, and the most that may be. Default: what the server names.
+    pub scopes: Option<Vec<String>>,
+    /// `oauth`: what is never asked for.
+    pub blocked_scopes: Option<Vec<String>>,
+    /// `oauth`: the one authorization server. Default: what the server names, kept at the first connection of each person.
+    pub issuer: Option<String>,
+    /// `oauth`: also with a provider that does not say that it checks PKCE with S256. Default false.
+    pub danger_pkce_off: Option<bool>,
 }
 
 /// Kinds of credentials.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialWord {
     /// None at all.
     None,
     /// One header with one shared secret.
     Header,
+    /// One header with a secret that each person enters.
+    UserSecret,
+    /// What each person allows at the provider of the server.
+    Oauth,
+}
+
+impl CredentialWord {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Header => "header",
+            Self::UserSecret => "user-secret",
+            Self::Oauth => "oauth",
+        }
+    }
 }
 
 /// Globs over the names that the server gives its tools; `*` is any run of characters.

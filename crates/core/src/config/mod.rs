@@ -273,6 +273,48 @@ pub enum CredentialConfig {
         /// Its whole value.
         value: SecretRef,
     },
+    /// One header with a secret that each person enters.
+    UserSecret(Deposit),
+    /// What each person allows at the provider of the server.
+    Oauth(Box<Grantor>),
+}
+
+/// A secret that each person enters, and how it is sent.
+#[derive(Debug, Clone)]
+pub struct Deposit {
+    /// Name of the header.
+    pub name: HeaderName,
+    /// What stands before the secret.
+    pub before: String,
+    /// What stands behind it.
+    pub after: String,
+    /// Where a person makes one.
+    pub help_url: Option<String>,
+}
+
+/// Whom each person asks for what, to reach a server.
+#[derive(Debug, Clone)]
+pub struct Grantor {
+    /// The client that was registered by hand; without one each connection registers its own.
+    pub client_id: Option<String>,
+    /// Its secret; a public client has none.
+    pub client_secret: Option<SecretRef>,
+    /// What is asked for, and the ceiling; without it what the server names.
+    pub scopes: Option<Vec<String>>,
+    /// What is never asked for.
+    pub blocked_scopes: std::collections::BTreeSet<String>,
+    /// The one authorization server that counts, if it is written.
+    pub issuer: Option<String>,
+    /// Also without a word of the provider that it checks PKCE.
+    pub pkce_off: bool,
+}
+
+impl CredentialConfig {
+    /// Whether each person needs an account of their own at the server.
+    #[must_use]
+    pub const fn is_of_each_person(&self) -> bool {
+        matches!(self, Self::UserSecret(_) | Self::Oauth(_))
+    }
 }
 
 /// Which protocol era is spoken to a server.

@@ -4,8 +4,8 @@ use super::clients::{Clients, Jwks, StaticAuth};
 use super::login::{KeysAt, TokenIssuer};
 use super::reference::SecretRef;
 use super::{
-    Asking, AuditDurability, Config, CredentialConfig, EraPreference, KeptArguments, LogForm, LogLevel, Selector, Server, Share, Stdio,
-    StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
+    Asking, AuditDurability, Config, CredentialConfig, EraPreference, Grantor, KeptArguments, LogForm, LogLevel, Selector, Server, Share,
+    Stdio, StoreTarget, Target, Tls, TlsVersion, ToolRules, units,
 };
 use crate::contract::Measure;
 use crate::identity::issuer::{Forms, Truth, Wanted};
@@ -331,6 +331,15 @@ fn server_entries(server: &Server, of_all: &Modes, sheet: &mut Sheet) {
             sheet.text(&["server", name, "credential", "name"], header);
             sheet.text(&["server", name, "credential", "value"], value);
         }
+        CredentialConfig::UserSecret(deposit) => {
+            sheet.text(&["server", name, "credential", "kind"], "user-secret");
+            sheet.text(&["server", name, "credential", "name"], &deposit.name);
+            sheet.text(&["server", name, "credential", "format"], format!("{}{{secret}}{}", deposit.before, deposit.after));
+            if let Some(url) = &deposit.help_url {
+                sheet.text(&["server", name, "credential", "help_url"], url);
+            }
+        }
+        CredentialConfig::Oauth(grantor) => grantor_entries(name, grantor, sheet),
     }
     tool_entries(name, &server.tools, sheet);
     sheet.text(
@@ -378,6 +387,29 @@ const fn modes(modes: &Modes) -> [(&'static str, &'static str); 5] {
         ("injection", modes.injection.as_str()),
         ("binary", modes.binary.as_str()),
     ]
+}
+
+fn grantor_entries(name: &str, grantor: &Grantor, sheet: &mut Sheet) {
+    let at = |key: &'static str| ["server", name, "credential", key];
+    sheet.text(&at("kind"), "oauth");
+    if let Some(client_id) = &grantor.client_id {
+        sheet.text(&at("client_id"), client_id);
+    }
+    if let Some(secret) = &grantor.client_secret {
+        sheet.text(&at("client_secret"), secret);
+    }
+    if let Some(scopes) = &grantor.scopes {
+        sheet.list(&at("scopes"), scopes);
+    }
+    if !grantor.blocked_scopes.is_empty() {
+        sheet.list(&at("blocked_scopes"), &grantor.blocked_scopes.iter().collect::<Vec<_>>());
+    }
+    if let Some(issuer) = &grantor.issuer {
+        sheet.text(&at("issuer"), issuer);
+    }
+    if grantor.pkce_off {
+        sheet.plain(&at("danger_pkce_off"), true);
+    }
 }
 
 fn tool_entries(name: &str, tools: &ToolRules, sheet: &mut Sheet) {

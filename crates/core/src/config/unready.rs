@@ -56,18 +56,7 @@ const KEYS: &[&str] = &[
 const VALUES: &[(&str, &[&str])] = &[
     (
         "server.*.credential.kind",
-        &[
-            "user-secret",
-            "oauth",
-            "oauth-client",
-            "token-exchange",
-            "id-jag",
-            "gcp-access-token",
-            "gcp-id-token",
-            "gcp-impersonate",
-            "aws",
-            "azure",
-        ],
+        &["oauth-client", "token-exchange", "id-jag", "gcp-access-token", "gcp-id-token", "gcp-impersonate", "aws", "azure"],
     ),
     ("idp.*.kind", &["google-access-token", "builtin"]),
     ("clients.static.*.auth.kind", &["mtls"]),

@@ -2,6 +2,9 @@
 
 pub mod aws;
 pub mod google;
+mod minted;
+
+pub use minted::{Age, Minted};
 
 use crate::audit::intent::Intent;
 use crate::json::RawJson;
@@ -19,6 +22,8 @@ pub struct UpstreamSecret {
     /// `None` for a child process, which was given its secrets when it was started.
     sent: Option<Sent>,
     spellings: Secret<Vec<String>>,
+    /// Of what is kept for somebody; 0 for what is the same since the start.
+    version: u64,
 }
 
 /// A header that goes with each request.
@@ -86,14 +91,26 @@ impl UpstreamSecret {
     #[must_use]
     pub fn from_source(header: String, value: Secret<String>, origin: Origin) -> Self {
         let spellings = Secret::new(spellings(&credentials(value.expose())));
-        Self { sent: Some(Sent { header, value, origin }), spellings }
+        Self { sent: Some(Sent { header, value, origin }), spellings, version: 0 }
     }
 
     /// The secrets in the environment of a child process: nothing of them is ever sent, and none may come back (PT-03).
     #[must_use]
     pub fn from_environment<'a>(values: impl IntoIterator<Item = &'a Secret<String>>) -> Self {
         let values: Vec<String> = values.into_iter().map(|value| value.expose().clone()).collect();
-        Self { sent: None, spellings: Secret::new(spellings(&values)) }
+        Self { sent: None, spellings: Secret::new(spellings(&values)), version: 0 }
+    }
+
+    /// The same, as this version of what is kept: connections of one version are not used with another.
+    #[must_use]
+    pub fn of_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Its version.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 
     /// Header name and value, if `origin` is the one it is pinned to.

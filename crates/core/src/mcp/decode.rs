@@ -4,11 +4,11 @@
 //! [`decode`] gives it its one meaning in the era of the session. Must not know sessions or policy.
 
 use super::call::{AnswerBody, Call, Form, LogLevel, Method, Reference, RpcId};
-use super::error::{HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE, wrong};
+use super::error::{HEADER_MISMATCH, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, OWN_QUESTION, PARSE, wrong};
 use super::headers::{McpHeaders, ParamHeader, Single, decode_value};
 use super::version::{Era, Version};
 use crate::blame::{Known, Refusal, Station};
-use crate::json::write::ObjectWriter;
+use crate::json::write::{Edit, ObjectWriter};
 use crate::json::{Fault, RawJson, alike};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -382,7 +382,13 @@ impl Draft {
     fn responses(&self) -> Result<Option<RawJson>, Refusal> {
         let Some(responses) = self.object("inputResponses")? else { return Ok(None) };
         let whole = responses.members().is_some_and(|members| members.iter().all(|(_, value)| value.is_object()));
-        if whole { Ok(Some(responses)) } else { Err(self.bad("Each input response must be an object.")) }
+        if !whole {
+            return Err(self.bad("Each input response must be an object."));
+        }
+        // What Doorward itself asked is no matter of the server.
+        let theirs = responses.edited(|key, _| if key == OWN_QUESTION { Edit::Drop } else { Edit::Keep }, &[]);
+        let is_empty = theirs.members().is_none_or(|members| members.is_empty());
+        Ok(Some(theirs).filter(|_| !is_empty || responses.members().is_some_and(|members| members.is_empty())))
     }
 
     /// Protocol 3.4: every mirrored header equals the body, or the request is refused.

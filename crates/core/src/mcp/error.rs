@@ -18,12 +18,17 @@ pub const INVALID_PARAMS: i32 = -32602;
 pub const INTERNAL: i32 = -32603;
 /// Resource not found (legacy only).
 pub const RESOURCE_NOT_FOUND: i32 = -32002;
+/// An address has to be shown to a person first (2025-11-25).
+pub const URL_ELICITATION_REQUIRED: i32 = -32042;
 /// Header and body disagree (2026-07-28).
 pub const HEADER_MISMATCH: i32 = -32020;
 /// A client capability is needed that this request did not declare (2026-07-28).
 pub const MISSING_CAPABILITY: i32 = -32021;
 /// Unsupported protocol version (2026-07-28).
 pub const UNSUPPORTED_VERSION: i32 = -32022;
+
+/// Name of the one question that Doorward itself asks within a call (protocol 16.7). No server is shown its answer.
+pub const OWN_QUESTION: &str = "doorward-connect";
 
 /// A refusal for which the client is to blame, as a JSON-RPC error under an HTTP status.
 #[must_use]

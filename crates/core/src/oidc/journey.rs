@@ -5,23 +5,22 @@
 //! Where the sign-in leads afterwards is not in any address: the journey knows the digest of the ticket that waits.
 
 use super::answer::code;
+use super::envelope::Envelope;
 use super::provider::Naming;
 use crate::id::ProviderName;
 use crate::oauth::form::Form;
 use crate::secret::{Secret, sha256};
 use crate::time::Timestamp;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::NONCE_LEN;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Seals journeys. Prints nothing of its key.
-pub struct JourneyKey(LessSafeKey);
+pub struct JourneyKey(Envelope);
 
 /// A sign-in on its way.
 #[derive(Clone)]
@@ -83,14 +82,6 @@ struct Payload {
     w: Option<String>,
 }
 
-struct Length;
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        32
-    }
-}
-
 // === impl JourneyKey ===
 
 impl JourneyKey {
@@ -99,10 +90,7 @@ impl JourneyKey {
     /// # Errors
     /// [`BadJourney`] if the cryptographic library refuses, which it does not for 32 bytes.
     pub fn derive(master: &Secret<[u8; 32]>) -> Result<Self, BadJourney> {
-        let prk = Salt::new(HKDF_SHA256, b"doorward sign-in v1").extract(master.expose());
-        let mut bytes = Zeroizing::new([0u8; 32]);
-        prk.expand(&[USE], Length).and_then(|okm| okm.fill(&mut *bytes)).map_err(|_| BadJourney)?;
-        Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*bytes).map_err(|_| BadJourney)?)))
+        Envelope::derive(master, USE).map(Self).map_err(|_| BadJourney)
     }
 
     /// Seals a journey. `nonce` is never used twice.
@@ -119,10 +107,7 @@ impl JourneyKey {
             t: journey.begun.as_millis(),
             w: journey.waiting.map(|digest| URL_SAFE_NO_PAD.encode(digest)),
         };
-        let mut text = serde_json::to_vec(&payload).map_err(|_| BadJourney)?;
-        let sealed = self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(USE), &mut text);
-        sealed.map_err(|_| BadJourney)?;
-        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &text].concat()))
+        self.0.seal(&payload, nonce).map_err(|_| BadJourney)
     }
 
     /// Opens a journey that is not older than [`JOURNEY_LIFE`].
@@ -130,13 +115,7 @@ impl JourneyKey {
     /// # Errors
     /// [`BadJourney`].
     pub fn open(&self, sealed: &str, now: Timestamp) -> Result<Journey, BadJourney> {
-        let bytes = Some(sealed).filter(|sealed| sealed.len() <= LONGEST).and_then(|sealed| URL_SAFE_NO_PAD.decode(sealed).ok());
-        let bytes = bytes.ok_or(BadJourney)?;
-        let (nonce, text) = bytes.split_at_checked(NONCE_LEN).ok_or(BadJourney)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| BadJourney)?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let plain = self.0.open_in_place(nonce, Aad::from(USE), &mut text).map_err(|_| BadJourney)?;
-        let Payload { s, n, v, p, i, t, w } = serde_json::from_slice(plain).map_err(|_| BadJourney)?;
+        let Payload { s, n, v, p, i, t, w } = self.0.open(sealed, LONGEST).map_err(|_| BadJourney)?;
         let waiting = match w {
             None => None,
             Some(text) => {

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod answer;
+pub(crate) mod envelope;
 pub mod grant;
 pub mod jose;
 pub mod journey;

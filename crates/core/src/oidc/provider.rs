@@ -7,6 +7,7 @@
 use super::jose::Alg;
 use crate::json::RawJson;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// What a provider says of itself.
@@ -27,7 +28,7 @@ pub struct Metadata {
 }
 
 /// Whether a provider promised its name in every answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Naming {
     /// It did: an answer without it is not its own.
     Promised,
@@ -36,7 +37,7 @@ pub enum Naming {
 }
 
 /// An address that the gateway itself asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address.
     pub url: String,
@@ -45,7 +46,7 @@ pub struct Endpoint {
 }
 
 /// Whose host an endpoint is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// That of the issuer, which the administrator wrote.
     Issuer,
@@ -161,7 +162,7 @@ impl Metadata {
 }
 
 /// Texts of a list; `None` where there is none.
-fn list(whole: &RawJson, name: &str) -> Result<Option<Vec<String>>, ()> {
+pub(crate) fn list(whole: &RawJson, name: &str) -> Result<Option<Vec<String>>, ()> {
     let Some(value) = whole.member(name) else { return Ok(None) };
     let items = value.elements().ok_or(())?;
     items.iter().map(|item| item.as_text().map(std::borrow::Cow::into_owned).ok_or(())).collect::<Result<_, _>>().map(Some)
@@ -169,7 +170,7 @@ fn list(whole: &RawJson, name: &str) -> Result<Option<Vec<String>>, ()> {
 
 /// Where an endpoint is, if it may be there: https without user, password and fragment; http only on the very origin of an issuer
 /// that is http itself, which the configuration allows on this computer alone.
-fn place(text: &str, issuer: &str) -> Option<Place> {
+pub(crate) fn place(text: &str, issuer: &str) -> Option<Place> {
     let (url, issuer) = (Url::parse(text).ok()?, Url::parse(issuer).ok()?);
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && url.fragment().is_none();
     if !plain || !url.username().is_empty() || url.password().is_some() || url.host_str().is_none_or(str::is_empty) {

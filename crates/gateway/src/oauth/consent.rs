@@ -446,6 +446,7 @@ impl Gateway {
     fn acts_as(&self, server: &ServerName) -> ActsAs {
         match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
             Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
+            Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => ActsAs::NotConnected(server.to_string()),
             Some(CredentialConfig::None) | None => ActsAs::Nobody,
         }
     }

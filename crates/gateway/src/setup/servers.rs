@@ -1,6 +1,7 @@
 //! The servers of a configuration as what the gateway calls, each with the secret that is held for it.
 
 use super::{SetupError, secret};
+use crate::credential::{Broker, Entered};
 use crate::egress::target::{Reach, Target};
 use crate::egress::trust::Trust;
 use crate::egress::{Egress, EgressSettings};
@@ -14,14 +15,14 @@ use crate::upstream::stdio::household::Launcher;
 use crate::upstream::{Reached, StdioServer, Upstream};
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, Config, CredentialConfig, Server};
-use doorward_core::credential::UpstreamSecret;
+use doorward_core::credential::{Principal, UpstreamSecret};
 use doorward_core::screen::Searcher;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A server that was set up, and the secret that Doorward holds for it.
-pub type Configured = (Upstream, Option<Arc<UpstreamSecret>>);
+/// A server that was set up, and where its credential comes from.
+pub type Configured = (Upstream, Broker);
 
 /// Every server of a configuration with the secret that it holds, without a gateway around them: for `doorward server`. Processes
 /// live below `state`, installed packages come from `packages`.
@@ -87,11 +88,17 @@ fn upstream(
                 target = target.trusting(Trust::only(&pem)?);
             }
             let held = match &server.credential {
-                CredentialConfig::None => None,
+                CredentialConfig::None => Broker::Fixed(None, Principal::new("none".to_owned())),
                 CredentialConfig::Header { name, value } => {
                     let value = secret(value, sources)?;
-                    Some(Arc::new(UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin())))
+                    let held = UpstreamSecret::from_source(name.as_str().to_owned(), value, target.origin());
+                    let principal = Principal::new(format!("shared {} of {}", name.as_str(), server.name));
+                    Broker::Fixed(Some(Arc::new(held)), principal)
                 }
+                CredentialConfig::UserSecret(deposit) => {
+                    Broker::Entered(Entered::new(deposit.clone(), target.origin(), server.name.clone()))
+                }
+                CredentialConfig::Oauth(_) => return Err(SetupError::Other("not yet".to_owned())),
             };
             let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout, replies.clone());
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
@@ -108,6 +115,7 @@ fn upstream(
             let held = (!held.is_empty()).then(|| Arc::new(UpstreamSecret::from_environment(held.iter().map(AsRef::as_ref))));
             let stdio = StdioServer::new(command.clone(), values, launcher.clone(), config.limits.stream_messages, replies.clone())
                 .with_packages(packages.to_owned());
+            let held = Broker::Fixed(held, Principal::new("none".to_owned()));
             Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
         }
     }

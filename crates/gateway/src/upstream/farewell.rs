@@ -11,8 +11,8 @@ use crate::Gateway;
 use crate::egress::pool::PoolKey;
 use doorward_core::credential::Outgoing;
 use doorward_core::id::UserId;
-use doorward_core::mcp::version::{Era, Version};
-use doorward_core::session::Lifetimes;
+use doorward_core::mcp::version::Era;
+use doorward_core::session::{Lifetimes, Stored};
 use doorward_store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Gateway {
 
     /// Ends the sessions that nobody used through this process for as long as `unused`, towards their servers too, unless
     /// another replica serves their clients now: by these lifetimes, the store knows.
-    pub async fn end_idle(&self, unused: Duration, lifetimes: Lifetimes) {
+    pub async fn end_idle(self: &Arc<Self>, unused: Duration, lifetimes: Lifetimes) {
         for digest in self.live.idle(unused) {
             let Some(session) = self.live.find(&digest) else { continue };
             if let Some(last) = session.last_record() {
@@ -60,7 +60,7 @@ impl Gateway {
     }
 
     /// Ends a session in this process, and towards its server.
-    pub(crate) fn end_here(&self, digest: &[u8; 32]) {
+    pub(crate) fn end_here(self: &Arc<Self>, digest: &[u8; 32]) {
         let stored = self.live.find(digest).and_then(|session| session.last_record());
         if let Some(child) = self.live.end(digest) {
             child.hang_up();
@@ -70,24 +70,26 @@ impl Gateway {
         if let Some(Reached::Http(server)) = upstream.as_ref().map(|upstream| &upstream.reach)
             && stored.upstream_id.is_some()
         {
-            let pool = PoolKey {
-                server: stored.server.clone(),
-                user: Some(stored.user.clone()),
-                credential: Some(stored.credential.clone()),
-                version: 0,
-            };
-            let line = Line { pool, secret: self.secret_of(&stored.server), session: stored.upstream_id.clone() };
-            self.say_goodbye(Arc::clone(server), line, stored.upstream_version);
+            self.say_goodbye(Arc::clone(server), stored);
         }
     }
 
     /// Tells a server that its session is over, when it is its turn. Shutdown waits for no goodbye.
-    fn say_goodbye(&self, server: Arc<HttpServer>, line: Line, version: Version) {
-        let (farewells, tasks) = (Arc::clone(&self.farewells), self.tasks.clone());
+    fn say_goodbye(self: &Arc<Self>, server: Arc<HttpServer>, stored: Arc<Stored>) {
+        let (farewells, tasks, gateway) = (Arc::clone(&self.farewells), self.tasks.clone(), Arc::clone(self));
         self.tasks.spawn(async move {
             let goodbye = async {
                 let Ok(_turn) = farewells.acquire().await else { return };
-                server.end(&line, version).await;
+                // Whoever has no account there any more has nothing to say goodbye with.
+                let Ok(secret) = gateway.upkeep(&stored.server, Some(&stored.user)).await else { return };
+                let pool = PoolKey {
+                    server: stored.server.clone(),
+                    user: Some(stored.user.clone()),
+                    credential: Some(stored.credential.clone()),
+                    version: secret.as_ref().map_or(0, |secret| secret.version()),
+                };
+                let line = Line { pool, secret, session: stored.upstream_id.clone() };
+                server.end(&line, stored.upstream_version).await;
             };
             tokio::select! {
                 () = goodbye => {}
@@ -97,7 +99,7 @@ impl Gateway {
     }
 
     /// Ends sessions and processes whose credential counts no more: nobody can use them, and a process would go on (STD-07).
-    pub(crate) async fn end_revoked(&self) {
+    pub(crate) async fn end_revoked(self: &Arc<Self>) {
         for owner in self.upstreams.owners().await {
             if self.are_over(&owner).await {
                 self.upstreams.end_of(&owner).await;

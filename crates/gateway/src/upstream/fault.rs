@@ -1,5 +1,6 @@
 //! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
 
+use crate::credential::NoLease;
 use crate::egress::error::EgressError;
 use doorward_core::blame::{Blame, Over, Presence, Refusal, Retry, Station, Wire};
 use doorward_core::flag::Flag;
@@ -36,6 +37,8 @@ pub enum Fault {
     Incomplete,
     /// The upstream does not accept Doorward's credential. Never passed on: it is not the client's (product 2.7).
     Credential,
+    /// There is no credential to go with. Nothing was sent.
+    NoLease(NoLease),
     /// The upstream does not know its session any more; the request did not run.
     SessionLost,
     /// The upstream failed several times in a row and is left alone for so long. Nothing was sent.
@@ -118,6 +121,7 @@ impl Fault {
             Self::Bad(_) => "upstream_bad_reply",
             Self::Incomplete => "upstream_incomplete",
             Self::Credential => "upstream_credential",
+            Self::NoLease(why) => why.reason(),
             Self::SessionLost => "upstream_session_lost",
             Self::Resting(_) => "upstream_resting",
             Self::NoRoom => "no_room_for_answer",
@@ -159,6 +163,7 @@ impl Fault {
             | Self::SessionLost
             | Self::NoEra(_)
             | Self::Credential
+            | Self::NoLease(_)
             | Self::Resting(_)
             | Self::Overloaded { ran: Effect::None, .. }
             | Self::Store
@@ -174,6 +179,9 @@ impl Fault {
     /// The refusal at the edge: −32603 under 200 with `data.effect` (protocol 6.1, 16.5), except where protocol has an own word.
     #[must_use]
     pub fn refusal(&self, server: &str) -> Refusal {
+        if let Self::NoLease(why) = self {
+            return why.refusal(server);
+        }
         let effect = match self.effect() {
             Effect::None => "none",
             Effect::Unknown => "unknown",

@@ -18,7 +18,6 @@ use crate::limits::Seat;
 use crate::live::Session;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
-use doorward_core::config::CredentialConfig;
 use doorward_core::credential::Outgoing;
 use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::json::RawJson;
@@ -131,7 +130,7 @@ impl Gateway {
                 );
                 Err(lost)
             }
-            other => other.map_err(|fault| fault.refusal(name.as_str())),
+            other => other.map_err(|fault| self.fault_at(&fault, outgoing.bound(), call)),
         }
     }
 
@@ -573,15 +572,6 @@ fn pool_key(outgoing: &Outgoing<'_>) -> PoolKey {
         server: bound.server().clone(),
         user: Some(bound.caller().user().clone()),
         credential: Some(bound.caller().credential().clone()),
-        version: 0,
-    }
-}
-
-/// Which credential a server wants, in words for records.
-#[must_use]
-pub fn principal(config: &doorward_core::config::Server) -> String {
-    match &config.credential {
-        CredentialConfig::None => "none".to_owned(),
-        CredentialConfig::Header { name, .. } => format!("shared {} of {}", name.as_str(), config.name),
+        version: outgoing.secret().map_or(0, |secret| secret.version()),
     }
 }

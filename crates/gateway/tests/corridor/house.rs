@@ -186,11 +186,11 @@ impl House {
         let tasks = Tasks::new();
         let servers =
             setup::servers(&self.config, &self.state.0, &self.state.0.join("packages"), &sources(), &self.env, &tasks).expect("servers");
-        for (upstream, secret) in servers {
+        for (upstream, broker) in servers {
             let name = upstream.config.name.clone();
             let mut pins: Vec<Pin> = Vec::new();
             for family in [Family::Modern, Family::Legacy] {
-                let Ok(listing) = catalogue::read(&upstream, &tasks, secret.clone(), None, family).await else { continue };
+                let Ok(listing) = catalogue::read(&upstream, &tasks, broker.fixed(), None, family).await else { continue };
                 for tool in listing.tools().iter().filter(|tool| wanted(name.as_str(), tool.name.as_str())) {
                     if !pins.iter().any(|pin| pin.tool == tool.name && pin.digest == tool.digest) {
                         let (by, at) = ("test".to_owned(), self.env.now());

@@ -8,6 +8,7 @@ mod attempts;
 mod bench;
 mod blocks;
 mod budgets;
+mod connections;
 mod credentials;
 mod devices;
 mod documents;
@@ -48,6 +49,14 @@ macro_rules! on_every_backend {
 }
 
 on_every_backend! {
+    connections::an_account_comes_back_and_is_its_owners_alone,
+    connections::oc_01_another_account_takes_the_place_of_the_first,
+    connections::oc_07_one_of_fifty_renews_it_and_what_it_renewed_stays,
+    connections::oc_07_a_holder_that_died_is_followed_by_another,
+    connections::oc_08_a_connection_that_is_over_says_so_once,
+    connections::oc_09_what_is_taken_away_is_told_to_its_provider,
+    connections::vlt_02_what_is_kept_opens_in_its_own_place_alone,
+    connections::vlt_01_nothing_of_it_is_readable,
     credentials::a_key_comes_back_as_it_was_recorded,
     credentials::a_key_is_listed_without_its_digest_and_touched,
     credentials::people_are_found_by_a_part_of_their_name_and_counted,

@@ -45,6 +45,8 @@ pub(crate) async fn two_programs_may_open_a_new_store_at_once(bench: &Bench) {
         "budgets",
         "marker",
         "vault",
+        "connections",
+        "farewells",
         "counters",
         "client_documents",
         "grants",

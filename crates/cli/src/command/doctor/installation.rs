@@ -64,8 +64,12 @@ pub(super) fn secrets(config: &Config) -> Vec<Check> {
     };
     named.extend(tls_key.iter().map(|key| ("listen.tls.key".to_owned(), key)));
     for server in config.servers.values() {
-        if let CredentialConfig::Header { value, .. } = &server.credential {
-            named.push((format!("server.{}.credential", server.name), value));
+        match &server.credential {
+            CredentialConfig::Header { value, .. } => named.push((format!("server.{}.credential", server.name), value)),
+            CredentialConfig::Oauth(grantor) => {
+                named.extend(grantor.client_secret.iter().map(|value| (format!("server.{}.credential.client_secret", server.name), value)));
+            }
+            CredentialConfig::None | CredentialConfig::UserSecret(_) => {}
         }
         if let Target::Stdio(command) = &server.target {
             named.extend(command.env.iter().map(|(name, reference)| (format!("server.{}.env.{name}", server.name), reference)));

@@ -8,7 +8,7 @@ use doorward_gateway::catalogue::{self, Family};
 use doorward_gateway::setup;
 use doorward_gateway::tasks::Tasks;
 use doorward_gateway::upstream::{Reached, Upstream};
-use doorward_store::Store;
+use doorward_store::{ConnectionState, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +32,17 @@ pub(super) async fn checks(house: &House, store: &Store) -> Vec<Check> {
         Err(error) => return vec![Check::bad("servers", house::failed(error).summary(), "doorward config check")],
     };
     let mut checks = Vec::new();
-    for (upstream, secret) in &servers {
+    for (upstream, broker) in &servers {
         let name = format!("server {}", upstream.config.name);
         if !upstream.config.enabled {
             checks.push(Check::note(name, "disabled", "enabled = true brings it back"));
             continue;
         }
-        checks.push(one(name, upstream, secret.clone(), store, &tasks).await);
+        if broker.is_of_each_person() {
+            checks.push(connected(name, upstream, store).await);
+            continue;
+        }
+        checks.push(one(name, upstream, broker.fixed(), store, &tasks).await);
     }
     if checks.is_empty() {
         checks.push(Check::note("servers", "none", "doorward server add NAME URL"));
@@ -50,6 +54,20 @@ pub(super) async fn checks(house: &House, store: &Store) -> Vec<Check> {
     tasks.stop(Duration::from_secs(2)).await;
     std::fs::remove_dir_all(&scratch).ok();
     checks
+}
+
+/// Nobody's account is used to see whether a server answers: that is for `server test --as`.
+async fn connected(title: String, upstream: &Upstream, store: &Store) -> Check {
+    let name = &upstream.config.name;
+    match store.list_connections(None).await {
+        Ok(all) => {
+            let of: Vec<_> = all.into_iter().filter(|connection| connection.server == *name).collect();
+            let over = of.iter().filter(|connection| connection.state == ConnectionState::SignInNeeded).count();
+            let words = format!("each person has their own account there: {} connected, {over} to be connected again", of.len());
+            Check::note(title, words, format!("doorward server test {name} --as PERSON"))
+        }
+        Err(_) => Check::bad(title, "the records do not answer", "see the line of the store"),
+    }
 }
 
 async fn one(

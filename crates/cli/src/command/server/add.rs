@@ -159,7 +159,7 @@ pub(super) fn put(name: &str, table: Table, steps: &Steps, global: &Global, cons
     let mut global = global.clone();
     global.config = Some(path);
     let house = House::open(&global)?;
-    house::runtime()?.block_on(async { look(open(house, name).await?, steps, console).await })
+    house::runtime()?.block_on(async { look(open(house, name, Some(&super::Whose { person: None })).await?, steps, console).await })
 }
 
 /// Looks at a server and approves what is to be approved: by options, or by a person, never otherwise.

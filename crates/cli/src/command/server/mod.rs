@@ -6,6 +6,7 @@ mod diff;
 pub(in crate::command) mod file;
 pub(in crate::command) mod import;
 mod install;
+mod own;
 mod show;
 mod suspicion;
 
@@ -54,9 +55,9 @@ pub enum Command {
     /// Print the configuration of a server and what is approved of it
     Show(NameArguments),
     /// Connect to a server and show what changed since it was approved
-    Diff(NameArguments),
+    Diff(AsArguments),
     /// Connect to a server and show what it offers; approves nothing
-    Test(NameArguments),
+    Test(AsArguments),
     /// Approve the command and the tool definitions of a server as they are now
     Approve(ApproveArguments),
     /// Take back approvals
@@ -69,6 +70,24 @@ pub struct NameArguments {
     /// Its name in the configuration
     #[arg(value_name = "NAME")]
     pub name: String,
+}
+
+/// A server, and as whom it is asked.
+#[derive(Debug, Args)]
+pub struct AsArguments {
+    /// Its name in the configuration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[command(flatten)]
+    pub whose: Whose,
+}
+
+/// Whose account a server is asked with, where each person has their own.
+#[derive(Debug, Args)]
+pub struct Whose {
+    /// With the account of this person, where each has their own (IDP/SUBJECT, as doorward users list writes it)
+    #[arg(long = "as", value_name = "PERSON")]
+    pub person: Option<String>,
 }
 
 /// Options of `server approve`.
@@ -92,6 +111,8 @@ pub struct ApproveArguments {
     /// With --tool: the suspicious definition with this digest was read, as `server test` showed it; repeat for several
     #[arg(long, value_name = "DIGEST", requires = "tools")]
     pub reviewed: Vec<String>,
+    #[command(flatten)]
+    pub whose: Whose,
 }
 
 struct Opened {
@@ -121,11 +142,11 @@ pub fn run(command: &Command, global: &Global, console: &mut Console) -> Result<
         match command {
             Command::Add(_) | Command::Import(_) | Command::Install(_) | Command::Remove(_) => Ok(Exit::Fine),
             Command::Show(arguments) => show::run(&house, &arguments.name, console).await,
-            Command::Diff(arguments) => diff::run(open(house, &arguments.name).await?, console).await,
+            Command::Diff(arguments) => diff::run(open(house, &arguments.name, Some(&arguments.whose)).await?, console).await,
             Command::List => list(&house, console).await,
-            Command::Test(arguments) => test(open(house, &arguments.name).await?, console).await,
-            Command::Approve(arguments) => approve(open(house, &arguments.name).await?, arguments, console).await,
-            Command::Withdraw(arguments) => withdraw(open(house, &arguments.name).await?, console).await,
+            Command::Test(arguments) => test(open(house, &arguments.name, Some(&arguments.whose)).await?, console).await,
+            Command::Approve(arguments) => approve(open(house, &arguments.name, Some(&arguments.whose)).await?, arguments, console).await,
+            Command::Withdraw(arguments) => withdraw(open(house, &arguments.name, None).await?, console).await,
         }
     })
 }
@@ -146,7 +167,8 @@ impl Drop for Scratch {
     }
 }
 
-async fn open(house: House, name: &str) -> Result<Opened, Failure> {
+/// `whose` is there where the server is going to be asked.
+async fn open(house: House, name: &str, whose: Option<&Whose>) -> Result<Opened, Failure> {
     let mut house = house;
     let built_in = house.serve_built_in()?;
     let tasks = Tasks::new();
@@ -155,9 +177,13 @@ async fn open(house: House, name: &str) -> Result<Opened, Failure> {
     let servers = setup::servers(house.config(), &scratch.0, &package::home(&house.state), &house.sources, &house.env, &tasks)
         .map_err(house::failed)?;
     let found = servers.into_iter().find(|(upstream, _)| upstream.config.name.as_str() == name);
-    let (upstream, secret) = found.ok_or_else(|| {
+    let (upstream, broker) = found.ok_or_else(|| {
         Failure::new(Exit::Usage, "server.unknown", format!("there is no server \"{}\"", inert(name)), "see doorward server list")
     })?;
+    let secret = match whose {
+        Some(whose) => own::secret(&house, &store, (&upstream.config.name, &broker), whose).await?,
+        None => None,
+    };
     Ok(Opened { house, store, upstream, secret, tasks, _scratch: scratch, built_in })
 }
 
@@ -278,8 +304,8 @@ pub async fn approve_own(house: &House, store: &Store, names: &[&str], by: &str)
     let scratch = Scratch::of(house);
     let servers = setup::servers(house.config(), &scratch.0, &package::home(&house.state), &house.sources, &house.env, &tasks)
         .map_err(house::failed)?;
-    for (upstream, secret) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
-        let found = definitions(upstream, secret.as_ref(), &tasks, None).await?;
+    for (upstream, broker) in servers.iter().filter(|(upstream, _)| names.contains(&upstream.config.name.as_str())) {
+        let found = definitions(upstream, broker.fixed().as_ref(), &tasks, None).await?;
         let pins = pins(&found, by, house.env.now(), |_| true);
         store.approve(&upstream.config.name, &pins).await.map_err(|error| unavailable(&error))?;
     }

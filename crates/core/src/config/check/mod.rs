@@ -3,6 +3,7 @@
 //! Goes on after a problem with a harmless filler, so that all problems are found; the result counts only if there is none.
 
 mod clients;
+mod credential;
 mod issuers;
 mod login;
 mod screening;

@@ -2,14 +2,11 @@
 
 use super::values::{is_loopback_host, is_private};
 use super::{Checker, Complaint, Servers, count, screening};
-use crate::config::file::{
-    AskingWord, CredentialFile, CredentialWord, EraWord, ForeignTokensWord, ProcessLimitsFile, ServerFile, ShareWord, StrictnessWord,
-    ToolsFile,
-};
+use crate::config::file::{AskingWord, EraWord, ForeignTokensWord, ProcessLimitsFile, ServerFile, ShareWord, StrictnessWord, ToolsFile};
 use crate::config::reference::is_variable;
 use crate::config::schema::escaped;
 use crate::config::units::{Rate, Size};
-use crate::config::{Asking, CredentialConfig, EraPreference, ProcessLimits, Selector, Server, Share, Stdio, Target, ToolRules};
+use crate::config::{Asking, EraPreference, ProcessLimits, Selector, Server, Share, Stdio, Target, ToolRules};
 use crate::contract::Measure;
 use crate::glob::Glob;
 use crate::id::ServerName;
@@ -297,45 +294,7 @@ impl Checker<'_> {
         self.each(path, &items.unwrap_or_default(), Checker::selector)
     }
 
-    fn credential(&mut self, server: &str, file: Option<CredentialFile>, is_command: bool) -> CredentialConfig {
-        let table = ["server", server, "credential"];
-        let Some(file) = file else { return CredentialConfig::None };
-        if self.misfit(&table) {
-            return CredentialConfig::None;
-        }
-        let kinds = "\"none\" or \"header\"";
-        match self.required(&table, "kind", file.kind, kinds) {
-            None => CredentialConfig::None,
-            Some(CredentialWord::None) => {
-                for key in ["name", "value"] {
-                    if self.has(&["server", server, "credential", key]) {
-                        let message = format!("{key} is for kind = \"header\"");
-                        let help = "remove it, or change the kind: a secret that is not used should not be here".to_owned();
-                        self.bad_key(&["server", server, "credential", key], ("config.wrong_place", message, "not used here", help));
-                    }
-                }
-                CredentialConfig::None
-            }
-            Some(CredentialWord::Header) if is_command => {
-                let message = "a process has no headers".to_owned();
-                let help = "give it its secret by env = { NAME = \"file:PATH\" }".to_owned();
-                self.bad(&table, ("config.wrong_place", message, "not used here", help));
-                CredentialConfig::None
-            }
-            Some(CredentialWord::Header) => {
-                let name = self.required(&table, "name", file.name, "the header, such as Authorization or X-Api-Key");
-                let value = self.required(&table, "value", file.value, "a reference to the whole value of the header, such as file:PATH");
-                let name = name.and_then(|text| self.header_name(&["server", server, "credential", "name"], &text));
-                let value = value.and_then(|text| self.secret(&["server", server, "credential", "value"], &text));
-                match (name, value) {
-                    (Some(name), Some(value)) => CredentialConfig::Header { name, value },
-                    _ => CredentialConfig::None,
-                }
-            }
-        }
-    }
-
-    fn header_name(&mut self, path: &[&str], text: &str) -> Option<HeaderName> {
+    pub(super) fn header_name(&mut self, path: &[&str], text: &str) -> Option<HeaderName> {
         let name = HeaderName::from_bytes(text.as_bytes()).ok();
         let own = name.as_ref().is_some_and(|name| OWN_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("mcp-"));
         if own {

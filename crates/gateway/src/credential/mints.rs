@@ -1,0 +1,92 @@
+//! Credentials that were made and are kept in this process for a while: one is made at a time for each key, and whoever waits for it
+//! shares its end (credentials 6.2 to 6.4). Nothing expired is ever lent, and no failure is for good.
+
+use super::refused::NoLease;
+use arc_swap::ArcSwapOption;
+use doorward_core::credential::{Age, Minted};
+use doorward_core::time::Timestamp;
+use quick_cache::sync::Cache;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Credentials by what they are for. The key holds everything that a credential depends on.
+#[derive(Debug)]
+pub(crate) struct Mints<K> {
+    slots: Cache<K, Arc<Slot>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// What is lent, without waiting for anybody.
+    kept: ArcSwapOption<Minted>,
+    /// One at a time makes another; with why and when it could not be made last.
+    turn: tokio::sync::Mutex<Option<(NoLease, Timestamp)>>,
+}
+
+/// Keys that are kept at most; the one that was not used for longest goes.
+const MOST: usize = 20_000;
+/// After a refusal nobody asks again for so long.
+const REFUSED: Duration = Duration::from_secs(30);
+/// After a failure that may be over at once.
+const FAILED: Duration = Duration::from_secs(1);
+
+impl<K: Eq + Hash + Clone> Default for Mints<K> {
+    fn default() -> Self {
+        Self { slots: Cache::new(MOST) }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Mints<K> {
+    /// What is kept for `key`, or what `mint` makes. What could still be used is, where another one cannot be made.
+    ///
+    /// # Errors
+    /// [`NoLease`] of the making, to everybody who waited for it, and for a while after it.
+    pub(crate) async fn minted<F>(&self, key: &K, clock: impl Fn() -> Timestamp, mint: impl FnOnce() -> F) -> Result<Arc<Minted>, NoLease>
+    where
+        F: Future<Output = Result<Minted, NoLease>>,
+    {
+        let slot = self.slot(key);
+        if let Some(kept) = slot.good(clock()) {
+            return Ok(kept);
+        }
+        let mut failed = slot.turn.lock().await;
+        // Somebody else may have made it meanwhile.
+        if let Some(kept) = slot.good(clock()) {
+            return Ok(kept);
+        }
+        let usable = || slot.kept.load_full().filter(|kept| kept.age(clock()) != Age::Over);
+        if let Some((why, at)) = failed.as_ref()
+            && clock().since(*at) < if why.is_refusal() { REFUSED } else { FAILED }
+        {
+            return usable().ok_or_else(|| why.clone());
+        }
+        match mint().await {
+            Ok(minted) if minted.age(clock()) == Age::Over => {
+                let why = NoLease::Expired;
+                *failed = Some((why.clone(), clock()));
+                usable().ok_or(why)
+            }
+            Ok(minted) => {
+                let minted = Arc::new(minted);
+                slot.kept.store(Some(Arc::clone(&minted)));
+                *failed = None;
+                Ok(minted)
+            }
+            Err(why) => {
+                *failed = Some((why.clone(), clock()));
+                usable().ok_or(why)
+            }
+        }
+    }
+
+    fn slot(&self, key: &K) -> Arc<Slot> {
+        self.slots.get_or_insert_with(key, || Ok::<_, std::convert::Infallible>(Arc::default())).unwrap_or_default()
+    }
+}
+
+impl Slot {
+    fn good(&self, now: Timestamp) -> Option<Arc<Minted>> {
+        self.kept.load_full().filter(|kept| kept.age(now) == Age::Good)
+    }
+}

@@ -1,0 +1,153 @@
+//! The station: as whom a call goes to its server. Each kind of credential is a [`Broker`] of its own here.
+//!
+//! No broker runs without a recorded intent, and no secret is lent but to the origin it is pinned to (I1, I5). Where there is none, there
+//! is no other one to fall back to, and what is told is never our own 401: the client's credential is good (product 2.7).
+
+mod entered;
+pub(crate) mod mints;
+mod refused;
+
+pub use entered::Entered;
+pub use refused::NoLease;
+
+use crate::Gateway;
+use crate::env::Env;
+use crate::upstream::fault::Fault;
+use doorward_core::audit::intent::Intent;
+use doorward_core::blame::Refusal;
+use doorward_core::credential::{Lease, Minted, Principal, UpstreamSecret};
+use doorward_core::id::{ServerName, UserId};
+use doorward_core::policy::permit::Permit;
+use doorward_store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where the credential of a server comes from.
+#[derive(Debug)]
+pub enum Broker {
+    /// The same for everybody, since the start; `None` where the server wants none.
+    Fixed(Option<Arc<UpstreamSecret>>, Principal),
+    /// What each person entered.
+    Entered(Entered),
+}
+
+/// What brokers work with.
+#[derive(Debug, Clone, Copy)]
+pub struct Till<'a> {
+    /// Where connections are kept.
+    pub store: &'a Store,
+    /// Clock and random source.
+    pub env: &'a Env,
+    /// The epoch under which something was read last: under another it is read anew (I8).
+    pub epoch: u64,
+}
+
+/// What a broker has.
+enum Held {
+    Fixed(Option<Arc<UpstreamSecret>>, Principal),
+    Minted(Arc<Minted>),
+}
+
+/// The brokers of all servers.
+pub(crate) type Brokers = BTreeMap<ServerName, Broker>;
+
+impl Broker {
+    /// What is the same for everybody, for programs that act for nobody; `None` also where each person has their own.
+    #[must_use]
+    pub fn fixed(&self) -> Option<Arc<UpstreamSecret>> {
+        match self {
+            Self::Fixed(secret, _) => secret.clone(),
+            Self::Entered(_) => None,
+        }
+    }
+
+    /// The credential of a person, for a program that acts with it beside the gateway and says so on the record.
+    ///
+    /// # Errors
+    /// [`NoLease`].
+    pub async fn of_person(&self, till: &Till<'_>, server: &ServerName, user: &UserId) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
+        self.held_for(till, (server, Some(user))).await.map(Held::secret)
+    }
+
+    /// Whether each person is somebody else at the server, so that what it shows one is nothing for another.
+    #[must_use]
+    pub const fn is_of_each_person(&self) -> bool {
+        match self {
+            Self::Fixed(..) => false,
+            Self::Entered(_) => true,
+        }
+    }
+
+    /// Whose identity a call of anybody will have, before anything happened.
+    fn planned(&self) -> Principal {
+        match self {
+            Self::Fixed(_, principal) => principal.clone(),
+            Self::Entered(entered) => entered.planned(),
+        }
+    }
+
+    async fn held_for(&self, till: &Till<'_>, (server, user): (&ServerName, Option<&UserId>)) -> Result<Held, NoLease> {
+        match (self, user) {
+            (Self::Fixed(secret, principal), _) => Ok(Held::Fixed(secret.clone(), principal.clone())),
+            (Self::Entered(entered), Some(user)) => entered.minted(till, (server, user)).await.map(Held::Minted),
+            (Self::Entered(_), None) => Err(NoLease::Missing),
+        }
+    }
+}
+
+impl Held {
+    fn secret(self) -> Option<Arc<UpstreamSecret>> {
+        match self {
+            Self::Fixed(secret, _) => secret,
+            Self::Minted(minted) => Some(minted.secret()),
+        }
+    }
+}
+
+impl Gateway {
+    /// Whose identity a permitted call will have downstream, said before anything happens.
+    #[must_use]
+    pub(crate) fn plan(&self, permit: &Permit) -> Principal {
+        self.brokers.get(permit.bound().server()).map_or_else(|| Principal::new("none".to_owned()), Broker::planned)
+    }
+
+    /// Lends the credential of a recorded call.
+    ///
+    /// # Errors
+    /// When there is none although one is configured: never the caller's own 401 (product 2.7).
+    pub(crate) async fn credential<'intent>(&self, intent: &'intent Intent) -> Result<Lease<'intent>, Refusal> {
+        let permit = intent.permit();
+        let (bound, expires) = (permit.bound(), permit.bound().caller().expires());
+        match self.held_for(bound.server(), Some(bound.caller().user())).await {
+            Ok(Held::Fixed(secret, principal)) => Ok(Lease::grant(intent, secret, principal, expires)),
+            Ok(Held::Minted(minted)) => {
+                let until = minted.until().map_or(expires, |until| until.min(expires));
+                Ok(Lease::grant(intent, Some(minted.secret()), minted.acting().clone(), until))
+            }
+            Err(why) => Err(self.no_lease(&why, bound, permit.call())),
+        }
+    }
+
+    /// The credential for upkeep of Doorward's own on behalf of somebody, which is on the record as such (house 6): their catalogue, the
+    /// end of their session.
+    ///
+    /// # Errors
+    /// [`Fault::NoLease`].
+    pub(crate) async fn upkeep(&self, server: &ServerName, user: Option<&UserId>) -> Result<Option<Arc<UpstreamSecret>>, Fault> {
+        self.held_for(server, user).await.map(Held::secret).map_err(Fault::NoLease)
+    }
+
+    /// Of whom what a server shows is: of the person, where each is somebody else there.
+    pub(crate) fn shown_to<'user>(&self, server: &ServerName, user: &'user UserId) -> Option<&'user UserId> {
+        self.brokers.get(server).is_some_and(Broker::is_of_each_person).then_some(user)
+    }
+
+    async fn held_for(&self, server: &ServerName, user: Option<&UserId>) -> Result<Held, NoLease> {
+        let broker = self.brokers.get(server).ok_or(NoLease::Missing)?;
+        broker.held_for(&self.till(), (server, user)).await
+    }
+
+    pub(crate) fn till(&self) -> Till<'_> {
+        Till { store: &self.store, env: &self.env, epoch: self.epoch.current() }
+    }
+}
