@@ -4,6 +4,7 @@
 //! is no other one to fall back to, and what is told is never our own 401: the client's credential is good (product 2.7).
 
 mod entered;
+pub mod google;
 pub(crate) mod mints;
 mod refused;
 
@@ -19,6 +20,7 @@ use doorward_core::credential::{Lease, Minted, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::policy::permit::Permit;
 use doorward_store::Store;
+use google::{ForWhom, Google};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ pub enum Broker {
     Fixed(Option<Arc<UpstreamSecret>>, Principal),
     /// What each person entered.
     Entered(Entered),
+    /// A token of Google.
+    Google(Box<Google>),
 }
 
 /// What brokers work with.

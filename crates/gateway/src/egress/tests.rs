@@ -1,6 +1,6 @@
 //! The door out against real sockets: hostile upstreams on loopback, scripted resolvers, real TLS.
 
-use super::connect::{Found, Names};
+use super::connect::{Connector, Found, Names, SystemNames};
 use super::error::{EgressError, Forbidden};
 use super::pool::PoolKey;
 use super::reply::{ReplyBody, ReplyLimits};

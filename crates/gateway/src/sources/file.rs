@@ -28,9 +28,14 @@ pub(super) fn read(path: &Path, keeper: Keeper) -> Result<Vec<u8>, Cause> {
 }
 
 /// Bytes of a file that others may read and must not write, and whether they may; the caller wipes them.
-pub(super) fn document(path: &Path) -> Result<(Vec<u8>, Openness), Cause> {
+pub(crate) fn document(path: &Path) -> Result<(Vec<u8>, Openness), Cause> {
     let (bytes, mode) = open(path, 0o022)?;
     Ok((bytes, if mode & 0o077 == 0 { Openness::Closed } else { Openness::Open(mode) }))
+}
+
+/// Whether there is certainly nothing of this name.
+pub(crate) fn is_absent(path: &Path) -> bool {
+    matches!(rustix::fs::lstat(path), Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR))
 }
 
 /// Bytes and mode of a file that has none of the `closed` bits.

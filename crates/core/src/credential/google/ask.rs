@@ -87,10 +87,10 @@ pub fn refresh(user: &AuthorizedUser, scopes: Option<&Scopes>) -> Ask {
     Ask::form(user.token_uri.clone(), &pairs)
 }
 
-/// The same for a person of a workforce pool (9.2), with the client in a header.
+/// The same for a person of a workforce pool (9.2), with the client in a header. `token` is that of the file, or the one that came after it.
 #[must_use]
-pub fn refresh_external(user: &ExternalUser) -> Ask {
-    let pairs = [("grant_type", "refresh_token"), ("refresh_token", user.refresh_token.expose().as_str())];
+pub fn refresh_external(user: &ExternalUser, token: &Secret<String>) -> Ask {
+    let pairs = [("grant_type", "refresh_token"), ("refresh_token", token.expose().as_str())];
     let mut ask = Ask::form(user.token_url.clone(), &pairs);
     ask.headers.push(basic(&user.client_id, &user.client_secret));
     ask

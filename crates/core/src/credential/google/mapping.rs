@@ -110,6 +110,22 @@ impl Mapping {
         }
     }
 
+    /// As whom the gateway itself looks what tools there are, for nobody: what the first row that reads grants, whoever it is for; where
+    /// none reads, the first one. What is found is shown to each caller as their rules allow, and is never the answer to a call.
+    ///
+    /// # Errors
+    /// [`NoGrant::Disabled`].
+    pub fn upkeep(&self) -> Result<&Grant, NoGrant> {
+        let nobody = Calling { user: None, groups: &[], client: None, agent: None, tool: None };
+        let reads = |row: &Row| row.tools.is_empty() || row.tools.iter().any(|tools| tools.mean(nobody.tool));
+        let at = self.rows.iter().position(reads).unwrap_or_default();
+        match self.rows.get(at) {
+            Some(Row { state: State::Enabled, grant, .. }) => Ok(grant),
+            Some(_) => Err(NoGrant::Disabled(at + 1)),
+            None => Err(NoGrant::NoRow),
+        }
+    }
+
     /// The rows.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
@@ -124,6 +140,13 @@ impl Mapping {
 }
 
 impl Row {
+    /// A row without conditions.
+    #[must_use]
+    pub const fn for_all(grant: Grant) -> Self {
+        let (tools, users, groups, clients, agents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { tools, users, groups, clients, agents, grant, state: State::Enabled }
+    }
+
     /// Whether all its conditions hold.
     #[must_use]
     pub fn fits(&self, calling: &Calling<'_>) -> bool {
@@ -133,12 +156,6 @@ impl Row {
         let agent = self.agents.is_empty() || calling.agent.is_some_and(|agent| self.agents.contains(agent));
         let tools = self.tools.is_empty() || self.tools.iter().any(|tools| tools.mean(calling.tool));
         user && groups && client && agent && tools
-    }
-
-    /// Whether a condition names somebody: then the gateway itself, which is nobody, does not fit.
-    #[must_use]
-    pub fn is_about_people(&self) -> bool {
-        !(self.users.is_empty() && self.groups.is_empty() && self.clients.is_empty() && self.agents.is_empty())
     }
 }
 

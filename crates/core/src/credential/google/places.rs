@@ -20,9 +20,10 @@ pub struct Places {
 }
 
 /// Whether servers on this computer may stand in for those of Google: for tests, behind a flag of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Loopback {
     /// No.
+    #[default]
     Refused,
     /// `--insecure-test-endpoints`: also over http.
     Allowed,
@@ -151,6 +152,18 @@ impl Places {
     #[must_use]
     pub fn metadata(&self) -> &str {
         &self.metadata
+    }
+
+    /// Hosts that subject tokens may come from.
+    #[must_use]
+    pub fn subject_hosts(&self) -> &[String] {
+        &self.subject_hosts
+    }
+
+    /// Whether servers on this computer may stand in for those of Google.
+    #[must_use]
+    pub const fn loopback(&self) -> Loopback {
+        self.loopback
     }
 
     /// The address of a token endpoint as a credential file names it.

@@ -48,7 +48,7 @@ fn a_person_of_a_workforce_pool_shows_the_client_in_a_header_of_standard_base64(
     })) else {
         panic!("another kind")
     };
-    let ask = refresh_external(&user);
+    let ask = refresh_external(&user, user.refresh_token());
     assert_eq!(form(&ask), "grant_type=refresh_token&refresh_token=r");
     assert_eq!(header(&ask, "authorization"), Some("Basic YzpzPz8/Pg=="), "plus and slash are the standard alphabet");
 }

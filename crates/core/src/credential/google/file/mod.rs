@@ -6,12 +6,14 @@
 pub mod external;
 
 use super::places::{Places, TokenHost};
-use super::sign::{BadKey, Key};
+use super::sign::{BadKey, Key, Purpose};
 use super::{Account, NotA, Scopes};
 use crate::json::RawJson;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 use bytes::Bytes;
 use external::{External, read_external};
+use std::time::Duration;
 
 /// A credential file.
 #[derive(Debug)]
@@ -184,6 +186,33 @@ impl Kind {
             Self::External(_) => "external_account",
             Self::ExternalUser(_) => "external_account_authorized_user",
         }
+    }
+}
+
+impl ServiceAccount {
+    /// How long a token counts that the key itself signs.
+    pub const LIFE: Duration = Duration::from_secs(3_590);
+
+    /// Where its assertions are exchanged.
+    #[must_use]
+    pub fn token_uri(&self) -> &str {
+        &self.token_uri
+    }
+
+    /// A token that the key signs, for APIs that take it as it is: without a question to anybody (9.2).
+    ///
+    /// # Errors
+    /// [`BadKey::Signing`].
+    pub fn itself(&self, scopes: &Scopes, now: Timestamp) -> Result<Secret<String>, BadKey> {
+        self.key.assertion(&self.email, &Purpose::Itself { scopes }, now)
+    }
+}
+
+impl ExternalUser {
+    /// The refresh token of the file: the provider may have given another one since.
+    #[must_use]
+    pub const fn refresh_token(&self) -> &Secret<String> {
+        &self.refresh_token
     }
 }
 

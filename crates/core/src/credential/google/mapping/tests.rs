@@ -9,15 +9,7 @@ fn grant(name: &str) -> Grant {
 }
 
 fn row(name: &str) -> Row {
-    Row {
-        tools: Vec::new(),
-        users: Vec::new(),
-        groups: Vec::new(),
-        clients: Vec::new(),
-        agents: Vec::new(),
-        grant: grant(name),
-        state: State::Enabled,
-    }
+    Row::for_all(grant(name))
 }
 
 fn group(name: &str) -> GroupName {
@@ -76,7 +68,7 @@ fn every_condition_of_a_row_has_to_hold() {
     };
     let right =
         Calling { user: Some(&ann), groups: &groups, client: Some(&client), agent: Some(&agent), tool: Some((&tool, RiskClass::Write)) };
-    assert!(all.fits(&right) && all.is_about_people());
+    assert!(all.fits(&right));
     let put = ToolName::new("put_x").expect("a tool");
     for wrong in [
         Calling { user: Some(&bob), ..right },
@@ -90,7 +82,17 @@ fn every_condition_of_a_row_has_to_hold() {
     ] {
         assert!(!all.fits(&wrong), "{wrong:?}");
     }
-    assert!(row("x").fits(&NOBODY) && !row("x").is_about_people());
+    assert!(row("x").fits(&NOBODY));
+}
+
+#[test]
+fn the_gateway_itself_looks_as_the_first_row_that_reads() {
+    let writer = Row { tools: vec![Tools::Class(RiskClass::Write)], ..row("writer") };
+    let reader = Row { tools: vec![Tools::Class(RiskClass::Read)], groups: vec![group("g")], ..row("reader") };
+    let of = |rows: Vec<Row>| Mapping::new(rows).expect("rows").upkeep().map(|grant| grant.scopes.joined());
+    assert_eq!(of(vec![writer.clone(), reader.clone()]), Ok("reader".to_owned()));
+    assert_eq!(of(vec![writer.clone()]), Ok("writer".to_owned()), "none reads");
+    assert_eq!(of(vec![writer, Row { state: State::Disabled, ..reader }]), Err(NoGrant::Disabled(2)));
 }
 
 #[test]
