@@ -8,6 +8,7 @@
 //! - [`provider`]: an identity provider, right until a test tells it otherwise.
 //! - [`prover`]: a client that proves a key, right until a test tells it otherwise.
 //! - [`registry`]: answers npm and pip what a test tells it, and notes who asked.
+//! - [`third_party`]: where people have accounts: an authorization server, and an MCP server that takes its tokens.
 //! - [`wire`]: HTTP/1.1 as bytes, for the forwarder and for peers without an SDK.
 
 pub mod fixture;
@@ -18,4 +19,5 @@ pub mod lax;
 pub mod prover;
 pub mod provider;
 pub mod registry;
+pub mod third_party;
 pub mod wire;

@@ -4,6 +4,7 @@ use super::reference::SecretRef;
 use crate::credential::google::mapping::Mapping;
 use crate::credential::google::{Account, Scopes};
 use http::HeaderName;
+use std::collections::BTreeSet;
 
 /// A token of Google for one server.
 #[derive(Debug, Clone)]
@@ -65,6 +66,21 @@ impl GoogleCredential {
             Yields::Identity(_) => "gcp-id-token",
             Yields::Mapped { .. } => "gcp-impersonate",
         }
+    }
+}
+
+impl GoogleCredential {
+    /// The accounts that calls of the server can go as, each once, in the order of their rows; none where they go as Doorward itself.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<&Account> {
+        let mut all: Vec<&Account> = match &self.yields {
+            Yields::Access(_) => Vec::new(),
+            Yields::Identity(identity) => identity.account.iter().collect(),
+            Yields::Mapped { mapping, .. } => mapping.rows().iter().map(|row| &row.grant.account).collect(),
+        };
+        let mut seen = BTreeSet::new();
+        all.retain(|account| seen.insert(*account));
+        all
     }
 }
 

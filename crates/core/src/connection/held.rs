@@ -119,6 +119,13 @@ impl Held {
         Self { refresh: new.refresh.or(old), ..new }
     }
 
+    /// The same of a client that proves itself otherwise by now: its secret was changed.
+    #[must_use]
+    pub fn of_client(mut self, client: UpstreamClient) -> Self {
+        self.parts.client = client;
+        self
+    }
+
     /// What stays when its tokens change.
     #[must_use]
     pub const fn parts(&self) -> &Parts {

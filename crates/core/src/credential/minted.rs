@@ -19,6 +19,8 @@ pub struct Minted {
 struct Life {
     renew: Timestamp,
     ends: Timestamp,
+    /// What is left when it counts no more.
+    last: Duration,
 }
 
 /// How far a credential is in its life.
@@ -34,7 +36,7 @@ pub enum Age {
 
 /// What is left when another one is made: the metadata server of Google rotates at five minutes, its libraries at 3:45.
 const RENEW: Duration = Duration::from_secs(225);
-/// What is left when it counts no more: a request is on its way for a while, and clocks differ.
+/// What is left when it counts no more, of what lives for a minute or longer: a request is on its way for a while, and clocks differ.
 const OVER: Duration = Duration::from_secs(10);
 
 impl Minted {
@@ -51,7 +53,7 @@ impl Minted {
         let whole = ends.since(asked);
         let rest = if whole < RENEW * 2 { whole / 3 } else { RENEW };
         let renew = asked.after(whole.saturating_sub(rest));
-        Self { secret: Arc::new(secret), acting, life: Some(Life { renew, ends }) }
+        Self { secret: Arc::new(secret), acting, life: Some(Life { renew, ends, last: OVER.min(whole / 6) }) }
     }
 
     /// How far it is.
@@ -59,7 +61,7 @@ impl Minted {
     pub fn age(&self, now: Timestamp) -> Age {
         match self.life {
             None => Age::Good,
-            Some(life) if life.ends.since(now) < OVER => Age::Over,
+            Some(life) if life.ends.since(now) < life.last || life.ends <= now => Age::Over,
             Some(life) if life.renew <= now => Age::Renew,
             Some(_) => Age::Good,
         }

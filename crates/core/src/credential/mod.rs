@@ -66,6 +66,12 @@ impl Origin {
     pub const fn new(text: String) -> Self {
         Self(text)
     }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 // === impl Principal ===

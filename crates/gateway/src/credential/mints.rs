@@ -70,7 +70,8 @@ impl<K: Eq + Hash + Clone> Mints<K> {
             Ok(minted) => {
                 let minted = Arc::new(minted);
                 slot.kept.store(Some(Arc::clone(&minted)));
-                *failed = None;
+                // Old already: another one could not be made just now.
+                *failed = (minted.age(clock()) == Age::Renew).then(|| (NoLease::Unavailable("not_renewed"), clock()));
                 Ok(minted)
             }
             Err(why) => {
@@ -78,6 +79,11 @@ impl<K: Eq + Hash + Clone> Mints<K> {
                 usable().ok_or(why)
             }
         }
+    }
+
+    /// Keeps what was made in another way.
+    pub(crate) fn keep(&self, key: &K, minted: Arc<Minted>) {
+        self.slot(key).kept.store(Some(minted));
     }
 
     fn slot(&self, key: &K) -> Arc<Slot> {

@@ -4,6 +4,7 @@
 //! request that may have reached an upstream is sent twice. Must not know MCP, policy or the store. House 9.2 and 10;
 //! security SR-60; attacks SSRF-01, SSRF-02, PT-04, HTTP-04.
 
+pub mod ask;
 pub mod connect;
 pub mod error;
 mod live;

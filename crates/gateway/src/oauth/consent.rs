@@ -42,6 +42,9 @@ use http::{Method, Response};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Service accounts that a page names of one server.
+const SHOWN_ACCOUNTS: usize = 3;
+
 /// Why the page is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
@@ -447,6 +450,13 @@ impl Gateway {
         match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
             Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
             Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => ActsAs::NotConnected(server.to_string()),
+            Some(CredentialConfig::Google(credential)) => {
+                let accounts = credential.accounts();
+                let names: Vec<&str> = accounts.iter().take(SHOWN_ACCOUNTS).map(|account| account.as_str()).collect();
+                let more = if accounts.len() > SHOWN_ACCOUNTS { " and others" } else { "" };
+                let own = "Doorward's own identity at Google".to_owned();
+                ActsAs::Service(Claimed::new(&if names.is_empty() { own } else { format!("{}{more}", names.join(", ")) }))
+            }
             Some(CredentialConfig::None) | None => ActsAs::Nobody,
         }
     }

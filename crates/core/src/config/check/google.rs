@@ -136,7 +136,7 @@ impl Checker<'_> {
         let lifetime = self.lifetime(&path("lifetime"), file.lifetime, lifetime);
         let conditions = (
             self.condition(&path("tools"), file.tools, tools, "\"read\", \"write\", \"destructive\" or a pattern such as \"get_*\""),
-            self.people(&path("users"), file.users),
+            self.people_of(&path("users"), file.users),
             self.condition(&path("groups"), file.groups, |text| GroupName::new(text).ok(), "the name of a group"),
             self.condition(&path("clients"), file.clients, |text| ClientId::new(text).ok(), "the id of a client"),
             self.condition(&path("agents"), file.agents, |text| AgentLabel::new(text).ok(), "a label that [clients.agents] gives"),
@@ -148,7 +148,7 @@ impl Checker<'_> {
     }
 
     /// People by the name of their issuer, as in every list of who may.
-    fn people(&mut self, path: &[&str], texts: Option<OneOrMany>) -> Option<Vec<UserId>> {
+    fn people_of(&mut self, path: &[&str], texts: Option<OneOrMany>) -> Option<Vec<UserId>> {
         let Some(texts) = texts.map(OneOrMany::into_vec) else { return Some(Vec::new()) };
         let users = self.each(path, &texts, |checker, path, text| match checker.selector(path, &format!("user:{text}")) {
             Some(Selector::User(user)) => Some(user),

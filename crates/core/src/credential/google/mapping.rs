@@ -142,7 +142,7 @@ impl Mapping {
 impl Row {
     /// A row without conditions.
     #[must_use]
-    pub const fn for_all(grant: Grant) -> Self {
+    pub fn for_all(grant: Grant) -> Self {
         let (tools, users, groups, clients, agents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { tools, users, groups, clients, agents, grant, state: State::Enabled }
     }

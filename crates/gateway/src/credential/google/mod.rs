@@ -9,12 +9,12 @@ mod held;
 mod open;
 mod source;
 
-pub use open::{Opened, Opening};
+pub use open::{Opened, Opening, Unopened};
 
-use super::Till;
 use super::mints::Mints;
 use super::refused::NoLease;
-use doorward_core::config::google::{GoogleCredential, Identity, Yields};
+use super::{ForWhom, Till};
+use doorward_core::config::google::{Identity, Yields};
 use doorward_core::credential::google::Account;
 use doorward_core::credential::google::answer::Token;
 use doorward_core::credential::google::mapping::{Calling, Grant, NoGrant};
@@ -46,22 +46,13 @@ enum Key {
     Granted(Grant),
 }
 
-/// For whom a credential is.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum ForWhom<'a> {
-    /// The caller of a permitted call.
-    Call(&'a Permit),
-    /// Nobody: Doorward looks itself what there is.
-    Upkeep,
-}
-
 impl Google {
     /// As whom a call will go, without asking anybody.
-    pub(super) fn planned(&self, whom: ForWhom<'_>) -> Principal {
+    pub(super) fn planned(&self, permit: &Permit) -> Principal {
         let words = match &self.yields {
             Yields::Access(_) | Yields::Identity(Identity { account: None, .. }) => self.source.described(),
             Yields::Identity(Identity { account: Some(account), .. }) => self.by(account),
-            Yields::Mapped { .. } => match self.grant(whom) {
+            Yields::Mapped { .. } => match self.grant(ForWhom::Call(permit)) {
                 Ok(grant) => self.by(&grant.account),
                 Err(_) => "nobody: no account is mapped".to_owned(),
             },
@@ -122,7 +113,7 @@ impl Google {
     fn grant(&self, whom: ForWhom<'_>) -> Result<&Grant, NoGrant> {
         let Yields::Mapped { mapping, .. } = &self.yields else { return Err(NoGrant::NoRow) };
         match whom {
-            ForWhom::Upkeep => mapping.upkeep(),
+            ForWhom::Person(_) | ForWhom::Nobody => mapping.upkeep(),
             ForWhom::Call(permit) => {
                 let caller = permit.bound().caller();
                 mapping.grant(&Calling {
@@ -140,19 +131,6 @@ impl Google {
     fn by(&self, account: &Account) -> String {
         format!("{account} by way of {}", self.source.described())
     }
-}
-
-/// The accounts that calls of a server can go as, in the order of their rows; none where they go as Doorward itself.
-#[must_use]
-pub fn accounts(credential: &GoogleCredential) -> Vec<&Account> {
-    let mut all: Vec<&Account> = match &credential.yields {
-        Yields::Access(_) => Vec::new(),
-        Yields::Identity(identity) => identity.account.iter().collect(),
-        Yields::Mapped { mapping, .. } => mapping.rows().iter().map(|row| &row.grant.account).collect(),
-    };
-    let mut seen = std::collections::BTreeSet::new();
-    all.retain(|account| seen.insert(*account));
-    all
 }
 
 /// Connections of one identity are not used by another one.

@@ -91,7 +91,7 @@ impl Opening<'_> {
             None => self.places.clone(),
         };
         let (who, wherefrom) = self.who(&credential.source, &around, &places)?;
-        self.check(&who, &credential.yields)?;
+        self.check(&who, credential)?;
         let (in_file, kind) = match &who {
             Who::Machine => (None, "the account of this machine"),
             Who::File(file) => (file.quota_project.clone(), file.kind.word()),
@@ -137,18 +137,13 @@ impl Opening<'_> {
     }
 
     /// What the file itself says already is not left to the first call.
-    fn check(&self, who: &Who, yields: &Yields) -> Result<(), Unopened> {
+    fn check(&self, who: &Who, credential: &GoogleCredential) -> Result<(), Unopened> {
         let Who::File(file) = who else { return Ok(()) };
         let own = file.account();
-        let targets: Vec<&Account> = match yields {
-            Yields::Access(_) => Vec::new(),
-            Yields::Identity(identity) => identity.account.iter().collect(),
-            Yields::Mapped { mapping, .. } => mapping.rows().iter().map(|row| &row.grant.account).collect(),
-        };
-        if let Some(target) = targets.into_iter().find(|target| Some(*target) == own) {
+        if let Some(target) = credential.accounts().into_iter().find(|target| Some(*target) == own) {
             return Err(Unopened::OwnAccount(target.clone()));
         }
-        let is_bare = matches!(yields, Yields::Identity(identity) if identity.account.is_none());
+        let is_bare = matches!(&credential.yields, Yields::Identity(identity) if identity.account.is_none());
         let has_none = match &file.kind {
             FileKind::User(_) | FileKind::ExternalUser(_) => true,
             FileKind::External(external) => external.impersonation.is_none(),

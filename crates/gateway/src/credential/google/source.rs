@@ -67,8 +67,8 @@ impl Source {
         match &self.who {
             Who::File(file) => Ok(file.account()),
             Who::Machine => {
-                let ask = || self.carrier.carry(&ask::metadata_email(&self.places), |answer, _| answer.metadata_email());
-                self.machine.get_or_try_init(ask).await.map(Some)
+                let ask = ask::metadata_email(&self.places);
+                self.machine.get_or_try_init(|| self.carrier.carry(&ask, |answer, _| answer.metadata_email())).await.map(Some)
             }
         }
     }
