@@ -23,6 +23,7 @@ mod evasions;
 mod exchange;
 mod faults;
 mod flow;
+mod google;
 mod hostile;
 mod house;
 mod identity;

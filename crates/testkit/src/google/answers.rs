@@ -1,6 +1,6 @@
 //! What each service answers, right or wrong. Shapes are those of the API models that credentials.md 9 names.
 
-use super::{Fault, Inside, KEYED, MACHINE, REFRESH, SUBJECT, Whose, now};
+use super::{Fault, Inside, KEYED, MACHINE, REFRESH, SUBJECT, Whose};
 use axum::body::Body;
 use axum::response::Response;
 use base64::Engine as _;
@@ -90,8 +90,8 @@ fn assertion_of(inside: &Inside, assertion: &str, own: &str) -> Option<Value> {
         && inside.signer.verifies(assertion)
         && *at(&claims, "iss") == KEYED
         && *at(&claims, "aud") == own
-        && iat <= now()
-        && exp > now()
+        && iat <= inside.now()
+        && exp > inside.now()
         && exp - iat <= 3_600;
     right.then_some(claims)
 }
@@ -181,7 +181,7 @@ pub(super) fn iam(inside: &mut Inside, fault: Fault, path: &str, bearer: Option<
             };
             let whose = Whose { by: Some(by.identity), lifetime: Some(lifetime), ..Whose::of(&target, scopes) };
             let token = inside.mint(whose);
-            let end = if fault == Fault::Expired { now() - 60 } else { now() + seconds };
+            let end = if fault == Fault::Expired { inside.now() - 60 } else { inside.now() + seconds };
             json_of(200, &json!({"accessToken": token, "expireTime": rfc3339(end)}))
         }
         "generateIdToken" => {
@@ -199,9 +199,9 @@ pub(super) fn iam(inside: &mut Inside, fault: Fault, path: &str, bearer: Option<
 }
 
 fn identity(inside: &mut Inside, fault: Fault, whom: &str, audience: &str, by: Option<String>) -> String {
-    let end = if fault == Fault::Expired { now() - 60 } else { now() + 3_600 };
+    let end = if fault == Fault::Expired { inside.now() - 60 } else { inside.now() + 3_600 };
     let claims = json!({"iss": "https://accounts.google.com", "aud": audience, "sub": "1182", "email": whom, "email_verified": true,
-        "iat": now() - 61, "exp": end, "jti": inside.tokens.len()});
+        "iat": inside.now() - 61, "exp": end, "jti": inside.tokens.len()});
     let whose = Whose { audience: Some(audience.to_owned()), by, ..Whose::of(whom, Vec::new()) };
     inside.mint_identity(whose, &claims)
 }

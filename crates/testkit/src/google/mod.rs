@@ -127,6 +127,8 @@ struct Inside {
     allowed: BTreeMap<String, BTreeSet<String>>,
     asked: Vec<Question>,
     made: usize,
+    /// Seconds that its clock goes ahead.
+    ahead: u64,
 }
 
 const LARGEST: usize = 64 * 1024;
@@ -146,6 +148,7 @@ impl Google {
             allowed: BTreeMap::new(),
             asked: Vec::new(),
             made: 0,
+            ahead: 0,
         };
         let shared = Arc::new(Shared { base: format!("http://{address}"), state: Mutex::new(inside), changed: Notify::new() });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -185,6 +188,11 @@ impl Google {
     pub fn mend(&self) {
         self.shared.inside().faults.clear();
         self.shared.changed.notify_waiters();
+    }
+
+    /// Time goes by here too.
+    pub fn pass(&self, seconds: u64) {
+        self.shared.inside().ahead += seconds;
     }
 
     /// Whoever is `by` may become `target` from now on.
@@ -310,9 +318,13 @@ impl Inside {
     /// A token that nobody guesses and that every search finds.
     fn mint(&mut self, whose: Whose) -> String {
         self.made += 1;
-        let token = format!("ya29.canary-of-google-{}-{}", self.made, now());
+        let token = format!("ya29.canary-of-google-{}-{}", self.made, self.now());
         self.tokens.insert(token.clone(), whose);
         token
+    }
+
+    fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()) + self.ahead
     }
 
     fn mint_identity(&mut self, whose: Whose, claims: &Value) -> String {
@@ -320,10 +332,6 @@ impl Inside {
         self.tokens.insert(token.clone(), whose);
         token
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -95,6 +95,8 @@ impl Checker<'_> {
                 self.bad(&path("service_account"), ("config.two_mappings", message, "and map", help));
                 return None;
             }
+            // What is wrong with it was said.
+            (None, None) if self.misfit(&path("map")) => return None,
             (None, None) => {
                 let what = "the account that every call becomes, or [[server.NAME.credential.map]] with rows";
                 self.required::<String>(&["server", server, "credential"], "service_account", None, what);
