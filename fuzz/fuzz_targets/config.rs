@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
         base: PathBuf::from("/etc/doorward"),
     };
     let inputs =
-        Inputs { files: files.iter().enumerate().map(text).collect(), environment, options: Vec::new(), default_name: "host".to_owned() };
+        Inputs { files: files.iter().enumerate().map(text).collect(), environment, default_name: "host".to_owned(), ..Inputs::default() };
     match load(inputs) {
         Err(problems) => {
             assert!(!problems.is_empty(), "refused without a reason");

@@ -43,6 +43,9 @@ pub struct Global {
     /// Log more (-vv: still more)
     #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
+    /// For tests: [endpoints] may name servers on this computer, also over http
+    #[arg(long, global = true, hide = true)]
+    pub insecure_test_endpoints: bool,
     /// Colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,

@@ -148,6 +148,9 @@ pub fn failed(error: SetupError) -> Failure {
         SetupError::Target { .. } | SetupError::Tls(_) | SetupError::File { .. } | SetupError::Egress(_) => {
             (Exit::Configuration, "setup.configuration", "see doorward config check")
         }
+        SetupError::Credential { .. } => {
+            (Exit::Configuration, "setup.credential", "correct server.*.credential, the variable or the credential file that it names")
+        }
         SetupError::Random(_) | SetupError::Other(_) => (Exit::Internal, "setup", "try again"),
     };
     Failure::new(exit, id, "the gateway cannot be set up", help).because(error)

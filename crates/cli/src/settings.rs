@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use doorward_core::config::layers::PREFIX;
 use doorward_core::config::load::{Form, Given, Inputs, Loaded, Text, load};
 use doorward_core::config::tree::MAX_TEXT;
+use doorward_core::credential::google::places::Loopback;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -48,11 +49,16 @@ pub fn read_else(global: &Global, options: Vec<Given>, instead: Vec<Text>) -> Re
         None => instead,
     };
     let name = file.as_ref().map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
-    let inputs = Inputs { files, environment: environment()?, options, default_name: host_name() };
+    let inputs = Inputs { files, environment: environment()?, options, default_name: host_name(), loopback: loopback(global) };
     match load(inputs) {
         Ok(loaded) => Ok(Settings { loaded, file }),
         Err(problems) => Err(Failure::configuration(&name, problems)),
     }
+}
+
+/// Whether servers on this computer may stand in for those of a cloud.
+const fn loopback(global: &Global) -> Loopback {
+    if global.insecure_test_endpoints { Loopback::Allowed } else { Loopback::Refused }
 }
 
 /// The file that this command line means, or where the first one would be made.
@@ -74,7 +80,7 @@ pub fn preview(main: &Path, text: &str) -> Result<Loaded, Failure> {
     let first = Text { name: main.display().to_string(), form: Form::Toml, bytes: text.as_bytes().to_vec(), base };
     let mut files = vec![first];
     files.extend(beside(main)?);
-    let inputs = Inputs { files, environment: environment()?, options: Vec::new(), default_name: host_name() };
+    let inputs = Inputs { files, environment: environment()?, options: Vec::new(), default_name: host_name(), loopback: Loopback::Refused };
     load(inputs).map_err(|problems| Failure::configuration(&main.display().to_string(), problems))
 }
 

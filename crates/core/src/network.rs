@@ -30,6 +30,16 @@ impl Network {
     }
 }
 
+/// Whether a cloud keeps the metadata service of this machine at `ip`: Google and AWS, over IPv4 and IPv6. They are [`Network::Never`] for
+/// all but those who ask for credentials there (credentials 6.7 and 9.3).
+#[must_use]
+pub const fn is_metadata(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => matches!(ip.octets(), [169, 254, 169, 254]),
+        IpAddr::V6(ip) => matches!(ip.segments(), [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254] | [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254]),
+    }
+}
+
 const fn v4(ip: Ipv4Addr) -> Network {
     match ip.octets() {
         // Metadata services outside 169.254/16: Azure's wire server, Alibaba (inside the shared space), Oracle (192.0.0.192).

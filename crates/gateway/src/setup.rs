@@ -16,6 +16,7 @@ use crate::audit::reading::Reader;
 use crate::audit::recorder::{Durability, OpenError, Options, Recorder};
 use crate::audit::settings as audit_settings;
 use crate::catalogue::Catalogue;
+use crate::credential::google::Unopened;
 use crate::egress::error::BadEgress;
 use crate::egress::target::BadTarget;
 use crate::env::{Env, NoRandomness};
@@ -127,6 +128,14 @@ pub enum SetupError {
         /// Why.
         cause: BadTarget,
     },
+    /// The credential of a server cannot be used.
+    #[error("server {server}: {cause}")]
+    Credential {
+        /// The server.
+        server: String,
+        /// Why.
+        cause: Unopened,
+    },
     /// A file of the configuration cannot be read.
     #[error("{path}: {cause}")]
     File {
@@ -234,7 +243,8 @@ impl Gateway {
         let epoch = Epoch::watch(store.epoch().await?, store.clone(), &tasks);
         let (mut servers, mut brokers) = (Vec::new(), BTreeMap::new());
         let replies = Replies::of(config.limits.result_bytes.as_usize());
-        for (upstream, broker) in servers::counting(&config, &state, &package::home(&state), &sources, &env, (&tasks, &replies))? {
+        let means = (&tasks, &replies, provider_patience * 2);
+        for (upstream, broker) in servers::counting(&config, &state, &package::home(&state), &sources, &env, means)? {
             brokers.insert(upstream.config.name.clone(), broker);
             servers.push(Arc::new(upstream));
         }

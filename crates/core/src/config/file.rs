@@ -3,12 +3,14 @@
 //! Knows shapes only; every key is optional here and gets its meaning and default in `check`.
 
 mod clients;
+mod google;
 mod login;
 
 pub use clients::{
     ClientAuthFile, ClientAuthWord, ClientsFile, DeviceGrantWord, DocumentsWord, EnterpriseFile, RegistrationWord, SecretMethodWord,
     StaticClientFile,
 };
+pub use google::{EndpointsFile, MapRowFile, OneOrMany};
 pub use login::{DpopWord, IdpFile, IdpWord, LoginFile, LogoutWord, RequireFile, SvidWord, TokensFile};
 
 use schemars::JsonSchema;
@@ -57,6 +59,8 @@ pub struct ConfigFile {
     pub telemetry: Option<TelemetryFile>,
     /// What outbound connections may reach.
     pub egress: Option<EgressFile>,
+    /// Where the services of Google are, in another universe and in tests.
+    pub endpoints: Option<EndpointsFile>,
 }
 
 /// The sockets.
@@ -215,14 +219,31 @@ pub struct CredentialFile {
     pub client_id: Option<String>,
     /// `oauth`: reference to its secret.
     pub client_secret: Option<String>,
-    /// `oauth`: what is asked for, and the most that may be. Default: what the server names.
-    pub scopes: Option<Vec<String>>,
+    /// `oauth`: what is asked for, and the most that may be. Default: what the server names. `gcp-access-token`, `gcp-impersonate`: what
+    /// the token may be used for.
+    pub scopes: Option<OneOrMany>,
     /// `oauth`: what is never asked for.
     pub blocked_scopes: Option<Vec<String>>,
     /// `oauth`: the one authorization server. Default: what the server names, kept at the first connection of each person.
     pub issuer: Option<String>,
     /// `oauth`: also with a provider that does not say that it checks PKCE with S256. Default false.
     pub danger_pkce_off: Option<bool>,
+    /// `gcp-...`: who Doorward is at Google: `adc`, `metadata`, or a reference to a credential file.
+    pub source: Option<String>,
+    /// `gcp-id-token`: who the token is for.
+    pub audience: Option<String>,
+    /// `gcp-id-token`, `gcp-impersonate`: the account to become, for every call.
+    pub service_account: Option<String>,
+    /// `gcp-id-token`: `authorization`, `x-serverless-authorization` or `proxy-authorization`. Default: `authorization`.
+    pub header: Option<String>,
+    /// `gcp-impersonate`: who becomes which account. The first row that fits counts; none fits: refused.
+    pub map: Option<Vec<MapRowFile>>,
+    /// `gcp-impersonate`: how long a token counts, 1 minute to 1 hour. Default: 10m.
+    pub lifetime: Option<String>,
+    /// `gcp-id-token`, `gcp-impersonate`: accounts between the source and the account, in order.
+    pub delegates: Option<Vec<String>>,
+    /// `gcp-access-token`, `gcp-impersonate`: the project that calls are billed to.
+    pub quota_project: Option<String>,
 }
 
 /// Kinds of credentials.
@@ -237,6 +258,12 @@ pub enum CredentialWord {
     UserSecret,
     /// What each person allows at the provider of the server.
     Oauth,
+    /// An access token of Google, of Doorward's own identity there.
+    GcpAccessToken,
+    /// An ID token of Google, for one audience.
+    GcpIdToken,
+    /// An access token of a narrow service account, chosen by who calls what.
+    GcpImpersonate,
 }
 
 impl CredentialWord {
@@ -248,6 +275,9 @@ impl CredentialWord {
             Self::Header => "header",
             Self::UserSecret => "user-secret",
             Self::Oauth => "oauth",
+            Self::GcpAccessToken => "gcp-access-token",
+            Self::GcpIdToken => "gcp-id-token",
+            Self::GcpImpersonate => "gcp-impersonate",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::schema;
 use super::source::{Kind, Place, Source};
 use super::tree::{self, MAX_TEXT, Node, Value};
+use crate::credential::google::places::Loopback;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub struct Inputs {
     pub options: Vec<Given>,
     /// The name of the installation unless one is configured: the name of the host.
     pub default_name: String,
+    /// Whether servers on this computer may stand in for those of a cloud: `--insecure-test-endpoints`.
+    pub loopback: Loopback,
 }
 
 /// A file that was read.
@@ -111,7 +114,7 @@ pub fn load(inputs: Inputs) -> Result<Loaded, Vec<Problem>> {
             return Err(sorted(problems));
         }
     };
-    let (config, complaints, notices) = check::check(file, &whole, &misfits, &inputs.default_name);
+    let (config, complaints, notices) = check::check(file, &whole, &misfits, (&inputs.default_name, inputs.loopback));
     // Of a file that could not be read no key is known, so what seems to be missing may well be in it.
     if !form_is_broken {
         problems.extend(complaints);

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod clients;
 pub mod file;
+pub mod google;
 pub mod layers;
 pub mod load;
 pub mod login;
@@ -24,6 +25,7 @@ pub mod unready;
 mod tests;
 
 use crate::contract::Measure;
+use crate::credential::google::places::Places;
 use crate::glob::Glob;
 use crate::id::{ProviderName, ServerName, ToolName};
 use crate::launch::{Integrity, PackageRunners};
@@ -31,6 +33,7 @@ use crate::policy::facts::RiskClass;
 use crate::screen::Modes;
 use clients::Clients;
 pub use file::SeenBy;
+use google::GoogleCredential;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use login::{IdentityProvider, Login, TokenIssuer, Tokens};
@@ -80,6 +83,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// What outbound connections may reach.
     pub egress: Egress,
+    /// Where the services of Google are.
+    pub places: Places,
 }
 
 /// Scheme, host and port, without path or trailing slash: `https://mcp.acme.example`.
@@ -277,6 +282,8 @@ pub enum CredentialConfig {
     UserSecret(Deposit),
     /// What each person allows at the provider of the server.
     Oauth(Box<Grantor>),
+    /// A token of Google.
+    Google(Box<GoogleCredential>),
 }
 
 /// A secret that each person enters, and how it is sent.

@@ -1,5 +1,7 @@
 //! The effective values of a configuration as pairs of key and text, for `config show`. Secrets appear as their references only.
 
+mod google;
+
 use super::clients::{Clients, Jwks, StaticAuth};
 use super::login::{KeysAt, TokenIssuer};
 use super::reference::SecretRef;
@@ -53,6 +55,7 @@ impl Config {
             sheet.text(&["egress", "ca"], ca.display());
         }
         sheet.list(&["egress", "allow_private"], &self.egress.allow_private);
+        google::places(&self.places, &mut sheet);
         sheet.entries
     }
 
@@ -350,6 +353,7 @@ fn server_entries(server: &Server, of_all: &Modes, sheet: &mut Sheet) {
             }
         }
         CredentialConfig::Oauth(grantor) => grantor_entries(name, grantor, sheet),
+        CredentialConfig::Google(credential) => google::credential(name, credential, sheet),
     }
     tool_entries(name, &server.tools, sheet);
     sheet.text(

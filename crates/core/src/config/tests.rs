@@ -349,8 +349,8 @@ fn later_layers_win_and_every_value_knows_where_it_came_from() {
     let environment =
         vec![("DOORWARD_LISTEN__ADDRESS".to_owned(), "127.0.0.1:3".to_owned()), ("DOORWARD_STORE__POOL".to_owned(), "3".to_owned())];
     let options = vec![Given { option: "--listen", path: &["listen", "address"], text: "127.0.0.1:4".to_owned(), base: "/".into() }];
-    let loaded =
-        load(Inputs { files, environment, options, default_name: "host".into() }).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let loaded = load(Inputs { files, environment, options, default_name: "host".into(), ..Inputs::default() })
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert_eq!(loaded.config.listen.address.port(), 4);
     assert_eq!(loaded.config.name, "two");
     let origin = |path: &[&str]| loaded.origin(path).map(|place| place.to_string());

@@ -27,10 +27,14 @@ const KEYS: &[&str] = &[
     "server.*.screening.webhook",
     "server.*.screening.tool_changes",
     "identity",
-    "endpoints",
+    "endpoints.aws_sts",
+    "endpoints.entra_authority",
     "listen.admin",
     "store.auth",
     "store.migrate",
+    "server.*.credential.wif_audience",
+    "server.*.credential.boundary",
+    "server.*.credential.danger_domain_wide_delegation",
     "server.*.icon",
     "server.*.accounts",
     "server.*.pins",
@@ -53,10 +57,7 @@ const KEYS: &[&str] = &[
 
 /// Such values of keys that do exist.
 const VALUES: &[(&str, &[&str])] = &[
-    (
-        "server.*.credential.kind",
-        &["oauth-client", "token-exchange", "id-jag", "gcp-access-token", "gcp-id-token", "gcp-impersonate", "aws", "azure"],
-    ),
+    ("server.*.credential.kind", &["oauth-client", "token-exchange", "id-jag", "aws", "azure"]),
     ("idp.*.kind", &["builtin"]),
     ("clients.static.*.auth.kind", &["mtls"]),
     ("audit.arguments", &["redacted", "full"]),

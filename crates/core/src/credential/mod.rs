@@ -1,5 +1,7 @@
 //! As whom a call goes downstream. A [`Lease`] exists only for a recorded intent and is the only way to an upstream request.
 
+pub mod aws;
+pub mod google;
 mod minted;
 
 pub use minted::{Age, Minted};

@@ -106,7 +106,11 @@ enum Asked {
 pub fn decide(rules: &Rules, facts: &Facts, bound: Bound, call: Call) -> Result<Permit, Denied> {
     let Examined { rules, obligations, shows } = examine(rules, facts, &bound, &call)?;
     let flags = inspect(&facts.checks, &call).map_err(|(why, flag)| Denied::new(why, surface(&call), &bound, &call).seen(&rules, &flag))?;
-    Ok(Permit { bound, call, rules, obligations, flags, shows })
+    let tool = match target(facts, &call) {
+        (Target::What(What::Tool { class, .. }, _), _) => facts.tool.as_ref().map(|tool| (tool.name.clone(), class)),
+        _ => None,
+    };
+    Ok(Permit { bound, call, rules, obligations, flags, shows, tool })
 }
 
 /// Whether a rule that can concern this call asks what its caller has seen before: [`Facts::seen`] has to be looked up then.

@@ -6,7 +6,7 @@
 //! use doorward_core::{mcp::call::Call, policy::permit::Permit, session::Bound};
 //! use std::collections::BTreeSet;
 //! fn forge(bound: Bound, call: Call) -> Permit {
-//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new(), flags: Vec::new(), shows: BTreeSet::new() }
+//!     Permit { bound, call, rules: Vec::new(), obligations: Vec::new(), flags: Vec::new(), shows: BTreeSet::new(), tool: None }
 //! }
 //! ```
 //!
@@ -63,8 +63,9 @@
 //! }
 //! ```
 
+use super::facts::RiskClass;
 use crate::flag::Flag;
-use crate::id::{RuleId, SeenLabel};
+use crate::id::{RuleId, SeenLabel, ToolName};
 use crate::mcp::call::Call;
 use crate::session::Bound;
 use std::collections::BTreeSet;
@@ -78,6 +79,7 @@ pub struct Permit {
     pub(super) obligations: Vec<Obligation>,
     pub(super) flags: Vec<Flag>,
     pub(super) shows: BTreeSet<SeenLabel>,
+    pub(super) tool: Option<(ToolName, RiskClass)>,
 }
 
 /// What must happen besides, named by `@obligation` of a determining permit. Every determining permit's obligations count.
@@ -95,7 +97,7 @@ pub enum Obligation {
 impl Permit {
     /// A permit that nobody decided.
     pub(crate) fn for_tests(bound: Bound, call: Call, rules: Vec<RuleId>) -> Self {
-        Self { bound, call, rules, obligations: Vec::new(), flags: Vec::new(), shows: BTreeSet::new() }
+        Self { bound, call, rules, obligations: Vec::new(), flags: Vec::new(), shows: BTreeSet::new(), tool: None }
     }
 }
 
@@ -128,6 +130,12 @@ impl Permit {
     #[must_use]
     pub const fn shows(&self) -> &BTreeSet<SeenLabel> {
         &self.shows
+    }
+
+    /// The tool that runs, with the class that was approved; of a request about a task that of the task. `None` for what runs no tool.
+    #[must_use]
+    pub fn tool(&self) -> Option<(&ToolName, RiskClass)> {
+        self.tool.as_ref().map(|(name, class)| (name, *class))
     }
 
     /// What must happen besides; only obligations that [`super::facts::Facts::able`] names, each once.

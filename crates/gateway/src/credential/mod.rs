@@ -4,6 +4,7 @@
 //! is no other one to fall back to, and what is told is never our own 401: the client's credential is good (product 2.7).
 
 mod entered;
+pub mod google;
 pub(crate) mod granted;
 pub(crate) mod mints;
 mod refused;
@@ -23,6 +24,7 @@ use doorward_core::credential::{Lease, Minted, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::policy::permit::Permit;
 use doorward_store::Store;
+use google::Google;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub enum Broker {
     Fixed(Option<Arc<UpstreamSecret>>, Principal),
     /// What each person entered.
     Entered(Entered),
+    /// A token of Google.
+    Google(Box<Google>),
     /// What each person allowed at its provider.
     Granted(Arc<Granted>),
 }
@@ -49,6 +53,17 @@ pub struct Till<'a> {
     pub audit: Option<&'a Recorder>,
     /// The epoch under which something was read last: under another it is read anew (I8).
     pub epoch: u64,
+}
+
+/// For whom a credential is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ForWhom<'a> {
+    /// The caller of a permitted call, for that call.
+    Call(&'a Permit),
+    /// A person, for upkeep on their behalf.
+    Person(&'a UserId),
+    /// Nobody: Doorward looks itself what there is.
+    Nobody,
 }
 
 /// What a broker has.
@@ -71,8 +86,19 @@ impl Broker {
     pub fn fixed(&self) -> Option<Arc<UpstreamSecret>> {
         match self {
             Self::Fixed(secret, _) => secret.clone(),
-            Self::Entered(_) | Self::Granted(_) => None,
+            Self::Entered(_) | Self::Granted(_) | Self::Google(_) => None,
         }
+    }
+
+    /// What Doorward itself looks with what tools there are, for a program that acts for nobody; `None` where each person has their own.
+    ///
+    /// # Errors
+    /// [`NoLease`] of what has to be made first.
+    pub async fn of_nobody(&self, till: &Till<'_>, server: &ServerName) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
+        if self.is_of_each_person() {
+            return Ok(None);
+        }
+        self.held_for(till, server, ForWhom::Nobody).await.map(Held::secret)
     }
 
     /// The credential of a person, for a program that acts with it beside the gateway and says so on the record.
@@ -80,33 +106,47 @@ impl Broker {
     /// # Errors
     /// [`NoLease`].
     pub async fn of_person(&self, till: &Till<'_>, server: &ServerName, user: &UserId) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
-        self.held_for(till, (server, Some(user))).await.map(Held::secret)
+        self.held_for(till, server, ForWhom::Person(user)).await.map(Held::secret)
     }
 
     /// Whether each person is somebody else at the server, so that what it shows one is nothing for another.
     #[must_use]
     pub const fn is_of_each_person(&self) -> bool {
         match self {
-            Self::Fixed(..) => false,
+            Self::Fixed(..) | Self::Google(_) => false,
             Self::Entered(_) | Self::Granted(_) => true,
         }
     }
 
-    /// Whose identity a call of anybody will have, before anything happened.
-    fn planned(&self) -> Principal {
+    /// Whose identity a call will have, before anything happened.
+    fn planned(&self, permit: &Permit) -> Principal {
         match self {
             Self::Fixed(_, principal) => principal.clone(),
             Self::Entered(entered) => entered.planned(),
             Self::Granted(granted) => granted.planned(),
+            Self::Google(google) => google.planned(permit),
         }
     }
 
-    async fn held_for(&self, till: &Till<'_>, (server, user): (&ServerName, Option<&UserId>)) -> Result<Held, NoLease> {
-        match (self, user) {
-            (Self::Fixed(secret, principal), _) => Ok(Held::Fixed(secret.clone(), principal.clone())),
-            (Self::Entered(entered), Some(user)) => entered.minted(till, (server, user)).await.map(Held::Minted),
-            (Self::Granted(granted), Some(user)) => granted.minted(till, user).await.map(Held::Minted),
-            (Self::Entered(_) | Self::Granted(_), None) => Err(NoLease::Missing),
+    async fn held_for(&self, till: &Till<'_>, server: &ServerName, whom: ForWhom<'_>) -> Result<Held, NoLease> {
+        match self {
+            Self::Fixed(secret, principal) => Ok(Held::Fixed(secret.clone(), principal.clone())),
+            Self::Entered(entered) => {
+                let user = whom.user().ok_or(NoLease::Missing)?;
+                entered.minted(till, (server, user)).await.map(Held::Minted)
+            }
+            Self::Granted(granted) => granted.minted(till, whom.user().ok_or(NoLease::Missing)?).await.map(Held::Minted),
+            Self::Google(google) => google.minted(till, whom).await.map(Held::Minted),
+        }
+    }
+}
+
+impl<'a> ForWhom<'a> {
+    fn user(self) -> Option<&'a UserId> {
+        match self {
+            Self::Call(permit) => Some(permit.bound().caller().user()),
+            Self::Person(user) => Some(user),
+            Self::Nobody => None,
         }
     }
 }
@@ -124,7 +164,7 @@ impl Gateway {
     /// Whose identity a permitted call will have downstream, said before anything happens.
     #[must_use]
     pub(crate) fn plan(&self, permit: &Permit) -> Principal {
-        self.brokers.get(permit.bound().server()).map_or_else(|| Principal::new("none".to_owned()), Broker::planned)
+        self.brokers.get(permit.bound().server()).map_or_else(|| Principal::new("none".to_owned()), |broker| broker.planned(permit))
     }
 
     /// Lends the credential of a recorded call.
@@ -134,7 +174,7 @@ impl Gateway {
     pub(crate) async fn credential<'intent>(&self, intent: &'intent Intent) -> Result<Lease<'intent>, Refusal> {
         let permit = intent.permit();
         let (bound, expires) = (permit.bound(), permit.bound().caller().expires());
-        match self.held_for(bound.server(), Some(bound.caller().user())).await {
+        match self.held_for(bound.server(), ForWhom::Call(permit)).await {
             Ok(Held::Fixed(secret, principal)) => Ok(Lease::grant(intent, secret, principal, expires)),
             Ok(Held::Minted(minted)) => {
                 let until = minted.until().map_or(expires, |until| until.min(expires));
@@ -150,7 +190,7 @@ impl Gateway {
     /// # Errors
     /// [`Fault::NoLease`].
     pub(crate) async fn upkeep(&self, server: &ServerName, user: Option<&UserId>) -> Result<Option<Arc<UpstreamSecret>>, Fault> {
-        self.held_for(server, user).await.map(Held::secret).map_err(Fault::NoLease)
+        self.held_for(server, user.map_or(ForWhom::Nobody, ForWhom::Person)).await.map(Held::secret).map_err(Fault::NoLease)
     }
 
     /// Another credential in place of the one of this version, which the server did not take; `None` where another one would be the same.
@@ -208,9 +248,9 @@ impl Gateway {
         self.brokers.get(server).is_some_and(Broker::is_of_each_person).then_some(user)
     }
 
-    async fn held_for(&self, server: &ServerName, user: Option<&UserId>) -> Result<Held, NoLease> {
+    async fn held_for(&self, server: &ServerName, whom: ForWhom<'_>) -> Result<Held, NoLease> {
         let broker = self.brokers.get(server).ok_or(NoLease::Missing)?;
-        broker.held_for(&self.till(), (server, user)).await
+        broker.held_for(&self.till(), server, whom).await
     }
 
     pub(crate) fn till(&self) -> Till<'_> {

@@ -37,6 +37,9 @@ pub enum NoLease {
     /// Whoever gives the credential refuses Doorward itself; with a short stable word.
     #[error("the provider of the credential refuses Doorward: {0}")]
     Refused(&'static str),
+    /// No rule of the server says as whom this call would go, or one says that it may not; in a few words.
+    #[error("there is no account for this call: {0}")]
+    Unmapped(&'static str),
     /// What was given is expired already.
     #[error("what was given for the person is expired already")]
     Expired,
@@ -62,6 +65,7 @@ impl NoLease {
             Self::Damaged => "account_damaged",
             Self::Unavailable(_) | Self::Expired | Self::Overloaded => "credential_unavailable",
             Self::Refused(_) => "credential_refused",
+            Self::Unmapped(_) => "account_not_mapped",
             Self::Store => "store_unavailable",
         }
     }
@@ -78,7 +82,7 @@ impl NoLease {
 
     const fn blame(&self) -> Blame {
         match self {
-            Self::NotConnected | Self::SignInNeeded => Blame::Caller,
+            Self::NotConnected | Self::SignInNeeded | Self::Unmapped(_) => Blame::Caller,
             Self::Unavailable(_) | Self::Expired | Self::Overloaded | Self::Refused(_) => Blame::Upstream,
             Self::Missing | Self::Damaged | Self::Store => Blame::Us,
         }
@@ -95,6 +99,7 @@ impl NoLease {
                 format!("The provider of your account at {server} does not answer as it should. Try again later; your other tools work.")
             }
             Self::Refused(_) => format!("The provider of {server} refuses Doorward. An administrator has to look at it."),
+            Self::Unmapped(_) => format!("There is no account at {server} for what you called. An administrator has to add one."),
             Self::Store => "Doorward cannot reach its records at the moment. Try again later.".to_owned(),
         };
         let wire = match self {

@@ -6,7 +6,7 @@
 use super::error::{EgressError, Forbidden};
 use super::target::{Host, Reach, Scheme, Target};
 use super::trust::Trust;
-use doorward_core::network::Network;
+use doorward_core::network::{Network, is_metadata};
 use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use std::fmt;
@@ -138,6 +138,11 @@ impl Connector {
 
     /// Whether `target` may lead to `ip`. One closed address closes the name: a mixture is an attack or a mistake.
     pub(super) fn vet(&self, target: &Target, ip: IpAddr) -> Result<(), Forbidden> {
+        if target.reach() == Reach::Metadata {
+            // A name that leads anywhere else is not the metadata server's, whoever answers there (CLD-03).
+            let here = target.names_loopback() && Network::of(ip) == Network::Loopback;
+            return if is_metadata(ip) || here { Ok(()) } else { Err(Forbidden::Special) };
+        }
         let configured = target.reach() == Reach::Configured;
         let opened = configured && self.allow_private.iter().any(|net| net.contains(&ip));
         match Network::of(ip) {

@@ -28,6 +28,9 @@ pub enum Reach {
     Public,
     /// Written by the administrator: also loopback when the host says so, and the private networks that are opened.
     Configured,
+    /// The metadata service of the cloud that this machine is in: its own addresses, link-local and without TLS, and nothing else. For the
+    /// credential station alone (credentials 6.7).
+    Metadata,
 }
 
 /// Scheme of a URL.
@@ -87,7 +90,7 @@ impl Target {
         }
         let (scheme, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://"), reach) {
             (Some(rest), _, _) => (Scheme::Https, rest),
-            (None, Some(rest), Reach::Configured) => (Scheme::Http, rest),
+            (None, Some(rest), Reach::Configured | Reach::Metadata) => (Scheme::Http, rest),
             _ => return Err(BadTarget::Scheme),
         };
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());

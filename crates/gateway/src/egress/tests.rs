@@ -1,6 +1,6 @@
 //! The door out against real sockets: hostile upstreams on loopback, scripted resolvers, real TLS.
 
-use super::connect::{Found, Names};
+use super::connect::{Connector, Found, Names, SystemNames};
 use super::error::{EgressError, Forbidden};
 use super::pool::PoolKey;
 use super::reply::{ReplyBody, ReplyLimits};
@@ -137,6 +137,35 @@ async fn ssrf_01_no_form_of_a_closed_address_is_connected_to() {
         _ = honeypot.accept() => panic!("a connection was made"),
         () = tokio::task::yield_now() => {}
     }
+}
+
+#[tokio::test]
+async fn cld_03_link_local_addresses_are_for_the_credential_station_alone() {
+    let egress = egress();
+    for reach in [Reach::Public, Reach::Configured] {
+        for host in ["169.254.169.254", "[fd20:ce::254]", "[fd00:ec2::254]"] {
+            let url = format!("{}://{host}/", if reach == Reach::Public { "https" } else { "http" });
+            let target = Target::new(&url, reach).expect("grammar");
+            assert_eq!(send(&egress, &target).await.map(|_| ()), Err(EgressError::Forbidden(Forbidden::Special)), "{url}");
+        }
+    }
+    let vetted = |host: &str, ip: &str| {
+        let connector = Connector {
+            allow_private: Vec::new(),
+            names: Arc::new(SystemNames::new()),
+            trust: Trust::system_and(&[]).expect("trust"),
+            patience: LIMITS.headers,
+        };
+        let target = Target::new(&format!("http://{host}/"), Reach::Metadata).expect("grammar");
+        connector.vet(&target, ip.parse().expect("an address"))
+    };
+    for ip in ["169.254.169.254", "fd20:ce::254", "fd00:ec2::254"] {
+        assert_eq!(vetted("metadata.google.internal", ip), Ok(()), "{ip}");
+    }
+    for ip in ["169.254.169.253", "169.254.170.2", "127.0.0.1", "10.0.0.1", "8.8.8.8", "::1", "fd20:ce::253", "fe80::1"] {
+        assert_eq!(vetted("metadata.google.internal", ip), Err(Forbidden::Special), "{ip}: the name was made to lead there");
+    }
+    assert_eq!(vetted("127.0.0.1:8080", "127.0.0.1"), Ok(()), "a fake of a test");
 }
 
 #[tokio::test]

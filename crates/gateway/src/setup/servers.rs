@@ -1,6 +1,8 @@
 //! The servers of a configuration as what the gateway calls, each with the secret that is held for it.
 
 use super::{SetupError, secret};
+use crate::credential::google::Opening;
+use crate::credential::google::carry::PATIENCE;
 use crate::credential::{Broker, Entered, Granted};
 use crate::egress::target::{Reach, Target};
 use crate::egress::trust::Trust;
@@ -17,9 +19,11 @@ use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, Config, CredentialConfig, Server};
 use doorward_core::credential::{Principal, UpstreamSecret};
 use doorward_core::screen::Searcher;
+use http::{HeaderName, HeaderValue};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A server that was set up, and where its credential comes from.
 pub type Configured = (Upstream, Broker);
@@ -37,17 +41,17 @@ pub fn servers(
     env: &Env,
     tasks: &Tasks,
 ) -> Result<Vec<Configured>, SetupError> {
-    counting(config, state, packages, sources, env, (tasks, &Replies::of(config.limits.result_bytes.as_usize())))
+    counting(config, state, packages, sources, env, (tasks, &Replies::of(config.limits.result_bytes.as_usize()), PATIENCE))
 }
 
-/// The same, with a count of their replies that somebody else looks at as well.
+/// The same, with a count of their replies that somebody else looks at as well, and so long for a question to a cloud.
 pub(super) fn counting(
     config: &Config,
     state: &Path,
     packages: &Path,
     sources: &Sources,
     env: &Env,
-    (tasks, replies): (&Tasks, &Replies),
+    (tasks, replies, patience): (&Tasks, &Replies, Duration),
 ) -> Result<Vec<Configured>, SetupError> {
     let egress = door_out(config, tasks)?;
     let stdio = config.servers.values().any(|server| matches!(server.target, config::Target::Stdio(_)));
@@ -56,7 +60,8 @@ pub(super) fn counting(
         false => None,
     };
     let searcher = Arc::new(Searcher::new().map_err(|error| SetupError::Other(error.to_string()))?);
-    let parts = |server| upstream(server, (&egress, replies, tasks), sources, config, (launcher.as_ref(), packages, &searcher), env);
+    let parts =
+        |server| upstream(server, (&egress, replies, tasks, patience), sources, config, (launcher.as_ref(), packages, &searcher), env);
     config.servers.values().map(parts).collect()
 }
 
@@ -73,7 +78,7 @@ fn door_out(config: &Config, tasks: &Tasks) -> Result<Egress, SetupError> {
 
 fn upstream(
     server: &Arc<Server>,
-    (egress, replies, tasks): (&Egress, &Replies, &Tasks),
+    (egress, replies, tasks, patience): (&Egress, &Replies, &Tasks, Duration),
     sources: &Sources,
     config: &Config,
     (launcher, packages, searcher): (Option<&Launcher>, &Path, &Arc<Searcher>),
@@ -87,6 +92,7 @@ fn upstream(
                 let pem = fs::read(path).map_err(|cause| SetupError::File { path: path.clone(), cause })?;
                 target = target.trusting(Trust::only(&pem)?);
             }
+            let mut headers = server.headers.clone();
             let held = match &server.credential {
                 CredentialConfig::None => Broker::Fixed(None, Principal::new("none".to_owned())),
                 CredentialConfig::Header { name, value } => {
@@ -105,8 +111,16 @@ fn upstream(
                     let tools = (egress.clone(), tasks.clone());
                     Broker::Granted(Arc::new(Granted::new((grantor.as_ref().clone(), held), names, place, tools)))
                 }
+                CredentialConfig::Google(credential) => {
+                    let opening = Opening { sources, egress, env, places: &config.places, patience };
+                    let opened = opening
+                        .broker(&server.name, credential, target.origin())
+                        .map_err(|cause| SetupError::Credential { server: server.name.to_string(), cause })?;
+                    headers.extend(opened.quota_project.as_deref().and_then(billed_to));
+                    Broker::Google(Box::new(opened.broker))
+                }
             };
-            let http = HttpServer::new(egress.clone(), target, server.headers.clone(), &config.limits, server.timeout, replies.clone());
+            let http = HttpServer::new(egress.clone(), target, headers, &config.limits, server.timeout, replies.clone());
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
         }
         config::Target::Stdio(command) => {
@@ -125,4 +139,9 @@ fn upstream(
             Ok((Upstream::new(Arc::clone(server), Reached::Stdio(Box::new(stdio)), Arc::clone(searcher), env)?, held))
         }
     }
+}
+
+/// The project that Google bills calls to (credentials 9.1): on calls, not on requests for tokens.
+fn billed_to(project: &str) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_static("x-goog-user-project"), HeaderValue::from_str(project).ok()?))
 }

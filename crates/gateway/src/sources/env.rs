@@ -25,6 +25,12 @@ impl Variables {
         self.values.get(name).map(|value| value.expose().clone()).ok_or(Cause::Missing)
     }
 
+    /// A variable that is no secret, such as a region or the place of a file. `None` where it is not set, or not UTF-8.
+    #[must_use]
+    pub fn word(&self, name: &str) -> Option<String> {
+        self.values.get(name).and_then(|value| String::from_utf8(value.expose().clone()).ok())
+    }
+
     pub(super) fn credentials_directory(&self) -> Option<PathBuf> {
         let value = self.values.get("CREDENTIALS_DIRECTORY")?;
         let path = PathBuf::from(OsString::from_vec(value.expose().clone()));

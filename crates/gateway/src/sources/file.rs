@@ -3,7 +3,7 @@
 //! The file is opened once and every check is made on the open descriptor, so that nothing can be exchanged between check
 //! and use. Links are followed (mounted secrets are links) only where their owner could have written the file itself.
 
-use super::{Cause, MAX_SECRET};
+use super::{Cause, MAX_SECRET, Openness};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::io::Read as _;
 use std::path::Path;
@@ -20,6 +20,26 @@ pub(super) enum Keeper {
 
 /// Bytes of the file; the caller wipes them.
 pub(super) fn read(path: &Path, keeper: Keeper) -> Result<Vec<u8>, Cause> {
+    let closed = match keeper {
+        Keeper::Anyone => 0o077,
+        Keeper::ServiceManager => 0o037,
+    };
+    open(path, closed).map(|(bytes, _)| bytes)
+}
+
+/// Bytes of a file that others may read and must not write, and whether they may; the caller wipes them.
+pub(crate) fn document(path: &Path) -> Result<(Vec<u8>, Openness), Cause> {
+    let (bytes, mode) = open(path, 0o022)?;
+    Ok((bytes, if mode & 0o077 == 0 { Openness::Closed } else { Openness::Open(mode) }))
+}
+
+/// Whether there is certainly nothing of this name.
+pub(crate) fn is_absent(path: &Path) -> bool {
+    matches!(rustix::fs::lstat(path), Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR))
+}
+
+/// Bytes and mode of a file that has none of the `closed` bits.
+fn open(path: &Path, closed: u32) -> Result<(Vec<u8>, u32), Cause> {
     links_are_safe(path)?;
     // NONBLOCK: a pipe in place of the file must not stop the start.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
@@ -33,10 +53,6 @@ pub(super) fn read(path: &Path, keeper: Keeper) -> Result<Vec<u8>, Cause> {
         return Err(Cause::Owner(facts.st_uid));
     }
     let mode = facts.st_mode & 0o7777;
-    let closed = match keeper {
-        Keeper::Anyone => 0o077,
-        Keeper::ServiceManager => 0o037,
-    };
     if mode & closed != 0 {
         return Err(Cause::Mode(mode));
     }
@@ -46,7 +62,7 @@ pub(super) fn read(path: &Path, keeper: Keeper) -> Result<Vec<u8>, Cause> {
         bytes.zeroize();
         return Err(Cause::Io(error.kind()));
     }
-    Ok(bytes)
+    Ok((bytes, mode))
 }
 
 /// Every link on the way must belong to root or to this process, in a directory that only these may write

@@ -93,6 +93,15 @@ pub enum Cause {
     Io(std::io::ErrorKind),
 }
 
+/// Whether others may read what was read. Nobody else may write it in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Openness {
+    /// Its owner alone.
+    Closed,
+    /// Group or others as well, with this mode: good for what holds no secret.
+    Open(u32),
+}
+
 /// Where references are looked up. Holds the environment as it was at start.
 #[derive(Debug)]
 pub struct Sources {
@@ -180,6 +189,26 @@ impl Sources {
             Kind::Cred => self.credential(&reference.text),
         };
         found.and_then(text_of).map_err(|cause| NoSecret { reference: reference.clone(), cause })
+    }
+
+    /// The environment as it was at start.
+    #[must_use]
+    pub const fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// The document behind a reference, with its line ends: a credential file. Whether others may read it is said beside it.
+    ///
+    /// # Errors
+    /// [`NoSecret`].
+    pub fn document(&self, reference: &Reference) -> Result<(Vec<u8>, Openness), NoSecret> {
+        let found = match reference.kind {
+            Kind::Env => self.variables.value(&reference.text).map(|bytes| (bytes, Openness::Closed)),
+            Kind::File => file::document(Path::new(&reference.text)),
+            Kind::Cred => self.credential(&reference.text).map(|bytes| (bytes, Openness::Closed)),
+        };
+        let whole = found.and_then(|(bytes, openness)| if bytes.len() > MAX_SECRET { Err(Cause::TooLarge) } else { Ok((bytes, openness)) });
+        whole.map_err(|cause| NoSecret { reference: reference.clone(), cause })
     }
 
     fn credential(&self, name: &str) -> Result<Vec<u8>, Cause> {

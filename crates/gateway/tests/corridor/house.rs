@@ -4,6 +4,7 @@ use super::wire::{Ask, Reply, find};
 use doorward_core::audit::verify;
 use doorward_core::config::Config;
 use doorward_core::config::load::{Form, Inputs, Text, load};
+use doorward_core::credential::google::places::Loopback;
 use doorward_core::id::{ClientId, CredentialId, GroupName, ServerName, UserId};
 use doorward_core::identity::caller::{Audience, Level, Record};
 use doorward_core::policy::rules::{Rules, Source};
@@ -14,7 +15,7 @@ use doorward_gateway::catalogue::{self, Family};
 use doorward_gateway::credential::Till;
 use doorward_gateway::env::{Clock, Env, SystemClock, SystemRandom};
 use doorward_gateway::listen::tls::Tls;
-use doorward_gateway::setup::{self, PROVIDER_PATIENCE, Parts};
+use doorward_gateway::setup::{self, PROVIDER_PATIENCE, Parts, SetupError};
 use doorward_gateway::sources::Sources;
 use doorward_gateway::sources::env::Variables;
 use doorward_gateway::tasks::Tasks;
@@ -91,7 +92,17 @@ impl House {
         Self::built(Directory::new(), toml, LAPTOP, ("", patience)).await
     }
 
-    pub(crate) async fn built(state: Directory, toml: &str, rules: &str, (listen, patience): (&str, Duration)) -> Self {
+    pub(crate) async fn built(state: Directory, toml: &str, rules: &str, means: (&str, Duration)) -> Self {
+        Self::try_built(state, toml, rules, means).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, which may be refused.
+    pub(crate) async fn try_built(
+        state: Directory,
+        toml: &str,
+        rules: &str,
+        (listen, patience): (&str, Duration),
+    ) -> Result<Self, SetupError> {
         log();
         let limits = if toml.contains("[limits]") {
             ""
@@ -100,7 +111,8 @@ impl House {
         };
         let text = format!("version = 1\nname = \"test\"\n{toml}\n{limits}[listen]\naddress = \"127.0.0.1:0\"\n{listen}\n");
         let file = Text { name: "doorward.toml".to_owned(), form: Form::Toml, bytes: text.into_bytes(), base: state.0.clone() };
-        let loaded = load(Inputs { files: vec![file], default_name: "test".to_owned(), ..Inputs::default() });
+        let loopback = Loopback::Allowed;
+        let loaded = load(Inputs { files: vec![file], default_name: "test".to_owned(), loopback, ..Inputs::default() });
         let config = loaded.unwrap_or_else(|problems| panic!("{problems:#?}")).config;
         let rules = if rules == LAPTOP {
             Rules::laptop()
@@ -118,10 +130,10 @@ impl House {
             env: env.clone(),
             provider_patience: patience,
         };
-        let gateway = Gateway::build(parts).await.unwrap_or_else(|error| panic!("{error}"));
-        let serving = gateway.listen(&config).await.unwrap_or_else(|error| panic!("{error}"));
+        let gateway = Gateway::build(parts).await?;
+        let serving = gateway.listen(&config).await?;
         let store = setup::open_store(&config, &state.0, &sources(), &env).await.expect("a second handle");
-        Self { gateway, address: serving.address, tls: serving.tls, state, config, env, shift, store }
+        Ok(Self { gateway, address: serving.address, tls: serving.tls, state, config, env, shift, store })
     }
 
     /// A key of `user` for these servers (none: every server) with these grants, at the path `/k/<server>/mcp` of the first.
@@ -197,7 +209,7 @@ impl House {
             let till = Till { store: &self.store, env: &self.env, audit: None, epoch };
             let secret = match &owner {
                 Some(owner) => broker.of_person(&till, &name, owner).await.expect("an account"),
-                None => broker.fixed(),
+                None => broker.of_nobody(&till, &name).await.unwrap_or_default(),
             };
             for family in [Family::Modern, Family::Legacy] {
                 let Ok(listing) = catalogue::read(&upstream, &tasks, secret.clone(), None, family).await else { continue };

@@ -33,6 +33,7 @@ mod load;
 mod logout;
 mod machines;
 mod messages;
+mod opaque;
 mod passthrough;
 mod policy;
 mod property;

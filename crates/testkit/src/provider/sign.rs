@@ -1,12 +1,13 @@
 //! The key of a provider or of a client, and everything that can be wrong with a signature.
 
 use super::Signature;
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::io;
 
@@ -71,6 +72,31 @@ impl Signer {
         let header = json!({"alg": "RS256", "kid": self.id, "typ": kind});
         let message = format!("{}.{}", b64(header.to_string().as_bytes()), b64(claims.to_string().as_bytes()));
         format!("{message}.{}", b64(&signature(&self.key, &message)))
+    }
+
+    /// Whether a JWT is signed by this key.
+    #[must_use]
+    pub fn verifies(&self, token: &str) -> bool {
+        let Some((message, signature)) = token.rsplit_once('.') else { return false };
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.key.public_key().as_ref());
+        URL_SAFE_NO_PAD.decode(signature).is_ok_and(|signature| key.verify(message.as_bytes(), &signature).is_ok())
+    }
+
+    /// The private half, as a credential file of Google has it: PKCS#8 in PEM.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn pem(&self) -> io::Result<String> {
+        let der: Pkcs8V1Der<'_> = self.key.as_der().map_err(|_| io::Error::other("the key cannot be written"))?;
+        let text = STANDARD.encode(der.as_ref());
+        let mut lines: Vec<&str> = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((line, more)) = rest.split_at_checked(64) {
+            lines.push(line);
+            rest = more;
+        }
+        lines.push(rest);
+        Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n")))
     }
 
     /// Modulus and exponent out of the DER of `RSAPublicKey` (RFC 8017, appendix A.1.1).

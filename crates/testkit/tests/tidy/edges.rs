@@ -74,7 +74,8 @@ const ROOMS: [(&str, &[&str]); 36] = [
     ("session", &["env", "errand"]),
     ("policy", &["env", "catalogue", "errand", "path", "seen"]),
     ("seen", &["env"]),
-    ("credential", &["env", "sources"]),
+    // Of egress the door to whoever gives credentials: tokens of Google, among them those of the metadata service.
+    ("credential", &["egress", "env", "sources"]),
     // Of limits only the seat: a stream has its place before anything is sent, and gives it back when it ends.
     ("upstream", &["env", "egress", "errand", "limits", "tasks", "live", "path", "replies"]),
     ("answer", &["env", "errand", "listen", "live", "path", "replies", "tasks"]),

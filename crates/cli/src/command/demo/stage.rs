@@ -226,7 +226,7 @@ impl Stage {
 
 fn house(text: String, state: PathBuf, env: Env) -> Result<House, Failure> {
     let files = vec![Text { name: "demo".to_owned(), form: Form::Toml, bytes: text.into_bytes(), base: state.clone() }];
-    let inputs = Inputs { files, environment: Vec::new(), options: Vec::new(), default_name: "DEMO".to_owned() };
+    let inputs = Inputs { files, environment: Vec::new(), options: Vec::new(), default_name: "DEMO".to_owned(), ..Inputs::default() };
     let loaded = load(inputs).map_err(|problems| Failure::configuration("the configuration of the demo", problems))?;
     let sources = Sources::new(Variables::new(std::iter::empty()));
     Ok(House { settings: Settings { loaded, file: None }, state, sources, env, built_in: None })

@@ -69,7 +69,8 @@ pub(super) fn secrets(config: &Config) -> Vec<Check> {
             CredentialConfig::Oauth(grantor) => {
                 named.extend(grantor.client_secret.iter().map(|value| (format!("server.{}.credential.client_secret", server.name), value)));
             }
-            CredentialConfig::None | CredentialConfig::UserSecret(_) => {}
+            // A credential file is no text of one line; it is read where its server is looked at.
+            CredentialConfig::None | CredentialConfig::UserSecret(_) | CredentialConfig::Google(_) => {}
         }
         if let Target::Stdio(command) = &server.target {
             named.extend(command.env.iter().map(|(name, reference)| (format!("server.{}.env.{name}", server.name), reference)));

@@ -24,7 +24,7 @@ pub(super) async fn secret(
 ) -> Result<Option<Arc<UpstreamSecret>>, Failure> {
     if !broker.is_of_each_person() {
         return match &whose.person {
-            None => Ok(broker.fixed()),
+            None => of_nobody(house, store, (server, broker)).await,
             Some(_) => Err(Failure::new(
                 Exit::Usage,
                 "server.as",
@@ -52,6 +52,15 @@ pub(super) async fn secret(
     secret.map_err(|why| {
         let help = format!("they connect their account on the page /connect/{server} of the gateway");
         Failure::new(Exit::SignIn, "server.as", format!("the account of {} cannot be used: {why}", inert(&user.to_string())), help)
+    })
+}
+
+async fn of_nobody(house: &House, store: &Store, (server, broker): (&ServerName, &Broker)) -> Result<Option<Arc<UpstreamSecret>>, Failure> {
+    let epoch = store.epoch().await.map_err(|error| unavailable(&error))?;
+    let secret = broker.of_nobody(&Till { store, env: &house.env, audit: None, epoch }, server).await;
+    secret.map_err(|why| {
+        let message = format!("there is no credential for {server}: {why}");
+        Failure::new(Exit::Unreachable, "server.credential", message, "look at it with: doorward doctor")
     })
 }
 

@@ -26,10 +26,18 @@ const KEYS: &[(&str, &[CredentialWord])] = &[
     ("help_url", &[CredentialWord::UserSecret]),
     ("client_id", &[CredentialWord::Oauth]),
     ("client_secret", &[CredentialWord::Oauth]),
-    ("scopes", &[CredentialWord::Oauth]),
+    ("scopes", &[CredentialWord::Oauth, CredentialWord::GcpAccessToken, CredentialWord::GcpImpersonate]),
     ("blocked_scopes", &[CredentialWord::Oauth]),
     ("issuer", &[CredentialWord::Oauth]),
     ("danger_pkce_off", &[CredentialWord::Oauth]),
+    ("source", &[CredentialWord::GcpAccessToken, CredentialWord::GcpIdToken, CredentialWord::GcpImpersonate]),
+    ("audience", &[CredentialWord::GcpIdToken]),
+    ("header", &[CredentialWord::GcpIdToken]),
+    ("service_account", &[CredentialWord::GcpIdToken, CredentialWord::GcpImpersonate]),
+    ("delegates", &[CredentialWord::GcpIdToken, CredentialWord::GcpImpersonate]),
+    ("quota_project", &[CredentialWord::GcpAccessToken, CredentialWord::GcpImpersonate]),
+    ("map", &[CredentialWord::GcpImpersonate]),
+    ("lifetime", &[CredentialWord::GcpImpersonate]),
 ];
 
 impl Checker<'_> {
@@ -39,7 +47,7 @@ impl Checker<'_> {
         if self.misfit(&table) {
             return CredentialConfig::None;
         }
-        let kinds = "\"none\", \"header\", \"user-secret\" or \"oauth\"";
+        let kinds = "\"none\", \"header\", \"user-secret\", \"oauth\", \"gcp-access-token\", \"gcp-id-token\" or \"gcp-impersonate\"";
         let Some(kind) = self.required(&table, "kind", file.kind, kinds) else { return CredentialConfig::None };
         if is_command && kind != CredentialWord::None {
             let message = "a process has no headers".to_owned();
@@ -61,6 +69,7 @@ impl Checker<'_> {
             CredentialWord::Header => self.shared_header(server, file),
             CredentialWord::UserSecret => self.deposit(server, file),
             CredentialWord::Oauth => self.grantor(server, file),
+            CredentialWord::GcpAccessToken | CredentialWord::GcpIdToken | CredentialWord::GcpImpersonate => self.google(server, kind, file),
         };
         found.unwrap_or(CredentialConfig::None)
     }
@@ -121,7 +130,7 @@ impl Checker<'_> {
         let client_id = file.client_id.and_then(|text| self.upstream_client(&path("client_id"), text));
         let client_secret = file.client_secret.and_then(|text| self.secret(&path("client_secret"), &text));
         let issuer = file.issuer.and_then(|text| self.issuer(&path("issuer"), text));
-        let scopes = file.scopes.map(|scopes| self.each(&path("scopes"), &scopes, Self::upstream_scope));
+        let scopes = file.scopes.map(|scopes| self.each(&path("scopes"), &scopes.into_vec(), Self::upstream_scope));
         let blocked = file.blocked_scopes.unwrap_or_default();
         let blocked = self.each(&path("blocked_scopes"), &blocked, Self::upstream_scope);
         for list in [scopes.as_ref(), Some(&blocked)].into_iter().flatten() {

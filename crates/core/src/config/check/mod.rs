@@ -4,6 +4,7 @@
 
 mod clients;
 mod credential;
+mod google;
 mod issuers;
 mod login;
 mod screening;
@@ -23,6 +24,7 @@ use super::{
     AuditConfig, AuditDurability, Config, Egress, FileGlob, KeptArguments, Limits, Listen, LogForm, LogLevel, PolicyFiles, PublicUrl,
     StoreConfig, StoreTarget, Telemetry, Tls, TlsVersion, ToolLimit,
 };
+use crate::credential::google::places::Loopback;
 use crate::id::{ServerName, ToolName};
 use crate::launch::PackageRunners;
 use crate::oauth::dpop::Binding;
@@ -39,7 +41,12 @@ use values::{is_loopback_host, is_private, loopback_default};
 pub const VERSION: i64 = 1;
 
 /// Finds the meaning of `file`, which was read from `tree` without the `misfits`.
-pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], default_name: &str) -> (Config, Vec<Problem>, Vec<Problem>) {
+pub(super) fn check(
+    file: ConfigFile,
+    tree: &Node,
+    misfits: &[Vec<String>],
+    (default_name, loopback): (&str, Loopback),
+) -> (Config, Vec<Problem>, Vec<Problem>) {
     let runners = PackageRunners::Pinned;
     let screening = screening::modes(Modes::DEFAULT, file.screening.unwrap_or_default());
     let mut checker = Checker {
@@ -86,6 +93,7 @@ pub(super) fn check(file: ConfigFile, tree: &Node, misfits: &[Vec<String>], defa
         audit: checker.audit(file.audit.unwrap_or_default()),
         telemetry: telemetry(&file.telemetry.unwrap_or_default()),
         egress,
+        places: checker.places(file.endpoints.unwrap_or_default(), loopback),
     };
     checker.client_certificates(&config.listen.tls, &config.issuers);
     if config.tokens.dpop == Binding::Off && !config.clients.require_dpop.is_empty() {

@@ -358,6 +358,128 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ("config.not_available", "[store]\nencryption_key = \"gcp-kms:projects/a\""),
     ("config.unknown_idp", "[server.a]\nurl = \"https://a.example\"\nvisible_to = [\"user:okta/00u1\"]"),
     ("config.not_available", "[egress]\nproxy = \"http://proxy:3128\""),
+    // Credentials of Google.
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", scopes = [\"s\"] }"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", source = \"adc\" }"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-id-token\", source = \"adc\" }"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\" }"),
+    (
+        "config.missing_key",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.iam.gserviceaccount.com\" }",
+    ),
+    (
+        "config.missing_key",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ scopes = \"s\" }] }",
+    ),
+    ("config.empty", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [] }"),
+    (
+        "config.empty",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ groups = [], service_account = \"a@b.c\", scopes = \"s\" }] }",
+    ),
+    (
+        "config.mapping",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ tools = \"a[b\", service_account = \"a@b.c\", scopes = \"s\" }] }",
+    ),
+    (
+        "config.unknown_idp",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ users = \"okta/x\", service_account = \"a@b.c\", scopes = \"s\" }] }",
+    ),
+    (
+        "config.unknown_key",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ group = \"x\", service_account = \"a@b.c\", scopes = \"s\" }] }",
+    ),
+    (
+        "config.two_mappings",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.c\", scopes = \"s\", map = [] }",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", scopes = \"s\", map = [{ service_account = \"a@b.c\", scopes = \"s\" }] }",
+    ),
+    (
+        "config.service_account",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"reader\", scopes = \"s\" }",
+    ),
+    (
+        "config.service_account",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"mcp-{agent}@b.c\", scopes = \"s\" }",
+    ),
+    (
+        "config.service_account",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.c\", scopes = \"s\", delegates = [\"x\"] }",
+    ),
+    (
+        "config.out_of_range",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.c\", scopes = \"s\", lifetime = \"2h\" }",
+    ),
+    (
+        "config.form",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.c\", scopes = \"s\", lifetime = \"600\" }",
+    ),
+    (
+        "config.project",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", source = \"adc\", scopes = \"s\", quota_project = \"a b\" }",
+    ),
+    (
+        "config.scope",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", source = \"adc\", scopes = \"a b\" }",
+    ),
+    (
+        "config.scope",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", source = \"adc\", scopes = [] }",
+    ),
+    (
+        "config.literal_secret",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", source = \"default\", scopes = \"s\" }",
+    ),
+    (
+        "config.not_available",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-access-token\", source = \"user\", scopes = \"s\" }",
+    ),
+    (
+        "config.not_available",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"gateway-oidc\", service_account = \"a@b.c\", scopes = \"s\" }",
+    ),
+    (
+        "config.not_available",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.c\", scopes = \"s\", wif_audience = \"//iam\" }",
+    ),
+    (
+        "config.not_available",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", service_account = \"a@b.c\", scopes = \"s\", danger_domain_wide_delegation = true }",
+    ),
+    (
+        "config.audience",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-id-token\", source = \"metadata\", audience = \"a b\" }",
+    ),
+    (
+        "config.header",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-id-token\", source = \"metadata\", audience = \"a\", header = \"x-api-key\" }",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-id-token\", source = \"metadata\", audience = \"a\", delegates = [\"a@b.c\"] }",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-id-token\", source = \"metadata\", audience = \"a\", scopes = \"s\" }",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"header\", name = \"X-A\", value = \"env:A\", source = \"adc\" }",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\ncommand = [\"/a\"]\ncredential = { kind = \"gcp-access-token\", source = \"adc\", scopes = \"s\" }",
+    ),
+    ("config.endpoint", "[endpoints]\nsts = \"http://127.0.0.1:4000\""),
+    ("config.endpoint", "[endpoints]\nsts = \"http://sts.evil.example\""),
+    ("config.endpoint", "[endpoints]\niamcredentials = \"https://iam.example/path\""),
+    ("config.endpoint", "[endpoints]\nmetadata = \"http://169.254.169.254.evil.example\""),
+    ("config.endpoint", "[endpoints]\nuniverse_domain = \"evil.test/\""),
+    ("config.endpoint", "[endpoints]\nsubject_token_hosts = [\"https://a.example\"]"),
+    ("config.not_available", "[endpoints]\naws_sts = \"https://sts.example\""),
+    ("config.unknown_key", "[endpoints]\nsts_url = \"https://sts.example\""),
     // Types and words.
     ("config.wrong_type", "name = 5"),
     ("config.wrong_type", "name = [\"a\"]"),
