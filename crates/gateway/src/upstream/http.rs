@@ -145,7 +145,8 @@ impl HttpServer {
         match (response.status(), Kind::of(response.headers())) {
             (StatusCode::OK, Kind::Events) => Ok(response.into_body()),
             (StatusCode::NOT_FOUND, _) => Err(Fault::SessionLost),
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(Fault::Credential),
+            (StatusCode::UNAUTHORIZED, _) => Err(Fault::Credential),
+            (StatusCode::FORBIDDEN, _) => Err(Fault::Denied),
             (status, _) => Err(Fault::Status(status.as_u16())),
         }
     }
@@ -183,7 +184,8 @@ impl HttpServer {
     async fn failed(&self, head: &Parts, line: &Line, id: Option<i64>, (body, end): (ReplyBody, Instant)) -> Result<Incoming, Fault> {
         let (status, headers) = (head.status, &head.headers);
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
+            StatusCode::FORBIDDEN => return Err(Fault::Denied),
             StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());

@@ -11,7 +11,7 @@ mod source;
 
 pub use open::{Opened, Opening, Unopened};
 
-use super::mints::Mints;
+use super::mints::{Made, Mints};
 use super::refused::NoLease;
 use super::{ForWhom, Till};
 use doorward_core::config::google::{Identity, Yields};
@@ -69,7 +69,7 @@ impl Google {
             Yields::Access(_) | Yields::Identity(_) => Key::Own,
             Yields::Mapped { .. } => Key::Granted(self.grant(whom).map_err(NoLease::from)?.clone()),
         };
-        self.mints.minted(&key, || till.env.now(), || self.mint(&key, till)).await
+        self.mints.minted(&key, || till.env.now(), || async { self.mint(&key, till).await.map(Made::New) }).await
     }
 
     async fn mint(&self, key: &Key, till: &Till<'_>) -> Result<Minted, NoLease> {
