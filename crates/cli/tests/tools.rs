@@ -73,6 +73,39 @@ fn rules_are_checked_tested_and_explained() {
 }
 
 #[test]
+fn a_client_is_explained_as_the_agent_that_the_configuration_calls_it() {
+    let house = House::empty();
+    house.file(
+        "doorward.toml",
+        "[policy]\nfiles = [\"a.cedar\"]\n\n[clients.agents]\n\"nightly\" = \"etl\"\n\n[server.fixture]\nurl = \"http://127.0.0.1:9/mcp\"\n\
+         visible_to = [\"agent:etl\", \"client:cursor\"]\n",
+    );
+    house.file(
+        "a.cedar",
+        "@id(\"of-etl\")\npermit (principal, action, resource in Server::\"fixture\")\n\
+         when { context.client has agent && context.client.agent == \"etl\" };\n",
+    );
+    let explain = |more: &[&str]| house.run(&[&["policy", "explain", "--user", "bob", "--server", "fixture"][..], more].concat());
+    // Nobody has to say it again, and saying it again is no error.
+    for known in [&["--client", "nightly"][..], &["--client", "nightly", "--agent", "etl"]] {
+        let said = explain(known);
+        assert!(said.exit == 0 && said.out.starts_with("ALLOW  of-etl"), "{said}");
+    }
+    // One that is called nothing may be asked about as if it were.
+    let said = explain(&["--client", "cursor"]);
+    assert!(said.exit == 1 && said.out.starts_with("DENY") && !said.out.contains("visible_to"), "{said}");
+    let said = explain(&["--client", "cursor", "--agent", "etl"]);
+    assert!(said.exit == 0 && said.out.starts_with("ALLOW  of-etl"), "{said}");
+    let said = explain(&["--client", "nightly", "--agent", "desk"]);
+    assert!(said.exit == 2 && said.err.contains("clients.agents calls it etl"), "{said}");
+    // As the gateway asks: of every client that a token went through.
+    let said = explain(&["--client", "nightly", "--via", "cursor"]);
+    assert!(said.exit == 0, "{said}");
+    let said = explain(&["--client", "nightly", "--via", "cursor,stranger"]);
+    assert!(said.exit == 1 && said.out.contains("visible_to"), "{said}");
+}
+
+#[test]
 fn every_fault_of_the_rules_is_shown_with_its_line() {
     let house = ruled();
     house.file(

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod calls;
+mod connect;
 
 use crate::Gateway;
 use crate::listen::OfficeRequest;
@@ -56,6 +57,14 @@ impl Gateway {
         let done = match form.get("action") {
             Some("remove-grant") => self.removed(request, person, id).await,
             Some("revoke-key") => self.key_revoked(request, person, id).await,
+            Some("connect") => match ServerName::new(id) {
+                Ok(server) => return see_other(&format!("/connect/{server}")),
+                Err(_) => return self.bad_post(BadPost::Unreadable, request.id),
+            },
+            Some("disconnect") => match ServerName::new(id) {
+                Ok(server) => self.removes(request, person, &server).await.map(|gone| gone.then_some("The account was disconnected.")),
+                Err(_) => return self.bad_post(BadPost::Unreadable, request.id),
+            },
             Some("end-session") => self.other_signed_out(request, person, id).await,
             Some("sign-out-everywhere") => {
                 if self.store.end_browsers(&person.user, None).await.is_err() {
@@ -121,9 +130,9 @@ impl Gateway {
             let grants = self.store.list_grants(Some(&person.user), now).await?;
             let keys = self.store.list_api_keys(Some(&person.user)).await?;
             let browsers = self.store.list_browsers(Some(&person.user), now).await?;
-            Ok::<_, StoreError>((grants, keys, browsers))
+            Ok::<_, StoreError>((grants, keys, browsers, self.accounts(person).await?))
         };
-        let Ok((grants, keys, browsers)) = read.await else { return self.away(request.id) };
+        let Ok((grants, keys, browsers, accounts)) = read.await else { return self.away(request.id) };
         let (attempts, calls) = (self.latest_attempts(person, now).await, self.latest_calls(person).await);
         let page = MePage {
             frame: self.frame(Some(person)),
@@ -141,7 +150,7 @@ impl Gateway {
                 })
                 .collect(),
             attempts,
-            accounts: Vec::new(),
+            accounts,
             keys: keys
                 .into_iter()
                 .filter(|key| key.revoked.is_none() && key.expires > now)

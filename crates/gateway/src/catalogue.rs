@@ -23,7 +23,7 @@ use crate::upstream::station::Reply;
 use arc_swap::ArcSwapOption;
 use doorward_core::audit::outcome::{Class, Notice};
 use doorward_core::contract::{Contract, Promise};
-use doorward_core::credential::Outgoing;
+use doorward_core::credential::{Outgoing, UpstreamSecret};
 use doorward_core::id::{ServerName, ToolName, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::{Edit, ObjectWriter};
@@ -43,6 +43,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 /// Catalogues of all servers.
@@ -367,29 +368,16 @@ impl Gateway {
             // No record, no effect: before a server or a command is touched (I2).
             let notice = Notice { reason: "catalogue_read", server: Some(server), user: of, ..Notice::default() };
             self.audit.event(&notice, self.env.now()).await.map_err(|_| Fault::Store)?;
-            let (audit, env) = (self.audit.clone(), self.env.clone());
-            let (tasks, secret, approved) =
-                (self.processes.clone(), self.upkeep(server, of).await?, self.approved_launch(&upstream).await?);
-            let from = Arc::clone(&upstream);
-            // Supervised, with the slot: a caller that hangs up leaves neither a session nor a process behind.
-            let reading = Box::pin(self.tasks.run(async move {
-                held.view = None;
-                let read = read(&from, &tasks, secret, approved, family).await.map(Arc::new);
-                match &read {
-                    Ok(listing) => held.kept = Some(Kept { listing: Arc::clone(listing), read: Instant::now(), generation }),
-                    Err(fault) => {
-                        held.failed = Some((fault.clone(), Instant::now()));
-                        let (server, cause) = (Some(&from.config.name), Some(fault.reason()));
-                        let notice = Notice { reason: "catalogue_failed", server, cause, ..Notice::default() };
-                        if audit.event(&notice, env.now()).await.is_err() {
-                            tracing::error!(reason = notice.reason, "an event could not be recorded");
-                        }
-                    }
-                }
-                (held, read)
-            }));
-            let (back, read) = reading.await.map_err(|_| Fault::Internal("a task that failed"))?;
-            (held, fresh) = (back, Some(read?));
+            let mut secret = self.upkeep(server, of).await?;
+            let (back, mut read) = self.read_supervised(&upstream, (secret.clone(), family), held).await?;
+            held = back;
+            if read.as_ref().is_err_and(|fault| *fault == Fault::Credential)
+                && let Some(another) = self.anew((server, of), secret.as_ref()).await?
+            {
+                secret = Some(another);
+                (held, read) = self.read_supervised(&upstream, (secret, family), held).await?;
+            }
+            fresh = Some(read?);
         }
         let listing = fresh.ok_or(Fault::Incomplete)?;
         if let Some((view, _)) = held.view.as_ref().filter(|(_, of)| *of == epoch) {
@@ -417,6 +405,38 @@ impl Gateway {
         held.view = Some((Arc::clone(&view), epoch));
         slot.show(&held, &view, epoch);
         Ok((listing, view))
+    }
+
+    /// Reads a server, in a task that holds the slot: a caller that hangs up leaves neither a session nor a process behind.
+    async fn read_supervised(
+        &self,
+        upstream: &Arc<Upstream>,
+        (secret, family): (Option<Arc<UpstreamSecret>>, Family),
+        mut held: OwnedMutexGuard<Held>,
+    ) -> Result<(OwnedMutexGuard<Held>, Result<Arc<Listing>, Fault>), Fault> {
+        let (audit, env, of, generation) =
+            (self.audit.clone(), self.env.clone(), Arc::clone(upstream), upstream.generation.load(Ordering::Acquire));
+        let (tasks, approved) = (self.processes.clone(), self.approved_launch(upstream).await?);
+        let reading = Box::pin(self.tasks.run(async move {
+            held.view = None;
+            let read = read(&of, &tasks, secret, approved, family).await.map(Arc::new);
+            match &read {
+                Ok(listing) => {
+                    held.kept = Some(Kept { listing: Arc::clone(listing), read: Instant::now(), generation });
+                    held.failed = None;
+                }
+                Err(fault) => {
+                    held.failed = Some((fault.clone(), Instant::now()));
+                    let (server, cause) = (Some(&of.config.name), Some(fault.reason()));
+                    let notice = Notice { reason: "catalogue_failed", server, cause, ..Notice::default() };
+                    if audit.event(&notice, env.now()).await.is_err() {
+                        tracing::error!(reason = notice.reason, "an event could not be recorded");
+                    }
+                }
+            }
+            (held, read)
+        }));
+        reading.await.map_err(|_| Fault::Internal("a task that failed"))
     }
 
     /// Answers a list of the catalogue, filtered by the same decision that guards the call.

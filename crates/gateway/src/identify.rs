@@ -347,6 +347,14 @@ impl Gateway {
             return Ok(Some(read.found));
         }
         let now = self.env.now();
+        // Somebody else is asked on behalf of whoever shows it: nobody makes us do that without end by making tokens up.
+        if issuer.would_ask(presented, now)
+            && let Err(wait) = self.asking.check(inbound.peer)
+        {
+            let public = "Too many tokens that are not known here.";
+            let refusal = Refusal::new(Station::Identify, "too_many_tokens", Blame::Caller, Wire::Http(429), public);
+            return Err(refusal.retry(Retry::After(wait)).because(format!("tokens of idp.{}", issuer.rule.name)));
+        }
         let (what, attested) = match presented.certificate() {
             Some(certificate) => ("certificate", issuer.attest_peer(certificate, now).map_err(NotAttested::Token)),
             None => ("token", issuer.attest(Shown::Presented(presented), Purpose::Call(self.root()), now).await),

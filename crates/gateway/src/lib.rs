@@ -85,6 +85,8 @@ pub struct Gateway {
     pub(crate) streams: Streams,
     pub(crate) catalogue: Catalogue,
     pub(crate) brokers: credential::Brokers,
+    /// Seals what is under way to the providers of accounts.
+    pub(crate) trips: doorward_core::connection::trip::TripKey,
     pub(crate) upstreams: Upstreams,
     pub(crate) desk: Arc<Desk>,
     pub(crate) skew: Skew,
@@ -92,6 +94,8 @@ pub struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) strangers: Arc<AddressLimit>,
     pub(crate) untold: AddressLimit,
+    /// Tokens about which somebody else has to be asked, by address.
+    pub(crate) asking: AddressLimit,
     pub(crate) turned: Turnings,
     pub(crate) reception: signin::Reception,
     /// The one derived root; known once the listener is bound, since a laptop may ask for a free port.

@@ -37,6 +37,8 @@ impl Gateway {
             Office::ProviderLogout(name) => self.provider_logout(request, &name).await,
             Office::Logout => self.logout(request).await,
             Office::Me => self.me(request).await,
+            Office::Connect(server) => self.connection(request, &server).await,
+            Office::Connected(server) => self.connected(request, &server).await,
             Office::Attempt(id) => self.attempt_page(request, id).await,
             Office::Home => self.home(request).await,
             Office::Admin(page) => self.admin(request, page).await,

@@ -118,6 +118,13 @@ impl Gateway {
     /// Whether what was permitted would be permitted again now (I8): asked for streams.
     pub(crate) async fn still_permits(&self, permit: &Permit, errand: &Errand) -> bool {
         let (bound, call) = (permit.bound(), permit.call());
+        // With the account behind it goes what was opened with it.
+        if let Some(user) = self.shown_to(bound.server(), bound.caller().user())
+            && let Err(fault) = self.upkeep(bound.server(), Some(user)).await
+            && takes_away(&fault)
+        {
+            return false;
+        }
         let name = match (call.method(), &errand.opened().task) {
             (Method::ToolsCall, _) => call.target(),
             (_, Some(task)) => Some(task.tool.as_str()),
@@ -254,7 +261,11 @@ fn at_door(denied: Denied, door: Door) -> Refusal {
 /// A server that does not answer now takes no right away; its stream ends by its own fault. What we cannot look up
 /// ourselves, or what is not approved any more, ends it.
 const fn takes_away(fault: &Fault) -> bool {
-    matches!(fault, Fault::Store | Fault::NotApproved)
+    match fault {
+        Fault::Store | Fault::NotApproved => true,
+        Fault::NoLease(why) => why.needs_person(),
+        _ => false,
+    }
 }
 
 fn too_many(wait: Duration) -> Refusal {

@@ -56,6 +56,7 @@ use doorward_core::audit::checkpoint::PublicKey;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::config::reference::SecretRef;
 use doorward_core::config::{self, AuditDurability, Config, KeptArguments, StoreTarget};
+use doorward_core::connection::trip::TripKey;
 use doorward_core::id::ClientId;
 use doorward_core::launch::Problem;
 use doorward_core::oauth::client::Client;
@@ -190,6 +191,9 @@ const RECORDS: usize = 10_000;
 /// Requests without a good credential from one address: in a minute, and at once.
 const STRANGERS: NonZeroU32 = NonZeroU32::new(600).unwrap();
 const STRANGERS_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
+/// Tokens of one address about which somebody else has to be asked: in a minute, and at once.
+const ASKING: NonZeroU32 = NonZeroU32::new(300).unwrap();
+const ASKING_BURST: NonZeroU32 = NonZeroU32::new(60).unwrap();
 /// After shutdown began, calls have this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -249,6 +253,7 @@ impl Gateway {
         let issuers = providers::issuers(&config, provider_patience, &tasks)?;
         let sealing = SealingKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let office = OfficeKeys::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
+        let trips = TripKey::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         let nonces = Nonces::derive(&keys.master).map_err(|error| SetupError::Other(error.to_string()))?;
         // A file is for one process: its own limits are all there are.
         let shared = matches!(config.store.target, StoreTarget::Postgres(_)).then(|| Shared::new(store.clone()));
@@ -273,6 +278,7 @@ impl Gateway {
             streams: Streams::new(config.limits.streams_per_user),
             catalogue: Catalogue::default(),
             brokers,
+            trips,
             upstreams: Upstreams::new(servers),
             desk,
             reception: Reception::new(office, config.name.clone()),
@@ -300,6 +306,7 @@ impl Gateway {
             metrics: Metrics::new(),
             strangers: Arc::new(AddressLimit::new(STRANGERS, STRANGERS_BURST)),
             untold: AddressLimit::new(STRANGERS, STRANGERS_BURST),
+            asking: AddressLimit::new(ASKING, ASKING_BURST),
             turned: Turnings::default(),
             farewells: Arc::new(Semaphore::new(FAREWELLS)),
             _alone: alone,
@@ -307,6 +314,7 @@ impl Gateway {
         gateway.compare_clocks().await;
         tasks.essential(Arc::clone(&gateway).keep_house());
         tasks.essential(Arc::clone(&gateway).keep_swept());
+        tasks.essential(Arc::clone(&gateway).keep_telling());
         tasks.essential(Arc::clone(&gateway).keep_recording());
         tasks.essential(Arc::clone(&gateway).keep_deeds());
         tasks.spawn(Arc::clone(&gateway).keep_trace());

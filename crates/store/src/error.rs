@@ -77,7 +77,9 @@ impl StoreError {
     /// (SQLSTATE class 40): the same again may succeed at once.
     #[must_use]
     pub fn is_of_two_that_waited(&self) -> bool {
-        matches!(self, Self::Unavailable { cause } if cause.0.starts_with("40"))
+        let Self::Unavailable { cause } = self else { return false };
+        // Five characters are a SQLSTATE; what SQLite says is a shorter number.
+        cause.0.strip_prefix("code ").is_some_and(|code| code.len() == 5 && code.starts_with("40"))
     }
 
     pub(crate) fn of(error: &sqlx::Error) -> Self {

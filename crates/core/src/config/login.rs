@@ -60,6 +60,8 @@ pub enum KeysAt {
     Address(String),
     /// In this file.
     File(PathBuf),
+    /// It has none: whose a token is, this address says.
+    TokenInfo(String),
     /// Nowhere: no token of it counts.
     Nowhere,
 }

@@ -193,16 +193,24 @@ fn issuer_entries(issuer: &TokenIssuer, sheet: &mut Sheet) {
     let rule = &issuer.rule;
     let at = |key: &'static str| ["idp", rule.name.as_str(), key];
     sheet.text(&at("kind"), rule.kind.as_str());
-    sheet.text(&at("issuer"), rule.issuer());
+    let is_opaque = matches!(issuer.keys, KeysAt::TokenInfo(_));
+    if !is_opaque {
+        sheet.text(&at("issuer"), rule.issuer());
+    }
     match &issuer.keys {
         KeysAt::Discovery | KeysAt::Nowhere => {}
         KeysAt::Address(url) => sheet.text(&at("jwks"), url),
         KeysAt::File(path) => sheet.text(&at("jwks"), path.display()),
+        KeysAt::TokenInfo(url) => {
+            sheet.text(&at("tokeninfo"), url);
+            sheet.list(&at("client_ids"), &rule.clients);
+            sheet.plain(&at("danger_accept_google_access_tokens"), "true");
+        }
     }
     if let Some(ca) = &issuer.ca {
         sheet.text(&at("jwks_ca"), ca.display());
     }
-    if rule.forms.has_tokens() {
+    if rule.forms.has_tokens() && !is_opaque {
         sheet.list(&at("algs"), &rule.algs);
         sheet.text(&at("header"), rule.carrier.header());
     }
@@ -231,7 +239,9 @@ fn issuer_entries(issuer: &TokenIssuer, sheet: &mut Sheet) {
     if let Some(claim) = &rule.groups_claim {
         sheet.text(&at("groups_claim"), claim);
     }
-    sheet.text(&at("leeway"), units::written(rule.leeway));
+    if !is_opaque {
+        sheet.text(&at("leeway"), units::written(rule.leeway));
+    }
     if let Some(most) = rule.max_age {
         sheet.text(&at("max_age"), units::written(most));
     }

@@ -238,6 +238,28 @@ fn certificates_of_clients_are_those_of_one_trust_domain() {
 }
 
 #[test]
+fn opaque_tokens_of_google_count_beside_its_others_and_in_one_table() {
+    let table = |name: &str| {
+        format!(
+            "[idp.{name}]\nkind = \"google-access-token\"\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\n\
+             subject_pattern = [\"42\"]\nscopes = [\"a:read\"]\n"
+        )
+    };
+    let others = "[server.a]\nurl = \"https://a.example\"\n[idp.people]\nissuer = \"https://accounts.google.com\"\nclient_id = \"c\"\n\
+                  client_secret = \"env:S\"\ndomains = [\"acme.example\"]\n[idp.tokens]\nkind = \"google-id-token\"\n\
+                  domains = [\"acme.example\"]\nscopes = [\"a:read\"]\n";
+    let loaded = toml(&format!("{others}{}", table("opaque"))).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let shown = sheet(&loaded);
+    for line in
+        ["idp.opaque.danger_accept_google_access_tokens = true", "idp.opaque.tokeninfo = \"https://oauth2.googleapis.com/tokeninfo\""]
+    {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let two = toml(&format!("{others}{}{}", table("opaque"), table("again"))).expect_err("whose would a token be?");
+    assert_eq!(ids(&two), ["config.idp_issuer"; 2]);
+}
+
+#[test]
 fn flt_13_every_mutation_is_refused_for_its_own_reason_in_both_forms() {
     assert!(MUTATIONS.len() >= 60);
     for (id, text) in MUTATIONS {

@@ -7,7 +7,6 @@ const KEYS: &[&str] = &[
     "idp.*.danger_allow_shared_audience",
     "idp.*.issuer_template",
     "idp.*.private_key",
-    "idp.*.danger_accept_google_access_tokens",
     "idp.*.danger_trust_cloud_run_iam",
     "login.step_up",
     "login.groups",
@@ -59,7 +58,7 @@ const KEYS: &[&str] = &[
 /// Such values of keys that do exist.
 const VALUES: &[(&str, &[&str])] = &[
     ("server.*.credential.kind", &["oauth-client", "token-exchange", "id-jag", "aws", "azure"]),
-    ("idp.*.kind", &["google-access-token", "builtin"]),
+    ("idp.*.kind", &["builtin"]),
     ("clients.static.*.auth.kind", &["mtls"]),
     ("audit.arguments", &["redacted", "full"]),
     ("screening.arguments", &["redact"]),

@@ -8,6 +8,7 @@ use super::caller::{Audience, Level, Record, Standing};
 use super::issuer::{Carrier, IssuerKind, IssuerRule, TokenGroups, Truth, Wanted};
 use super::presented::Presented;
 use super::svid::{self, BadSvid, PeerCertificate};
+use super::tokeninfo::{Told, Untold, is_opaque};
 use crate::id::{AgentLabel, ClientId, CredentialId, GroupName, ServerName, UserId};
 use crate::json::RawJson;
 use crate::oidc::jose::{self, BadToken, Signed};
@@ -23,7 +24,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Somebody for whom a configured issuer vouches. Only [`attest`], [`attest_text`] and [`attest_peer`] make one.
+/// Somebody for whom a configured issuer vouches. Only [`attest`], [`attest_text`], [`attest_peer`] and
+/// [`attest_told`] make one.
 #[derive(Debug)]
 pub struct Attested {
     record: Record,
@@ -76,6 +78,10 @@ pub enum Unattested {
     Domain,
     /// The service account is none of those that count.
     ServiceAccount,
+    /// Google does not know it, or not any more.
+    Unknown,
+    /// Google has not verified the address of its owner, or does not say it.
+    Email,
     /// Groups cannot be read, there are too many, or the token names none.
     Groups,
     /// People sign in by the same issuer, and this one may not come in.
@@ -109,10 +115,13 @@ pub struct Several;
 
 /// The same for a token in a form.
 pub fn meant_by<'a>(token: &str, rules: impl IntoIterator<Item = &'a IssuerRule>) -> Option<&'a IssuerRule> {
-    rules.into_iter().find(|rule| rule.forms.has_tokens() && rule.carrier == Carrier::Authorization && is_of(token, rule))
+    rules.into_iter().find(|rule| rule.may_grant() && is_of(token, rule))
 }
 
 fn is_of(token: &str, rule: &IssuerRule) -> bool {
+    if rule.kind == IssuerKind::GoogleAccessToken {
+        return is_opaque(token);
+    }
     let Some(claims) = unverified(token) else { return false };
     let text = |name: &str| claims.member(name).and_then(|value| value.as_text().map(std::borrow::Cow::into_owned));
     match rule.kind {
@@ -237,6 +246,36 @@ pub fn attest_peer(certificate: &PeerCertificate, rule: &IssuerRule, now: Timest
     Ok(Attested { record, groups: TokenGroups::Known, token })
 }
 
+/// Holds what Google says of the opaque access token of a request against the rule that is for such. It was made for no server, so that it
+/// counts for every one of the rule.
+///
+/// # Errors
+/// [`Unattested`].
+pub fn attest_told(presented: &Presented, told: &Told, rule: &IssuerRule, now: Timestamp) -> Result<Attested, Unattested> {
+    if rule.kind != IssuerKind::GoogleAccessToken || !told.is_about(presented) {
+        return Err(Unattested::Issuer);
+    }
+    if told.is_over(now) {
+        return Err(Unattested::Expired);
+    }
+    if told.expires.since(now) > rule.max_lifetime + rule.leeway {
+        return Err(Unattested::TooLong);
+    }
+    let email = told.email.clone().ok_or(Unattested::Email)?;
+    let subject = told.subject.as_deref().ok_or(Unattested::Subject)?;
+    let user = UserId::new(rule.issuer(), subject).map_err(|_| Unattested::Subject)?;
+    if !rule.subjects.is_empty() && !rule.subjects.iter().any(|pattern| pattern.matches(subject)) {
+        return Err(Unattested::Subject);
+    }
+    let level = account(rule, Some(email), told.domain.as_ref())?;
+    let client = ClientId::new(&format!("{PREFIX}{}/{}", rule.name, told.client)).map_err(|_| Unattested::Claim)?;
+    let servers = rule.scopes.iter().map(|scope| scope.server().clone()).collect();
+    let record = record((user, client, level), rule, servers, told.expires)?;
+    let digest = presented.digest(Carrier::Authorization).unwrap_or_default();
+    let token = format!("google access token sha256:{} (passthrough risk)", hex(digest.get(..16).unwrap_or_default()));
+    Ok(Attested { record, groups: TokenGroups::Known, token })
+}
+
 fn record(
     (user, client, level): (UserId, ClientId, Level),
     rule: &IssuerRule,
@@ -328,12 +367,19 @@ fn google(claims: &RawJson, rule: &IssuerRule) -> Result<Level, Unattested> {
     // IAP names only accounts that Google has verified, and does not say so.
     let is_verified = rule.kind == IssuerKind::GcpIap || claims.member("email_verified").is_some_and(|value| value.as_bytes() == b"true");
     let email = text("email").filter(|_| is_verified).map(|email| email.to_ascii_lowercase());
+    account(rule, email, text("hd").as_ref())
+}
+
+/// The same of an account whose address Google has verified, where it says one.
+fn account(rule: &IssuerRule, email: Option<String>, domain: Option<&String>) -> Result<Level, Unattested> {
     if let Some(account) = email.filter(|email| email.ends_with(SERVICE_ACCOUNT)) {
         let counts = rule.service_accounts.iter().any(|pattern| pattern.matches(&account));
         return if counts { Ok(Level::Impersonation) } else { Err(Unattested::ServiceAccount) };
     }
-    let is_free = rule.kind == IssuerKind::GcpIap && rule.domains.is_empty();
-    let is_of_domain = text("hd").is_some_and(|own| rule.domains.contains(&own));
+    // Whoever is named one by one needs no domain: what Google says of an access token may not tell it.
+    let is_named = rule.kind == IssuerKind::GoogleAccessToken && !rule.subjects.is_empty();
+    let is_free = rule.domains.is_empty() && (is_named || rule.kind == IssuerKind::GcpIap);
+    let is_of_domain = domain.is_some_and(|own| rule.domains.contains(own));
     if is_free || is_of_domain { Ok(Level::Cloud) } else { Err(Unattested::Domain) }
 }
 
@@ -463,6 +509,15 @@ impl Identity {
     }
 }
 
+impl From<Untold> for Unattested {
+    fn from(untold: Untold) -> Self {
+        match untold {
+            Untold::Client => Self::Audience,
+            Untold::Times | Untold::Unreadable => Self::Claim,
+        }
+    }
+}
+
 // === impl Unattested ===
 
 impl Unattested {
@@ -486,6 +541,8 @@ impl Unattested {
             Self::Demand => "predicate_failed",
             Self::Domain => "domain_not_allowed",
             Self::ServiceAccount => "service_account_not_allowed",
+            Self::Unknown => "token_not_known",
+            Self::Email => "email_not_verified",
             Self::Groups => "bad_groups",
             Self::NotAdmitted => "sign_in_not_allowed",
         }

@@ -35,7 +35,10 @@ pub struct IssuerRule {
     pub subjects: Vec<SubjectPattern>,
     /// Addresses of Google service accounts, of which one pattern must fit. Empty: no service account counts.
     pub service_accounts: Vec<SubjectPattern>,
-    /// Google Workspace domains (`hd`) of people, of which one is needed. Empty: no person of Google counts.
+    /// Of [`IssuerKind::GoogleAccessToken`]: the OAuth clients of Google whose tokens count; at least one.
+    pub clients: Vec<String>,
+    /// Google Workspace domains (`hd`) of people, of which one is needed. Empty: no person of Google counts, but for those of `subjects` with
+    /// an access token.
     pub domains: Vec<String>,
     /// Where groups stand; without it the groups count that are known of the user here.
     pub groups_claim: Option<String>,
@@ -67,6 +70,8 @@ pub enum Forms {
 pub enum IssuerKind {
     /// ID tokens of Google: people of a Workspace domain, and service accounts, also under impersonation.
     GoogleIdToken,
+    /// Opaque access tokens of Google, of which Google says whose they are.
+    GoogleAccessToken,
     /// The assertion that Google's Identity-Aware Proxy puts beside a request.
     GcpIap,
     /// Tokens of `sts:GetWebIdentityToken` (AWS outbound identity federation).
@@ -141,6 +146,13 @@ impl IssuerRule {
     pub fn issuer(&self) -> &str {
         self.issuers.first().map(String::as_str).unwrap_or_default()
     }
+
+    /// Whether its tokens may be grants: what comes in a form, and says whose it is by itself. An opaque token of Google counts where it is
+    /// called, and buys nothing that would outlive it.
+    #[must_use]
+    pub fn may_grant(&self) -> bool {
+        self.forms.has_tokens() && self.carrier == Carrier::Authorization && self.kind != IssuerKind::GoogleAccessToken
+    }
 }
 
 // === impl Forms ===
@@ -163,13 +175,15 @@ impl Forms {
 
 impl IssuerKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::GoogleIdToken, Self::GcpIap, Self::AwsWebIdentity, Self::Kubernetes, Self::Spiffe, Self::Jwt];
+    pub const ALL: [Self; 7] =
+        [Self::GoogleIdToken, Self::GoogleAccessToken, Self::GcpIap, Self::AwsWebIdentity, Self::Kubernetes, Self::Spiffe, Self::Jwt];
 
     /// Its name in the configuration and the record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GoogleIdToken => "google-id-token",
+            Self::GoogleAccessToken => "google-access-token",
             Self::GcpIap => "gcp-iap",
             Self::AwsWebIdentity => "aws-web-identity",
             Self::Kubernetes => "kubernetes",
@@ -181,7 +195,7 @@ impl IssuerKind {
     /// Whether everybody's workloads and people have tokens of the same issuer, so that a rule has to say whose count.
     #[must_use]
     pub const fn is_shared(self) -> bool {
-        matches!(self, Self::GoogleIdToken | Self::AwsWebIdentity)
+        matches!(self, Self::GoogleIdToken | Self::GoogleAccessToken | Self::AwsWebIdentity)
     }
 }
 

@@ -9,3 +9,4 @@ pub mod issuer;
 pub mod presented;
 pub mod role;
 pub mod svid;
+pub mod tokeninfo;

@@ -48,6 +48,9 @@ pub struct Front {
     /// Nothing is asked yet: somebody is about to type this user code (it may be empty), and signs in first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     entering: Option<String>,
+    /// Nothing is asked either: somebody is about to connect their account at this server, and signs in first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connecting: Option<String>,
 }
 
 /// A request of a device on its way through the pages.
@@ -193,6 +196,7 @@ impl Front {
             object: object.map(str::to_owned),
             device: None,
             entering: None,
+            connecting: None,
         })
     }
 
@@ -235,7 +239,26 @@ impl Front {
             dpop_jkt: None,
             device: None,
             entering: None,
+            connecting: None,
         }
+    }
+
+    /// No request either: somebody who signs in first connects their account at this server afterwards.
+    #[must_use]
+    pub fn connecting(server: &ServerName) -> Self {
+        Self { connecting: Some(server.to_string()), ..Self::empty("") }
+    }
+
+    /// The server at which somebody is about to connect their account.
+    #[must_use]
+    pub fn connects(&self) -> Option<ServerName> {
+        self.connecting.as_deref().and_then(|name| ServerName::new(name).ok())
+    }
+
+    /// Whether it asks for this server, of the installation at `root`. What it is worth is for [`AuthRequest::check`] to say.
+    #[must_use]
+    pub fn is_for(&self, server: &ServerName, root: &str) -> bool {
+        self.resource.as_deref().is_some_and(|asked| asked == crate::oauth::scope::resource(root, server))
     }
 
     /// The user code that is about to be typed, where nothing is asked yet.

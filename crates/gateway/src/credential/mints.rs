@@ -55,35 +55,30 @@ impl<K: Eq + Hash + Clone> Mints<K> {
         if let Some(kept) = slot.good(clock()) {
             return Ok(kept);
         }
-        let usable = || slot.kept.load_full().filter(|kept| kept.age(clock()) != Age::Over);
-        if let Some((why, at)) = failed.as_ref()
-            && clock().since(*at) < if why.is_refusal() { REFUSED } else { FAILED }
-        {
-            return usable().ok_or_else(|| why.clone());
-        }
-        match mint().await {
-            Ok(minted) if minted.age(clock()) == Age::Over => {
-                let why = NoLease::Expired;
-                *failed = Some((why.clone(), clock()));
-                usable().ok_or(why)
-            }
-            Ok(minted) => {
-                let minted = Arc::new(minted);
-                slot.kept.store(Some(Arc::clone(&minted)));
-                // Old already: another one could not be made just now.
-                *failed = (minted.age(clock()) == Age::Renew).then(|| (NoLease::Unavailable("not_renewed"), clock()));
-                Ok(minted)
-            }
-            Err(why) => {
-                *failed = Some((why.clone(), clock()));
-                usable().ok_or(why)
-            }
-        }
+        slot.make(&mut failed, &clock, mint()).await
     }
 
-    /// Keeps what was made in another way.
-    pub(crate) fn keep(&self, key: &K, minted: Arc<Minted>) {
-        self.slot(key).kept.store(Some(minted));
+    /// What `mint` makes in place of the one of this version, which was not taken; or what took its place meanwhile.
+    ///
+    /// # Errors
+    /// As [`Mints::minted`].
+    pub(crate) async fn another<F>(
+        &self,
+        key: &K,
+        version: u64,
+        clock: impl Fn() -> Timestamp,
+        mint: impl FnOnce() -> F,
+    ) -> Result<Arc<Minted>, NoLease>
+    where
+        F: Future<Output = Result<Minted, NoLease>>,
+    {
+        let slot = self.slot(key);
+        let mut failed = slot.turn.lock().await;
+        if let Some(kept) = slot.good(clock()).filter(|kept| kept.secret().version() != version) {
+            return Ok(kept);
+        }
+        slot.kept.store(None);
+        slot.make(&mut failed, &clock, mint()).await
     }
 
     fn slot(&self, key: &K) -> Arc<Slot> {
@@ -92,6 +87,40 @@ impl<K: Eq + Hash + Clone> Mints<K> {
 }
 
 impl Slot {
+    /// Makes one, unless that failed just now.
+    async fn make(
+        &self,
+        failed: &mut Option<(NoLease, Timestamp)>,
+        clock: &impl Fn() -> Timestamp,
+        mint: impl Future<Output = Result<Minted, NoLease>>,
+    ) -> Result<Arc<Minted>, NoLease> {
+        let usable = || self.kept.load_full().filter(|kept| kept.age(clock()) != Age::Over);
+        if let Some((why, at)) = failed.as_ref()
+            && clock().since(*at) < if why.is_refusal() { REFUSED } else { FAILED }
+        {
+            return usable().ok_or_else(|| why.clone());
+        }
+        let why = match mint.await {
+            Ok(minted) if minted.age(clock()) == Age::Over => NoLease::Expired,
+            Ok(minted) => {
+                let minted = Arc::new(minted);
+                self.kept.store(Some(Arc::clone(&minted)));
+                // Old already: another one could not be made just now.
+                *failed = (minted.age(clock()) == Age::Renew).then(|| (NoLease::Unavailable("not_renewed"), clock()));
+                return Ok(minted);
+            }
+            // What the person mends is looked up each time: it may have been mended a moment ago.
+            Err(why) if why.needs_person() => {
+                self.kept.store(None);
+                *failed = None;
+                return Err(why);
+            }
+            Err(why) => why,
+        };
+        *failed = Some((why.clone(), clock()));
+        usable().ok_or(why)
+    }
+
     fn good(&self, now: Timestamp) -> Option<Arc<Minted>> {
         self.kept.load_full().filter(|kept| kept.age(now) == Age::Good)
     }

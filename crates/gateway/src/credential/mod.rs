@@ -18,6 +18,7 @@ use crate::audit::recorder::Recorder;
 use crate::env::Env;
 use crate::upstream::fault::Fault;
 use doorward_core::audit::intent::Intent;
+use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::Refusal;
 use doorward_core::credential::{Lease, Minted, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
@@ -26,6 +27,7 @@ use doorward_store::Store;
 use google::Google;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the credential of a server comes from.
 #[derive(Debug)]
@@ -69,6 +71,11 @@ enum Held {
     Fixed(Option<Arc<UpstreamSecret>>, Principal),
     Minted(Arc<Minted>),
 }
+
+/// What providers are told in one round.
+const FAREWELLS: i64 = 20;
+/// Until one that did not answer is told again.
+const FAREWELL_PAUSE: Duration = Duration::from_secs(300);
 
 /// The brokers of all servers.
 pub(crate) type Brokers = BTreeMap<ServerName, Broker>;
@@ -184,6 +191,56 @@ impl Gateway {
     /// [`Fault::NoLease`].
     pub(crate) async fn upkeep(&self, server: &ServerName, user: Option<&UserId>) -> Result<Option<Arc<UpstreamSecret>>, Fault> {
         self.held_for(server, user.map_or(ForWhom::Nobody, ForWhom::Person)).await.map(Held::secret).map_err(Fault::NoLease)
+    }
+
+    /// Another credential in place of the one of this version, which the server did not take; `None` where another one would be the same.
+    ///
+    /// # Errors
+    /// [`Fault::NoLease`] where nothing but the person helps.
+    pub(crate) async fn anew(
+        &self,
+        (server, user): (&ServerName, Option<&UserId>),
+        refused: Option<&Arc<UpstreamSecret>>,
+    ) -> Result<Option<Arc<UpstreamSecret>>, Fault> {
+        let version = refused.map_or(0, |secret| secret.version());
+        match (self.brokers.get(server), user) {
+            (Some(Broker::Granted(granted)), Some(user)) => {
+                granted.anew(&self.till(), user, version).await.map(|minted| Some(minted.secret())).map_err(Fault::NoLease)
+            }
+            (Some(Broker::Entered(_)), Some(_)) => Err(Fault::NoLease(NoLease::SignInNeeded)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Tells providers of what is to be taken back there, a few at a time (credentials 8.5). What no provider answers for is tried again
+    /// for a week, with longer and longer pauses.
+    pub(crate) async fn say_farewells(&self) {
+        let now = self.env.now();
+        let due = match self.store.due_farewells((now, now.after(FAREWELL_PAUSE)), FAREWELLS).await {
+            Ok(due) => due,
+            Err(error) => return tracing::warn!(%error, "what is to be taken back at providers could not be read"),
+        };
+        for farewell in due {
+            let said = match self.brokers.get(&farewell.server) {
+                Some(Broker::Granted(granted)) => granted.say_farewell(&farewell).await.map_err(|trouble| trouble.reason()),
+                // The server is not configured any more, or in another way: nobody here may speak to its provider.
+                _ => Err("server_gone"),
+            };
+            let reason = match said {
+                Ok(()) => "account_revoked",
+                Err(_) if farewell.is_given_up(now) => "account_not_revoked",
+                Err(why) => {
+                    tracing::info!(server = %farewell.server, why, "a provider could not be told that an account is over; it is tried again");
+                    continue;
+                }
+            };
+            let cause = said.err();
+            let (user, server) = (Some(&farewell.owner), Some(&farewell.server));
+            self.note(&Notice { reason, user, server, cause, ..Notice::default() }).await;
+            if self.store.farewell_done(&farewell.id).await.is_err() {
+                tracing::warn!("a provider will be told again that an account is over");
+            }
+        }
     }
 
     /// Of whom what a server shows is: of the person, where each is somebody else there.

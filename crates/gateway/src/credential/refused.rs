@@ -120,6 +120,10 @@ impl Gateway {
     pub(crate) fn fault_at(&self, fault: &Fault, bound: &Bound, call: &Call) -> Refusal {
         let refusal = match fault {
             Fault::NoLease(why) => self.no_lease(why, bound, call),
+            // What each person has for themselves no administrator can mend.
+            Fault::Credential if self.shown_to(bound.server(), bound.caller().user()).is_some() => {
+                self.no_lease(&NoLease::SignInNeeded, bound, call)
+            }
             fault => fault.refusal(bound.server().as_str()),
         };
         refusal.knowing(bound.asked(call))

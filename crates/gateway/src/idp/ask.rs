@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use doorward_core::id::{ProviderName, ServerName};
+use doorward_core::identity::tokeninfo::Question;
 use doorward_core::oauth::form::encoded;
 use doorward_core::oidc::answer::BadAnswer;
 use doorward_core::oidc::keys::BadKeys;
@@ -42,6 +43,8 @@ pub(super) enum Asked<'a> {
     },
     /// What else is known of whoever this access token is of.
     UserInfo(&'a str),
+    /// Whose a token is that somebody showed: in a form, so that it stands in no address.
+    TokenInfo(&'a Question),
 }
 
 /// An answer, unread.
@@ -79,6 +82,12 @@ pub(crate) enum Trouble {
     /// Its keys are of no use.
     #[error("its keys: {0}")]
     Keys(BadKeys),
+    /// Asked about a token, it does not know it.
+    #[error("it does not know the token")]
+    Unknown,
+    /// What it says of a token cannot be read.
+    #[error("what it says of the token cannot be read")]
+    Unreadable,
     /// What it gave for the code is of no use.
     #[error("its tokens: {0}")]
     Answer(BadAnswer),
@@ -123,6 +132,7 @@ impl Asker {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("Doorward"));
         let (mut method, mut body, tells_errors) = (Method::GET, Bytes::new(), matches!(asked, Asked::Tokens { .. }));
+        let (form, is_about_token) = (HeaderValue::from_static("application/x-www-form-urlencoded"), matches!(asked, Asked::TokenInfo(_)));
         let secret = |text: String| {
             HeaderValue::try_from(text)
                 .map(|mut value| {
@@ -135,7 +145,7 @@ impl Asker {
             Asked::Document => {}
             Asked::Tokens { pairs, basic } => {
                 method = Method::POST;
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+                headers.insert(CONTENT_TYPE, form);
                 if let Some((id, key)) = basic {
                     // Both encoded before they are joined (RFC 6749 section 2.3.1).
                     let pair = format!("{}:{}", encoded(id), encoded(key.expose()));
@@ -144,6 +154,11 @@ impl Asker {
                 let form: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
                 body = Bytes::from(form.join("&"));
             }
+            Asked::TokenInfo(question) => {
+                method = Method::POST;
+                headers.insert(CONTENT_TYPE, form);
+                body = Bytes::from(question.form().expose().clone());
+            }
             Asked::UserInfo(token) => drop(headers.insert(AUTHORIZATION, secret(format!("Bearer {token}"))?)),
         }
         let limits = ReplyLimits { headers: self.patience, whole: LARGEST, stream: 0, idle: self.patience };
@@ -151,6 +166,10 @@ impl Asker {
         let reply = self.egress.send(&target, &pool, outbound, &limits).await.map_err(Trouble::Unreachable)?;
         let (head, body) = reply.into_parts();
         let is_refusal = tells_errors && matches!(head.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        // Only where it says so as such an endpoint does: a page of somebody in between is no word on a token.
+        if is_about_token && head.status == StatusCode::BAD_REQUEST && is_json(&head.headers) {
+            return Err(Trouble::Unknown);
+        }
         if head.status != StatusCode::OK && !is_refusal {
             return Err(Trouble::Status(head.status.as_u16()));
         }
@@ -190,6 +209,7 @@ impl Trouble {
             Self::Status(_) | Self::MediaType => "provider_failed".to_owned(),
             Self::Metadata(_) => "bad_metadata".to_owned(),
             Self::Keys(_) | Self::File => "keys_unavailable".to_owned(),
+            Self::Unknown | Self::Unreadable => "bad_answer".to_owned(),
             Self::Answer(BadAnswer::Refused(code)) => format!("token_refused {code}").trim_end().to_owned(),
             Self::Answer(_) => "bad_answer".to_owned(),
         }

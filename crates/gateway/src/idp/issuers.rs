@@ -6,16 +6,18 @@
 
 use super::ask::{Asked, Asker, Trouble};
 use super::known::{COOL, DAY, KEYS_FRESH, KEYS_LEAST, METADATA_FRESH, Read, last_good, rests};
+use super::told::Heard;
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use doorward_core::config::login::KeysAt;
 use doorward_core::id::{ClientId, UserId};
 use doorward_core::identity::attested::{
-    Attested, PREFIX, Purpose, Several, Unattested, attest, attest_peer, attest_text, meant, meant_by,
+    Attested, PREFIX, Purpose, Several, Unattested, attest, attest_peer, attest_text, attest_told, meant, meant_by,
 };
 use doorward_core::identity::issuer::{Carrier, IssuerKind, IssuerRule};
 use doorward_core::identity::presented::Presented;
 use doorward_core::identity::svid::PeerCertificate;
+use doorward_core::identity::tokeninfo::Question;
 use doorward_core::oidc::jose::BadToken;
 use doorward_core::oidc::keys::{BadKeys, KeySet, NoKey, Usage};
 use doorward_core::oidc::provider::{Endpoint, Place, address, keys_of};
@@ -38,6 +40,8 @@ pub(crate) struct Issuer {
     asker: Asker,
     at: KeysAt,
     known: Mutex<Known>,
+    /// Of tokens that show nothing by themselves.
+    heard: Option<Heard>,
     /// One at a time reads keys.
     turn: Turn<()>,
     tasks: Tasks,
@@ -118,7 +122,7 @@ impl Issuers {
 
     /// Whether some token of theirs may be a grant: it has to come in a form.
     pub(crate) fn take_grants(&self) -> bool {
-        self.all.iter().any(|issuer| issuer.rule.forms.has_tokens() && issuer.rule.carrier == Carrier::Authorization)
+        self.all.iter().any(|issuer| issuer.rule.may_grant())
     }
 
     /// Whether the configuration still gives a user what they were given for a token of an issuer.
@@ -138,7 +142,8 @@ impl Issuers {
 impl Issuer {
     /// An issuer that nobody has asked yet.
     pub(crate) fn new(rule: IssuerRule, at: KeysAt, asker: Asker, tasks: Tasks) -> Self {
-        Self { rule, asker, at, known: Mutex::default(), turn: Turn::default(), tasks }
+        let heard = if let KeysAt::TokenInfo(url) = &at { Some(Heard::new(url)) } else { None };
+        Self { rule, asker, at, known: Mutex::default(), heard, turn: Turn::default(), tasks }
     }
 
     /// Reads keys that stand in a file, to say at start what is wrong with it.
@@ -157,6 +162,9 @@ impl Issuer {
     /// # Errors
     /// [`NotAttested`].
     pub(crate) async fn attest(self: &Arc<Self>, shown: Shown<'_>, purpose: Purpose<'_>, now: Timestamp) -> Result<Attested, NotAttested> {
+        if self.heard.is_some() {
+            return self.attest_heard(shown, now).await;
+        }
         let held = |keys: &KeySet| match shown {
             Shown::Presented(presented) => attest(presented, &self.rule, keys, purpose, now),
             Shown::Form(token) => attest_text(token, &self.rule, keys, purpose, now),
@@ -168,6 +176,26 @@ impl Issuer {
             }
             other => other.map_err(NotAttested::Token),
         }
+    }
+
+    /// Whether somebody has to be asked beyond this gateway before it is known whose what is presented is.
+    pub(crate) fn would_ask(&self, presented: &Presented, now: Timestamp) -> bool {
+        let question = self.heard.as_ref().zip(Question::about(presented, &self.rule));
+        question.is_some_and(|(heard, question)| !heard.knows(&question, now))
+    }
+
+    /// Whom Google names for an opaque token. Only in a request: as a grant it would buy what outlives it.
+    async fn attest_heard(self: &Arc<Self>, shown: Shown<'_>, now: Timestamp) -> Result<Attested, NotAttested> {
+        let Shown::Presented(presented) = shown else { return Err(NotAttested::Token(Unattested::Issuer)) };
+        let question = Question::about(presented, &self.rule).ok_or(NotAttested::Token(Unattested::Issuer))?;
+        // As for keys: what was begun is brought to its end.
+        let issuer = Arc::clone(self);
+        let told = self.tasks.supervise(async move {
+            let heard = issuer.heard.as_ref().ok_or(Trouble::Resting)?;
+            heard.of(&question, &issuer.rule, &issuer.asker, now).await
+        });
+        let told = told.await.unwrap_or(Err(Trouble::Resting)).map_err(NotAttested::Keys)?;
+        attest_told(presented, &told.map_err(NotAttested::Token)?, &self.rule, now).map_err(NotAttested::Token)
     }
 
     /// Whom the issuer vouches for in the certificate of a connection. Its authorities have spoken in the handshake: there are no keys to ask for.
@@ -262,7 +290,7 @@ impl Issuer {
             }
             KeysAt::Address(url) => Endpoint { url: url.clone(), place: Place::Issuer },
             KeysAt::Discovery => self.described(now).await?,
-            KeysAt::Nowhere => return Err(Trouble::Keys(BadKeys::Empty)),
+            KeysAt::TokenInfo(_) | KeysAt::Nowhere => return Err(Trouble::Keys(BadKeys::Empty)),
         };
         let said = self.asker.ask(&endpoint, Asked::Document).await?;
         let keys = KeySet::parse_of(&said.body, self.usage()).map_err(Trouble::Keys)?;

@@ -46,7 +46,7 @@ pub(super) const KEYS_FRESH: Duration = Duration::from_secs(3_600);
 pub(super) const KEYS_LEAST: Duration = Duration::from_secs(300);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// After a failure nobody asks for this long.
-const REST: Duration = Duration::from_secs(10);
+pub(super) const REST: Duration = Duration::from_secs(10);
 /// A key that nobody has seen makes the keys be read at most once in this time.
 pub(super) const COOL: Duration = Duration::from_secs(30);
 
@@ -202,7 +202,7 @@ impl<T> Read<T> {
 }
 
 /// How long ago something was. A clock that stepped back far makes everything old: what was read then is read again.
-fn age(then: Timestamp, now: Timestamp) -> Duration {
+pub(super) fn age(then: Timestamp, now: Timestamp) -> Duration {
     if now.as_millis() >= then.as_millis() { now.since(then) } else { then.since(now) }
 }
 

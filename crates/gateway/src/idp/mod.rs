@@ -6,6 +6,7 @@
 mod ask;
 mod issuers;
 mod known;
+mod told;
 
 pub(crate) use ask::{Asker, Trouble};
 pub(crate) use issuers::{Issuer, Issuers, NotAttested, Shown};

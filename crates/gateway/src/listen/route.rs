@@ -67,6 +67,10 @@ pub enum Office {
     Logout,
     /// `/me`: what this person allowed, and where they are signed in.
     Me,
+    /// `/connect/<server>`: the account of this person at a server.
+    Connect(ServerName),
+    /// `/connect/<server>/callback`: comes back from its provider.
+    Connected(ServerName),
     /// `/me/attempts/<id>`: how far one client of this person came.
     Attempt(AttemptId),
     /// `/`: how to connect.
@@ -165,7 +169,7 @@ pub enum Verb {
 }
 
 /// Every route with whether it is public; `crates/gateway/tests/corridor/identity.rs` walks this table without a credential.
-pub const ROUTES: [(&str, bool); 55] = [
+pub const ROUTES: [(&str, bool); 57] = [
     ("/healthz", true),
     ("/readyz", true),
     ("/mcp", false),
@@ -203,6 +207,8 @@ pub const ROUTES: [(&str, bool); 55] = [
     ("/logout", true),
     ("/me", true),
     ("/me/attempts/{attempt}", true),
+    ("/connect/{server}", true),
+    ("/connect/{server}/callback", true),
     ("/", true),
     ("/favicon.ico", true),
     // The same: nothing for whoever is nobody, and no more for a member.
@@ -291,6 +297,13 @@ impl Office {
             _ => {
                 if let Some(id) = path.strip_prefix("/me/attempts/") {
                     return AttemptId::parse(id).map(Self::Attempt);
+                }
+                if let Some(rest) = path.strip_prefix("/connect/") {
+                    return match rest.split_once('/') {
+                        Some((name, "callback")) => ServerName::new(name).ok().map(Self::Connected),
+                        Some(_) => None,
+                        None => ServerName::new(rest).ok().map(Self::Connect),
+                    };
                 }
                 if let Some(rest) = path.strip_prefix("/admin") {
                     return AdminPage::of(rest).map(Self::Admin);

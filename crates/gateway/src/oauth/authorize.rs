@@ -72,6 +72,11 @@ impl Gateway {
             browser::end(&mut response, &ticket);
             return response;
         }
+        if let Some(server) = ticket.front.connects() {
+            let mut response = see_other(&format!("/connect/{server}"));
+            browser::end(&mut response, &ticket);
+            return response;
+        }
         let whose = if browser::began(&request.headers, &ticket) { Browser::Same } else { Browser::Other };
         self.show(request, &ticket, &sealed, whose).await
     }
@@ -90,6 +95,10 @@ impl Gateway {
         };
         match (next(&underway.request, &underway.facts, ticket.begun, self.env.now()), &person) {
             (Next::Remembered, _) => self.recalled(request, ticket, underway).await,
+            (Next::Consent, Some(person)) if whose == Browser::Same => match self.said_yes(ticket, person, &underway).await {
+                Some(yes) => self.goes_on(request, (ticket, sealed), underway, person, yes).await,
+                None => self.ask(request, (ticket, sealed), &underway, person, Shown::First).await,
+            },
             (Next::Consent, Some(person)) => self.ask(request, (ticket, sealed), &underway, person, Shown::First).await,
             (Next::Consent | Next::SignIn, _) => self.sign_in_page(request, Some(sealed), None),
             (Next::Refuse(Refusal::OtherBrowser), _) => self.other_browser(request).await,

@@ -3,6 +3,7 @@
 //! A yes is a row that this file writes, together with its code, in one transaction that uses the request up. What the form
 //! says besides which rows were ticked and for how long counts for nothing.
 
+use super::account::Yes;
 use super::authorize::{Stop, Underway};
 use super::way::{On, Recall};
 use crate::Gateway;
@@ -65,7 +66,7 @@ const REMEMBERED: &str = "consent_remembered";
 /// A decision that comes sooner than this after the page was shown is no decision (product C11).
 const READING: Duration = Duration::from_millis(700);
 /// How long a consent may last; the first is for applications that nobody vouches for (product C9).
-const LASTING: [(&str, &str, Lasting); 3] = [
+pub(super) const LASTING: [(&str, &str, Lasting); 3] = [
     ("8h", "8 hours", Lasting::For(Duration::from_secs(8 * 3600))),
     ("30d", "30 days", Lasting::For(Duration::from_secs(30 * 24 * 3600))),
     ("until-removed", "until I remove it", Lasting::UntilRemoved),
@@ -138,14 +139,20 @@ impl Gateway {
         let lasting = LASTING.iter().find(|(value, ..)| form.get("duration") == Some(value)).map(|(.., lasting)| *lasting);
         let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
         let (Some(lasting), Some(ticked)) = (lasting, ticked) else { return self.bad_post(BadPost::Unreadable, request.id) };
+        let yes = Yes::of(ticket, &ticked, form);
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
         let (client, server, device) = (asked.client().clone(), asked.server().clone(), device_of(asked));
         let Underway { request: asked, facts } = underway;
         match approve(asked, &facts, decision, ticket.begun, now) {
-            Ok(approved) => {
-                let by_hand = form.get("decision") == Some("remote");
-                self.allowed(request, ticket, (&approved, &facts.offer), &name, by_hand).await
-            }
+            Ok(approved) => match self.waits_for_account(request, person, &approved, &yes).await {
+                Ok(true) => {
+                    let mut response = see_other(&format!("/connect/{server}"));
+                    browser::keep_waiting(&mut response, sealed);
+                    response
+                }
+                Ok(false) => self.allowed(request, ticket, (&approved, &facts.offer), &name, yes.by_hand).await,
+                Err(_) => self.away(request.id),
+            },
             Err(NotApproved::Nothing(answer)) => match self.said_no(ticket, device).await {
                 Ok(true) => {
                     let (id, user, named) = (Some(request.id), Some(&person.user), Some(client.id()));
@@ -174,7 +181,7 @@ impl Gateway {
     }
 
     /// A yes: kept, then to the client.
-    async fn allowed(
+    pub(super) async fn allowed(
         &self,
         request: &OfficeRequest,
         ticket: &Ticket,
@@ -344,6 +351,7 @@ impl Gateway {
         let now = self.env.now();
         let Underway { request: asked, facts: Facts { offer, standing, .. } } = underway;
         let Ok((seen, held)) = self.known_of(asked, person).await else { return self.away(request.id) };
+        let Ok(account) = self.account_of(person, asked.server()).await else { return self.away(request.id) };
         let waits = match device_of(asked) {
             Some(name) => match self.store.device(name, now).await {
                 Ok(Some(info)) => Some(info),
@@ -396,7 +404,12 @@ impl Gateway {
                 passes_on_to: self.clients.partners(client.id()).iter().map(|name| Claimed::new(name)).collect(),
                 ..application(asked, &seen, waits.as_ref(), now)
             },
-            servers: vec![Server { id: asked.server().to_string(), title, acts_as: self.acts_as(asked.server()), classes }],
+            servers: vec![Server {
+                id: asked.server().to_string(),
+                title,
+                acts_as: self.acts_as(asked.server(), account.as_deref()),
+                classes,
+            }],
             refused_scopes: refused.map(|scope| Claimed::technical(&scope.to_string())).collect(),
             device: waits.as_ref().map(|info| Device {
                 code: Claimed::technical(ticket.front.user_code().unwrap_or_default()),
@@ -446,10 +459,10 @@ impl Gateway {
         Ok(offer)
     }
 
-    fn acts_as(&self, server: &ServerName) -> ActsAs {
+    /// As whom calls will go to a server; `account` is the person's own there, if it can be used.
+    fn acts_as(&self, server: &ServerName, account: Option<&str>) -> ActsAs {
         match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
             Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
-            Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => ActsAs::NotConnected(server.to_string()),
             Some(CredentialConfig::Google(credential)) => {
                 let accounts = credential.accounts();
                 let names: Vec<&str> = accounts.iter().take(SHOWN_ACCOUNTS).map(|account| account.as_str()).collect();
@@ -457,6 +470,10 @@ impl Gateway {
                 let own = "Doorward's own identity at Google".to_owned();
                 ActsAs::Service(Claimed::new(&if names.is_empty() { own } else { format!("{}{more}", names.join(", ")) }))
             }
+            Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => match account {
+                Some(name) => ActsAs::Account(Claimed::new(name)),
+                None => ActsAs::NotConnected(self.upstreams.find(server).map_or_else(|| server.to_string(), |of| of.config.title.clone())),
+            },
             Some(CredentialConfig::None) | None => ActsAs::Nobody,
         }
     }

@@ -3,6 +3,7 @@
 //! Handlers load, ask, save and render; what happens next is decided in `doorward_core::oauth` (house 11). Must not know the corridor:
 //! what is granted here reaches it as a record that the corridor verifies.
 
+mod account;
 mod authorize;
 pub mod clients;
 mod consent;

@@ -124,7 +124,8 @@ impl Gateway {
     pub(crate) fn note_not_admitted(&self, request: &OfficeRequest, waiting: Option<&str>, why: &str) {
         let ticket = waiting.and_then(|sealed| self.reception.keys.open(sealed, self.env.now()).ok());
         // In another browser it may be another person's, who would read it.
-        let fits = |ticket: &Ticket| ticket.front.entered().is_none() && began(&request.headers, ticket);
+        let fits =
+            |ticket: &Ticket| ticket.front.entered().is_none() && ticket.front.connects().is_none() && began(&request.headers, ticket);
         let Some(ticket) = ticket.filter(fits) else { return };
         let on = On { ticket: &ticket, user: None, since: ticket.begun, peer: request.peer };
         self.tell_of_request(on, None, None, vec![Mark::refused(Step::SignIn, self.env.now(), why)]);

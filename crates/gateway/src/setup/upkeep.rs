@@ -59,6 +59,20 @@ impl Gateway {
         }
     }
 
+    /// Tells providers what is over: soon after it was taken away, and again each minute. On its own: a slow provider holds up nobody.
+    pub(super) async fn keep_telling(self: Arc<Self>) {
+        let mut round = tokio::time::interval(Duration::from_secs(60));
+        let mut epoch = self.epoch.subscribe();
+        loop {
+            tokio::select! {
+                _ = round.tick() => {}
+                Ok(()) = epoch.changed() => {}
+                () = self.tasks.stopping() => return,
+            }
+            self.say_farewells().await;
+        }
+    }
+
     /// Sweeps the store. On its own: nobody whose session was ended goes on while rows are deleted.
     pub(super) async fn keep_swept(self: Arc<Self>) {
         let mut round = tokio::time::interval(Duration::from_secs(60));

@@ -1,6 +1,7 @@
 //! Cookies: `__Host-`, Secure, `HttpOnly`, `SameSite=Lax`, each 256 random bits, stored as digests (product 5.8; protocol B8).
 
 use crate::listen::body::Body;
+use doorward_core::connection::trip::{TRIP_LIFE, Trip};
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::oidc::journey::{JOURNEY_LIFE, Journey};
 use doorward_core::secret::{BrowserSecret, PlainToken, TokenHash};
@@ -16,6 +17,10 @@ pub(crate) const WAITING: &str = "__Host-dw_waiting";
 const FLOW: &str = "__Host-dw_flow_";
 /// A sign-in that left for a provider, sealed; one for each, by the first characters of its `state`.
 const JOURNEY: &str = "__Host-dw_login_";
+/// A trip to the provider of an account, sealed; named likewise.
+const TRIP: &str = "__Host-dw_connect_";
+/// Trips that one browser has under way: each is larger than a sign-in, and all of them go with every request.
+const TRIPS: usize = 2;
 /// Sign-ins that one browser has under way.
 const JOURNEYS: usize = 4;
 /// Requests that one browser has under way; the oldest give way.
@@ -87,6 +92,28 @@ pub(crate) fn departed<'h>(headers: &'h HeaderMap, state: &str) -> Option<&'h st
 pub(crate) fn arrived(response: &mut Response<Body>, state: &str) {
     if let Some(short) = Journey::short(state) {
         set(response, &format!("{JOURNEY}{short}"), "", Duration::ZERO);
+    }
+}
+
+/// Keeps a sealed trip to the provider of an account in the browser that begins it.
+pub(crate) fn travel(response: &mut Response<Body>, asked: &HeaderMap, state: &str, sealed: &str) {
+    let Some(short) = Trip::short(state) else { return };
+    let others: Vec<&str> = pairs(asked).map(|(name, _)| name).filter(|name| name.starts_with(TRIP)).collect();
+    for old in others.iter().take((others.len() + 1).saturating_sub(TRIPS)) {
+        set(response, old, "", Duration::ZERO);
+    }
+    set(response, &format!("{TRIP}{short}"), sealed, TRIP_LIFE);
+}
+
+/// The sealed trip of a `state`, if this browser began it.
+pub(crate) fn travelled<'h>(headers: &'h HeaderMap, state: &str) -> Option<&'h str> {
+    cookie(headers, &format!("{TRIP}{}", Trip::short(state)?))
+}
+
+/// Ends what [`travel`] began.
+pub(crate) fn returned(response: &mut Response<Body>, state: &str) {
+    if let Some(short) = Trip::short(state) {
+        set(response, &format!("{TRIP}{short}"), "", Duration::ZERO);
     }
 }
 

@@ -20,7 +20,7 @@ use doorward_core::oauth::form::Form;
 use doorward_core::oidc::admission::{NotAdmitted, admit};
 use doorward_core::oidc::answer::BadAnswer;
 use doorward_core::oidc::journey::{Journey, NotArrived};
-use doorward_core::oidc::token::Vouched;
+use doorward_core::oidc::token::{Unvouched, Vouched};
 use doorward_core::time::Timestamp;
 use doorward_store::CameFrom;
 use http::{Method, Response};
@@ -118,7 +118,10 @@ impl Gateway {
             Err(why) => {
                 tracing::warn!(id = %request.id, provider = %name, %why, "an identity provider's answer was refused");
                 self.sign_in_refused(request, provider, None, &why.reason()).await;
-                return self.not_believed(request, provider);
+                return match why {
+                    NotSignedIn::Claims(Unvouched::Early | Unvouched::Expired | Unvouched::Old) => self.not_of_now(request, provider),
+                    _ => self.not_believed(request, provider),
+                };
             }
         };
         let waiting = browser::cookie(&request.headers, browser::WAITING).filter(|sealed| arrived.leads_to(sealed)).map(str::to_owned);
@@ -229,6 +232,19 @@ impl Gateway {
             text: "What came back is not a proof that you signed in there just now. Nobody was signed in. Why is on the record of this gateway.",
             about: Some(provider.config.name.as_str()),
             next: "Try again. If this stays so, give the number below to the administrator.",
+            link: Some(("/login", "Sign in")),
+        };
+        self.problem(502, problem, request.id)
+    }
+
+    /// A proof of another time. Whoever sends old answers is told the same: it says nothing that they could not read off their own clock.
+    fn not_of_now(&self, request: &OfficeRequest, provider: &Provider) -> Response<Body> {
+        let problem = Problem {
+            side: Side::Provider,
+            title: "The provider's answer cannot be believed",
+            text: "By the clock of this gateway, what came back was not made just now: the provider's clock is too far from it, or the answer is an old one. Nobody was signed in.",
+            about: Some(provider.config.name.as_str()),
+            next: "Try again. If this stays so, give the number below to the administrator: one of the two clocks has to be set right.",
             link: Some(("/login", "Sign in")),
         };
         self.problem(502, problem, request.id)

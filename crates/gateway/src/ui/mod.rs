@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod assets;
 pub mod attempt;
+pub mod connect;
 pub mod consent;
 pub mod departure;
 pub mod device;

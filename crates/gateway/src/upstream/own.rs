@@ -30,6 +30,20 @@ pub enum Way {
     Pipe(Arc<Pipe>),
 }
 
+impl Way {
+    /// The same way with another credential, and connections of its own.
+    #[must_use]
+    pub fn lent(&self, secret: &Arc<UpstreamSecret>) -> Self {
+        match self {
+            Self::Http(server, line) => {
+                let pool = PoolKey { version: secret.version(), ..line.pool.clone() };
+                Self::Http(Arc::clone(server), Line { pool, secret: Some(Arc::clone(secret)), session: line.session.clone() })
+            }
+            Self::Pipe(pipe) => Self::Pipe(Arc::clone(pipe)),
+        }
+    }
+}
+
 /// A legacy session towards a server.
 #[derive(Debug)]
 pub struct OpenedSession {

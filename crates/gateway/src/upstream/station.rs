@@ -195,10 +195,20 @@ impl Gateway {
             watch.through(back(&way, era));
             sent = self.watched(&mut watch, send(&way, &request, outgoing.bound().caller().user())).await;
         }
+        let mut secret = outgoing.secret();
+        if matches!(sent, Err(Fault::Credential))
+            && let Some(another) = self.anew((outgoing.bound().server(), Some(user)), secret.as_ref()).await?
+        {
+            // Refused before it ran: once more, with a younger credential of the same account.
+            way = way.lent(&another);
+            secret = Some(another);
+            watch.through(back(&way, era));
+            sent = self.watched(&mut watch, send(&way, &request, user)).await;
+        }
         let exchange = sent?;
         let mut relay = Relay::new(Arc::clone(&self.desk), Owner::of(outgoing.bound()), call, id, capabilities, back(&way, era))
             .of(upstream)
-            .with_secret(outgoing.secret())
+            .with_secret(secret)
             .promising(promise)
             .named(errand.id)
             .with_room(room)

@@ -423,6 +423,41 @@ async fn rs_10_it_ends_when_it_says_whatever_lives_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ses_06_a_stream_does_not_end_with_another_certificate_of_its_workload() {
+    let works = works().await;
+    let short = works.made(RUNNER, |params| params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(works.now() + 60));
+    let long = works.made(RUNNER, |_| {});
+    let opened = initialize(&key("x", "/k"), "alpha", "2025-11-25", json!({})).without("Authorization");
+    let session = works.ask(Some(&long), &opened).await.field("mcp-session-id").expect("a session").to_owned();
+    let steps = json!({"name": "slow", "arguments": {"count": 600, "ms": 100}, "_meta": {"progressToken": "p"}});
+    let call = legacy(&key("x", "/k"), "alpha", &session, 1, "tools/call", steps).without("Authorization");
+    let mut call = works.line(Some(&long)).await.flows(&call).await;
+    assert_eq!(call.message().await.expect("progress")["method"], "notifications/progress");
+    // Another certificate of the same workload comes in beside it, and a token of it. Both run out before this one does.
+    let listed = legacy(&key("x", "/k"), "alpha", &session, 2, "tools/list", json!({}));
+    for (number, (shown, seconds)) in [(Some(&short), 100), (None, 350)].into_iter().enumerate() {
+        let ask = match shown {
+            Some(_) => listed.clone().without("Authorization"),
+            None => listed.clone().bearer(&works.token(RUNNER)),
+        };
+        assert_eq!(works.ask(shown, &ask).await.status, 200);
+        works.house.shift.by(seconds);
+        // Another epoch: everything that is open is looked at anew.
+        let somebody = UserId::new("local", &format!("somebody-{number}")).expect("user");
+        works.house.store.disable_user(&somebody, works.house.env.now()).await.expect("disabled");
+        works.house.heard_of(works.house.store.epoch().await.expect("an epoch")).await;
+        for _ in 0..30 {
+            let message = call.message().await.unwrap_or_else(|| panic!("{number}: the call goes on"));
+            assert_eq!(message["method"], "notifications/progress", "{message}");
+        }
+    }
+    // Its own end is its end.
+    works.house.shift.by(160);
+    tokio::time::timeout(Duration::from_secs(30), call.rest()).await.expect("the call ends");
+    works.house.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rs_08_a_workload_that_is_disabled_and_a_mesh_that_is_blocked_are_out_within_seconds() {
     let works = works().await;
     let [runner, other] = ["runner", "other"].map(|name| works.made(&format!("{TD}/ns/agents/sa/{name}"), |_| {}));

@@ -319,3 +319,33 @@ async fn tk_10_what_the_configuration_takes_back_is_gone() {
     }
     house.close(&[&agent.text, &worker.text]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tk_10_a_server_is_there_for_every_hand_that_a_token_went_through() {
+    let (alpha, house, mut browser) = works().await;
+    let tokens = allowed(&house, &mut browser, &["alpha:read"]).await;
+    let agent = key_of(&exchange(&house, "agent", &tokens.access, &[]).await);
+    let worker = key_of(&exchange(&house, "worker", &agent.text, &[]).await);
+    let mut house = house;
+    let labels = "[clients.agents]\napp = \"desk\"\nagent = \"etl\"\nworker = \"etl\"\n";
+    // Who sees it; whether the application does with its token, the agent with what it got for that, and the worker with what it got for that.
+    for (visible_to, seen) in [
+        (r#""client:app", "client:agent", "client:worker""#, [true, true, true]),
+        (r#""client:app", "client:agent""#, [true, true, false]),
+        (r#""client:agent", "client:worker""#, [false, false, false]),
+        (r#""client:app", "client:worker""#, [true, false, false]),
+        (r#""agent:desk""#, [true, false, false]),
+        (r#""agent:etl""#, [false, false, false]),
+        (r#""agent:desk", "agent:etl""#, [true, true, true]),
+    ] {
+        house.gateway.stop().await;
+        house.store.close().await;
+        let toml =
+            configured(&alpha, labels, "\"app\"").replacen("[server.alpha]", &format!("[server.alpha]\nvisible_to = [{visible_to}]"), 1);
+        house = House::over(house.state.taken_over(), &toml, super::house::LAPTOP).await;
+        for (number, (key, is_there)) in [tokens.key(), agent.clone(), worker.clone()].iter().zip(seen).enumerate() {
+            assert_eq!(lists(&house, key, "alpha").await, if is_there { 200 } else { 404 }, "{visible_to}: {number}");
+        }
+    }
+    house.close(&[&tokens.access, &agent.text, &worker.text]).await;
+}

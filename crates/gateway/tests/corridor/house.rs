@@ -202,8 +202,15 @@ impl House {
         for (upstream, broker) in servers {
             let name = upstream.config.name.clone();
             let mut pins: Vec<Pin> = Vec::new();
-            let till = Till { store: &self.store, env: &self.env, audit: None, epoch: 0 };
-            let secret = broker.of_nobody(&till, &name).await.unwrap_or_default();
+            // Where each person has their own account, it is read with the first that there is.
+            let owners = self.store.list_connections(None).await.expect("connections");
+            let owner = owners.into_iter().find(|connection| connection.server == name).map(|connection| connection.owner);
+            let epoch = self.store.epoch().await.expect("epoch");
+            let till = Till { store: &self.store, env: &self.env, audit: None, epoch };
+            let secret = match &owner {
+                Some(owner) => broker.of_person(&till, &name, owner).await.expect("an account"),
+                None => broker.of_nobody(&till, &name).await.unwrap_or_default(),
+            };
             for family in [Family::Modern, Family::Legacy] {
                 let Ok(listing) = catalogue::read(&upstream, &tasks, secret.clone(), None, family).await else { continue };
                 for tool in listing.tools().iter().filter(|tool| wanted(name.as_str(), tool.name.as_str())) {

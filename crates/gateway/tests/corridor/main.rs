@@ -6,6 +6,7 @@
 //! back. Every case ends with [`house::House::close`], which verifies the record and looks for canaries where no secret
 //! belongs.
 
+mod accounts;
 mod admin;
 mod attempts;
 mod attested;
@@ -27,6 +28,7 @@ mod google;
 mod hostile;
 mod house;
 mod identity;
+mod impersonation;
 mod likeness;
 mod load;
 mod logout;

@@ -380,6 +380,17 @@ async fn flt_08_keys_rotate_and_providers_go_away() {
     later(11);
     let mut bob = Browser::default();
     assert_eq!(bob.sign_in_at(&house, "okta", &provider, "bob").await.status, 303);
+    // A set that shows a private key: whoever read it can sign, and what was good before is not good any more.
+    later(2 * 3_600);
+    provider.behave(|manners| manners.keys = Keys::WithPrivate);
+    assert_eq!(Browser::default().sign_in_at(&house, "okta", &provider, "ann").await.status, 503);
+    assert_eq!(house.sign_ins_refused().last().map(String::as_str), Some("keys_unavailable at okta"));
+    later(5);
+    provider.behave(|manners| manners.down = Some(503));
+    assert_eq!(Browser::default().sign_in_at(&house, "okta", &provider, "ann").await.status, 503, "no word but this one is remembered");
+    provider.behave_well();
+    later(11);
+    assert_eq!(bob.sign_in_at(&house, "okta", &provider, "bob").await.status, 303);
     // It goes away in the middle: whoever is signed in stays so, whoever comes back is told.
     let mut carol = Browser::default();
     let callback = provider.sign_in(&sent_to(&carol.choose(&house, "okta").await), "carol");
@@ -399,6 +410,7 @@ async fn flt_07_clocks_may_be_half_a_minute_apart_and_no_more() {
         provider.behave(|manners| manners.ahead = ahead);
         let page = Browser::default().sign_in_at(&house, "okta", &provider, "ann").await;
         assert_eq!(page.status == 303, is_in, "{ahead}: {}", page.text());
+        assert_eq!(page.contains("one of the two clocks has to be set right"), !is_in, "{ahead}: {}", page.text());
     }
     let reasons = house.sign_ins_refused();
     assert_eq!(reasons, ["too_old at okta", "not_yet_valid at okta", "expired at okta", "not_yet_valid at okta"]);

@@ -12,8 +12,10 @@ use doorward_core::oidc::keys::KeySet;
 use doorward_core::oidc::logout::{Expected, LoggedOut, ProviderSession, Reach, log_out};
 use doorward_core::secret::{AccessToken, BrowserSecret, PlainToken};
 use doorward_core::time::Timestamp;
-use doorward_store::{BrowserInfo, CameFrom, SignedOut, Store};
+use doorward_store::{BrowserInfo, CameFrom, SignedOut, Store, StoreUrl};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Row as _};
 use std::time::Duration;
 
 const ISSUER: &str = "https://idp.example";
@@ -205,4 +207,41 @@ pub(crate) async fn tk_07_a_logout_that_reaches_consents_takes_back_all_that_its
     let third = bench.b.log_out(&told(&json!({"jti": "4", "sid": "s2"})), Reach::Consents, NOW).await.expect("an answer");
     assert_eq!(third, Some(vec![SignedOut { user: user("bob"), sign_ins: 1, consents: 0, tokens: 1 }]));
     assert!(dead(3).await);
+}
+
+/// A logout takes the person first and what they allowed then; whoever refreshes or exchanges comes the other way round. The database ends
+/// one of two that wait for each other, and the provider does not say it again.
+pub(crate) async fn tk_07_a_logout_that_the_database_ended_for_another_is_done_all_the_same(bench: &Bench) {
+    // SQLite has one writer at a time: nobody waits for two things there.
+    let StoreUrl::Postgres(url) = &bench.url else { return };
+    assert!(allow(&bench.a, 1, None).await.expect("allowed"));
+    let token = PlainToken::<AccessToken>::mint(&[1; 32]).hashed();
+    let held = Record { level: Level::OAuth, client: client("c"), ..record("grant-1", "alice") };
+    bench.a.put_access_token(&token, &held, NOW).await.expect("put");
+    signed_in(&bench.a, 1, &user("alice"), Some("s1")).await;
+
+    let mut other = PgConnection::connect(url).await.expect("another one");
+    let mut watch = PgConnection::connect(url).await.expect("a look at them");
+    // It is never the one that is ended: nobody but the logout looks for what cannot go on.
+    sqlx::query("SET deadlock_timeout = '1h'").execute(&mut other).await.expect("patience");
+    let mut tx = other.begin().await.expect("begun");
+    sqlx::query("UPDATE access_tokens SET expires = expires").execute(&mut *tx).await.expect("the token is held");
+    let store = bench.b.clone();
+    let leaves = tokio::spawn(async move { store.log_out(&told(&json!({"jti": "1", "sub": "alice"})), Reach::Consents, NOW).await });
+    let waits = async {
+        let sql = "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query(sql).fetch_one(&mut watch).await.expect("a look").get::<i64, _>("n") == 0 {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.expect("the logout holds its person and waits for the token");
+    // The cycle is closed; this goes on as soon as the logout was ended.
+    sqlx::query("UPDATE users SET issuer = issuer").execute(&mut *tx).await.expect("the person is held");
+    tx.commit().await.expect("done");
+    let ended = leaves.await.expect("done").expect("the provider is not told to come again");
+    assert_eq!(ended, Some(vec![SignedOut { user: user("alice"), sign_ins: 1, consents: 1, tokens: 1 }]), "and all of it, once");
+    let sql = "SELECT deadlocks AS n FROM pg_stat_database WHERE datname = current_database()";
+    let waited = async { while sqlx::query(sql).fetch_one(&mut watch).await.expect("a look").get::<i64, _>("n") == 0 {} };
+    tokio::time::timeout(Duration::from_secs(20), waited).await.expect("they waited for each other");
+    assert!(left(&bench.a).await.is_empty());
+    other.close().await.expect("closed");
+    watch.close().await.expect("closed");
 }

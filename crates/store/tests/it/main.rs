@@ -105,6 +105,7 @@ on_every_backend! {
     logout::ui_05_one_of_fifty_that_bring_a_logout_token_ends_something,
     logout::ui_05_whoever_is_on_their_way_when_they_sign_out_does_not_come_in,
     logout::ui_05_a_sign_in_that_meets_its_end_is_none,
+    logout::tk_07_a_logout_that_the_database_ended_for_another_is_done_all_the_same,
     logout::tk_07_a_logout_that_reaches_consents_takes_back_all_that_its_person_allowed,
     sessions::a_session_comes_back_as_it_was_opened,
     sessions::ses_02_a_session_is_seen_by_its_owner_alone,

@@ -65,6 +65,8 @@ pub struct Manners {
     pub silent: &'static [&'static str],
     /// Instead of tokens this status and text.
     pub tokens: Option<(u16, String)>,
+    /// Instead of what it says of a token this status, media type and text.
+    pub tokeninfo: Option<(u16, &'static str, String)>,
     /// `iss` in the answer to the browser.
     pub iss: Option<String>,
     /// Seconds that its clock goes ahead.
@@ -101,6 +103,8 @@ pub enum Keys {
     Page,
     /// Two with one id.
     TwoWithOneId,
+    /// They, and one that shows the half that signs as well.
+    WithPrivate,
 }
 
 #[derive(Debug)]
@@ -119,6 +123,7 @@ struct Inside {
     logouts: u32,
     codes: BTreeMap<String, Asked>,
     tokens: BTreeMap<String, String>,
+    told: BTreeMap<String, Value>,
     asked: BTreeMap<String, usize>,
 }
 
@@ -149,6 +154,7 @@ impl Provider {
             logouts: 0,
             codes: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            told: BTreeMap::new(),
             asked: BTreeMap::new(),
         };
         let shared = Arc::new(Shared { base: format!("http://{address}"), state: Mutex::new(inside), changed: Notify::new() });
@@ -238,6 +244,11 @@ impl Provider {
         self.shared.inside().signer.id().to_owned()
     }
 
+    /// What it says of a token at `/tokeninfo`, as Google does; null for nothing.
+    pub fn tells(&self, token: &str, said: Value) {
+        self.shared.inside().told.insert(token.to_owned(), said);
+    }
+
     /// How often a path was asked for.
     #[must_use]
     pub fn asked(&self, path: &str) -> usize {
@@ -316,7 +327,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if let Some(status) = manners.down {
         return text(status, "text/html", "<title>Out of order</title>");
     }
-    let document = parts.method == Method::GET;
+    let document = parts.method == Method::GET || path == "/tokeninfo";
     if document && let Some(place) = &manners.elsewhere {
         let mut response = text(302, "text/html", "");
         if let Ok(value) = place.parse() {
@@ -335,6 +346,18 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         "/token" if parts.method == Method::POST => {
             let basic = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
             token(&shared, &manners, basic, &body)
+        }
+        // As Google does: a token in an address would be taken, too, and must not come there.
+        "/tokeninfo" if parts.method == Method::POST && parts.uri.query().is_none() => {
+            if let Some((status, kind, said)) = &manners.tokeninfo {
+                return text(*status, kind, said);
+            }
+            let form = std::str::from_utf8(&body).ok().and_then(|body| Form::parse(body).ok());
+            let token = form.as_ref().and_then(|form| form.get("access_token")).unwrap_or_default();
+            match shared.inside().told.get(token) {
+                Some(said) => json_of(200, said),
+                None => json_of(400, &json!({"error": "invalid_token", "error_description": "Invalid Value"})),
+            }
         }
         "/userinfo" => {
             let bearer = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -394,6 +417,10 @@ fn keys(shared: &Shared, manners: &Manners) -> Response {
         Keys::Right => json_of(200, &json!({"keys": [{"kty": "oct", "kid": "x", "k": "AA"}, right]})),
         Keys::None => json_of(200, &json!({"keys": []})),
         Keys::Page => text(200, "text/html", "<title>Keys</title>"),
+        Keys::WithPrivate => {
+            let whole = changed(right.clone(), &json!({"d": "AQAB"}));
+            json_of(200, &json!({"keys": [right, whole]}))
+        }
         Keys::TwoWithOneId => {
             let second = Signer::new(inside.signer.id()).map_or(Value::Null, |signer| signer.jwk());
             json_of(200, &json!({"keys": [right, second]}))

@@ -99,8 +99,13 @@ pub(super) fn run(arguments: &Arguments, global: &Global, console: &mut Console)
     let (server, subject, about) = house::runtime()?.block_on(addressed(arguments, &house))?;
     let question = question(arguments, &server.name, subject, &house)?;
     let mut explanation = explain(&rules, &question);
-    let through = Through::Client(&question.client, question.agent.as_ref());
-    if !Selector::is_visible(&server.visible_to, &Somebody { user: &question.user, groups: &question.groups, through }) {
+    let is_there = |client, agent| {
+        let through = Through::Client(client, agent);
+        Selector::is_visible(&server.visible_to, &Somebody { user: &question.user, groups: &question.groups, through })
+    };
+    let agents = &house.config().clients.agents;
+    // As the gateway has it: where a token went through several hands, it is there for all of them or for none.
+    if !is_there(&question.client, question.agent.as_ref()) || !question.via.iter().all(|client| is_there(client, agents.of(client))) {
         explanation = Explanation { denied: Some(Why::Invisible), rules: Vec::new(), otherwise: Vec::new(), ..explanation };
     }
     let denied = explanation.denied.is_some();

@@ -22,6 +22,7 @@ pub(super) struct Drafted {
 /// Google's issuer as its ID tokens write it, both ways.
 const GOOGLE: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
+const GOOGLE_TOKENINFO: &str = "https://oauth2.googleapis.com/tokeninfo";
 const IAP: &str = "https://cloud.google.com/iap";
 const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 /// Issuers whose tokens everybody can have: a subject has to be named.
@@ -40,6 +41,11 @@ const OF_TOKENS: [&str; 11] =
     ["audience", "jwks", "jwks_ca", "subject_pattern", "service_accounts", "require", "typ", "header", "max_age", "max_lifetime", "svids"];
 /// Keys that only Google's kinds have.
 const OF_GOOGLE: [&str; 2] = ["service_accounts", "domains"];
+/// Keys that only opaque tokens of Google have.
+const OF_OPAQUE: [&str; 3] = ["client_ids", "danger_accept_google_access_tokens", "tokeninfo"];
+/// What says nothing of them: they are no JWTs, of an issuer that is known, and come in one way.
+const OF_JWTS: [&str; 11] =
+    ["issuer", "audience", "jwks", "jwks_ca", "algs", "typ", "header", "require", "groups_claim", "leeway", "max_age"];
 /// Keys that only a trust domain has.
 const OF_SPIFFE: [&str; 1] = ["svids"];
 /// What a certificate says nothing of: no certificate would count.
@@ -53,6 +59,7 @@ pub(super) const fn kind_of(file: &IdpFile) -> Option<IssuerKind> {
     Some(match file.kind {
         None | Some(IdpWord::Oidc) => return None,
         Some(IdpWord::GoogleIdToken) => IssuerKind::GoogleIdToken,
+        Some(IdpWord::GoogleAccessToken) => IssuerKind::GoogleAccessToken,
         Some(IdpWord::GcpIap) => IssuerKind::GcpIap,
         Some(IdpWord::AwsWebIdentity) => IssuerKind::AwsWebIdentity,
         Some(IdpWord::Kubernetes) => IssuerKind::Kubernetes,
@@ -82,14 +89,15 @@ impl Checker<'_> {
     /// What a kind does not use should not be there: somebody believes that it holds.
     pub(super) fn only_of_its_kind(&mut self, name: &str, file: &IdpFile) {
         let wrong: Vec<&str> = match kind_of(file) {
-            None => OF_TOKENS.to_vec(),
-            Some(kind) if is_google(kind) => OF_SIGNING_IN.into_iter().chain(OF_SPIFFE).collect(),
+            None => OF_TOKENS.into_iter().chain(OF_OPAQUE).collect(),
+            Some(IssuerKind::GoogleAccessToken) => OF_SIGNING_IN.into_iter().chain(OF_SPIFFE).chain(OF_JWTS).collect(),
+            Some(kind) if is_google(kind) => OF_SIGNING_IN.into_iter().chain(OF_SPIFFE).chain(OF_OPAQUE).collect(),
             Some(IssuerKind::Spiffe) => {
                 let claims = CLAIMS.into_iter().filter(|_| forms_of(file).has_certificates());
                 let tokens = OF_FORMS.into_iter().filter(|_| !forms_of(file).has_tokens());
-                OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).chain(claims).chain(tokens).collect()
+                OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).chain(OF_OPAQUE).chain(claims).chain(tokens).collect()
             }
-            Some(_) => OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).chain(OF_SPIFFE).collect(),
+            Some(_) => OF_SIGNING_IN.into_iter().chain(OF_GOOGLE).chain(OF_SPIFFE).chain(OF_OPAQUE).collect(),
         };
         for key in wrong {
             let path = ["idp", name, key];
@@ -111,7 +119,12 @@ impl Checker<'_> {
             self.bad(&under("svids"), ("config.empty", format!("{} is empty", written(&path_of(&under("svids")))), "empty", help));
         }
         let issuers = self.issuers_of(&text, kind, file.issuer);
-        let keys = if forms.has_tokens() { self.keys_at(&text, kind, file.jwks) } else { Some(KeysAt::Nowhere) };
+        let keys = match kind {
+            IssuerKind::GoogleAccessToken => self.tokeninfo(&text, file.danger_accept_google_access_tokens, file.tokeninfo),
+            _ if forms.has_tokens() => self.keys_at(&text, kind, file.jwks),
+            _ => Some(KeysAt::Nowhere),
+        };
+        let clients = self.clients_of_google(&text, kind, file.client_ids);
         let algs = self.algs(&under("algs"), file.algs, default_algs(kind));
         let audience = self.audiences(&under("audience"), file.audience);
         if kind == IssuerKind::GcpIap && audience.is_empty() && !self.has(&under("audience")) {
@@ -147,6 +160,7 @@ impl Checker<'_> {
             require,
             subjects,
             service_accounts,
+            clients,
             domains,
             groups_claim,
             leeway,
@@ -169,9 +183,14 @@ impl Checker<'_> {
         }
         let says = match rule.kind {
             IssuerKind::GoogleIdToken => !rule.domains.is_empty() || !rule.service_accounts.is_empty(),
+            IssuerKind::GoogleAccessToken => !rule.domains.is_empty() || !rule.service_accounts.is_empty() || !rule.subjects.is_empty(),
             _ => !rule.subjects.is_empty(),
         };
-        let key = if rule.kind == IssuerKind::GoogleIdToken { "service_accounts" } else { "subject_pattern" };
+        let key = if matches!(rule.kind, IssuerKind::GoogleIdToken | IssuerKind::GoogleAccessToken) {
+            "service_accounts"
+        } else {
+            "subject_pattern"
+        };
         let tried = ["subject_pattern", "service_accounts", "domains"].iter().any(|key| self.misfit(&["idp", name, key]));
         let by_certificate = rule.forms != Forms::Tokens;
         if (is_shared || by_certificate) && !says && !tried && !self.has(&["idp", name, key]) {
@@ -183,6 +202,9 @@ impl Checker<'_> {
             let help = match rule.kind {
                 IssuerKind::GoogleIdToken => {
                     "say whose count: service_accounts = [\"agent-*@PROJECT.iam.gserviceaccount.com\"], or domains"
+                }
+                IssuerKind::GoogleAccessToken => {
+                    "say whose count: service_accounts = [\"agent-*@PROJECT.iam.gserviceaccount.com\"], domains, or subject_pattern with each person's sub"
                 }
                 IssuerKind::Spiffe => "say whose count: subject_pattern = [\"spiffe://DOMAIN/ns/agents/sa/*\"]",
                 IssuerKind::AwsWebIdentity => "say whose count: subject_pattern = [\"arn:aws:iam::ACCOUNT:role/NAME\"]",
@@ -253,7 +275,7 @@ impl Checker<'_> {
     fn issuers_of(&mut self, name: &str, kind: IssuerKind, text: Option<String>) -> Option<Vec<String>> {
         let (table, path) = (["idp", name], ["idp", name, "issuer"]);
         match (kind, text) {
-            (IssuerKind::GoogleIdToken, None) => Some(GOOGLE.map(str::to_owned).to_vec()),
+            (IssuerKind::GoogleIdToken, None) | (IssuerKind::GoogleAccessToken, _) => Some(GOOGLE.map(str::to_owned).to_vec()),
             (IssuerKind::GcpIap, None) => Some(vec![IAP.to_owned()]),
             (IssuerKind::Spiffe, text) => {
                 let text = self.required(&table, "issuer", text, "the trust domain, such as spiffe://prod.acme.example")?;
@@ -297,6 +319,24 @@ impl Checker<'_> {
             }
             (_, None) => Some(KeysAt::Discovery),
         }
+    }
+
+    /// Where Google says whose an opaque token is, if somebody has said that they accept what such a token is.
+    fn tokeninfo(&mut self, name: &str, accepted: Option<bool>, text: Option<String>) -> Option<KeysAt> {
+        let (table, key) = (["idp", name], "danger_accept_google_access_tokens");
+        let what = "true, once you accept that such a token is a live credential of its owner at Google";
+        let accepted = self.required(&table, key, accepted.filter(|accepted| *accepted), what);
+        let url = text.map_or_else(|| Some(GOOGLE_TOKENINFO.to_owned()), |text| self.issuer(&["idp", name, "tokeninfo"], text));
+        accepted.and(url).map(KeysAt::TokenInfo)
+    }
+
+    fn clients_of_google(&mut self, name: &str, kind: IssuerKind, items: Option<Vec<String>>) -> Vec<String> {
+        if kind != IssuerKind::GoogleAccessToken {
+            return Vec::new();
+        }
+        let what = "the OAuth clients whose tokens count, such as [\"1234-abc.apps.googleusercontent.com\"]";
+        let items = self.required(&["idp", name], "client_ids", items, what);
+        self.audiences(&["idp", name, "client_ids"], items)
     }
 
     fn audiences(&mut self, path: &[&str], items: Option<Vec<String>>) -> Vec<String> {
@@ -387,7 +427,7 @@ impl Checker<'_> {
 
 const fn default_algs(kind: IssuerKind) -> &'static [Alg] {
     match kind {
-        IssuerKind::GoogleIdToken | IssuerKind::Jwt => &[Alg::Rs256],
+        IssuerKind::GoogleIdToken | IssuerKind::GoogleAccessToken | IssuerKind::Jwt => &[Alg::Rs256],
         IssuerKind::GcpIap => &[Alg::Es256],
         IssuerKind::AwsWebIdentity => &[Alg::Rs256, Alg::Es384],
         IssuerKind::Kubernetes | IssuerKind::Spiffe => &[Alg::Rs256, Alg::Es256],

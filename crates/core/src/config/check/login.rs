@@ -8,6 +8,7 @@ use crate::config::file::{DpopWord, IdpFile, LoginFile, LogoutWord, TokensFile};
 use crate::config::login::{IdentityProvider, Login, Tokens};
 use crate::config::schema::{escaped, written};
 use crate::id::{AgentLabel, ClientId, GroupName, ProviderName, UserId};
+use crate::identity::issuer::IssuerKind;
 use crate::identity::role::OWN_ISSUER;
 use crate::oauth::client;
 use crate::oauth::dpop::Binding;
@@ -35,6 +36,7 @@ const CLAIM: usize = 255;
 enum Vouching {
     Signing,
     Tokens,
+    Opaque,
 }
 
 /// Providers by name, shared by all who use them.
@@ -63,7 +65,8 @@ impl Checker<'_> {
             }
         }
         let people = found.iter().map(|(name, provider)| (name, provider.issuer.as_str(), Vouching::Signing));
-        let tokens = drafted.iter().map(|draft| (&draft.issuer.rule.name, draft.issuer.rule.issuer(), Vouching::Tokens));
+        let how = |kind| if kind == IssuerKind::GoogleAccessToken { Vouching::Opaque } else { Vouching::Tokens };
+        let tokens = drafted.iter().map(|draft| &draft.issuer.rule).map(|rule| (&rule.name, rule.issuer(), how(rule.kind)));
         self.apart(&people.chain(tokens).collect::<Vec<_>>());
         for draft in &drafted {
             let rule = &draft.issuer.rule;

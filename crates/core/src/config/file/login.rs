@@ -27,7 +27,7 @@ pub struct IdpFile {
     /// `oidc`: the claim with the e-mail address. An address is never who somebody is. Default: `email`.
     pub email_claim: Option<String>,
     /// Google Workspace domains, compared with the claim `hd`; an account without one does not count. Default of `oidc` and `gcp-iap`: no
-    /// condition; of `google-id-token`: no person counts.
+    /// condition; of `google-id-token` and `google-access-token`: no person counts by one.
     pub domains: Option<Vec<String>>,
     /// How tokens may be signed. Default: `["RS256"]`; of `gcp-iap` `["ES256"]`, of `aws-web-identity` `["RS256", "ES384"]`, of
     /// `kubernetes` and `spiffe` `["RS256", "ES256"]`.
@@ -48,7 +48,13 @@ pub struct IdpFile {
     /// Not `oidc`: patterns of subjects, of which one must fit. `*` is any run of characters without `:`, `/` and `@`, `**` at the end any
     /// rest. Required where everybody has tokens of the issuer.
     pub subject_pattern: Option<Vec<String>>,
-    /// `google-id-token` and `gcp-iap`: patterns of the addresses of service accounts, written as those of subjects. Default: none counts.
+    /// `google-access-token`: the OAuth clients of Google whose tokens count, as `aud` of tokeninfo says them. Required.
+    pub client_ids: Option<Vec<String>>,
+    /// `google-access-token`: must be `true`. Such a token is a live credential of its owner at Google: whoever is shown it can use it there.
+    pub danger_accept_google_access_tokens: Option<bool>,
+    /// `google-access-token`: where Google says whose a token is. Default: `https://oauth2.googleapis.com/tokeninfo`.
+    pub tokeninfo: Option<String>,
+    /// `google-id-token`, `google-access-token` and `gcp-iap`: patterns of the addresses of service accounts, written as those of subjects. Default: none counts.
     pub service_accounts: Option<Vec<String>>,
     /// Not `oidc`: what claims must say: a text, a list of texts of which one, `true` or `false`, or `{ pattern = ".." }`. A name that
     /// begins with `/` is a way to a claim: `"/kubernetes.io/namespace"`.
@@ -107,6 +113,8 @@ pub enum IdpWord {
     Oidc,
     /// ID tokens of Google: people of a Workspace domain, and service accounts, also under impersonation.
     GoogleIdToken,
+    /// Opaque access tokens of Google (`ya29.`), of which Google says whose they are. Off without `danger_accept_google_access_tokens`.
+    GoogleAccessToken,
     /// The assertion that Google's Identity-Aware Proxy puts beside a request.
     GcpIap,
     /// Tokens of `sts:GetWebIdentityToken` (AWS outbound identity federation).

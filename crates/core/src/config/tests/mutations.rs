@@ -247,6 +247,58 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"kubernetes\"\nissuer = \"https://accounts.google.com\"\nscopes = [\"a:read\"]",
     ),
     (
+        "config.missing_key",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\nclient_ids = [\"c\"]\nsubject_pattern = [\"42\"]",
+    ),
+    (
+        "config.missing_key",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = false\nclient_ids = [\"c\"]\nsubject_pattern = [\"42\"]",
+    ),
+    (
+        "config.missing_key",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nsubject_pattern = [\"42\"]",
+    ),
+    (
+        "config.empty",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = []\nsubject_pattern = [\"42\"]",
+    ),
+    (
+        "config.idp_public",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]",
+    ),
+    (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\nsubject_pattern = [\"4*\"]",
+    ),
+    (
+        "config.subject_pattern",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\nservice_accounts = [\"a@*.iam.gserviceaccount.com\"]",
+    ),
+    (
+        "config.idp_issuer",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\nsubject_pattern = [\"42\"]\ntokeninfo = \"http://google.example/tokeninfo\"",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\nsubject_pattern = [\"42\"]\naudience = [\"c\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\nsubject_pattern = [\"42\"]\nheader = \"Cf-Access-Jwt-Assertion\"",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-access-token\"\nscopes = [\"a:read\"]\ndanger_accept_google_access_tokens = true\nclient_ids = [\"c\"]\nsubject_pattern = [\"42\"]\nissuer = \"https://accounts.google.com\"",
+    ),
+    (
+        "config.wrong_place",
+        "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"google-id-token\"\ndomains = [\"a.example\"]\nscopes = [\"a:read\"]\nclient_ids = [\"c\"]",
+    ),
+    (
+        "config.wrong_place",
+        "[idp.k]\nissuer = \"https://idp.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\ntokeninfo = \"https://idp.example/t\"",
+    ),
+    (
         "config.wrong_place",
         "[server.a]\nurl = \"https://a.example\"\n[idp.o]\nissuer = \"https://i.example\"\nclient_id = \"c\"\nclient_secret = \"env:S\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\ngroups_claim = \"groups\"\nscopes = [\"a:read\"]",
     ),
@@ -283,7 +335,6 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "[server.a]\nurl = \"https://a.example\"\n[idp.k]\nkind = \"jwt\"\nissuer = \"https://i.example\"\nservice_accounts = [\"a@b\"]\nscopes = [\"a:read\"]",
     ),
     ("config.wrong_place", "[idp.k]\nissuer = \"https://i.example\"\nclient_id = \"a\"\nclient_secret = \"env:A\"\naudience = [\"a\"]"),
-    ("config.not_available", "[idp.k]\nkind = \"google-access-token\""),
     ("config.client_id", "[[clients.static]]\nid = \"idp:a\"\nredirect_uris = [\"https://a.example/\"]"),
     ("config.idp_name", "[idp.client]\nkind = \"oidc\"\nissuer = \"https://client.example\"\nclient_id = \"a\"\nclient_secret = \"env:A\""),
     ("config.not_available", "[listen]\nadmin = \"127.0.0.1:1\""),

@@ -21,6 +21,7 @@ fn rule() -> IssuerRule {
         require: Vec::new(),
         subjects: Vec::new(),
         service_accounts: Vec::new(),
+        clients: Vec::new(),
         domains: Vec::new(),
         groups_claim: None,
         leeway: Duration::from_secs(30),

@@ -27,7 +27,7 @@ pub(super) struct Asker {
 
 /// Why a question gave nothing. Nothing of what came is repeated but error codes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// Not reached, or not safely, or broken.
     #[error("it could not be reached: {0}")]
     Egress(EgressError),

@@ -23,7 +23,7 @@ pub(super) struct Found {
 
 /// Why nothing was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotFound {
+pub(crate) enum NotFound {
     /// A document could not be read.
     #[error("{0}")]
     Trouble(#[from] Trouble),
@@ -45,6 +45,11 @@ pub enum NotFound {
 }
 
 impl NotFound {
+    /// Whether it may be over soon.
+    pub(crate) const fn is_away(&self) -> bool {
+        matches!(self, Self::Trouble(Trouble::Egress(_) | Trouble::Status(..)))
+    }
+
     /// For records: a short stable word.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {

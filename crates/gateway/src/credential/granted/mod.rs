@@ -9,9 +9,8 @@ mod connect;
 mod discover;
 mod renew;
 
-pub use ask::Trouble;
-pub(crate) use connect::{Connected, Going, NotBegun, NotFinished};
-pub use discover::NotFound;
+pub(crate) use ask::Trouble;
+pub(crate) use connect::{Connected, NotBegun, NotFinished};
 
 use super::Till;
 use super::entered::opened;
@@ -108,17 +107,18 @@ impl Granted {
     /// # Errors
     /// [`NoLease::SignInNeeded`] where nothing but the person helps.
     pub(super) async fn anew(self: &Arc<Self>, till: &Till<'_>, user: &UserId, version: u64) -> Result<Arc<Minted>, NoLease> {
-        let open = self.opened(till, user).await?;
-        let is_young = till.env.now().since(open.held.renewed_at()) <= YOUNG;
-        let open = match open.version == version {
-            true if is_young || !open.held.is_renewable() => return Err(NoLease::SignInNeeded),
-            true => self.renewed(till, user, &open).await?,
-            // Somebody else has renewed it since.
-            false => open,
+        let key = (user.clone(), till.epoch);
+        let mint = || async {
+            let open = self.opened(till, user).await?;
+            let is_young = till.env.now().since(open.held.renewed_at()) <= YOUNG;
+            match open.version == version {
+                true if is_young || !open.held.is_renewable() => Err(NoLease::SignInNeeded),
+                true => self.renewed(till, user, &open).await.map(|open| self.lend(&open)),
+                // Somebody else has renewed it since.
+                false => Ok(self.lend(&open)),
+            }
         };
-        let minted = Arc::new(self.lend(&open));
-        self.mints.keep(&(user.clone(), till.epoch), Arc::clone(&minted));
-        Ok(minted)
+        self.mints.another(&key, version, || till.env.now(), mint).await
     }
 
     /// Renews in a task of its own: an answer with a new refresh token is kept whoever stops waiting for it.
