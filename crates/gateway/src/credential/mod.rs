@@ -207,6 +207,9 @@ impl Gateway {
             (Some(Broker::Granted(granted)), Some(user)) => {
                 granted.anew(&self.till(), user, version).await.map(|minted| Some(minted.secret())).map_err(Fault::NoLease)
             }
+            (Some(Broker::Google(google)), _) => {
+                google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret())).map_err(Fault::NoLease)
+            }
             (Some(Broker::Entered(_)), Some(_)) => Err(Fault::NoLease(NoLease::SignInNeeded)),
             _ => Ok(None),
         }
