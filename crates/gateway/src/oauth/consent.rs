@@ -43,9 +43,6 @@ use http::{Method, Response};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Service accounts that a page names of one server.
-const SHOWN_ACCOUNTS: usize = 3;
-
 /// Why the page is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
@@ -463,17 +460,11 @@ impl Gateway {
     fn acts_as(&self, server: &ServerName, account: Option<&str>) -> ActsAs {
         match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
             Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
-            Some(CredentialConfig::Google(credential)) => {
-                let accounts = credential.accounts();
-                let names: Vec<&str> = accounts.iter().take(SHOWN_ACCOUNTS).map(|account| account.as_str()).collect();
-                let more = if accounts.len() > SHOWN_ACCOUNTS { " and others" } else { "" };
-                let own = "Doorward's own identity at Google".to_owned();
-                ActsAs::Service(Claimed::new(&if names.is_empty() { own } else { format!("{}{more}", names.join(", ")) }))
-            }
             Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => match account {
                 Some(name) => ActsAs::Account(Claimed::new(name)),
                 None => ActsAs::NotConnected(self.upstreams.find(server).map_or_else(|| server.to_string(), |of| of.config.title.clone())),
             },
+            Some(CredentialConfig::Google(credential)) => ActsAs::Service(Claimed::new(&credential.shown())),
             Some(CredentialConfig::None) | None => ActsAs::Nobody,
         }
     }
