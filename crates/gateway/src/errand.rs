@@ -75,6 +75,8 @@ pub(crate) struct Errand {
     cleared: Cleared,
     /// As whom it went to its server, once it has a credential.
     pub(crate) acting: Option<Principal>,
+    /// Since when the account is connected that it goes with, where each person has their own.
+    pub(crate) account: Option<Timestamp>,
 }
 
 impl Opened {
@@ -111,7 +113,7 @@ impl Cleared {
 impl Errand {
     /// A walk that may go on.
     pub(crate) const fn new(walk: Walk, cleared: Cleared) -> Self {
-        Self { walk, cleared, acting: None }
+        Self { walk, cleared, acting: None, account: None }
     }
 
     /// What its sealed values and ids stand for.

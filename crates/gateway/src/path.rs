@@ -168,7 +168,7 @@ impl Gateway {
     /// As whom, there and back. Each message that comes back passes the screen in its relay.
     async fn carry(&self, intent: &Intent, errand: &mut Errand) -> Result<Reply, Refusal> {
         let lease = self.credential(intent).await?;
-        errand.acting = Some(lease.as_whom().clone());
+        (errand.acting, errand.account) = (Some(lease.as_whom().clone()), lease.account());
         self.upstream(lease.outgoing(), errand).await
     }
 

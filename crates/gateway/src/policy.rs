@@ -120,8 +120,7 @@ impl Gateway {
         let (bound, call) = (permit.bound(), permit.call());
         // With the account behind it goes what was opened with it.
         if let Some(user) = self.shown_to(bound.server(), bound.caller().user())
-            && let Err(fault) = self.upkeep(bound.server(), Some(user)).await
-            && takes_away(&fault)
+            && !matches!(self.store.connected_since(user, bound.server()).await, Ok(since) if since.is_some() && since == errand.account)
         {
             return false;
         }

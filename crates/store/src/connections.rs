@@ -3,6 +3,7 @@
 
 use crate::Store;
 use crate::db::{Tx, Value};
+use crate::deeds::{Deed, OnRecord, put};
 use crate::epoch::raise;
 use crate::error::{Refused, StoreError};
 use crate::rows::{Reading, at_most_one, json_list, millis, plain};
@@ -29,6 +30,8 @@ pub struct NewConnection<'a> {
     pub scopes: &'a [String],
     /// What is kept: at most 64 KiB.
     pub value: &'a Secret<Vec<u8>>,
+    /// Under which id what it takes the place of is left, to be taken back at its provider; `None` where that would take this one back, too.
+    pub replaced: Option<&'a str>,
 }
 
 /// What a connection is made of.
@@ -169,6 +172,10 @@ impl Store {
         let scopes = json_list(new.scopes.iter().map(String::as_str))?;
         let mut tx = self.db().begin().await?;
         tx.lock(owner_lock("connections", new.owner)).await?;
+        if let Some(id) = new.replaced {
+            self.take_away(&mut tx, (new.owner, new.server), plain(id, "id")?, now).await?;
+        }
+        end_sessions(&mut tx, (new.owner, new.server), now).await?;
         let version = next_version(&mut tx).await?;
         let sealed = self.sealer().seal(&place("connections", new.owner, &new.server.as_str().as_bytes(), version), new.value.expose())?;
         let sql = "INSERT INTO connections (issuer, subject, server, kind, label, scopes, state, created, changed, version, sealed) \
@@ -215,15 +222,25 @@ impl Store {
         Ok(Some(Connection { info: info(&reading)?, version: version_of(version, server)?, value }))
     }
 
-    /// Whether somebody has an account at a server that can be used. Opens nothing.
+    /// Since when somebody has the account at a server that they have now, if it can be used: another time is another account. Opens
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn connected_since(&self, owner: &UserId, server: &ServerName) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT state, created FROM connections WHERE issuer = $1 AND subject = $2 AND server = $3";
+        let Some(row) = self.db().row(sql, &key(owner, server)).await? else { return Ok(None) };
+        let reading = Reading { row: &row, table: "connections", id: server.to_string() };
+        let works = reading.parsed("state", ConnectionState::parse)? == ConnectionState::Works;
+        Ok(if works { Some(reading.instant("created")?) } else { None })
+    }
+
+    /// Whether there is one. Opens nothing.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn is_connected(&self, owner: &UserId, server: &ServerName) -> Result<bool, StoreError> {
-        let sql = "SELECT state FROM connections WHERE issuer = $1 AND subject = $2 AND server = $3";
-        let Some(row) = self.db().row(sql, &key(owner, server)).await? else { return Ok(false) };
-        let reading = Reading { row: &row, table: "connections", id: server.to_string() };
-        Ok(reading.parsed("state", ConnectionState::parse)? == ConnectionState::Works)
+        Ok(self.connected_since(owner, server).await?.is_some())
     }
 
     /// The accounts of somebody, or of everybody, in the order of their servers; 10,000 at most.
@@ -354,6 +371,19 @@ impl Store {
         self.db().execute(sql, &[issuer, subject, server, Value::int(millis(hour)?)]).await.map(|_| ())
     }
 
+    /// Writes down that a program beside the gateway is about to use somebody's account, before it does: for the gateway's record.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it must not be used then.
+    pub async fn account_is_used(&self, owner: &UserId, server: &ServerName, why: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let epoch = raise(&mut tx, "account used", now).await?;
+        let cause = format!("{server}: {why}");
+        let deed = Deed { reason: "account_used", user: Some(owner.clone()), client: None, cause, done: now };
+        put(&mut tx, epoch, &deed, OnRecord::Later).await?;
+        tx.commit().await
+    }
+
     /// Takes a connection away: it cannot be read by anybody from now on. What a provider granted is left under `id`, to be taken back there.
     /// The epoch rises. False where there was none.
     ///
@@ -365,6 +395,7 @@ impl Store {
         tx.lock(owner_lock("connections", owner)).await?;
         let gone = self.take_away(&mut tx, (owner, server), id, now).await?;
         if gone {
+            end_sessions(&mut tx, (owner, server), now).await?;
             raise(&mut tx, "account disconnected", now).await?;
             tx.commit().await?;
         }
@@ -407,23 +438,27 @@ impl Store {
         tx.commit().await?;
         for row in rows {
             let reading = Reading::named(&row, "farewells", "id")?;
-            let (owner, version) = (reading.user()?, reading.int("version")?);
-            let Ok(value) = self.sealer().open(&place("farewells", &owner, &reading.id.as_bytes(), version), &reading.bytes("sealed")?)
-            else {
-                // Damaged: nothing can be taken back with it, and it would come again each time.
-                self.farewell_done(&reading.id).await?;
-                continue;
-            };
-            found.push(Farewell {
-                id: reading.id.clone(),
-                owner,
-                server: reading.parsed("server", ServerName::new)?,
-                tries: u32::try_from(reading.int("tries")?).unwrap_or(u32::MAX),
-                created: reading.instant("created")?,
-                value,
-            });
+            match self.farewell(&reading) {
+                Ok(farewell) => found.push(farewell),
+                // Damaged: nothing can be taken back with it, it would come again each time, and others wait behind it.
+                Err(_) => self.farewell_done(&reading.id).await?,
+            }
         }
         Ok(found)
+    }
+
+    fn farewell(&self, reading: &Reading<'_>) -> Result<Farewell, StoreError> {
+        let (owner, version) = (reading.user()?, reading.int("version")?);
+        let place = (reading.id.as_bytes(), reading.bytes("sealed")?);
+        let value = self.sealer().open(&self::place("farewells", &owner, &place.0, version), &place.1);
+        Ok(Farewell {
+            id: reading.id.clone(),
+            owner,
+            server: reading.parsed("server", ServerName::new)?,
+            tries: u32::try_from(reading.int("tries")?).unwrap_or(u32::MAX),
+            created: reading.instant("created")?,
+            value: value.map_err(|_| reading.broken("sealed"))?,
+        })
     }
 
     /// The provider knows, or nobody tells it any more.
@@ -441,6 +476,13 @@ impl Farewell {
     pub fn is_given_up(&self, now: Timestamp) -> bool {
         now.since(self.created) > REMEMBERED
     }
+}
+
+/// With an account end the sessions that were opened with it: what a server knows them by is of that account.
+async fn end_sessions(tx: &mut Tx, (owner, server): (&UserId, &ServerName), now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE sessions SET ended = $4 WHERE issuer = $1 AND subject = $2 AND server = $3 AND ended IS NULL";
+    let [issuer, subject, server] = key(owner, server);
+    tx.execute(sql, &[issuer, subject, server, Value::int(millis(now)?)]).await.map(|_| ())
 }
 
 fn info(reading: &Reading<'_>) -> Result<ConnectionInfo, StoreError> {

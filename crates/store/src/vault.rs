@@ -76,6 +76,15 @@ impl Store {
         Ok(won)
     }
 
+    /// Removes the value under a name, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is then still there, as far as is known.
+    pub async fn remove_secret(&self, owner: &UserId, name: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM vault WHERE issuer = $1 AND subject = $2 AND name = $3";
+        self.db().execute(sql, &key(owner, name)).await.map(|_| ())
+    }
+
     /// Removes every value of an owner and gives their number.
     ///
     /// # Errors

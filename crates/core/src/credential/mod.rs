@@ -25,6 +25,8 @@ pub struct UpstreamSecret {
     spellings: Secret<Vec<String>>,
     /// Of what is kept for somebody; 0 for what is the same since the start.
     version: u64,
+    /// Since when the account that it is of is connected: a renewal leaves it, another account has another.
+    account: Option<Timestamp>,
 }
 
 /// A header that goes with each request.
@@ -98,14 +100,14 @@ impl UpstreamSecret {
     #[must_use]
     pub fn from_source(header: String, value: Secret<String>, origin: Origin) -> Self {
         let spellings = Secret::new(spellings(&credentials(value.expose())));
-        Self { sent: Some(Sent { header, value, origin }), spellings, version: 0 }
+        Self { sent: Some(Sent { header, value, origin }), spellings, version: 0, account: None }
     }
 
     /// The secrets in the environment of a child process: nothing of them is ever sent, and none may come back (PT-03).
     #[must_use]
     pub fn from_environment<'a>(values: impl IntoIterator<Item = &'a Secret<String>>) -> Self {
         let values: Vec<String> = values.into_iter().map(|value| value.expose().clone()).collect();
-        Self { sent: None, spellings: Secret::new(spellings(&values)), version: 0 }
+        Self { sent: None, spellings: Secret::new(spellings(&values)), version: 0, account: None }
     }
 
     /// The same, as this version of what is kept: connections of one version are not used with another.
@@ -118,6 +120,18 @@ impl UpstreamSecret {
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The same, of the account that is connected since `since`.
+    #[must_use]
+    pub fn of_account(self, since: Timestamp) -> Self {
+        Self { account: Some(since), ..self }
+    }
+
+    /// Since when its account is connected, where it is of one: what was begun with one account is not gone on with by another.
+    #[must_use]
+    pub const fn account(&self) -> Option<Timestamp> {
+        self.account
     }
 
     /// Header name and value, if `origin` is the one it is pinned to.
@@ -198,6 +212,12 @@ impl<'intent> Lease<'intent> {
     #[must_use]
     pub const fn as_whom(&self) -> &Principal {
         &self.as_whom
+    }
+
+    /// Since when its account is connected, where it is of one.
+    #[must_use]
+    pub fn account(&self) -> Option<Timestamp> {
+        self.secret.as_ref().and_then(|secret| secret.account())
     }
 
     /// When it ends.

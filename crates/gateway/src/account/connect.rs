@@ -79,7 +79,10 @@ impl Gateway {
             Some("connect") => self.leaves(&request, &person, &server, waits).await,
             Some("enter") => self.entered(&request, &person, &server, (form.get("secret").unwrap_or_default(), waits)).await,
             Some("disconnect") => self.disconnected(&request, &person, &server).await,
-            Some("skip") if waits.is_some() => see_other(&format!("/oauth/consent?txn={}", waits.unwrap_or_default())),
+            Some("skip") if waits.is_some() => match self.skip_account(&person, name).await {
+                Ok(()) => see_other(&format!("/oauth/consent?txn={}", waits.unwrap_or_default())),
+                Err(_) => self.away(request.id),
+            },
             _ => self.bad_post(BadPost::Unreadable, request.id),
         }
     }
@@ -156,7 +159,7 @@ impl Gateway {
             Err(why) => return self.does_not_leave(request, person, server, &why).await,
         };
         let Some(target) = Target::new(&going.address) else { return self.away(request.id) };
-        let page = DeparturePage { frame: self.frame(Some(person)), target, provider: server.title.clone() };
+        let page = DeparturePage { frame: self.frame(Some(person)), target, provider: format!("{}, at {}", server.title, going.host) };
         // 200 and a refresh: a redirect after a form would be stopped by `form-action` (product 5.3).
         let mut response = self.html(200, Class::Page, page.render());
         browser::travel(&mut response, &request.headers, &going.state, &going.sealed);
@@ -171,6 +174,12 @@ impl Gateway {
         self.not_connected(request, person, server, why.reason()).await;
         let (side, title, text, next) = match why {
             NotBegun::Ours => return self.away(request.id),
+            NotBegun::OtherIssuer => (
+                Side::Provider,
+                "The server names another provider than before",
+                "Your account is at one provider, and the server now names another one. Nothing was sent.",
+                "If you know that this is right, disconnect your account on the page before, and connect it again. Else ask the administrator.",
+            ),
             NotBegun::NoClient => (
                 Side::Us,
                 "This gateway is not known there yet",
@@ -219,7 +228,10 @@ impl Gateway {
             tracing::info!(id = %request.id, "an answer of a provider belongs to no connection of this browser");
             return self.not_this_connection(&request);
         };
-        if !self.audit.is_healthy() || person.disabled {
+        // On the record before the code is given away (I2).
+        let (id, user, of) = (Some(request.id), Some(&person.user), Some(&server.name));
+        let notice = Notice { reason: "account_answered", id, user, server: of, ..Notice::default() };
+        if person.disabled || self.audit.event(&notice, self.env.now()).await.is_err() {
             return self.away(request.id);
         }
         let finished = granted.finish(&self.till(), trip, (&person.user, person.browser.as_bytes()), &answer).await;
@@ -233,19 +245,32 @@ impl Gateway {
 
     async fn is_connected(&self, request: &OfficeRequest, person: &Person, server: &Server, connected: &Connected) -> Response<Body> {
         let shared = if connected.client.1 == How::Configured { "client of all" } else { "client of this connection" };
-        let mut cause = format!("{}, {shared} {}, scopes {}", connected.issuer, connected.client.0, connected.scopes.join(" "));
-        if !connected.wider.is_empty() {
-            cause.push_str(&format!(", of which nobody asked for {}", connected.wider.join(" ")));
-        }
+        let cause = format!("{}, {shared}, scopes {}, client {}", connected.issuer, connected.scopes.join(" "), connected.client.0);
         if !self.kept_on_record(request, person, server, &cause).await {
             return self.away(request.id);
+        }
+        let wider = connected.wider.join(" ");
+        if !wider.is_empty() {
+            let (reason, cause) = ("account_wider", Some(wider.as_str()));
+            self.note(&Notice {
+                reason,
+                id: Some(request.id),
+                user: Some(&person.user),
+                server: Some(&server.name),
+                cause,
+                ..Notice::default()
+            })
+            .await;
         }
         let waiting = browser::cookie(&request.headers, browser::WAITING).filter(|sealed| connected.arrived.leads_to(sealed));
         if let Some(sealed) = waiting.filter(|sealed| self.waits_for(sealed, request, &server.name)) {
             return see_other(&format!("/oauth/consent?txn={sealed}"));
         }
-        let done = "Connected. Go back to your application and try again.";
-        self.connect_page(request, person, server, Words { done: Some(done), ..Words::default() }).await
+        let mut done = "Connected. Go back to your application and try again.".to_owned();
+        if !wider.is_empty() {
+            done.push_str(" The provider allowed more than this gateway asked for; you can take it back there.");
+        }
+        self.connect_page(request, person, server, Words { done: Some(&done), ..Words::default() }).await
     }
 
     /// No record, no effect: what cannot be recorded is taken away again.
@@ -333,22 +358,31 @@ impl Gateway {
             let error = Some("This is no key: a key is one word of letters, digits and signs, without spaces. Nothing was kept.");
             return self.connect_page(request, person, server, Words { error, waits, ..Words::default() }).await;
         }
+        let Some(Broker::Entered(broker)) = self.brokers.get(&server.name) else { return self.bad_post(BadPost::Unreadable, request.id) };
+        // On the record before it is anything.
+        let (id, user, of, cause) = (Some(request.id), Some(&person.user), Some(&server.name), Some("a key that was entered"));
+        let notice = Notice { reason: "account_connected", id, user, server: of, cause, ..Notice::default() };
+        if self.audit.event(&notice, self.env.now()).await.is_err() {
+            return self.away(request.id);
+        }
+        let value = broker.sealed(std::str::from_utf8(secret.expose()).unwrap_or_default());
         let label = format!("key of {}", person.shown.chars().filter(|c| !c.is_control()).take(100).collect::<String>());
+        let farewell = request.id.to_string();
         let new = NewConnection {
             owner: &person.user,
             server: &server.name,
             kind: ConnectionKind::Entered,
             label: &label,
             scopes: &[],
-            value: &secret,
+            value: &value,
+            replaced: Some(&farewell),
         };
-        match self.store.connect_account(&new, self.env.now()).await {
-            Ok(_) => {}
-            Err(StoreError::Refused(Refused::TooMany)) => return self.did_not_finish(request, person, server, &NotFinished::TooMany).await,
-            Err(_) => return self.away(request.id),
-        }
-        if !self.kept_on_record(request, person, server, "a key that was entered").await {
-            return self.away(request.id);
+        if let Err(error) = self.store.connect_account(&new, self.env.now()).await {
+            self.not_connected(request, person, server, "not_kept").await;
+            return match error {
+                StoreError::Refused(Refused::TooMany) => self.did_not_finish(request, person, server, &NotFinished::TooMany).await,
+                _ => self.away(request.id),
+            };
         }
         if let Some(sealed) = waits {
             return see_other(&format!("/oauth/consent?txn={sealed}"));
@@ -372,6 +406,9 @@ impl Gateway {
         let farewell = request.id.to_string();
         let gone = self.store.disconnect_account(&person.user, server, &farewell, self.env.now()).await?;
         if gone {
+            if let Some(Broker::Granted(granted)) = self.brokers.get(server) {
+                granted.forget_client(&self.till(), &person.user).await;
+            }
             let (id, user, of) = (Some(request.id), Some(&person.user), Some(server));
             self.note(&Notice { reason: "account_disconnected", id, user, server: of, ..Notice::default() }).await;
         }

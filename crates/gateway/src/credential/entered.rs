@@ -1,13 +1,14 @@
 //! A header with a secret that each person entered (level 1): read from the vault, and kept until anything is taken back (I8).
 
 use super::Till;
-use super::mints::Mints;
+use super::mints::{Made, Mints};
 use super::refused::NoLease;
 use doorward_core::config::Deposit;
 use doorward_core::credential::{Minted, Origin, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::secret::Secret;
 use doorward_store::{Connection, ConnectionKind, ConnectionState, StoreError};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The broker of one server.
@@ -31,15 +32,26 @@ impl Entered {
 
     pub(super) async fn minted(&self, till: &Till<'_>, (server, user): (&ServerName, &UserId)) -> Result<Arc<Minted>, NoLease> {
         let key = (user.clone(), till.epoch);
-        self.mints.minted(&key, || till.env.now(), || self.read(till, (server, user))).await
+        self.mints.minted(&key, || till.env.now(), || async { self.read(till, (server, user)).await.map(Made::New) }).await
+    }
+
+    /// A secret as it is kept: with where it may be sent to.
+    pub(crate) fn sealed(&self, secret: &str) -> Secret<Vec<u8>> {
+        Secret::new(json!({"origin": self.origin.as_str(), "secret": secret}).to_string().into_bytes())
     }
 
     async fn read(&self, till: &Till<'_>, (server, user): (&ServerName, &UserId)) -> Result<Minted, NoLease> {
         let connection = opened(till, (server, user), ConnectionKind::Entered).await?;
-        let secret = std::str::from_utf8(connection.value.expose()).map_err(|_| NoLease::Damaged)?;
-        let value = Secret::new(format!("{}{secret}{}", self.deposit.before, self.deposit.after));
+        let kept: Value = serde_json::from_slice(connection.value.expose()).map_err(|_| NoLease::Damaged)?;
+        let text = |key: &str| kept.get(key).and_then(Value::as_str).ok_or(NoLease::Damaged);
+        // Entered for another address than the one that is configured now: it is sent nowhere (I5).
+        if text("origin")? != self.origin.as_str() {
+            return Err(NoLease::SignInNeeded);
+        }
+        let value = Secret::new(format!("{}{}{}", self.deposit.before, text("secret")?, self.deposit.after));
         let header = self.deposit.name.as_str().to_owned();
-        let sent = UpstreamSecret::from_source(header, value, self.origin.clone()).of_version(connection.version);
+        let sent = UpstreamSecret::from_source(header, value, self.origin.clone());
+        let sent = sent.of_version(connection.version).of_account(connection.info.created);
         Ok(Minted::for_good(sent, Principal::new(format!("{} at {server}", connection.info.label))))
     }
 }

@@ -16,6 +16,15 @@ pub(crate) struct Mints<K> {
     slots: Cache<K, Arc<Slot>>,
 }
 
+/// What came of the making.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// Another one.
+    New(Minted),
+    /// The one that there was, which still counts: another one could not be made.
+    Old(Minted, NoLease),
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     /// What is lent, without waiting for anybody.
@@ -26,10 +35,10 @@ struct Slot {
 
 /// Keys that are kept at most; the one that was not used for longest goes.
 const MOST: usize = 20_000;
-/// After a refusal nobody asks again for so long.
-const REFUSED: Duration = Duration::from_secs(30);
 /// After a failure that may be over at once.
 const FAILED: Duration = Duration::from_secs(1);
+/// The same while there is one that still counts: nobody is in a hurry.
+const PATIENT: Duration = Duration::from_secs(15);
 
 impl<K: Eq + Hash + Clone> Default for Mints<K> {
     fn default() -> Self {
@@ -44,7 +53,7 @@ impl<K: Eq + Hash + Clone> Mints<K> {
     /// [`NoLease`] of the making, to everybody who waited for it, and for a while after it.
     pub(crate) async fn minted<F>(&self, key: &K, clock: impl Fn() -> Timestamp, mint: impl FnOnce() -> F) -> Result<Arc<Minted>, NoLease>
     where
-        F: Future<Output = Result<Minted, NoLease>>,
+        F: Future<Output = Result<Made, NoLease>>,
     {
         let slot = self.slot(key);
         if let Some(kept) = slot.good(clock()) {
@@ -70,7 +79,7 @@ impl<K: Eq + Hash + Clone> Mints<K> {
         mint: impl FnOnce() -> F,
     ) -> Result<Arc<Minted>, NoLease>
     where
-        F: Future<Output = Result<Minted, NoLease>>,
+        F: Future<Output = Result<Made, NoLease>>,
     {
         let slot = self.slot(key);
         let mut failed = slot.turn.lock().await;
@@ -98,21 +107,24 @@ impl Slot {
         &self,
         failed: &mut Option<(NoLease, Timestamp)>,
         clock: &impl Fn() -> Timestamp,
-        mint: impl Future<Output = Result<Minted, NoLease>>,
+        mint: impl Future<Output = Result<Made, NoLease>>,
     ) -> Result<Arc<Minted>, NoLease> {
         let usable = || self.kept.load_full().filter(|kept| kept.age(clock()) != Age::Over);
         if let Some((why, at)) = failed.as_ref()
-            && clock().since(*at) < if why.is_refusal() { REFUSED } else { FAILED }
+            && clock().since(*at) < why.pause().max(if usable().is_some() { PATIENT } else { FAILED })
         {
             return usable().ok_or_else(|| why.clone());
         }
         let why = match mint.await {
-            Ok(minted) if minted.age(clock()) == Age::Over => NoLease::Expired,
-            Ok(minted) => {
+            Ok(Made::New(minted) | Made::Old(minted, _)) if minted.age(clock()) == Age::Over => NoLease::Expired,
+            Ok(made) => {
+                let (minted, why) = match made {
+                    Made::New(minted) => (minted, None),
+                    Made::Old(minted, why) => (minted, Some(why)),
+                };
                 let minted = Arc::new(minted);
                 self.kept.store(Some(Arc::clone(&minted)));
-                // Old already: another one could not be made just now.
-                *failed = (minted.age(clock()) == Age::Renew).then(|| (NoLease::Unavailable("not_renewed"), clock()));
+                *failed = why.map(|why| (why, clock()));
                 return Ok(minted);
             }
             // What the person mends is looked up each time: it may have been mended a moment ago.

@@ -25,6 +25,7 @@ use doorward_core::id::{ServerName, UserId};
 use doorward_core::policy::permit::Permit;
 use doorward_store::Store;
 use google::Google;
+use granted::Goodbye;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,7 +206,12 @@ impl Gateway {
         let version = refused.map_or(0, |secret| secret.version());
         match (self.brokers.get(server), user) {
             (Some(Broker::Granted(granted)), Some(user)) => {
-                granted.anew(&self.till(), user, version).await.map(|minted| Some(minted.secret())).map_err(Fault::NoLease)
+                let secret = granted.anew(&self.till(), user, version).await.map_err(Fault::NoLease)?.secret();
+                // Another account took its place meanwhile: what was begun with the one is not gone on with by the other.
+                match refused.is_none_or(|refused| refused.account() == secret.account()) {
+                    true => Ok(Some(secret)),
+                    false => Err(Fault::SessionLost),
+                }
             }
             (Some(Broker::Google(google)), _) => {
                 google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret())).map_err(Fault::NoLease)
@@ -216,7 +222,7 @@ impl Gateway {
     }
 
     /// Tells providers of what is to be taken back there, a few at a time (credentials 8.5). What no provider answers for is tried again
-    /// for a week, with longer and longer pauses.
+    /// for a week.
     pub(crate) async fn say_farewells(&self) {
         let now = self.env.now();
         let due = match self.store.due_farewells((now, now.after(FAREWELL_PAUSE)), FAREWELLS).await {
@@ -225,19 +231,19 @@ impl Gateway {
         };
         for farewell in due {
             let said = match self.brokers.get(&farewell.server) {
-                Some(Broker::Granted(granted)) => granted.say_farewell(&farewell).await.map_err(|trouble| trouble.reason()),
+                Some(Broker::Granted(granted)) => granted.say_farewell(&farewell).await,
                 // The server is not configured any more, or in another way: nobody here may speak to its provider.
-                _ => Err("server_gone"),
+                _ => Goodbye::Later("server_gone"),
             };
-            let reason = match said {
-                Ok(()) => "account_revoked",
-                Err(_) if farewell.is_given_up(now) => "account_not_revoked",
-                Err(why) => {
+            let (reason, cause) = match said {
+                Goodbye::Heard => ("account_revoked", None),
+                Goodbye::Never(why) => ("account_not_revoked", Some(why)),
+                Goodbye::Later(why) if farewell.is_given_up(now) => ("account_not_revoked", Some(why)),
+                Goodbye::Later(why) => {
                     tracing::info!(server = %farewell.server, why, "a provider could not be told that an account is over; it is tried again");
                     continue;
                 }
             };
-            let cause = said.err();
             let (user, server) = (Some(&farewell.owner), Some(&farewell.server));
             self.note(&Notice { reason, user, server, cause, ..Notice::default() }).await;
             if self.store.farewell_done(&farewell.id).await.is_err() {

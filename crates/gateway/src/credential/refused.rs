@@ -31,9 +31,9 @@ pub enum NoLease {
     /// Whoever gives the credential did not answer, or not as it should; with a short stable word.
     #[error("the provider of the credential: {0}")]
     Unavailable(&'static str),
-    /// Whoever gives the credential is asked too often.
+    /// Whoever gives the credential is asked too often, and says after how many seconds it may be asked again.
     #[error("the provider of the credential is asked too often")]
-    Overloaded,
+    Overloaded(u64),
     /// Whoever gives the credential refuses Doorward itself; with a short stable word.
     #[error("the provider of the credential refuses Doorward: {0}")]
     Refused(&'static str),
@@ -47,6 +47,10 @@ pub enum NoLease {
     #[error("the records do not answer")]
     Store,
 }
+
+/// After a refusal nobody asks again for so long, and not for longer whatever is asked.
+const REFUSED: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// What a client shows to its person.
 struct Invitation {
@@ -63,16 +67,25 @@ impl NoLease {
             Self::NotConnected => "account_not_connected",
             Self::SignInNeeded => "account_sign_in_needed",
             Self::Damaged => "account_damaged",
-            Self::Unavailable(_) | Self::Expired | Self::Overloaded => "credential_unavailable",
+            Self::Unavailable(_) | Self::Expired | Self::Overloaded(_) => "credential_unavailable",
             Self::Refused(_) => "credential_refused",
             Self::Unmapped(_) => "account_not_mapped",
             Self::Store => "store_unavailable",
         }
     }
 
+    /// How long whoever refused is left alone.
+    pub(super) fn pause(&self) -> Duration {
+        match self {
+            Self::Overloaded(seconds) => Duration::from_secs(*seconds).clamp(REFUSED, LONGEST),
+            _ if self.is_refusal() => REFUSED,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Whether asking again soon would be of no use, and a burden to who refused.
-    pub(super) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Expired | Self::Overloaded)
+    const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Expired | Self::Overloaded(_))
     }
 
     /// Whether the person can mend it by connecting.
@@ -83,7 +96,7 @@ impl NoLease {
     const fn blame(&self) -> Blame {
         match self {
             Self::NotConnected | Self::SignInNeeded | Self::Unmapped(_) => Blame::Caller,
-            Self::Unavailable(_) | Self::Expired | Self::Overloaded | Self::Refused(_) => Blame::Upstream,
+            Self::Unavailable(_) | Self::Expired | Self::Overloaded(_) | Self::Refused(_) => Blame::Upstream,
             Self::Missing | Self::Damaged | Self::Store => Blame::Us,
         }
     }
@@ -95,7 +108,7 @@ impl NoLease {
             Self::NotConnected => format!("Your account at {server} is not connected."),
             Self::SignInNeeded => format!("Your account at {server} has to be connected again."),
             Self::Damaged => format!("What is kept of your account at {server} is damaged. Connect it again."),
-            Self::Unavailable(_) | Self::Expired | Self::Overloaded => {
+            Self::Unavailable(_) | Self::Expired | Self::Overloaded(_) => {
                 format!("The provider of your account at {server} does not answer as it should. Try again later; your other tools work.")
             }
             Self::Refused(_) => format!("The provider of {server} refuses Doorward. An administrator has to look at it."),
@@ -108,7 +121,7 @@ impl NoLease {
         };
         let retry = match self {
             Self::Unavailable(_) | Self::Store => Retry::After(Duration::from_secs(5)),
-            Self::Overloaded => Retry::After(Duration::from_secs(30)),
+            Self::Overloaded(_) => Retry::After(Duration::from_secs(30)),
             _ => Retry::Never,
         };
         Refusal { retry, private: Some(self.to_string()), ..Refusal::new(Station::Credential, self.reason(), self.blame(), wire, public) }

@@ -169,7 +169,7 @@ impl Target {
         }
     }
 
-    pub(super) const fn trust(&self) -> Option<&Trust> {
+    pub(crate) const fn trust(&self) -> Option<&Trust> {
         self.trust.as_ref()
     }
 }

@@ -3,7 +3,7 @@
 //! is offered then.
 
 use super::authorize::Underway;
-use super::consent::{LASTING, Shown};
+use super::consent::{LASTING, Shown, page_of};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
@@ -27,28 +27,35 @@ pub(super) struct Yes {
     lasting: String,
     /// The answer is carried by hand to another computer.
     pub(super) by_hand: bool,
+    /// They go on without an account.
+    skipped: bool,
 }
 
 impl Yes {
-    pub(super) fn of(ticket: &Ticket, ticked: &BTreeSet<Scope>, form: &Form) -> Self {
+    /// `page` names the request and its client as they were shown.
+    pub(super) fn of(page: String, ticked: &BTreeSet<Scope>, form: &Form) -> Self {
         Self {
-            request: name_of(ticket),
+            request: page,
             ticked: ticked.iter().map(Scope::to_string).collect(),
             lasting: form.get("duration").unwrap_or_default().to_owned(),
             by_hand: form.get("decision") == Some("remote"),
+            skipped: false,
         }
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let Self { request, ticked, lasting, by_hand } = self;
-        json!({"request": request, "ticked": ticked, "lasting": lasting, "by_hand": by_hand}).to_string().into_bytes()
+        let Self { request, ticked, lasting, by_hand, skipped } = self;
+        let whole = json!({"request": request, "ticked": ticked, "lasting": lasting, "by_hand": by_hand, "skipped": skipped});
+        whole.to_string().into_bytes()
     }
 
     fn read(text: &[u8]) -> Option<Self> {
         let whole: Value = serde_json::from_slice(text).ok()?;
         let ticked = whole.get("ticked")?.as_array()?.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<_>>()?;
         let text = |key: &str| whole.get(key).and_then(Value::as_str).map(str::to_owned);
-        Some(Self { request: text("request")?, ticked, lasting: text("lasting")?, by_hand: whole.get("by_hand")?.as_bool()? })
+        let flag = |key: &str| whole.get(key).and_then(Value::as_bool);
+        let (request, lasting) = (text("request")?, text("lasting")?);
+        Some(Self { request, ticked, lasting, by_hand: flag("by_hand")?, skipped: flag("skipped")? })
     }
 
     fn decision(&self) -> Option<Decision> {
@@ -56,11 +63,6 @@ impl Yes {
         let ticked = self.ticked.iter().map(|text| Scope::parse(text)).collect::<Option<_>>()?;
         Some(Decision { ticked, lasting })
     }
-}
-
-/// A request, as the store names it: nothing that opens it.
-fn name_of(ticket: &Ticket) -> String {
-    ticket.once().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One yes at a time for each server: who goes on with another request is asked again for this one.
@@ -96,14 +98,28 @@ impl Gateway {
         Ok(true)
     }
 
-    /// The yes to exactly this request that this person gave before they connected the account it waits for.
+    /// The yes to exactly this request, of the client as it was shown, that this person gave before they connected the account it waits
+    /// for. Until they have, or have said that they go on without, it is none: who comes back is asked again.
     pub(super) async fn said_yes(&self, ticket: &Ticket, person: &Person, underway: &Underway) -> Option<Yes> {
         let server = underway.request.server();
         if !self.upstreams.find(server)?.config.credential.is_of_each_person() {
             return None;
         }
         let (text, _) = self.store.secret(&person.user, &kept_as(server)).await.ok()??;
-        Yes::read(text.expose()).filter(|yes| yes.request == name_of(ticket))
+        let yes = Yes::read(text.expose()).filter(|yes| yes.request == page_of(ticket, &underway.request))?;
+        let goes_on = yes.skipped || self.account_of(person, server).await.ok()?.is_some();
+        goes_on.then_some(yes)
+    }
+
+    /// The person goes on without an account: what they allowed is answered all the same.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was changed.
+    pub(crate) async fn skip_account(&self, person: &Person, server: &ServerName) -> Result<(), StoreError> {
+        let Some((text, version)) = self.store.secret(&person.user, &kept_as(server)).await? else { return Ok(()) };
+        let Some(yes) = Yes::read(text.expose()) else { return Ok(()) };
+        let skipped = Secret::new(Yes { skipped: true, ..yes }.to_bytes());
+        self.store.swap_secret(&person.user, &kept_as(server), version, &skipped).await.map(|_| ())
     }
 
     /// From that yes to the answer: it counts once, and for no more than is offered now.
@@ -117,7 +133,7 @@ impl Gateway {
     ) -> Response<Body> {
         let kept = kept_as(underway.request.server());
         // Gone whatever follows. The ticket itself is used up with the answer.
-        if self.store.put_secret(&person.user, &kept, &Secret::new(Vec::new())).await.is_err() {
+        if self.store.remove_secret(&person.user, &kept).await.is_err() {
             return self.away(request.id);
         }
         let name = underway.request.client().name().to_owned();

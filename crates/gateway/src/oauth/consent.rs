@@ -136,7 +136,7 @@ impl Gateway {
         let lasting = LASTING.iter().find(|(value, ..)| form.get("duration") == Some(value)).map(|(.., lasting)| *lasting);
         let ticked: Option<BTreeSet<Scope>> = form.all("grant").map(Scope::parse).collect();
         let (Some(lasting), Some(ticked)) = (lasting, ticked) else { return self.bad_post(BadPost::Unreadable, request.id) };
-        let yes = Yes::of(ticket, &ticked, form);
+        let yes = Yes::of(page_of(ticket, asked), &ticked, form);
         let (name, decision) = (asked.client().name().to_owned(), Decision { ticked, lasting });
         let (client, server, device) = (asked.client().clone(), asked.server().clone(), device_of(asked));
         let Underway { request: asked, facts } = underway;
@@ -544,7 +544,7 @@ fn application(asked: &AuthRequest, seen: &(Option<Timestamp>, u64), waits: Opti
 }
 
 /// What a form belongs to: this request, and the client as it was when the page was shown.
-fn page_of(ticket: &Ticket, asked: &AuthRequest) -> String {
+pub(super) fn page_of(ticket: &Ticket, asked: &AuthRequest) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     format!("consent:{}:{}", hex(&ticket.id), hex(asked.client().fingerprint()))
 }

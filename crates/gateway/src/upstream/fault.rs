@@ -37,6 +37,8 @@ pub enum Fault {
     Incomplete,
     /// The upstream does not accept Doorward's credential. Never passed on: it is not the client's (product 2.7).
     Credential,
+    /// The upstream knows Doorward's credential, and does not let it do this. Another one of the same account would be no better.
+    Denied,
     /// There is no credential to go with. Nothing was sent.
     NoLease(NoLease),
     /// The upstream does not know its session any more; the request did not run.
@@ -121,6 +123,7 @@ impl Fault {
             Self::Bad(_) => "upstream_bad_reply",
             Self::Incomplete => "upstream_incomplete",
             Self::Credential => "upstream_credential",
+            Self::Denied => "upstream_denied",
             Self::NoLease(why) => why.reason(),
             Self::SessionLost => "upstream_session_lost",
             Self::Resting(_) => "upstream_resting",
@@ -190,6 +193,7 @@ impl Fault {
             Self::Credential => {
                 format!("{server} does not accept the credential that Doorward holds for it. An administrator has to look at it.")
             }
+            Self::Denied => format!("{server} does not let the account that Doorward uses for you do this."),
             Self::NotApproved => format!("The command of {server} is not approved. An administrator has to look at it."),
             Self::Unpinned => {
                 format!("The command of {server} fetches what it runs and is not pinned. An administrator has to look at it.")

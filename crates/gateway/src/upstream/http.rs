@@ -13,7 +13,7 @@ use crate::replies::{Replies, UNCOUNTED};
 use bytes::{Bytes, BytesMut};
 use doorward_core::config::Limits;
 use doorward_core::config::units::Rate;
-use doorward_core::credential::{Origin, UpstreamSecret};
+use doorward_core::credential::{Origin, Outgoing, UpstreamSecret};
 use doorward_core::id::CorrelationId;
 use doorward_core::mcp::call::RpcId;
 use doorward_core::mcp::encode;
@@ -54,6 +54,14 @@ pub struct Line {
     pub session: Option<UpstreamSessionId>,
     /// The request that it goes for, where the record has one.
     pub why: Option<CorrelationId>,
+}
+
+impl Line {
+    /// For a call, without a session yet.
+    #[must_use]
+    pub fn of(outgoing: &Outgoing<'_>, pool: PoolKey) -> Self {
+        Self { pool, secret: outgoing.secret(), session: None, why: Some(outgoing.id()) }
+    }
 }
 
 /// Whether a server is told for which request of the record a call comes.
@@ -165,7 +173,8 @@ impl HttpServer {
         match (response.status(), Kind::of(response.headers())) {
             (StatusCode::OK, Kind::Events) => Ok(response.into_body()),
             (StatusCode::NOT_FOUND, _) => Err(Fault::SessionLost),
-            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(Fault::Credential),
+            (StatusCode::UNAUTHORIZED, _) => Err(Fault::Credential),
+            (StatusCode::FORBIDDEN, _) => Err(Fault::Denied),
             (status, _) => Err(Fault::Status(status.as_u16())),
         }
     }
@@ -203,7 +212,8 @@ impl HttpServer {
     async fn failed(&self, head: &Parts, line: &Line, id: Option<i64>, (body, end): (ReplyBody, Instant)) -> Result<Incoming, Fault> {
         let (status, headers) = (head.status, &head.headers);
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Fault::Credential),
+            StatusCode::FORBIDDEN => return Err(Fault::Denied),
             StatusCode::NOT_FOUND if line.session.is_some() => return Err(Fault::SessionLost),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());

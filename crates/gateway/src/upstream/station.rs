@@ -18,7 +18,7 @@ use crate::limits::Seat;
 use crate::live::Session;
 use doorward_core::audit::outcome::Class;
 use doorward_core::blame::Refusal;
-use doorward_core::credential::Outgoing;
+use doorward_core::credential::{Outgoing, UpstreamSecret};
 use doorward_core::id::{CorrelationId, UserId};
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
@@ -105,7 +105,17 @@ impl Gateway {
             }
             Form::EndSession => Box::pin(self.end_session(&upstream, &outgoing)).await,
             Form::Request(_) => match call.method() {
-                Method::Initialize => Box::pin(self.initialize(&upstream, &outgoing)).await,
+                Method::Initialize => match Box::pin(self.initialize(&upstream, &outgoing, outgoing.secret())).await {
+                    Err(Fault::Credential) => {
+                        let whose = (outgoing.bound().server(), Some(outgoing.bound().caller().user()));
+                        match self.anew(whose, outgoing.secret().as_ref()).await {
+                            Ok(Some(another)) => Box::pin(self.initialize(&upstream, &outgoing, Some(another))).await,
+                            Ok(None) => Err(Fault::Credential),
+                            Err(fault) => Err(fault),
+                        }
+                    }
+                    opened => opened,
+                },
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
                 Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, errand).await,
                 Method::TasksList => self.own_tasks(&outgoing, errand),
@@ -271,12 +281,7 @@ impl Gateway {
             let era = Era::Legacy(stored.upstream_version);
             return match &upstream.reach {
                 Reached::Http(server) => {
-                    let line = Line {
-                        pool: pool_key(outgoing),
-                        secret: outgoing.secret(),
-                        session: stored.upstream_id.clone(),
-                        why: Some(outgoing.id()),
-                    };
+                    let line = Line { session: stored.upstream_id.clone(), ..Line::of(outgoing, pool_key(outgoing)) };
                     Ok((Way::Http(Arc::clone(server), line), era))
                 }
                 Reached::Stdio(_) => {
@@ -296,17 +301,21 @@ impl Gateway {
     }
 
     /// Opens a session: `initialize` towards the server, then an id of our own for the client (SES-01).
-    async fn initialize(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+    async fn initialize(
+        &self,
+        upstream: &Arc<Upstream>,
+        outgoing: &Outgoing<'_>,
+        secret: Option<Arc<UpstreamSecret>>,
+    ) -> Result<Reply, Fault> {
         let (call, bound) = (outgoing.call(), outgoing.bound());
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Internal("initialize without a session to open")) };
         let way = match &upstream.reach {
-            Reached::Http(server) => Way::Http(
-                Arc::clone(server),
-                Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: None, why: Some(outgoing.id()) },
-            ),
+            Reached::Http(server) => {
+                let line = Line::of(outgoing, pool_with(outgoing, secret.as_ref()));
+                Way::Http(Arc::clone(server), Line { secret: secret.clone(), ..line })
+            }
             Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await?).await?),
         };
-        let secret = outgoing.secret();
         let means = self.desk.screen_of(bound.server(), secret.as_deref()).ok_or(Fault::Internal("a server without a screen"))?;
         let screened = |id: &str, body, end| Final::screened(id, body, end, &means);
         let capabilities = encode::reduced(call.capabilities(), Era::Legacy(version), upstream.questions());
@@ -457,7 +466,8 @@ impl Gateway {
         session.supersede().await;
         let user = outgoing.bound().caller().user();
         let seat = self.streams.take(user).ok_or_else(|| Fault::TooManyStreams.refusal(&name))?;
-        let (way, era) = self.way(upstream, outgoing).await.map_err(|fault| fault.refusal(&name))?;
+        let at = |fault: Fault| self.fault_at(&fault, outgoing.bound(), outgoing.call());
+        let (way, era) = self.way(upstream, outgoing).await.map_err(at)?;
         let Era::Legacy(version) = era else { return Err(Fault::SessionLost.refusal(&name)) };
         let exchange = match &way {
             Way::Http(server, line) => match server.listen(line, version, None).await {
@@ -466,7 +476,7 @@ impl Gateway {
                     let refusal = refuse("no_server_stream", 405, "This server has no stream of its own.");
                     return Err(Refusal { wire: doorward_core::blame::Wire::NotAllowed { allow: "POST, DELETE" }, ..refusal });
                 }
-                Err(fault) => return Err(fault.refusal(&name)),
+                Err(fault) => return Err(at(fault)),
             },
             Way::Pipe(pipe) => Exchange::Rest(pipe.take_rest(user)),
         };
@@ -583,11 +593,16 @@ fn back(way: &Way, era: Era) -> Back {
 
 /// Connections are never shared between users, servers or credentials (house 8, typed keys).
 fn pool_key(outgoing: &Outgoing<'_>) -> PoolKey {
+    pool_with(outgoing, outgoing.secret().as_ref())
+}
+
+/// The same with another credential of the same account.
+fn pool_with(outgoing: &Outgoing<'_>, secret: Option<&Arc<UpstreamSecret>>) -> PoolKey {
     let bound = outgoing.bound();
     PoolKey {
         server: bound.server().clone(),
         user: Some(bound.caller().user().clone()),
         credential: Some(bound.caller().credential().clone()),
-        version: outgoing.secret().map_or(0, |secret| secret.version()),
+        version: secret.map_or(0, |secret| secret.version()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::desk::{Browser, CALLBACK, Form, Tokens, administrator, other, parameter, sent_to, signed_in};
 use super::house::{House, Key, canary, server, within};
-use super::speak::{initialize, modern, modern_as, modern_call, text};
+use super::speak::{initialize, legacy_call, modern, modern_as, modern_call, text};
 use super::wire::Reply;
 use doorward_core::id::{ServerName, UserId};
 use doorward_testkit::third_party::protected::Protected;
@@ -339,7 +339,7 @@ async fn oc_08_a_grant_that_is_gone_is_told_apart_from_a_provider_that_is_away()
     let (_browser, key) = street.connected().await;
     let house = &street.house;
     // Away: the grant stays, and nobody is sent to connect anew.
-    for fault in [Fault::Status(500), Fault::Status(503), Fault::Deaf, Fault::Page, Fault::TooMany(1), Fault::InvalidClient] {
+    for fault in [Fault::Status(500), Fault::Status(503), Fault::Deaf, Fault::Page, Fault::TooMany(1)] {
         street.provider.age();
         house.shift.by(3_580);
         street.provider.fault("/token", fault.clone());
@@ -352,7 +352,6 @@ async fn oc_08_a_grant_that_is_gone_is_told_apart_from_a_provider_that_is_away()
         let told = street.whoami(&key).await;
         assert!(text(&told).contains("alicel"), "{fault:?}: mended without a restart: {}", told.text());
     }
-    assert!(!house.recorded("event", "upstream_client_refused").is_empty(), "for the administrator");
     // Gone: told once, with the page, and the provider is left alone.
     street.provider.withdraw("alicel");
     house.shift.by(3_580);
@@ -420,8 +419,12 @@ async fn az_02_what_is_allowed_waits_for_the_account_and_goes_on_in_the_same_bro
     let client = house.register("Claude Code", &[CALLBACK]).await;
     let page = alice.open(house, &house.authorize(&client, "linear", &[])).await;
     assert!(page.contains("not connected yet"), "{}", page.text());
+    let asked = format!("/oauth/consent?txn={}", Form::of(&page).value("txn"));
     let allowed = house.allow(&mut alice, &page, &["linear:read"]).await;
     assert_eq!((allowed.status, allowed.field("location")), (303, Some("/connect/linear")), "{}", allowed.text());
+    // Who goes back before the account is there is asked again: a look gives nothing away.
+    let back = alice.open(house, &asked).await;
+    assert!(back.status == 200 && back.contains("name=\"decision\"") && !back.contains("code=dwac_"), "{}", back.text());
     assert!(house.recorded("event", "consent_given").is_empty());
     let page = alice.open(house, "/connect/linear").await;
     assert!(page.contains("waits until you have connected"), "{}", page.text());
@@ -496,4 +499,90 @@ async fn vlt_06_a_key_of_ones_own_goes_in_and_never_comes_out() {
     assert!(text(&told).contains("has to be connected again"), "{}", told.text());
     assert!(linear.authorizations().iter().any(|value| *value == format!("Bearer {secret}")));
     house.close(&[&secret]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oc_08_a_client_that_its_provider_forgot_is_registered_anew() {
+    let street = Street::new().await;
+    let (_browser, key) = street.connected().await;
+    street.provider.age();
+    street.house.shift.by(3_595);
+    street.provider.fault("/token", Fault::InvalidClient);
+    let told = street.whoami(&key).await;
+    assert!(text(&told).contains("has to be connected again"), "{}", told.text());
+    street.provider.mend();
+    let mut browser = signed_in(&street.house).await;
+    street.connect(&mut browser, "alicel").await;
+    assert_eq!(street.provider.counts().registrations, 2, "the old client is of no use");
+    assert!(text(&street.whoami(&key).await).contains("alicel"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oc_08_a_client_that_the_administrator_wrote_is_their_business() {
+    let provider = ThirdParty::start().await.unwrap();
+    let linear = Protected::start(&provider).await.unwrap();
+    let toml = format!("credential = {{ kind = \"oauth\", issuer = \"{}\", client_id = \"shared\" }}", provider.issuer());
+    let house = House::open(&server("linear", &linear.url(), &toml)).await;
+    provider.client("shared", None, &[&format!("http://{}/connect/linear/callback", house.address)]);
+    let street = Street { provider, linear, house };
+    let (_browser, key) = street.connected().await;
+    street.provider.age();
+    street.house.shift.by(3_595);
+    street.provider.fault("/token", Fault::InvalidClient);
+    for _ in 0..10 {
+        let told = street.whoami(&key).await;
+        assert!(text(&told).contains("administrator") && !text(&told).contains("/connect/"), "{}", told.text());
+    }
+    assert_eq!(street.house.recorded("event", "upstream_client_refused").len(), 1, "once, and not for each call");
+    assert!(street.is_connected(&administrator()).await);
+    street.provider.mend();
+    street.house.shift.by(40);
+    assert!(text(&street.whoami(&key).await).contains("alicel"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oc_10_what_the_account_may_not_do_is_no_reason_to_connect_anew() {
+    let street = Street::with(", scopes = [\"read\"]").await;
+    let (_browser, key) = street.connected().await;
+    street.house.shift.by(120);
+    for _ in 0..5 {
+        let told = street.house.ask(modern_call(&key, "linear", 1, "change", json!({}))).await;
+        assert!(text(&told).contains("does not let the account"), "{}", told.text());
+    }
+    assert_eq!((street.provider.counts().refreshes, street.provider.counts().registrations), (0, 1), "nothing widens by itself");
+    assert!(text(&street.whoami(&key).await).contains("alicel"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oc_09_another_account_ends_what_was_begun_with_the_first() {
+    let street = Street::new().await;
+    let (mut browser, key) = street.connected().await;
+    let session = street.house.session(&key, "linear").await;
+    let ask = || legacy_call(&key, "linear", &session, 1, "whoami", json!({}));
+    assert!(text(&street.house.ask(ask()).await).contains("alicel"));
+    street.connect(&mut browser, "otherl").await;
+    let ended = within(Duration::from_secs(5), async || street.house.ask(ask()).await.status == 404);
+    assert!(ended.await, "a session of one account went on with another");
+    assert!(text(&street.whoami(&key).await).contains("otherl"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pt_04_what_was_entered_for_one_address_is_sent_to_no_other() {
+    let provider = ThirdParty::start().await.unwrap();
+    let (linear, evil) = (Protected::start(&provider).await.unwrap(), Protected::start(&provider).await.unwrap());
+    let credential = "credential = { kind = \"user-secret\", name = \"Authorization\" }";
+    let house = House::open(&server("linear", &linear.url(), credential)).await;
+    let mut browser = signed_in(&house).await;
+    let page = browser.open(&house, "/connect/linear").await;
+    browser.submit(&house, &Form::of(&page).with("action", "enter").with("secret", "a-key-of-one-address")).await;
+    let key = house.full("admin").await;
+    house.ask(modern_call(&key, "linear", 1, "whoami", json!({}))).await;
+    assert!(!linear.authorizations().is_empty());
+    // The same server is configured at another address.
+    let state = house.state.taken_over();
+    house.close(&[]).await;
+    let house = House::over(state, &server("linear", &evil.url(), credential), super::house::LAPTOP).await;
+    let told = house.ask(modern_call(&key, "linear", 1, "whoami", json!({}))).await;
+    assert!(text(&told).contains("has to be connected again"), "{}", told.text());
+    assert!(evil.authorizations().iter().all(String::is_empty), "{:?}", evil.authorizations());
 }

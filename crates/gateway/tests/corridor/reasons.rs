@@ -128,7 +128,7 @@ async fn what_a_server_does_wrong_is_named_in_the_record() {
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\nConnection: close\r\n\r\n{\"jsonrpc\"".to_vec();
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("upstream_credential", status("401 Unauthorized")),
-        ("upstream_credential", status("403 Forbidden")),
+        ("upstream_denied", status("403 Forbidden")),
         ("upstream_overloaded", status("429 Too Many Requests")),
         ("upstream_status", status("418 I'm a teapot")),
         ("upstream_redirect", b"HTTP/1.1 307 X\r\nLocation: http://evil.test/\r\nContent-Length: 0\r\n\r\n".to_vec()),

@@ -1,7 +1,8 @@
 //! Accounts of people at servers: one owner, one that renews, one end.
 
-use crate::bench::{Bench, NOW, later, secret, server, user};
+use crate::bench::{Bench, NOW, later, of_one, secret, server, session, user};
 use doorward_core::secret::Secret;
+use doorward_core::session::Stored;
 use doorward_store::{ConnectionKind, ConnectionState, NewConnection, Refused, Store, StoreError};
 use std::time::Duration;
 
@@ -9,7 +10,15 @@ const CANARY: &str = "canary-of-an-account-0123456789";
 
 async fn connect(store: &Store, who: &str, what: &str, label: &str) -> u64 {
     let (owner, server, value, scopes) = (user(who), server("linear"), secret(what), ["read".to_owned()]);
-    let new = NewConnection { owner: &owner, server: &server, kind: ConnectionKind::Granted, label, scopes: &scopes, value: &value };
+    let new = NewConnection {
+        owner: &owner,
+        server: &server,
+        kind: ConnectionKind::Granted,
+        label,
+        scopes: &scopes,
+        value: &value,
+        replaced: None,
+    };
     store.connect_account(&new, NOW).await.expect("connected")
 }
 
@@ -43,8 +52,31 @@ pub(crate) async fn oc_01_another_account_takes_the_place_of_the_first(bench: &B
     assert_eq!(value(&bench.a, "alice").await, Some(("two".to_owned(), second)));
     let none = bench.a.renew_connection((&user("alice"), &server("linear")), first, (&secret("old"), &[]), NOW).await.expect("answer");
     assert!(none.is_none(), "what the first account became is not the second");
-    let (owner, name, value) = (user("alice"), server("linear"), Secret::new(vec![7; 64 * 1024 + 1]));
-    let large = NewConnection { owner: &owner, server: &name, kind: ConnectionKind::Entered, label: "l", scopes: &[], value: &value };
+    // What it takes the place of is left for its provider, where that is somebody else's business.
+    let (owner, name, value) = (user("alice"), server("linear"), secret("three"));
+    let new = NewConnection {
+        owner: &owner,
+        server: &name,
+        kind: ConnectionKind::Granted,
+        label: "three",
+        scopes: &[],
+        value: &value,
+        replaced: Some("f3"),
+    };
+    bench.a.connect_account(&new, later(5)).await.expect("connected");
+    let left = bench.b.due_farewells((later(6), later(60)), 10).await.expect("answer").pop().expect("the one before");
+    assert_eq!(left.value.expose().as_slice(), b"two");
+    assert_eq!(bench.b.connected_since(&owner, &name).await.expect("answer"), Some(later(5)), "another account");
+    let value = Secret::new(vec![7; 64 * 1024 + 1]);
+    let large = NewConnection {
+        owner: &owner,
+        server: &name,
+        kind: ConnectionKind::Entered,
+        label: "l",
+        scopes: &[],
+        value: &value,
+        replaced: None,
+    };
     assert!(matches!(bench.a.connect_account(&large, NOW).await, Err(StoreError::Refused(Refused::Unfit("value")))));
 }
 
@@ -100,10 +132,13 @@ pub(crate) async fn oc_08_a_connection_that_is_over_says_so_once(bench: &Bench) 
 pub(crate) async fn oc_09_what_is_taken_away_is_told_to_its_provider(bench: &Bench) {
     connect(&bench.a, "alice", "to be revoked", "a").await;
     let (owner, name) = (user("alice"), server("linear"));
+    let opened = Stored { server: name.clone(), ..session("s", "alice") };
+    bench.a.open_session(&opened, of_one(10)).await.expect("opened");
     let epoch = bench.b.epoch().await.expect("epoch");
     assert!(bench.a.disconnect_account(&owner, &name, "f1", NOW).await.expect("answer"));
     assert!(bench.b.connection(&owner, &name).await.expect("answer").is_none());
     assert!(bench.b.epoch().await.expect("epoch") > epoch);
+    assert_eq!(bench.b.ended_sessions().await.expect("read"), [opened.digest], "what was opened with it ends with it");
     assert!(!bench.b.disconnect_account(&owner, &name, "f2", NOW).await.expect("answer"));
     let taken = bench.race(|store, _| async move { store.due_farewells((NOW, later(60)), 10).await.expect("answer").len() }).await;
     assert_eq!(taken.iter().sum::<usize>(), 1, "one replica tells the provider");

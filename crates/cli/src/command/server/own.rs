@@ -33,20 +33,21 @@ pub(super) async fn secret(
             )),
         };
     }
-    let mut owners: Vec<UserId> = store
-        .list_connections(None)
-        .await
-        .map_err(|error| unavailable(&error))?
-        .into_iter()
-        .filter(|connection| connection.server == *server)
-        .map(|connection| connection.owner)
-        .collect();
-    let user = match &whose.person {
-        Some(name) => owners.into_iter().find(|owner| owner.to_string() == *name).ok_or_else(|| nobody(server, name))?,
-        // One is no question.
-        None if owners.len() == 1 => owners.remove(0),
-        None => return Err(several(server, &owners)),
-    };
+    let all = store.list_connections(None).await.map_err(|error| unavailable(&error))?;
+    let owners: Vec<UserId> =
+        all.into_iter().filter(|connection| connection.server == *server).map(|connection| connection.owner).collect();
+    // Nobody's account is used because it is the only one.
+    let Some(name) = &whose.person else { return Err(several(server, &owners)) };
+    let mut named = owners.into_iter().filter(|owner| owner.to_string() == *name);
+    let (Some(user), None) = (named.next(), named.next()) else { return Err(nobody(server, name)) };
+    let known = store.user(&user).await.map_err(|error| unavailable(&error))?;
+    if known.is_some_and(|known| known.disabled.is_some()) {
+        let message = format!("{} is disabled", inert(name));
+        return Err(Failure::new(Exit::Usage, "server.as", message, "use the account of somebody else"));
+    }
+    // On the record of the gateway, whatever becomes of it.
+    let now = house.env.now();
+    store.account_is_used(&user, server, "doorward server --as", now).await.map_err(|error| unavailable(&error))?;
     let epoch = store.epoch().await.map_err(|error| unavailable(&error))?;
     let secret = broker.of_person(&Till { store, env: &house.env, audit: None, epoch }, server, &user).await;
     secret.map_err(|why| {

@@ -127,6 +127,11 @@ impl Checker<'_> {
             let help = "add client_id, or leave both out: then each connection registers a client of its own".to_owned();
             self.bad(&path("client_secret"), ("config.missing_key", "client_secret is of no client".to_owned(), "without client_id", help));
         }
+        if file.client_id.is_some() && file.issuer.is_none() {
+            let message = "client_id is of no issuer".to_owned();
+            let help = "add issuer, the authorization server that the client was registered at: it is sent nowhere else".to_owned();
+            self.bad(&path("client_id"), ("config.missing_key", message, "without issuer", help));
+        }
         let client_id = file.client_id.and_then(|text| self.upstream_client(&path("client_id"), text));
         let client_secret = file.client_secret.and_then(|text| self.secret(&path("client_secret"), &text));
         let issuer = file.issuer.and_then(|text| self.issuer(&path("issuer"), text));
@@ -150,7 +155,7 @@ impl Checker<'_> {
     }
 
     fn upstream_client(&mut self, path: &[&str], text: String) -> Option<String> {
-        if (1..=2_048).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        if (1..=2_048).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Some(text);
         }
         let message = format!("{} is no client id", written(&path_of(path)));

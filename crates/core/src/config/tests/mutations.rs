@@ -615,7 +615,11 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"user-secret\", name = \"X-A\", help_url = \"http://a.example\" }",
     ),
     ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", client_secret = \"env:A\" }"),
-    ("config.client_id", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", client_id = \"\" }"),
+    ("config.missing_key", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", client_id = \"a\" }"),
+    (
+        "config.client_id",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", issuer = \"https://b.example\", client_id = \"\" }",
+    ),
     ("config.idp_issuer", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", issuer = \"http://idp.example\" }"),
     ("config.scope", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", scopes = [\"a b\"] }"),
     (

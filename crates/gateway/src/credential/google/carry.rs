@@ -109,7 +109,7 @@ impl Carrier {
         let target = Target::new(&ask.url, reach).map_err(|_| trouble(Why::Here("the address cannot be used".to_owned())))?;
         let outbound = outbound(ask).ok_or_else(|| trouble(Why::Here("a header cannot be sent".to_owned())))?;
         let limits = ReplyLimits { headers: limit, whole: LARGEST, stream: 0, idle: limit };
-        let failed = |error| trouble(why(&error));
+        let failed = |error: EgressError| trouble(why(&error));
         let reply = self.egress.send(&target, &self.pool, outbound, &limits).await.map_err(failed)?;
         let (head, body) = reply.into_parts();
         let body = body.whole().await.map_err(failed)?;

@@ -11,7 +11,7 @@ mod source;
 
 pub use open::{Opened, Opening, Unopened};
 
-use super::mints::Mints;
+use super::mints::{Made, Mints};
 use super::refused::NoLease;
 use super::{ForWhom, Till};
 use doorward_core::config::google::{Identity, Yields};
@@ -144,7 +144,7 @@ impl Google {
         all
     }
 
-    async fn mint(&self, key: &Key, till: &Till<'_>) -> Result<Minted, NoLease> {
+    async fn mint(&self, key: &Key, till: &Till<'_>) -> Result<Made, NoLease> {
         let asked = till.env.now();
         let (token, acting) = match self.token(key, till).await {
             Ok(made) => made,
@@ -160,7 +160,7 @@ impl Google {
         };
         let value = Secret::new(format!("Bearer {}", token.secret.expose()));
         let secret = UpstreamSecret::from_source(header.to_owned(), value, self.origin.clone()).of_version(version(&token.secret));
-        Ok(Minted::until_then(secret, Principal::new(acting), (asked, token.expires)))
+        Ok(Made::New(Minted::until_then(secret, Principal::new(acting), (asked, token.expires))))
     }
 
     /// A token, and who it makes of a call.

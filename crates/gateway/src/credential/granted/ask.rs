@@ -4,10 +4,12 @@ use crate::egress::ask::Heard;
 use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::target::{Reach, Target};
+use crate::egress::trust::Trust;
 use crate::egress::{Egress, Outbound};
 use bytes::Bytes;
 use doorward_core::connection::given::{BadGiven, Given};
 use doorward_core::connection::request::TokenRequest;
+use doorward_core::credential::Origin;
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::oidc::provider::{Endpoint, Place};
 use doorward_core::secret::Secret;
@@ -23,6 +25,8 @@ pub(super) struct Asker {
     pub(super) egress: Egress,
     /// For one question, from the name to the last byte.
     pub(super) patience: Duration,
+    /// The origin of the server, and the authorities that are believed there alone, where it has its own.
+    pub(super) own: (Origin, Option<Trust>),
 }
 
 /// Why a question gave nothing. Nothing of what came is repeated but error codes.
@@ -48,18 +52,22 @@ const LARGEST: u64 = 256 * 1024;
 const KNOCK: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 impl Asker {
-    fn target(endpoint: &Endpoint) -> Result<Target, Trouble> {
+    fn target(&self, endpoint: &Endpoint) -> Result<Target, Trouble> {
         // Only what is on an origin that the administrator wrote may be on this machine or in a private network (OC-04, SSRF-03).
         let reach = match endpoint.place {
             Place::Issuer => Reach::Configured,
             Place::Elsewhere => Reach::Public,
         };
-        Target::new(&endpoint.url, reach).map_err(|_| unfit("the address"))
+        let target = Target::new(&endpoint.url, reach).map_err(|_| unfit("the address"))?;
+        Ok(match &self.own {
+            (origin, Some(trust)) if target.origin() == *origin => target.trusting(trust.clone()),
+            _ => target,
+        })
     }
 
     async fn heard(&self, endpoint: &Endpoint, user: Option<&UserId>, outbound: Outbound) -> Result<Heard, Trouble> {
         let pool = PoolKey { server: self.server.clone(), user: user.cloned(), credential: None, version: 0 };
-        let asked = self.egress.ask(&Self::target(endpoint)?, &pool, outbound, (self.patience, LARGEST)).await;
+        let asked = self.egress.ask(&self.target(endpoint)?, &pool, outbound, (self.patience, LARGEST)).await;
         asked.map_err(Trouble::Egress)
     }
 

@@ -13,6 +13,7 @@ use doorward_core::connection::server::AuthorizationServer;
 use doorward_core::connection::trip::{Arrived, BadTrip, Begin, NotArrived, Trip, TripKey};
 use doorward_core::id::UserId;
 use doorward_core::oauth::form::Form;
+use doorward_core::oidc::provider::Naming;
 use doorward_core::secret::Secret;
 use doorward_store::{ConnectionKind, Farewell, NewConnection, StoreError};
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ pub(crate) struct Going {
     pub(crate) sealed: String,
     /// Its `state`.
     pub(crate) state: String,
+    /// The host that asks the person, for them to see.
+    pub(crate) host: String,
 }
 
 /// An account that was connected.
@@ -54,6 +57,8 @@ pub(crate) enum NotBegun {
     Client(#[from] BadClient),
     #[error("the provider registers no clients, and none is configured")]
     NoClient,
+    #[error("the server names another authorization server than the one that the person is connected at")]
+    OtherIssuer,
     #[error(transparent)]
     Trip(#[from] BadTrip),
     #[error("the records or the random source do not answer")]
@@ -75,8 +80,23 @@ pub(crate) enum NotFinished {
     TooMany,
 }
 
-/// What is kept between leaving and coming back: where to, as which client, and to which address of ours.
-type Kept = (AuthorizationServer, UpstreamClient, String);
+/// What is kept between leaving and coming back: where to, as which client, to which address of ours, and for which origin.
+struct Kept {
+    server: AuthorizationServer,
+    client: UpstreamClient,
+    redirect: String,
+    origin: String,
+}
+
+/// What a provider that was told of an end said.
+pub(crate) enum Goodbye {
+    /// It knows.
+    Heard,
+    /// It can never be told, for this reason.
+    Never(&'static str),
+    /// It is told again.
+    Later(&'static str),
+}
 
 impl NotBegun {
     /// For records: a short stable word.
@@ -86,6 +106,7 @@ impl NotBegun {
             Self::Registration(_) => "registration_refused",
             Self::Client(_) | Self::Trip(_) => "bad_client",
             Self::NoClient => "no_client",
+            Self::OtherIssuer => "other_issuer",
             Self::Ours => "store_unavailable",
         }
     }
@@ -121,6 +142,7 @@ impl Granted {
         waiting: Option<&str>,
     ) -> Result<Going, NotBegun> {
         let found = self.discover().await?;
+        self.is_still_there(till, user, &found).await?;
         // Of this server alone: an answer that comes to another one's address is of another connection (OC-03).
         let redirect = format!("{root}/connect/{}/callback", self.server);
         let client = self.client_for(till, user, (&found, &redirect)).await?;
@@ -132,27 +154,39 @@ impl Granted {
         let trip = Trip::begin(begin, &[state, nonce, verifier], waiting, till.env.now());
         let address = trip.authorization(&found.server).ok_or(NotBegun::Ours)?;
         let sealed = key.seal(&trip, once)?;
-        Ok(Going { address, sealed, state: trip.state().to_owned() })
+        let host = host_of(&found.server.authorization.url).to_owned();
+        Ok(Going { address, sealed, state: trip.state().to_owned(), host })
+    }
+
+    /// Whoever is connected at one provider is not led to another because a server says so: they disconnect first, which is their word.
+    async fn is_still_there(&self, till: &Till<'_>, user: &UserId, found: &Found) -> Result<(), NotBegun> {
+        let known = match till.store.connection(user, &self.server).await {
+            Ok(known) => known,
+            Err(StoreError::Integrity { .. }) => None,
+            Err(_) => return Err(NotBegun::Ours),
+        };
+        let held = known.and_then(|known| Held::from_bytes(known.value.expose()).ok());
+        match held.is_none_or(|held| held.parts().server.issuer == found.server.issuer) || self.config.issuer.is_some() {
+            true => Ok(()),
+            false => Err(NotBegun::OtherIssuer),
+        }
     }
 
     /// The configured client; else the one that was registered for this person before, at the same provider; else a new one.
     async fn client_for(&self, till: &Till<'_>, user: &UserId, (found, redirect): (&Found, &str)) -> Result<UpstreamClient, NotBegun> {
         let client = match &self.config.client_id {
             Some(id) => UpstreamClient::configured(id, self.client_secret(), &found.server)?,
-            None => match self.kept(till, user).await? {
-                Some((server, client, known))
-                    if server.issuer == found.server.issuer
-                        && known == redirect
-                        && client.how == How::Registered
-                        && !client.is_expired(till.env.now()) =>
-                {
-                    client
-                }
-                _ => self.registered(till, user, (found, redirect)).await?,
+            None => match self.kept(till, user).await?.filter(|kept| {
+                let is_same = kept.server.issuer == found.server.issuer && kept.redirect == redirect && kept.origin == self.origin_url;
+                is_same && kept.client.how == How::Registered && !kept.client.is_expired(till.env.now())
+            }) {
+                Some(kept) => kept.client,
+                None => self.registered(till, user, (found, redirect)).await?,
             },
         };
         let of_client = String::from_utf8(client.to_bytes()?.to_vec()).map_err(|_| NotBegun::Ours)?;
-        let text = Secret::new(json!({"server": found.server, "client": of_client, "redirect": redirect}).to_string().into_bytes());
+        let whole = json!({"server": found.server, "client": of_client, "redirect": redirect, "origin": self.origin_url});
+        let text = Secret::new(whole.to_string().into_bytes());
         till.store.put_secret(user, &self.kept_name(), &text).await.map_err(|_| NotBegun::Ours)?;
         Ok(client)
     }
@@ -191,12 +225,13 @@ impl Granted {
     ) -> Result<Connected, NotFinished> {
         let ends = trip.ends().after(Duration::from_secs(1));
         let kept = self.kept(till, user).await.map_err(|_| NotFinished::Ours)?;
-        let Some((server, client, _)) = kept.filter(|(server, client, redirect)| {
-            server.issuer == trip.issuer() && client.id == trip.client() && redirect == trip.redirect()
+        let Some(Kept { server, client, .. }) = kept.filter(|kept| {
+            let is_same = kept.server.issuer == trip.issuer() && kept.client.id == trip.client() && kept.redirect == trip.redirect();
+            // What is configured otherwise by now is no end of what was begun (I5).
+            is_same && kept.origin == self.origin_url && self.config.issuer.as_ref().is_none_or(|issuer| *issuer == kept.server.issuer)
         }) else {
             // Also where somebody else is signed in: what they began is not kept under this name.
-            let naming = doorward_core::oidc::provider::Naming::Open;
-            return Err(trip.arrive(&self.server, user, browser, answer, naming).err().unwrap_or(NotArrived::Other).into());
+            return Err(trip.arrive(&self.server, user, browser, answer, Naming::Open).err().unwrap_or(NotArrived::Other).into());
         };
         let arrived = trip.arrive(&self.server, user, browser, answer, server.naming)?;
         match till.store.decide_once((&arrived.once(), ends), till.env.now()).await {
@@ -206,9 +241,19 @@ impl Granted {
         }
         let request = exchange(&arrived, &client).map_err(|_| NotArrived::Other)?;
         let began = till.env.now();
-        let given = self.asker.tokens(&server.token, user, &request, (arrived.trip().scopes(), began)).await?;
+        let given = match self.asker.tokens(&server.token, user, &request, (arrived.trip().scopes(), began)).await {
+            // The client that was registered for this person is known no more: the next attempt registers another.
+            Err(Trouble::Given(bad)) if bad.is_client() && client.how == How::Registered => {
+                self.forget_client(till, user).await;
+                return Err(Trouble::Given(bad).into());
+            }
+            given => given?,
+        };
         let client_of = (client.id.clone(), client.how);
-        let (wider, issuer) = (given.wider.clone(), server.issuer.clone());
+        let blocked = given.scopes.iter().filter(|scope| self.config.blocked_scopes.contains(*scope) && !given.wider.contains(scope));
+        let (wider, issuer) = (given.wider.iter().chain(blocked).cloned().collect(), server.issuer.clone());
+        let replaced = self.replaces(till, user, &client_of.0).await;
+        let farewell = arrived.once().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let held = self.held((server, client), arrived.trip().resource(), given, till);
         let bytes = held.to_bytes().map_err(|_| NotFinished::Ours)?;
         let shown = held.parts().label.clone().unwrap_or_else(|| self.title.clone());
@@ -220,6 +265,7 @@ impl Granted {
             label: &shown,
             scopes: held.scopes(),
             value: &value,
+            replaced: replaced.then_some(farewell.as_str()),
         };
         till.store.connect_account(&new, till.env.now()).await.map_err(|error| match error {
             StoreError::Refused(doorward_store::Refused::TooMany) => NotFinished::TooMany,
@@ -230,11 +276,11 @@ impl Granted {
 
     fn held(&self, (server, client): (AuthorizationServer, UpstreamClient), resource: &str, given: Given, till: &Till<'_>) -> Held {
         // What the account is called there nobody says: where it is does.
-        let host = server.issuer.split("://").nth(1).and_then(|rest| rest.split('/').next()).map(|host| format!("account at {host}"));
+        let host = format!("account at {}", host_of(&server.issuer));
         let parts = Parts {
             origin: self.origin_url.clone(),
             resource: resource.to_owned(),
-            label: host.as_deref().and_then(label),
+            label: label(&host),
             connected: till.env.now(),
             server,
             client,
@@ -242,31 +288,62 @@ impl Granted {
         Held::connect(parts, given)
     }
 
-    /// Tells the provider that a connection is over (RFC 7009). True when it need not be told again.
-    pub(crate) async fn say_farewell(&self, farewell: &Farewell) -> Result<(), Trouble> {
-        let Ok(held) = Held::from_bytes(farewell.value.expose()) else { return Ok(()) };
-        // What was lent to another origin's provider before the configuration changed is told where it came from: nobody else can end it.
-        let held = self.still_ours_to_revoke(held);
-        let Some(endpoint) = held.parts().server.revocation.clone() else { return Ok(()) };
-        for request in revoke(&held) {
-            self.asker.revoke(&endpoint, &farewell.owner, &request).await?;
-        }
-        Ok(())
+    /// Whether what is connected now is of another client than `client`. What is of the same one a provider may take for the same consent:
+    /// to take the old one back would take the new one, too.
+    async fn replaces(&self, till: &Till<'_>, user: &UserId, client: &str) -> bool {
+        let known = till.store.connection(user, &self.server).await.ok().flatten();
+        let held = known.and_then(|known| Held::from_bytes(known.value.expose()).ok());
+        held.is_some_and(|held| held.parts().client.id != client)
     }
 
-    fn still_ours_to_revoke(&self, held: Held) -> Held {
-        let parts = held.parts();
-        let current = self.config.client_id.as_ref().filter(|id| **id == parts.client.id && parts.client.how == How::Configured);
-        match current.and_then(|id| UpstreamClient::configured(id, self.client_secret(), &parts.server).ok()) {
-            Some(client) => held.of_client(client),
-            None => held,
+    /// Forgets the client that was registered for a person here.
+    pub(crate) async fn forget_client(&self, till: &Till<'_>, user: &UserId) {
+        if till.store.remove_secret(user, &self.kept_name()).await.is_err() {
+            tracing::warn!(server = %self.server, "a client that is of no use any more could not be forgotten");
         }
     }
+
+    /// Tells the provider that a connection is over (RFC 7009).
+    pub(crate) async fn say_farewell(&self, farewell: &Farewell) -> Goodbye {
+        let Ok(held) = Held::from_bytes(farewell.value.expose()) else { return Goodbye::Never("unreadable") };
+        let held = self.with_client_of_now(held);
+        let Some(endpoint) = held.parts().server.revocation.clone() else { return Goodbye::Never("no_revocation_endpoint") };
+        let mut told = Goodbye::Never("no_token");
+        for request in revoke(&held) {
+            told = match (self.asker.revoke(&endpoint, &farewell.owner, &request).await, told) {
+                (Ok(()), _) => Goodbye::Heard,
+                // With the refresh token the rest has gone; not everybody takes back access tokens.
+                (Err(Trouble::Status(400..=499, _)), Goodbye::Heard) => Goodbye::Heard,
+                (Err(trouble), _) => return Goodbye::Later(trouble.reason()),
+            };
+        }
+        told
+    }
+
+    /// With the secret that the client has now, where it is the one that the connection was made with at the same provider. What was
+    /// configured otherwise meanwhile is told to nobody of before (I5).
+    fn with_client_of_now(&self, held: Held) -> Held {
+        let parts = held.parts();
+        let is_ours = parts.client.how == How::Configured
+            && self.config.client_id.as_ref() == Some(&parts.client.id)
+            && self.config.issuer.as_ref() == Some(&parts.server.issuer)
+            && parts.origin == self.origin_url;
+        match UpstreamClient::configured(&parts.client.id, self.client_secret(), &parts.server) {
+            Ok(client) if is_ours => held.of_client(client),
+            _ => held,
+        }
+    }
+}
+
+/// The host of an address, for people.
+fn host_of(url: &str) -> &str {
+    url.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or(url)
 }
 
 fn read(text: &[u8]) -> Option<Kept> {
     let mut whole: Value = serde_json::from_slice(text).ok()?;
     let server = serde_json::from_value(whole.get_mut("server")?.take()).ok()?;
     let client = UpstreamClient::from_bytes(whole.get("client")?.as_str()?.as_bytes()).ok()?;
-    Some((server, client, whole.get("redirect")?.as_str()?.to_owned()))
+    let text = |key: &str| whole.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(Kept { server, client, redirect: text("redirect")?, origin: text("origin")? })
 }

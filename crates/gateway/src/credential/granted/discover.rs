@@ -118,7 +118,8 @@ impl Granted {
         for url in addresses(&issuer.url) {
             let Some(text) = self.asker.document(&Endpoint { url, place: issuer.place }).await? else { continue };
             let mut server = AuthorizationServer::parse(&text, &issuer.url, pkce)?;
-            let endpoints = [Some(&mut server.token), server.registration.as_mut(), server.revocation.as_mut()];
+            let endpoints =
+                [Some(&mut server.authorization), Some(&mut server.token), server.registration.as_mut(), server.revocation.as_mut()];
             for endpoint in endpoints.into_iter().flatten() {
                 if endpoint.place == Place::Elsewhere && self.config.issuer.is_none() {
                     return Err(NotFound::Elsewhere);

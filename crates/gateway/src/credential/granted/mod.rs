@@ -10,11 +10,11 @@ mod discover;
 mod renew;
 
 pub(crate) use ask::Trouble;
-pub(crate) use connect::{Connected, NotBegun, NotFinished};
+pub(crate) use connect::{Connected, Goodbye, NotBegun, NotFinished};
 
 use super::Till;
 use super::entered::opened;
-use super::mints::Mints;
+use super::mints::{Made, Mints};
 use super::refused::NoLease;
 use crate::audit::recorder::Recorder;
 use crate::egress::Egress;
@@ -28,6 +28,7 @@ use doorward_core::connection::held::{Freshness, Held};
 use doorward_core::credential::{Minted, Origin, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::secret::Secret;
+use doorward_core::time::Timestamp;
 use doorward_store::{ConnectionKind, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,8 @@ struct Open {
     version: u64,
     held: Arc<Held>,
     label: String,
+    /// Since when it is connected.
+    since: Timestamp,
 }
 
 /// For one question to a provider.
@@ -75,7 +78,7 @@ impl Granted {
         (egress, tasks): (Egress, Tasks),
     ) -> Self {
         let origin = target.origin();
-        let asker = Asker { server: server.clone(), egress, patience: PATIENCE };
+        let asker = Asker { server: server.clone(), egress, patience: PATIENCE, own: (origin.clone(), target.trust().cloned()) };
         let origin_url = origin.as_str().to_owned();
         Self { config, secret, server, title, url, origin, origin_url, asker, tasks, mints: Mints::default() }
     }
@@ -89,14 +92,14 @@ impl Granted {
         self.mints.minted(&key, || till.env.now(), || self.usable(till, user)).await
     }
 
-    async fn usable(self: &Arc<Self>, till: &Till<'_>, user: &UserId) -> Result<Minted, NoLease> {
+    async fn usable(self: &Arc<Self>, till: &Till<'_>, user: &UserId) -> Result<Made, NoLease> {
         let open = self.opened(till, user).await?;
         match open.held.freshness(till.env.now()) {
-            Freshness::Good => Ok(self.lend(&open)),
+            Freshness::Good => Ok(Made::New(self.lend(&open))),
             freshness => match self.renewed(till, user, &open).await {
                 // One that still counts is used once more, unless it was taken back.
-                Err(why) if freshness == Freshness::Renew && !why.needs_person() => Ok(self.lend(&open)),
-                renewed => renewed.map(|open| self.lend(&open)),
+                Err(why) if freshness == Freshness::Renew && !why.needs_person() => Ok(Made::Old(self.lend(&open), why)),
+                renewed => renewed.map(|open| Made::New(self.lend(&open))),
             },
         }
     }
@@ -113,9 +116,9 @@ impl Granted {
             let is_young = till.env.now().since(open.held.renewed_at()) <= YOUNG;
             match open.version == version {
                 true if is_young || !open.held.is_renewable() => Err(NoLease::SignInNeeded),
-                true => self.renewed(till, user, &open).await.map(|open| self.lend(&open)),
+                true => self.renewed(till, user, &open).await.map(|open| Made::New(self.lend(&open))),
                 // Somebody else has renewed it since.
-                false => Ok(self.lend(&open)),
+                false => Ok(Made::New(self.lend(&open))),
             }
         };
         self.mints.another(&key, version, || till.env.now(), mint).await
@@ -125,7 +128,7 @@ impl Granted {
     async fn renewed(self: &Arc<Self>, till: &Till<'_>, user: &UserId, open: &Open) -> Result<Open, NoLease> {
         let work = Work { store: till.store.clone(), env: till.env.clone(), audit: till.audit.cloned() };
         let (granted, user) = (Arc::clone(self), user.clone());
-        let known = Open { version: open.version, held: Arc::clone(&open.held), label: open.label.clone() };
+        let known = Open { version: open.version, held: Arc::clone(&open.held), label: open.label.clone(), since: open.since };
         let run = self.tasks.run(async move { granted.renew(&work, &user, known).await });
         run.await.unwrap_or(Err(NoLease::Unavailable("internal_error")))
     }
@@ -135,7 +138,8 @@ impl Granted {
         let connection = opened(till, (&self.server, user), ConnectionKind::Granted).await?;
         let held = Held::from_bytes(connection.value.expose()).map_err(|_| NoLease::Damaged)?;
         let held = self.still_ours(held).ok_or(NoLease::SignInNeeded)?;
-        Ok(Open { version: connection.version, held: Arc::new(held), label: connection.info.label })
+        let (label, since) = (connection.info.label, connection.info.created);
+        Ok(Open { version: connection.version, held: Arc::new(held), label, since })
     }
 
     fn still_ours(&self, held: Held) -> Option<Held> {
@@ -159,7 +163,8 @@ impl Granted {
 
     fn lend(&self, open: &Open) -> Minted {
         let value = Secret::new(format!("Bearer {}", open.held.access().expose()));
-        let sent = UpstreamSecret::from_source("authorization".to_owned(), value, self.origin.clone()).of_version(open.version);
+        let sent = UpstreamSecret::from_source("authorization".to_owned(), value, self.origin.clone());
+        let sent = sent.of_version(open.version).of_account(open.since);
         let acting = Principal::new(format!("{} at {}", open.label, self.server));
         Minted::until_then(sent, acting, (open.held.renewed_at(), open.held.expires()))
     }

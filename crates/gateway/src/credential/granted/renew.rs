@@ -6,6 +6,7 @@ use super::{Granted, Open, Work};
 use crate::credential::Till;
 use crate::credential::refused::NoLease;
 use doorward_core::audit::outcome::Notice;
+use doorward_core::connection::client::How;
 use doorward_core::connection::held::{Freshness, Held};
 use doorward_core::connection::request::refresh;
 use doorward_core::id::UserId;
@@ -13,14 +14,15 @@ use doorward_core::secret::Secret;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one replica may take. Longer than any question to a provider: a busy holder is not a dead one.
-const HELD: Duration = Duration::from_secs(30);
+/// How long one replica may take. Longer than a question to a provider and the keeping of its answer together, by more than the clocks of
+/// two replicas may be apart: a busy holder is not a dead one.
+const HELD: Duration = Duration::from_secs(150);
 /// Looks at what another replica does.
 const LOOKS: u32 = 150;
 /// Between two of them, with up to a quarter of a second more, so that replicas do not march in step.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often what a provider gave is tried to be kept: to lose it is to lose the connection.
-const KEEPING: u32 = 20;
+const KEEPING: u32 = 10;
 
 impl Work {
     fn till(&self) -> Till<'_> {
@@ -100,6 +102,11 @@ impl Granted {
         tracing::warn!(server = %self.server, %trouble, "a connection could not be renewed");
         match &trouble {
             Trouble::Given(bad) if bad.is_terminal() => return self.is_over(work, user, known.version, "invalid_grant").await,
+            // The provider has forgotten the client that registered itself for this connection: with the next one comes another.
+            Trouble::Given(bad) if bad.is_client() && known.held.parts().client.how == How::Registered => {
+                self.forget_client(&work.till(), user).await;
+                return self.is_over(work, user, known.version, "client_forgotten").await;
+            }
             // No matter of the person: an administrator has to look at the client.
             Trouble::Given(bad) if bad.is_client() => {
                 work.note("upstream_client_refused", (self, user), &bad.to_string()).await;
@@ -109,7 +116,7 @@ impl Granted {
             _ => self.let_go(work, of, holder, trouble.reason()).await,
         }
         Err(match trouble {
-            Trouble::Status(429, _) => NoLease::Overloaded,
+            Trouble::Status(429, wait) => NoLease::Overloaded(wait.unwrap_or_default()),
             trouble => NoLease::Unavailable(trouble.reason()),
         })
     }
@@ -133,7 +140,7 @@ impl Granted {
         for _ in 0..KEEPING {
             let kept = work.store.renew_connection((user, &self.server), known.version, (&value, held.scopes()), work.env.now()).await;
             match kept {
-                Ok(Some(version)) => return Ok(Open { version, held: Arc::new(held), label: known.label }),
+                Ok(Some(version)) => return Ok(Open { version, held: Arc::new(held), label: known.label, since: known.since }),
                 Ok(None) => {
                     // It may have been kept by the very statement whose answer was lost.
                     let open = self.opened(&work.till(), user).await?;
