@@ -3,7 +3,7 @@
 //! - [`fixture`]: a well-behaved MCP server of both eras on the public SDK (binary `doorward-fixture`).
 //! - [`flawed`]: an MCP server with one flaw, and servers that attack, for the auditor.
 //! - [`forwarder`]: adds a header to every request on its way (binary `doorward-forwarder`).
-//! - [`google`]: the services of Google that give tokens, right until a test tells them otherwise.
+//! - [`google`]: the services of Google that give tokens, right until a test tells them otherwise (binary `doorward-google`).
 //! - [`lax`]: believes everything, records every byte, misbehaves on demand (binary `doorward-lax`).
 //! - [`provider`]: an identity provider, right until a test tells it otherwise.
 //! - [`prover`]: a client that proves a key, right until a test tells it otherwise.

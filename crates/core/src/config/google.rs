@@ -57,6 +57,9 @@ pub struct Identity {
     pub header: HeaderName,
 }
 
+/// Accounts that a page names of one server.
+const SHOWN: usize = 3;
+
 impl GoogleCredential {
     /// `kind`, as it is written.
     #[must_use]
@@ -81,6 +84,18 @@ impl GoogleCredential {
         let mut seen = BTreeSet::new();
         all.retain(|account| seen.insert(*account));
         all
+    }
+
+    /// As whom calls go, for people: the first of the accounts.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let accounts = self.accounts();
+        let names: Vec<&str> = accounts.iter().take(SHOWN).map(|account| account.as_str()).collect();
+        match accounts.len() {
+            0 => "Doorward's own identity at Google".to_owned(),
+            1..=SHOWN => names.join(", "),
+            _ => format!("{} and others", names.join(", ")),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub use minted::{Age, Minted};
 pub use no_lease::NoLease;
 
 use crate::audit::intent::Intent;
+use crate::id::CorrelationId;
 use crate::json::RawJson;
 use crate::mcp::call::Call;
 use crate::policy::permit::Permit;
@@ -253,6 +254,12 @@ impl Outgoing<'_> {
     #[must_use]
     pub const fn bound(&self) -> &Bound {
         self.intent.permit().bound()
+    }
+
+    /// The request, as the record names it.
+    #[must_use]
+    pub const fn id(&self) -> CorrelationId {
+        self.intent.id()
     }
 
     /// The credential, shared with the streams that this call opens.

@@ -30,7 +30,7 @@ pub async fn read(
     let way = match &upstream.reach {
         Reached::Http(server) => {
             let pool = PoolKey { server: upstream.config.name.clone(), user: None, credential: None, version: 0 };
-            Way::Http(Arc::clone(server), Line { pool, secret, session: None })
+            Way::Http(Arc::clone(server), Line { pool, secret, session: None, why: None })
         }
         Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, tasks, approved).await?),
     };

@@ -89,6 +89,12 @@ impl<K: Eq + Hash + Clone> Mints<K> {
         slot.make(&mut failed, &clock, mint()).await
     }
 
+    /// Whether what is kept for `key` is of this version.
+    pub(crate) fn holds(&self, key: &K, version: u64) -> bool {
+        let kept = self.slots.get(key).and_then(|slot| slot.kept.load_full());
+        kept.is_some_and(|kept| kept.secret().version() == version)
+    }
+
     fn slot(&self, key: &K) -> Arc<Slot> {
         self.slots.get_or_insert_with(key, || Ok::<_, std::convert::Infallible>(Arc::default())).unwrap_or_default()
     }

@@ -211,6 +211,9 @@ impl Gateway {
                     false => Err(NoLease::Unavailable("account_changed")),
                 }
             }
+            (Some(Broker::Google(google)), _) => {
+                google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret()))
+            }
             (Some(Broker::Entered(_)), Some(_)) => Err(NoLease::SignInNeeded),
             _ => Ok(None),
         }

@@ -68,9 +68,6 @@ impl Yes {
     }
 }
 
-/// Service accounts that a page names of one server.
-const SHOWN_ACCOUNTS: usize = 3;
-
 /// One yes at a time for each server: who goes on with another request is asked again for this one.
 fn kept_as(server: &ServerName) -> String {
     format!("allowed:{server}")
@@ -92,13 +89,7 @@ impl Gateway {
                 Some(name) => ActsAs::Account(Claimed::new(name)),
                 None => ActsAs::NotConnected(self.upstreams.find(server).map_or_else(|| server.to_string(), |of| of.config.title.clone())),
             },
-            Some(CredentialConfig::Google(credential)) => {
-                let accounts = credential.accounts();
-                let names: Vec<&str> = accounts.iter().take(SHOWN_ACCOUNTS).map(|account| account.as_str()).collect();
-                let more = if accounts.len() > SHOWN_ACCOUNTS { " and others" } else { "" };
-                let own = "Doorward's own identity at Google".to_owned();
-                ActsAs::Service(Claimed::new(&if names.is_empty() { own } else { format!("{}{more}", names.join(", ")) }))
-            }
+            Some(CredentialConfig::Google(credential)) => ActsAs::Service(Claimed::new(&credential.shown())),
             Some(CredentialConfig::None) | None => ActsAs::Nobody,
         }
     }

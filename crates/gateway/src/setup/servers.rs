@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::replies::Replies;
 use crate::sources::Sources;
 use crate::tasks::Tasks;
-use crate::upstream::http::HttpServer;
+use crate::upstream::http::{HttpServer, Reasons};
 use crate::upstream::stdio;
 use crate::upstream::stdio::household::Launcher;
 use crate::upstream::{Reached, StdioServer, Upstream};
@@ -120,7 +120,8 @@ fn upstream(
                     Broker::Google(Box::new(opened.broker))
                 }
             };
-            let http = HttpServer::new(egress.clone(), target, headers, &config.limits, server.timeout, replies.clone());
+            let reasons = if matches!(held, Broker::Google(_)) { Reasons::Google } else { Reasons::Untold };
+            let http = HttpServer::new(egress.clone(), target, headers, &config.limits, server.timeout, replies.clone()).telling(reasons);
             Ok((Upstream::new(Arc::clone(server), Reached::Http(Arc::new(http)), Arc::clone(searcher), env)?, held))
         }
         config::Target::Stdio(command) => {

@@ -88,7 +88,7 @@ impl Gateway {
                     credential: Some(stored.credential.clone()),
                     version: secret.as_ref().map_or(0, |secret| secret.version()),
                 };
-                let line = Line { pool, secret, session: stored.upstream_id.clone() };
+                let line = Line { pool, secret, session: stored.upstream_id.clone(), why: None };
                 server.end(&line, stored.upstream_version).await;
             };
             tokio::select! {

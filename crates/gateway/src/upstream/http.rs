@@ -13,7 +13,8 @@ use crate::replies::{Replies, UNCOUNTED};
 use bytes::{Bytes, BytesMut};
 use doorward_core::config::Limits;
 use doorward_core::config::units::Rate;
-use doorward_core::credential::{Origin, UpstreamSecret};
+use doorward_core::credential::{Origin, Outgoing, UpstreamSecret};
+use doorward_core::id::CorrelationId;
 use doorward_core::mcp::call::RpcId;
 use doorward_core::mcp::encode;
 use doorward_core::mcp::reply::{self, Incoming, ReplyBody as Answer};
@@ -39,6 +40,7 @@ pub struct HttpServer {
     patience: Duration,
     replies: Replies,
     breaker: Breaker,
+    reasons: Reasons,
 }
 
 /// On whose behalf, with which secret and in which session a request goes.
@@ -50,6 +52,25 @@ pub struct Line {
     pub secret: Option<Arc<UpstreamSecret>>,
     /// The upstream's session (legacy).
     pub session: Option<UpstreamSessionId>,
+    /// The request that it goes for, where the record has one.
+    pub why: Option<CorrelationId>,
+}
+
+impl Line {
+    /// For a call, without a session yet.
+    #[must_use]
+    pub fn of(outgoing: &Outgoing<'_>, pool: PoolKey) -> Self {
+        Self { pool, secret: outgoing.secret(), session: None, why: Some(outgoing.id()) }
+    }
+}
+
+/// Whether a server is told for which request of the record a call comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reasons {
+    /// It is not.
+    Untold,
+    /// Google: its audit logs name the reason of a request (credentials 14).
+    Google,
 }
 
 /// What a POST gave.
@@ -69,6 +90,7 @@ pub struct Resume {
     version: Version,
 }
 
+const REASON: HeaderName = HeaderName::from_static("x-goog-request-reason");
 /// Longest silence on a stream at the level of HTTP; calls have a shorter limit of their own.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
@@ -84,7 +106,13 @@ impl HttpServer {
         replies: Replies,
     ) -> Self {
         let (origin, limit, pace) = (target.origin(), limits.result_bytes.as_usize(), limits.stream_messages);
-        Self { egress, target, origin, headers, limit, pace, patience, replies, breaker: Breaker::default() }
+        Self { egress, target, origin, headers, limit, pace, patience, replies, breaker: Breaker::default(), reasons: Reasons::Untold }
+    }
+
+    /// The same, which is told the reasons of requests.
+    #[must_use]
+    pub fn telling(self, reasons: Reasons) -> Self {
+        Self { reasons, ..self }
     }
 
     /// The origin to which secrets are pinned.
@@ -262,6 +290,10 @@ impl HttpServer {
                 Cow::Owned(value) => HeaderValue::from_str(value).map_err(|_| bad())?,
             };
             headers.insert(name, value);
+        }
+        if let (Reasons::Google, Some(id)) = (self.reasons, line.why) {
+            // An id of ours alone: it says nothing of anybody without the record.
+            headers.extend(HeaderValue::from_str(&format!("doorward/{id}")).ok().map(|value| (REASON, value)));
         }
         if let Some(session) = &line.session {
             let mut value = HeaderValue::from_str(session.as_str()).map_err(|_| Fault::SessionLost)?;

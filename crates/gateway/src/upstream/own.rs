@@ -11,6 +11,7 @@ use crate::egress::pool::PoolKey;
 use crate::tasks::Tasks;
 use doorward_core::config::Share;
 use doorward_core::credential::UpstreamSecret;
+use doorward_core::id::CorrelationId;
 use doorward_core::json::RawJson;
 use doorward_core::json::write::ObjectWriter;
 use doorward_core::mcp::encode::{self, Wire};
@@ -31,13 +32,25 @@ pub enum Way {
 }
 
 impl Way {
+    /// The same way for this request of the record.
+    #[must_use]
+    pub fn on_record(self, id: CorrelationId) -> Self {
+        match self {
+            Self::Http(server, line) => Self::Http(server, Line { why: Some(id), ..line }),
+            Self::Pipe(pipe) => Self::Pipe(pipe),
+        }
+    }
+
     /// The same way with another credential, and connections of its own.
     #[must_use]
     pub fn lent(&self, secret: &Arc<UpstreamSecret>) -> Self {
         match self {
             Self::Http(server, line) => {
                 let pool = PoolKey { version: secret.version(), ..line.pool.clone() };
-                Self::Http(Arc::clone(server), Line { pool, secret: Some(Arc::clone(secret)), session: line.session.clone() })
+                Self::Http(
+                    Arc::clone(server),
+                    Line { pool, secret: Some(Arc::clone(secret)), session: line.session.clone(), why: line.why },
+                )
             }
             Self::Pipe(pipe) => Self::Pipe(Arc::clone(pipe)),
         }
@@ -78,7 +91,7 @@ impl Upstream {
         approved: Option<[u8; 32]>,
     ) -> Result<Way, Fault> {
         match &self.reach {
-            Reached::Http(server) => Ok(Way::Http(Arc::clone(server), Line { pool: pool.clone(), secret, session: None })),
+            Reached::Http(server) => Ok(Way::Http(Arc::clone(server), Line { pool: pool.clone(), secret, session: None, why: None })),
             Reached::Stdio(stdio) => {
                 // Before a process that runs, too: it may have been started while it was still approved (I9).
                 if approved.is_none() {

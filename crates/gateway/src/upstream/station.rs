@@ -271,7 +271,7 @@ impl Gateway {
             let era = Era::Legacy(stored.upstream_version);
             return match &upstream.reach {
                 Reached::Http(server) => {
-                    let line = Line { pool: pool_key(outgoing), secret: outgoing.secret(), session: stored.upstream_id.clone() };
+                    let line = Line { session: stored.upstream_id.clone(), ..Line::of(outgoing, pool_key(outgoing)) };
                     Ok((Way::Http(Arc::clone(server), line), era))
                 }
                 Reached::Stdio(_) => {
@@ -287,7 +287,7 @@ impl Gateway {
         let approved = self.approved_launch(upstream).await?;
         let way = upstream.stateless(&pool_key(outgoing), outgoing.secret(), key, &self.processes, approved).await?;
         upstream.ensure_modern(&way).await?;
-        Ok((way, Era::Modern))
+        Ok((way.on_record(outgoing.id()), Era::Modern))
     }
 
     /// Opens a session: `initialize` towards the server, then an id of our own for the client (SES-01).
@@ -301,7 +301,8 @@ impl Gateway {
         let Era::Legacy(version) = bound.era() else { return Err(Fault::Internal("initialize without a session to open")) };
         let way = match &upstream.reach {
             Reached::Http(server) => {
-                Way::Http(Arc::clone(server), Line { pool: pool_with(outgoing, secret.as_ref()), secret: secret.clone(), session: None })
+                let line = Line::of(outgoing, pool_with(outgoing, secret.as_ref()));
+                Way::Http(Arc::clone(server), Line { secret: secret.clone(), ..line })
             }
             Reached::Stdio(stdio) => Way::Pipe(stdio.launch(upstream, &self.processes, self.approved_launch(upstream).await?).await?),
         };

@@ -109,6 +109,11 @@ async fn cld_01_each_class_of_tool_goes_as_its_account_with_its_scopes_and_lifet
             assert_eq!((one.by.as_deref(), one.lifetime.as_deref()), (Some(MACHINE), Some("600s")));
         }
     }
+    let ids: Vec<String> = house.records().iter().filter_map(|record| record["id"].as_str().map(str::to_owned)).collect();
+    for asked in upstream.calls("tools/call") {
+        let reason = asked.field("x-goog-request-reason").and_then(|text| text.strip_prefix("doorward/")).expect("a reason");
+        assert!(ids.iter().any(|id| id == reason), "the logs of Google name the record: {reason}");
+    }
     for asked in upstream.seen() {
         let one = google.whose(asked.field("authorization").expect("a credential")).expect("a token of Google");
         assert_ne!(one.identity, MACHINE, "the gateway's own token is for IAM alone");
@@ -438,6 +443,45 @@ async fn cld_04_in_an_outage_what_still_counts_is_used_until_it_ends() {
     google.mend();
     pass(&house, &google, 5);
     assert!(went(&call(&house, &key, "put").await));
+    house.close(&CANARIES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_server_does_not_take_is_replaced_once_and_is_no_401_of_ours() {
+    let google = Google::start().await.unwrap();
+    let refused = Arc::new(std::sync::Mutex::new(String::new()));
+    let tools = json!([{"name": "look", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}}]);
+    let of_script = Arc::clone(&refused);
+    let upstream = Scripted::at_once(move |asked| {
+        let word = of_script.lock().expect("a word").clone();
+        let shown = asked.field("authorization").unwrap_or_default();
+        match word.as_str() {
+            "all" => b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            word if word == shown => b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            _ => whole(&asked.plainly(&tools).unwrap_or_default()),
+        }
+    })
+    .await;
+    google.allow(MACHINE, READER);
+    let house = house(&google, &upstream, &by_class("metadata")).await;
+    house.approve().await;
+    let key = house.full("alice").await;
+    assert!(went(&call(&house, &key, "look").await));
+    let first = upstream.calls("tools/call").first().and_then(|asked| asked.field("authorization").map(str::to_owned)).expect("a token");
+    refused.lock().expect("a word").clone_from(&first);
+    google.forget();
+    assert!(went(&call(&house, &key, "look").await), "with another token of the same account");
+    assert_eq!(google.count(Part::Iam, "generateAccessToken"), 1);
+    let last = upstream.calls("tools/call").pop().and_then(|asked| asked.field("authorization").map(str::to_owned)).expect("a token");
+    assert!(last != first && google.whose(&last).is_some_and(|one| one.identity == READER));
+    refused.lock().expect("a word").replace_range(.., "all");
+    google.forget();
+    for _ in 0..5 {
+        let reply = call(&house, &key, "look").await;
+        assert_ne!(reply.status, 401, "the client's own credential is good");
+        assert!(reply.text().contains("upstream_credential"), "{}", reply.text());
+    }
+    assert_eq!(google.count(Part::Iam, ""), 0, "it is not the token: another was made a moment ago");
     house.close(&CANARIES).await;
 }
 

@@ -5,6 +5,8 @@ use crate::console::counted;
 use crate::house::{self, House};
 use doorward_core::config::Target;
 use doorward_gateway::catalogue::{self, Family};
+use doorward_gateway::credential::google::Trial;
+use doorward_gateway::credential::{Broker, Till};
 use doorward_gateway::setup;
 use doorward_gateway::tasks::Tasks;
 use doorward_gateway::upstream::{Reached, Upstream};
@@ -42,7 +44,14 @@ pub(super) async fn checks(house: &House, store: &Store) -> Vec<Check> {
             checks.push(connected(name, upstream, store).await);
             continue;
         }
-        checks.push(one(name, upstream, broker.fixed(), store, &tasks).await);
+        let till = Till { store, env: &house.env, audit: None, epoch: store.epoch().await.unwrap_or_default() };
+        if let Broker::Google(google) = broker {
+            checks.extend(google.trials(&till).await.into_iter().map(|trial| token(&name, trial)));
+        }
+        match broker.of_nobody(&till, &upstream.config.name).await {
+            Ok(secret) => checks.push(one(name, upstream, secret, store, &tasks).await),
+            Err(why) => checks.push(Check::bad(name, format!("there is no credential for it: {why}"), "see what is said of its accounts")),
+        }
     }
     if checks.is_empty() {
         checks.push(Check::note("servers", "none", "doorward server add NAME URL"));
@@ -54,6 +63,15 @@ pub(super) async fn checks(house: &House, store: &Store) -> Vec<Check> {
     tasks.stop(Duration::from_secs(2)).await;
     std::fs::remove_dir_all(&scratch).ok();
     checks
+}
+
+/// Whether Google gives a token of an account.
+fn token(server: &str, trial: Trial) -> Check {
+    let title = format!("{server}, as {}", trial.whom);
+    match trial.trouble {
+        None => Check::good(title, "Google gives a token"),
+        Some(trouble) => Check::bad(title, trouble, trial.command.unwrap_or_else(|| "see docs/google.md".to_owned())),
+    }
 }
 
 /// Nobody's account is used to see whether a server answers: that is for `server test --as`.

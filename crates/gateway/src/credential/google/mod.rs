@@ -16,14 +16,16 @@ use super::{ForWhom, Till};
 use doorward_core::config::google::{Identity, Yields};
 use doorward_core::credential::google::Account;
 use doorward_core::credential::google::answer::Token;
-use doorward_core::credential::google::mapping::{Calling, Grant, NoGrant};
+use doorward_core::credential::google::mapping::{Calling, Grant, NoGrant, State};
 use doorward_core::credential::google::trouble::{Trouble, Why};
 use doorward_core::credential::{Minted, NoLease, Origin, Principal, UpstreamSecret};
 use doorward_core::id::ServerName;
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::{Secret, sha256};
+use doorward_core::time::Timestamp;
 use source::Source;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The broker of one server.
 #[derive(Debug)]
@@ -34,7 +36,23 @@ pub struct Google {
     server: ServerName,
     /// By what is asked for. What is kept is nobody's in particular: who may have it is decided anew for each call.
     mints: Mints<Key>,
+    /// When a token was made in place of one that the server did not take.
+    replaced: Mutex<Option<Timestamp>>,
 }
+
+/// Whether Google gives a token of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// Of which account, in words.
+    pub whom: String,
+    /// Why not.
+    pub trouble: Option<String>,
+    /// What an administrator can run to allow it, where that is known.
+    pub command: Option<String>,
+}
+
+/// A server that takes no token of this minute takes none.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// What a token of one server depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,10 +86,64 @@ impl Google {
             Yields::Access(_) | Yields::Identity(_) => Key::Own,
             Yields::Mapped { .. } => Key::Granted(self.grant(whom).map_err(NoLease::from)?.clone()),
         };
-        self.mints.minted(&key, || till.env.now(), || async { self.mint(&key, till).await.map(Made::New) }).await
+        self.mints.minted(&key, || till.env.now(), || self.mint(&key, till)).await
     }
 
-    async fn mint(&self, key: &Key, till: &Till<'_>) -> Result<Minted, NoLease> {
+    /// Another token in place of the one of this version, which the server did not take; `None` where another one was made in its place a
+    /// moment ago: then it is not the token.
+    ///
+    /// # Errors
+    /// [`NoLease`].
+    pub(super) async fn anew(&self, till: &Till<'_>, version: u64) -> Result<Option<Arc<Minted>>, NoLease> {
+        let Some(key) = self.keys().into_iter().find(|key| self.mints.holds(key, version)) else { return Ok(None) };
+        {
+            let (now, mut last) = (till.env.now(), self.replaced.lock().unwrap_or_else(PoisonError::into_inner));
+            if last.is_some_and(|last| now.since(last) < YOUNG) {
+                return Ok(None);
+            }
+            *last = Some(now);
+        }
+        self.mints.another(&key, version, || till.env.now(), || self.mint(&key, till)).await.map(Some)
+    }
+
+    /// Makes a token for each account that calls can go as: whether Google allows it.
+    pub async fn trials(&self, till: &Till<'_>) -> Vec<Trial> {
+        let mut all = Vec::new();
+        for key in self.keys() {
+            let whom = match &key {
+                Key::Own => self.source.described(),
+                Key::Granted(grant) => grant.account.to_string(),
+            };
+            let trouble = self.token(&key, till).await.err();
+            let member = self.source.member();
+            let command = match (&trouble, &key) {
+                (Some(trouble), Key::Granted(grant)) if trouble.is_denial() => member.map(|member| {
+                    format!(
+                        "gcloud iam service-accounts add-iam-policy-binding {} --member={member} --role=roles/iam.serviceAccountTokenCreator",
+                        grant.account
+                    )
+                }),
+                _ => None,
+            };
+            all.push(Trial { whom, trouble: trouble.map(|trouble| trouble.to_string()), command });
+        }
+        all
+    }
+
+    /// Everything that tokens are made for.
+    fn keys(&self) -> Vec<Key> {
+        let Yields::Mapped { mapping, .. } = &self.yields else { return vec![Key::Own] };
+        let mut all: Vec<Key> = Vec::new();
+        for row in mapping.rows().iter().filter(|row| row.state == State::Enabled) {
+            let key = Key::Granted(row.grant.clone());
+            if !all.contains(&key) {
+                all.push(key);
+            }
+        }
+        all
+    }
+
+    async fn mint(&self, key: &Key, till: &Till<'_>) -> Result<Made, NoLease> {
         let asked = till.env.now();
         let (token, acting) = match self.token(key, till).await {
             Ok(made) => made,
@@ -86,8 +158,8 @@ impl Google {
             Yields::Access(_) | Yields::Mapped { .. } => "authorization",
         };
         let value = Secret::new(format!("Bearer {}", token.secret.expose()));
-        let secret = UpstreamSecret::from_source(header.to_owned(), value, self.origin.clone()).of_version(version(&acting));
-        Ok(Minted::until_then(secret, Principal::new(acting), (asked, token.expires)))
+        let secret = UpstreamSecret::from_source(header.to_owned(), value, self.origin.clone()).of_version(version(&token.secret));
+        Ok(Made::New(Minted::until_then(secret, Principal::new(acting), (asked, token.expires))))
     }
 
     /// A token, and who it makes of a call.
@@ -132,8 +204,8 @@ impl Google {
     }
 }
 
-/// Connections of one identity are not used by another one.
-fn version(acting: &str) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = sha256(acting.as_bytes());
+/// Connections of one token are not used with another one.
+fn version(token: &Secret<String>) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = sha256(token.expose().as_bytes());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }

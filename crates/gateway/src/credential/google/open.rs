@@ -22,7 +22,7 @@ use doorward_core::credential::google::subject::AwsVariables;
 use doorward_core::id::ServerName;
 use doorward_core::secret::Secret;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -101,8 +101,14 @@ impl Opening<'_> {
         let stand_ins = if places.loopback() == Loopback::Allowed { StandIns::Yes } else { StandIns::No };
         let carrier = Carrier::new((self.egress, self.env), server, self.patience, stand_ins);
         let source = Source { carrier, places, who, aws: self.aws(), held: Held::default(), machine: OnceCell::new() };
-        let broker =
-            Google { source: Arc::new(source), yields: credential.yields.clone(), origin, server: server.clone(), mints: Mints::default() };
+        let broker = Google {
+            source: Arc::new(source),
+            yields: credential.yields.clone(),
+            origin,
+            server: server.clone(),
+            mints: Mints::default(),
+            replaced: Mutex::default(),
+        };
         Ok(Opened { broker, quota_project })
     }
 
@@ -186,3 +192,6 @@ fn without_metadata(places: &Places) -> Places {
 fn presence(path: &Path) -> Presence {
     if file::is_absent(path) { Presence::Absent } else { Presence::There }
 }
+
+#[cfg(test)]
+mod tests;

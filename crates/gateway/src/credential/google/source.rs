@@ -59,6 +59,15 @@ impl Source {
         }
     }
 
+    /// How a role is given to it, as far as that is known.
+    pub(super) fn member(&self) -> Option<String> {
+        let account = match &self.who {
+            Who::Machine => self.machine.get(),
+            Who::File(file) => file.account(),
+        };
+        account.map(|account| format!("serviceAccount:{account}"))
+    }
+
     /// Which account Doorward itself is, as far as it is one and anybody can tell. The metadata server is asked once.
     ///
     /// # Errors
