@@ -1,8 +1,8 @@
 //! What may be typed: global options and the list of commands. Each command's own options stand in its file.
 
 use crate::command::{
-    admin_link, apikey, attempts, audit, bridge, clients, completions, config, connect, demo, doctor, grant, keys, login, policy, scan,
-    serve, server, sessions, status, user, version,
+    admin_link, apikey, attempts, audit, bridge, clients, completions, config, connect, connections, demo, doctor, grant, keys, login,
+    policy, scan, serve, server, sessions, status, user, version,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -90,6 +90,9 @@ pub enum Command {
     Clients(clients::Command),
     /// How far clients come that connect, and where they stop: list, show
     Attempts(attempts::Arguments),
+    /// Accounts of people at servers: list, revoke
+    #[command(subcommand)]
+    Connections(connections::Command),
     /// Browsers and clients that are signed in: list, end
     #[command(subcommand)]
     Sessions(sessions::Command),

@@ -389,14 +389,23 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: then it is still there, as far as is known.
-    pub async fn disconnect_account(&self, owner: &UserId, server: &ServerName, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn disconnect_account(
+        &self,
+        (owner, server): (&UserId, &ServerName),
+        id: &str,
+        on_record: OnRecord,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         plain(id, "id")?;
         let mut tx = self.db().begin().await?;
         tx.lock(owner_lock("connections", owner)).await?;
         let gone = self.take_away(&mut tx, (owner, server), id, now).await?;
         if gone {
             end_sessions(&mut tx, (owner, server), now).await?;
-            raise(&mut tx, "account disconnected", now).await?;
+            let epoch = raise(&mut tx, "account disconnected", now).await?;
+            let (user, cause) = (Some(owner.clone()), server.to_string());
+            let deed = Deed { reason: "account_disconnected", user, client: None, cause, done: now };
+            put(&mut tx, epoch, &deed, on_record).await?;
             tx.commit().await?;
         }
         Ok(gone)

@@ -36,7 +36,7 @@ pub enum OnRecord {
 }
 
 /// Every word that a deed may have.
-const REASONS: [&str; 4] = ["account_used", "client_block_set", "client_block_lifted", "sessions_ended"];
+const REASONS: [&str; 5] = ["account_disconnected", "account_used", "client_block_set", "client_block_lifted", "sessions_ended"];
 
 // === impl Store ===
 

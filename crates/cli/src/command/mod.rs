@@ -9,6 +9,7 @@ pub mod clients;
 pub mod completions;
 pub mod config;
 pub mod connect;
+pub mod connections;
 pub mod demo;
 pub mod doctor;
 pub mod grant;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli, console: &mut Console) -> Result<Exit, Failure> {
         Command::Grant(command) => grant::run(&command, global, console),
         Command::Clients(command) => clients::run(&command, global, console),
         Command::Attempts(command) => attempts::run(&command, global, console),
+        Command::Connections(command) => connections::run(&command, global, console),
         Command::Sessions(command) => sessions::run(&command, global, console),
         Command::Login(arguments) => login::login(&arguments, global, console),
         Command::Whoami(arguments) => login::whoami(&arguments, global, console),

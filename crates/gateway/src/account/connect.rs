@@ -29,7 +29,7 @@ use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::oauth::request::Front;
 use doorward_core::secret::Secret;
-use doorward_store::{ConnectionInfo, ConnectionKind, ConnectionState, NewConnection, Refused, StoreError};
+use doorward_store::{ConnectionInfo, ConnectionKind, ConnectionState, NewConnection, OnRecord, Refused, StoreError};
 use http::{Method, Response};
 use std::sync::Arc;
 
@@ -281,7 +281,7 @@ impl Gateway {
             return true;
         }
         let farewell = request.id.to_string();
-        if self.store.disconnect_account(&person.user, &server.name, &farewell, self.env.now()).await.is_err() {
+        if self.store.disconnect_account((&person.user, &server.name), &farewell, OnRecord::Already, self.env.now()).await.is_err() {
             tracing::error!(server = %server.name, "an account that is on no record could not be taken away");
         }
         false
@@ -404,7 +404,7 @@ impl Gateway {
     /// Takes an account away: nobody can use it from now on; its provider is told as soon as it answers (credentials 8.5).
     pub(super) async fn removes(&self, request: &OfficeRequest, person: &Person, server: &ServerName) -> Result<bool, StoreError> {
         let farewell = request.id.to_string();
-        let gone = self.store.disconnect_account(&person.user, server, &farewell, self.env.now()).await?;
+        let gone = self.store.disconnect_account((&person.user, server), &farewell, OnRecord::Already, self.env.now()).await?;
         if gone {
             if let Some(Broker::Granted(granted)) = self.brokers.get(server) {
                 granted.forget_client(&self.till(), &person.user).await;

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, NOW, later, of_one, secret, server, session, user};
 use doorward_core::secret::Secret;
 use doorward_core::session::Stored;
-use doorward_store::{ConnectionKind, ConnectionState, NewConnection, Refused, Store, StoreError};
+use doorward_store::{ConnectionKind, ConnectionState, NewConnection, OnRecord, Refused, Store, StoreError};
 use std::time::Duration;
 
 const CANARY: &str = "canary-of-an-account-0123456789";
@@ -39,7 +39,7 @@ pub(crate) async fn an_account_comes_back_and_is_its_owners_alone(bench: &Bench)
     bench.a.used_connection(&user("alice"), &server("linear"), later(7_300)).await.expect("used");
     let used = bench.b.list_connections(None).await.expect("listed").pop().expect("one").used.expect("used");
     assert!(used <= later(7_300) && later(7_300).since(used) < Duration::from_secs(3_600), "to the hour");
-    assert!(!bench.b.disconnect_account(&user("bob"), &server("linear"), "x", NOW).await.expect("answer"));
+    assert!(!bench.b.disconnect_account((&user("bob"), &server("linear")), "x", OnRecord::Already, NOW).await.expect("answer"));
     assert!(bench.b.is_connected(&user("alice"), &server("linear")).await.expect("answer"));
 }
 
@@ -135,11 +135,11 @@ pub(crate) async fn oc_09_what_is_taken_away_is_told_to_its_provider(bench: &Ben
     let opened = Stored { server: name.clone(), ..session("s", "alice") };
     bench.a.open_session(&opened, of_one(10)).await.expect("opened");
     let epoch = bench.b.epoch().await.expect("epoch");
-    assert!(bench.a.disconnect_account(&owner, &name, "f1", NOW).await.expect("answer"));
+    assert!(bench.a.disconnect_account((&owner, &name), "f1", OnRecord::Already, NOW).await.expect("answer"));
     assert!(bench.b.connection(&owner, &name).await.expect("answer").is_none());
     assert!(bench.b.epoch().await.expect("epoch") > epoch);
     assert_eq!(bench.b.ended_sessions().await.expect("read"), [opened.digest], "what was opened with it ends with it");
-    assert!(!bench.b.disconnect_account(&owner, &name, "f2", NOW).await.expect("answer"));
+    assert!(!bench.b.disconnect_account((&owner, &name), "f2", OnRecord::Already, NOW).await.expect("answer"));
     let taken = bench.race(|store, _| async move { store.due_farewells((NOW, later(60)), 10).await.expect("answer").len() }).await;
     assert_eq!(taken.iter().sum::<usize>(), 1, "one replica tells the provider");
     let again = bench.b.due_farewells((later(60), later(120)), 10).await.expect("answer").pop().expect("until it is known there");
@@ -157,7 +157,13 @@ pub(crate) async fn vlt_02_what_is_kept_opens_in_its_own_place_alone(bench: &Ben
     assert_eq!(bench.raw(copy).await, 1);
     let stolen = bench.b.connection(&user("mallory"), &server("linear")).await;
     assert!(matches!(stolen, Err(StoreError::Integrity { table: "connections", column: "sealed", .. })), "{stolen:?}");
-    assert!(bench.b.disconnect_account(&user("mallory"), &server("linear"), "f", NOW).await.expect("what is damaged can go"));
+    assert!(
+        bench
+            .b
+            .disconnect_account((&user("mallory"), &server("linear")), "f", OnRecord::Already, NOW)
+            .await
+            .expect("what is damaged can go")
+    );
     assert!(bench.b.due_farewells((NOW, later(60)), 10).await.expect("answer").is_empty());
     assert_eq!(bench.raw("UPDATE connections SET server = 'other' WHERE subject = 'alice'").await, 1);
     assert!(bench.b.connection(&user("alice"), &server("other")).await.is_err(), "nor at another server");
@@ -165,7 +171,7 @@ pub(crate) async fn vlt_02_what_is_kept_opens_in_its_own_place_alone(bench: &Ben
 
 pub(crate) async fn vlt_01_nothing_of_it_is_readable(bench: &Bench) {
     connect(&bench.a, "alice", CANARY, "a").await;
-    bench.a.disconnect_account(&user("alice"), &server("linear"), "f", NOW).await.expect("answer");
+    bench.a.disconnect_account((&user("alice"), &server("linear")), "f", OnRecord::Already, NOW).await.expect("answer");
     connect(&bench.a, "alice", CANARY, "a").await;
     let found = bench.b.connection(&user("alice"), &server("linear")).await.expect("answer").expect("there");
     assert!(!format!("{found:?}").contains(CANARY));
