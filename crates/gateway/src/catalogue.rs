@@ -368,11 +368,11 @@ impl Gateway {
             // No record, no effect: before a server or a command is touched (I2).
             let notice = Notice { reason: "catalogue_read", server: Some(server), user: of, ..Notice::default() };
             self.audit.event(&notice, self.env.now()).await.map_err(|_| Fault::Store)?;
-            let mut secret = self.upkeep(server, of).await?;
+            let mut secret = self.upkeep(server, of).await.map_err(Fault::NoLease)?;
             let (back, mut read) = self.read_supervised(&upstream, (secret.clone(), family), held).await?;
             held = back;
             if read.as_ref().is_err_and(|fault| *fault == Fault::Credential)
-                && let Some(another) = self.anew((server, of), secret.as_ref()).await?
+                && let Some(another) = self.anew((server, of), secret.as_ref()).await.map_err(Fault::NoLease)?
             {
                 secret = Some(another);
                 (held, read) = self.read_supervised(&upstream, (secret, family), held).await?;

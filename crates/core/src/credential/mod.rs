@@ -3,8 +3,10 @@
 pub mod aws;
 pub mod google;
 mod minted;
+mod no_lease;
 
 pub use minted::{Age, Minted};
+pub use no_lease::NoLease;
 
 use crate::audit::intent::Intent;
 use crate::id::CorrelationId;

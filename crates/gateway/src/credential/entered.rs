@@ -2,9 +2,8 @@
 
 use super::Till;
 use super::mints::{Made, Mints};
-use super::refused::NoLease;
 use doorward_core::config::Deposit;
-use doorward_core::credential::{Minted, Origin, Principal, UpstreamSecret};
+use doorward_core::credential::{Minted, NoLease, Origin, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::secret::Secret;
 use doorward_store::{Connection, ConnectionKind, ConnectionState, StoreError};

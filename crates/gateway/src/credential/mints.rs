@@ -1,9 +1,8 @@
 //! Credentials that were made and are kept in this process for a while: one is made at a time for each key, and whoever waits for it
 //! shares its end (credentials 6.2 to 6.4). Nothing expired is ever lent, and no failure is for good.
 
-use super::refused::NoLease;
 use arc_swap::ArcSwapOption;
-use doorward_core::credential::{Age, Minted};
+use doorward_core::credential::{Age, Minted, NoLease};
 use doorward_core::time::Timestamp;
 use quick_cache::sync::Cache;
 use std::hash::Hash;

@@ -11,16 +11,14 @@ mod refused;
 
 pub use entered::Entered;
 pub use granted::Granted;
-pub use refused::NoLease;
 
 use crate::Gateway;
 use crate::audit::recorder::Recorder;
 use crate::env::Env;
-use crate::upstream::fault::Fault;
 use doorward_core::audit::intent::Intent;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::blame::Refusal;
-use doorward_core::credential::{Lease, Minted, Principal, UpstreamSecret};
+use doorward_core::credential::{Lease, Minted, NoLease, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::policy::permit::Permit;
 use doorward_store::Store;
@@ -189,34 +187,34 @@ impl Gateway {
     /// end of their session.
     ///
     /// # Errors
-    /// [`Fault::NoLease`].
-    pub(crate) async fn upkeep(&self, server: &ServerName, user: Option<&UserId>) -> Result<Option<Arc<UpstreamSecret>>, Fault> {
-        self.held_for(server, user.map_or(ForWhom::Nobody, ForWhom::Person)).await.map(Held::secret).map_err(Fault::NoLease)
+    /// [`NoLease`].
+    pub(crate) async fn upkeep(&self, server: &ServerName, user: Option<&UserId>) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
+        self.held_for(server, user.map_or(ForWhom::Nobody, ForWhom::Person)).await.map(Held::secret)
     }
 
     /// Another credential in place of the one of this version, which the server did not take; `None` where another one would be the same.
     ///
     /// # Errors
-    /// [`Fault::NoLease`] where nothing but the person helps.
+    /// [`NoLease`] where nothing but the person helps.
     pub(crate) async fn anew(
         &self,
         (server, user): (&ServerName, Option<&UserId>),
         refused: Option<&Arc<UpstreamSecret>>,
-    ) -> Result<Option<Arc<UpstreamSecret>>, Fault> {
+    ) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
         let version = refused.map_or(0, |secret| secret.version());
         match (self.brokers.get(server), user) {
             (Some(Broker::Granted(granted)), Some(user)) => {
-                let secret = granted.anew(&self.till(), user, version).await.map_err(Fault::NoLease)?.secret();
+                let secret = granted.anew(&self.till(), user, version).await?.secret();
                 // Another account took its place meanwhile: what was begun with the one is not gone on with by the other.
                 match refused.is_none_or(|refused| refused.account() == secret.account()) {
                     true => Ok(Some(secret)),
-                    false => Err(Fault::SessionLost),
+                    false => Err(NoLease::Unavailable("account_changed")),
                 }
             }
             (Some(Broker::Google(google)), _) => {
-                google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret())).map_err(Fault::NoLease)
+                google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret()))
             }
-            (Some(Broker::Entered(_)), Some(_)) => Err(Fault::NoLease(NoLease::SignInNeeded)),
+            (Some(Broker::Entered(_)), Some(_)) => Err(NoLease::SignInNeeded),
             _ => Ok(None),
         }
     }

@@ -8,7 +8,10 @@ use crate::Gateway;
 use crate::listen::OfficeRequest;
 use crate::listen::body::Body;
 use crate::signin::Person;
+use crate::ui::consent::ActsAs;
+use crate::ui::text::Claimed;
 use doorward_core::audit::outcome::Notice;
+use doorward_core::config::CredentialConfig;
 use doorward_core::id::ServerName;
 use doorward_core::oauth::flow::{Approved, Browser, Decision, approve};
 use doorward_core::oauth::form::Form;
@@ -76,6 +79,19 @@ impl Gateway {
         let known = self.store.list_connections(Some(&person.user)).await?;
         let fit = known.into_iter().find(|known| known.server == *server && known.state == ConnectionState::Works);
         Ok(fit.map(|known| known.label))
+    }
+
+    /// As whom calls will go to a server; `account` is the person's own there, if it can be used.
+    pub(super) fn acts_as(&self, server: &ServerName, account: Option<&str>) -> ActsAs {
+        match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
+            Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
+            Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => match account {
+                Some(name) => ActsAs::Account(Claimed::new(name)),
+                None => ActsAs::NotConnected(self.upstreams.find(server).map_or_else(|| server.to_string(), |of| of.config.title.clone())),
+            },
+            Some(CredentialConfig::Google(credential)) => ActsAs::Service(Claimed::new(&credential.shown())),
+            Some(CredentialConfig::None) | None => ActsAs::Nobody,
+        }
     }
 
     /// Whether what was just allowed waits for an account: then the yes is kept.

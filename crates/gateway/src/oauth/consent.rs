@@ -13,7 +13,7 @@ use crate::listen::page::{not_allowed, see_other};
 use crate::signin::browser;
 use crate::signin::{BadPost, Person, Problem, posted};
 use crate::ui::consent::{
-    ActsAs, Answer as Leaves, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Device, Difference as Said,
+    Answer as Leaves, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Device, Difference as Said,
     Duration as Choice, Identity as Badge, Notice as Why, Server, Tool,
 };
 use crate::ui::handoff::{HandOffPage, Outcome, PastePage};
@@ -22,7 +22,6 @@ use crate::ui::problem::Side;
 use crate::ui::text::{Claimed, Hidden, Target};
 use crate::when::{ago, day, until};
 use doorward_core::audit::outcome::Notice;
-use doorward_core::config::CredentialConfig;
 use doorward_core::id::{CredentialId, ServerName};
 use doorward_core::oauth::attempt::{Mark, Step};
 use doorward_core::oauth::client::{ClientAuth, DocumentSource, Identity};
@@ -454,19 +453,6 @@ impl Gateway {
             }
         }
         Ok(offer)
-    }
-
-    /// As whom calls will go to a server; `account` is the person's own there, if it can be used.
-    fn acts_as(&self, server: &ServerName, account: Option<&str>) -> ActsAs {
-        match self.upstreams.find(server).map(|upstream| &upstream.config.credential) {
-            Some(CredentialConfig::Header { .. }) => ActsAs::SharedKey,
-            Some(CredentialConfig::UserSecret(_) | CredentialConfig::Oauth(_)) => match account {
-                Some(name) => ActsAs::Account(Claimed::new(name)),
-                None => ActsAs::NotConnected(self.upstreams.find(server).map_or_else(|| server.to_string(), |of| of.config.title.clone())),
-            },
-            Some(CredentialConfig::Google(credential)) => ActsAs::Service(Claimed::new(&credential.shown())),
-            Some(CredentialConfig::None) | None => ActsAs::Nobody,
-        }
     }
 
     fn decided_before(&self, request: &OfficeRequest) -> Response<Body> {

@@ -3,6 +3,7 @@
 
 use super::Frame;
 use super::attempt::{AttemptPage, Progress, StepRow, Stop, Vouched};
+use super::connect::{self, ConnectPage};
 use super::consent::{
     Account, ActsAs, Answer, Application, Changes, Class, ClassRow, ConsentPage, Destination, Details, Device, Difference, Duration,
     Identity, Notice, Server, Tool, UncheckedPage,
@@ -44,6 +45,7 @@ pub(super) fn samples(say: Say<'_>) -> Vec<Sample> {
         .collect();
     all.extend(SignInPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(ConsentPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
+    all.extend(ConnectPage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(DevicePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.extend(DonePage::samples(say).into_iter().map(|(name, view)| page(name, view.render())));
     all.push(page("unchecked", UncheckedPage::sample(say).render()));
@@ -122,6 +124,45 @@ impl DevicePage {
         let text = "This code is not valid: mistyped, used before, or older than ten minutes.";
         let wrong = Self { error: Some(say(text)), ..empty.clone() };
         vec![("device", empty), ("device-linked", linked), ("device-wrong", wrong)]
+    }
+}
+
+impl ConnectPage {
+    /// Not yet, while an application waits, connected, over, and by a key.
+    pub(super) fn samples(say: Say<'_>) -> Vec<(&'static str, Self)> {
+        let first = Self {
+            frame: Frame::team(say),
+            csrf: hidden(say, "c5rf"),
+            // A checked name, which no hostile text can be.
+            name: "linear".to_owned(),
+            server: say("Linear"),
+            way: connect::Way::Provider,
+            account: None,
+            done: None,
+            error: None,
+            waits: None,
+        };
+        let account = |health, scopes: Option<&str>| connect::Account {
+            name: claimed(say, "account at linear.app"),
+            health,
+            since: say("2 days ago"),
+            scopes: scopes.map(|scopes| technical(say, scopes)),
+        };
+        let waiting = Self { waits: Some((claimed(say, "Claude Code"), hidden(say, "t1cket"))), ..first.clone() };
+        let done = Some(say("Connected. Go back to your application and try again."));
+        let connected = Self { account: Some(account(Health::Works, Some("read write"))), done, ..first.clone() };
+        let over = Self { account: Some(account(Health::SignInNeeded, None)), ..first.clone() };
+        let secret = Self { way: connect::Way::Secret(Some(say("https://linear.app/settings/api"))), ..first.clone() };
+        let error = Some(say("This is no key: a key is one word of letters, digits and signs, without spaces. Nothing was kept."));
+        let wrong = Self { error, ..secret.clone() };
+        vec![
+            ("connect", first),
+            ("connect-waiting", waiting),
+            ("connect-connected", connected),
+            ("connect-over", over),
+            ("connect-secret", secret),
+            ("connect-wrong", wrong),
+        ]
     }
 }
 

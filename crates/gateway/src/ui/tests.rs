@@ -161,8 +161,18 @@ fn ui_03_links_lead_to_this_gateway_or_to_the_checked_target() {
                 assert!(ours || handed, "{}: {link}", sample.name);
             }
             for action in values(&sample.html, "action") {
-                let known = ["/setup", "/oauth/consent", "/device", "/me", "/logout", "/admin/clients", "/admin/people", "/admin/record"]
-                    .contains(&action);
+                let known = [
+                    "/setup",
+                    "/oauth/consent",
+                    "/device",
+                    "/connect/linear",
+                    "/me",
+                    "/logout",
+                    "/admin/clients",
+                    "/admin/people",
+                    "/admin/record",
+                ]
+                .contains(&action);
                 assert!(
                     known || action.strip_prefix("/login/").is_some_and(|id| !id.contains(['/', '.', ' '])),
                     "{}: {action}",

@@ -1,12 +1,15 @@
 //! Why an upstream gave no answer, and what each listener is told. No body, URL or header of an upstream leaves with it.
 
-use crate::credential::NoLease;
+use crate::Gateway;
 use crate::egress::error::EgressError;
 use doorward_core::blame::{Blame, Over, Presence, Refusal, Retry, Station, Wire};
+use doorward_core::credential::NoLease;
 use doorward_core::flag::Flag;
+use doorward_core::mcp::call::Call;
 use doorward_core::mcp::error::{INTERNAL, INVALID_REQUEST};
 use doorward_core::mcp::reply::BadReply;
 use doorward_core::mcp::version::Version;
+use doorward_core::session::Bound;
 use serde_json::json;
 use std::time::Duration;
 
@@ -316,6 +319,21 @@ impl From<EgressError> for Fault {
 impl From<BadReply> for Fault {
     fn from(bad: BadReply) -> Self {
         Self::Bad(bad)
+    }
+}
+
+impl Gateway {
+    /// The refusal of a call for which something went wrong on its way.
+    pub(crate) fn fault_at(&self, fault: &Fault, bound: &Bound, call: &Call) -> Refusal {
+        let refusal = match fault {
+            Fault::NoLease(why) => self.no_lease(why, bound, call),
+            // What each person has for themselves no administrator can mend.
+            Fault::Credential if self.shown_to(bound.server(), bound.caller().user()).is_some() => {
+                self.no_lease(&NoLease::SignInNeeded, bound, call)
+            }
+            fault => fault.refusal(bound.server().as_str()),
+        };
+        refusal.knowing(bound.asked(call))
     }
 }
 

@@ -4,6 +4,7 @@ use super::Upstream;
 use super::fault::Fault;
 use super::http::Line;
 use super::own::Way;
+use super::station::Reply;
 use crate::Gateway;
 use doorward_core::credential::Outgoing;
 use doorward_core::json::RawJson;
@@ -13,6 +14,21 @@ use doorward_core::session::{Stored, UpstreamSessionId};
 use std::sync::Arc;
 
 impl Gateway {
+    /// Opens a session; once more with a younger credential of the same account, where the server did not take the one that there was.
+    pub(super) async fn initialize_renewing(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>) -> Result<Reply, Fault> {
+        let secret = outgoing.secret();
+        match Box::pin(self.initialize(upstream, outgoing, secret.clone())).await {
+            Err(Fault::Credential) => {
+                let whose = (outgoing.bound().server(), Some(outgoing.bound().caller().user()));
+                match self.anew(whose, secret.as_ref()).await.map_err(Fault::NoLease)? {
+                    Some(another) => Box::pin(self.initialize(upstream, outgoing, Some(another))).await,
+                    None => Err(Fault::Credential),
+                }
+            }
+            opened => opened,
+        }
+    }
+
     /// A lost session towards the server is opened again with the same capabilities; the client keeps its own.
     pub(super) async fn restore(&self, upstream: &Arc<Upstream>, outgoing: &Outgoing<'_>, lost: &Way) -> Result<Way, Fault> {
         let (Some(stored), Way::Http(server, line)) = (outgoing.bound().session(), lost) else { return Err(Fault::SessionLost) };

@@ -105,17 +105,7 @@ impl Gateway {
             }
             Form::EndSession => Box::pin(self.end_session(&upstream, &outgoing)).await,
             Form::Request(_) => match call.method() {
-                Method::Initialize => match Box::pin(self.initialize(&upstream, &outgoing, outgoing.secret())).await {
-                    Err(Fault::Credential) => {
-                        let whose = (outgoing.bound().server(), Some(outgoing.bound().caller().user()));
-                        match self.anew(whose, outgoing.secret().as_ref()).await {
-                            Ok(Some(another)) => Box::pin(self.initialize(&upstream, &outgoing, Some(another))).await,
-                            Ok(None) => Err(Fault::Credential),
-                            Err(fault) => Err(fault),
-                        }
-                    }
-                    opened => opened,
-                },
+                Method::Initialize => Box::pin(self.initialize_renewing(&upstream, &outgoing)).await,
                 Method::Ping => Ok(Self::own_answer(call, &RawJson::empty_object())),
                 Method::ToolsList | Method::PromptsList | Method::ResourceTemplatesList => self.listed(&outgoing, errand).await,
                 Method::TasksList => self.own_tasks(&outgoing, errand),
@@ -207,7 +197,7 @@ impl Gateway {
         }
         let mut secret = outgoing.secret();
         if matches!(sent, Err(Fault::Credential))
-            && let Some(another) = self.anew((outgoing.bound().server(), Some(user)), secret.as_ref()).await?
+            && let Some(another) = self.anew((outgoing.bound().server(), Some(user)), secret.as_ref()).await.map_err(Fault::NoLease)?
         {
             // Refused before it ran: once more, with a younger credential of the same account.
             way = way.lent(&another);
@@ -301,7 +291,7 @@ impl Gateway {
     }
 
     /// Opens a session: `initialize` towards the server, then an id of our own for the client (SES-01).
-    async fn initialize(
+    pub(super) async fn initialize(
         &self,
         upstream: &Arc<Upstream>,
         outgoing: &Outgoing<'_>,

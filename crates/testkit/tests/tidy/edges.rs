@@ -75,7 +75,8 @@ const ROOMS: [(&str, &[&str]); 36] = [
     ("policy", &["env", "catalogue", "errand", "path", "seen"]),
     ("seen", &["env"]),
     // Of egress the door to whoever gives credentials: tokens of Google, among them those of the metadata service.
-    ("credential", &["egress", "env", "sources"]),
+    // Of audit the recorder: what brokers do beside calls. Of tasks that a renewal ends whoever waits for it.
+    ("credential", &["audit", "env", "egress", "sources", "tasks"]),
     // Of limits only the seat: a stream has its place before anything is sent, and gives it back when it ends.
     ("upstream", &["env", "egress", "errand", "limits", "tasks", "live", "path", "replies"]),
     ("answer", &["env", "errand", "listen", "live", "path", "replies", "tasks"]),
@@ -87,8 +88,8 @@ const ROOMS: [(&str, &[&str]); 36] = [
     // Identity providers: what they say, through the door out. Knows no browser.
     ("idp", &["egress", "tasks"]),
     ("signin", &["env", "idp", "listen", "ui"]),
-    // Of audit the reader: what the record says of this person.
-    ("account", &["audit", "listen", "signin", "ui", "when"]),
+    // Of audit the reader: what the record says of this person. Of credential how a connection is made: its pages are here.
+    ("account", &["audit", "credential", "listen", "signin", "ui", "when"]),
     // Of audit the reader, of session how long one lives. Knows no OAuth.
     ("admin", &["audit", "listen", "session", "signin", "ui", "when"]),
     ("office", &["account", "admin", "listen", "oauth", "signin", "tasks", "ui"]),

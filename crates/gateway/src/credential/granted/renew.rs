@@ -4,11 +4,11 @@
 use super::ask::Trouble;
 use super::{Granted, Open, Work};
 use crate::credential::Till;
-use crate::credential::refused::NoLease;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::connection::client::How;
 use doorward_core::connection::held::{Freshness, Held};
 use doorward_core::connection::request::refresh;
+use doorward_core::credential::NoLease;
 use doorward_core::id::UserId;
 use doorward_core::secret::Secret;
 use std::sync::Arc;
