@@ -173,10 +173,20 @@ impl Held {
         self.term
     }
 
+    /// Whether its token is good until somebody says otherwise: nothing was said of its end, and nothing renews it.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.term == Term::Assumed && self.refresh.is_none()
+    }
+
     /// What its access token is good for now. One that lives shorter than twice the window is renewed in the last third of its life,
     /// otherwise every call would renew it; one that lives less than a minute is used until the last sixth.
     #[must_use]
     pub fn freshness(&self, now: Timestamp) -> Freshness {
+        // An end that nobody said and that nothing renews is none: the server says when it is over.
+        if self.is_endless() {
+            return Freshness::Good;
+        }
         let (left, life) = (self.expires.since(now), self.expires.since(self.began));
         let window = if life < 2 * WINDOW { life / 3 } else { WINDOW };
         if left < LAST.min(life / 6) || left.is_zero() {

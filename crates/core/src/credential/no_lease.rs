@@ -114,7 +114,7 @@ impl NoLease {
         };
         let retry = match self {
             Self::Unavailable(_) | Self::Store => Retry::After(Duration::from_secs(5)),
-            Self::Overloaded(_) => Retry::After(Duration::from_secs(30)),
+            Self::Overloaded(_) => Retry::After(self.pause()),
             _ => Retry::Never,
         };
         Refusal { retry, private: Some(self.to_string()), ..Refusal::new(Station::Credential, self.reason(), self.blame(), wire, public) }

@@ -24,7 +24,7 @@ use doorward_core::config::{CredentialConfig, Selector, Server, Somebody, Throug
 use doorward_core::connection::client::How;
 use doorward_core::connection::given::BadGiven;
 use doorward_core::connection::trip::NotArrived;
-use doorward_core::id::ServerName;
+use doorward_core::id::{CorrelationId, ServerName};
 use doorward_core::oauth::form::Form;
 use doorward_core::oauth::keys::Ticket;
 use doorward_core::oauth::request::Front;
@@ -72,7 +72,7 @@ impl Gateway {
             return self.bad_post(BadPost::Elsewhere, request.id);
         }
         if person.disabled {
-            return self.bad_post(BadPost::Elsewhere, request.id);
+            return self.disabled_here(request.id);
         }
         let waits = form.get("txn").filter(|sealed| self.waits_for(sealed, &request, name));
         match form.get("action") {
@@ -114,8 +114,12 @@ impl Gateway {
         let account = known.into_iter().find(|known| known.server == server.name);
         let waits = words.waits.and_then(|sealed| {
             let ticket = self.reception.keys.open(sealed, self.env.now()).ok()?;
-            Some((Claimed::new(&ticket.front.client_id), Hidden::new(sealed.to_owned())))
+            Some((ticket, Hidden::new(sealed.to_owned())))
         });
+        let waits = match waits {
+            Some((ticket, hidden)) => Some((self.name_of_client(&ticket.front.client_id).await, hidden)),
+            None => None,
+        };
         let page = ConnectPage {
             frame: self.frame(Some(person)),
             csrf: Hidden::new(self.form_token(&page_of(&server.name), Some(person))),
@@ -401,6 +405,12 @@ impl Gateway {
         }
     }
 
+    fn disabled_here(&self, id: CorrelationId) -> Response<Body> {
+        let text = "The administrator of this gateway has disabled your account here. Nothing was changed.";
+        let (title, next) = ("You may not do this", "Ask the administrator of this gateway.");
+        self.problem(403, Problem { side: Side::You, title, text, about: None, next, link: None }, id)
+    }
+
     /// Takes an account away: nobody can use it from now on; its provider is told as soon as it answers (credentials 8.5).
     pub(super) async fn removes(&self, request: &OfficeRequest, person: &Person, server: &ServerName) -> Result<bool, StoreError> {
         let farewell = request.id.to_string();
@@ -450,6 +460,8 @@ const LONGEST: usize = 4_096;
 fn health(known: &ConnectionInfo) -> Health {
     match (known.state, &known.trouble) {
         (ConnectionState::SignInNeeded, _) => Health::SignInNeeded,
+        // Not the person's to mend.
+        (ConnectionState::Works, Some(why)) if why == "client_refused" => Health::Damaged,
         (ConnectionState::Works, Some(_)) => Health::Refreshing,
         (ConnectionState::Works, None) => Health::Works,
     }

@@ -2,6 +2,7 @@
 
 use super::Till;
 use super::mints::{Made, Mints};
+use doorward_core::audit::outcome::Notice;
 use doorward_core::config::Deposit;
 use doorward_core::credential::{Minted, NoLease, Origin, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
@@ -51,7 +52,24 @@ impl Entered {
         let header = self.deposit.name.as_str().to_owned();
         let sent = UpstreamSecret::from_source(header, value, self.origin.clone());
         let sent = sent.of_version(connection.version).of_account(connection.info.created);
-        Ok(Minted::for_good(sent, Principal::new(format!("{} at {server}", connection.info.label))))
+        Ok(Minted::for_good(sent, Principal::new(format!("{} ({server})", connection.info.label))))
+    }
+}
+
+/// Marks a connection as over that its server does not take and that nothing renews: the person is told by every page from then on.
+pub(super) async fn over(till: &Till<'_>, (server, user): (&ServerName, &UserId), version: u64) {
+    let why = "server_refuses";
+    match till.store.connection_is_over((user, server), version, why, till.env.now()).await {
+        Ok(true) => {
+            let Some(audit) = till.audit else { return };
+            let (user, server) = (Some(user), Some(server));
+            let notice = Notice { reason: "connection_over", user, server, cause: Some(why), ..Notice::default() };
+            if audit.event(&notice, till.env.now()).await.is_err() {
+                tracing::error!(reason = notice.reason, "an event could not be recorded");
+            }
+        }
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "that a connection is over could not be written down"),
     }
 }
 

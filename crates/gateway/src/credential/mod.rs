@@ -214,7 +214,10 @@ impl Gateway {
             (Some(Broker::Google(google)), _) => {
                 google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret()))
             }
-            (Some(Broker::Entered(_)), Some(_)) => Err(NoLease::SignInNeeded),
+            (Some(Broker::Entered(_)), Some(user)) => {
+                entered::over(&self.till(), (server, user), version).await;
+                Err(NoLease::SignInNeeded)
+            }
             _ => Ok(None),
         }
     }

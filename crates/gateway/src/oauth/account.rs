@@ -3,6 +3,7 @@
 //! is offered then.
 
 use super::authorize::Underway;
+use super::clients::Reading;
 use super::consent::{LASTING, Shown, page_of};
 use crate::Gateway;
 use crate::listen::OfficeRequest;
@@ -91,6 +92,14 @@ impl Gateway {
             },
             Some(CredentialConfig::Google(credential)) => ActsAs::Service(Claimed::new(&credential.shown())),
             Some(CredentialConfig::None) | None => ActsAs::Nobody,
+        }
+    }
+
+    /// What an application that waits calls itself; its id where it cannot be read just now.
+    pub(crate) async fn name_of_client(&self, id: &str) -> Claimed {
+        match self.clients.resolve(id, Reading::Withheld, self.env.now()).await {
+            Ok(client) => Claimed::new(client.name()),
+            Err(_) => Claimed::technical(id),
         }
     }
 

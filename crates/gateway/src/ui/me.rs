@@ -94,7 +94,7 @@ pub enum Health {
     Refreshing,
     /// The person must sign in there.
     SignInNeeded,
-    /// It cannot be read.
+    /// It needs the administrator.
     Damaged,
 }
 

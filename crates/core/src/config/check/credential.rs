@@ -138,11 +138,16 @@ impl Checker<'_> {
         let scopes = file.scopes.map(|scopes| self.each(&path("scopes"), &scopes.into_vec(), Self::upstream_scope));
         let blocked = file.blocked_scopes.unwrap_or_default();
         let blocked = self.each(&path("blocked_scopes"), &blocked, Self::upstream_scope);
-        for list in [scopes.as_ref(), Some(&blocked)].into_iter().flatten() {
-            if list.len() > SCOPES {
+        for (key, list) in [("scopes", scopes.as_ref()), ("blocked_scopes", Some(&blocked))] {
+            if list.is_some_and(|list| list.len() > SCOPES) {
                 let help = "100 at most; many providers have one scope for several rights".to_owned();
-                self.bad(&path("scopes"), ("config.scope", "there are too many scopes".to_owned(), "more than 100", help));
+                self.bad(&path(key), ("config.scope", "there are too many scopes".to_owned(), "more than 100", help));
             }
+        }
+        if scopes.as_ref().is_some_and(Vec::is_empty) && self.has(&path("scopes")) {
+            let message = "scopes is empty".to_owned();
+            let help = "write what is asked for, or leave it out: a provider that is asked for nothing chooses itself".to_owned();
+            self.bad(&path("scopes"), ("config.empty", message, "empty", help));
         }
         let blocked_scopes: BTreeSet<String> = blocked.into_iter().collect();
         if let Some(both) = scopes.iter().flatten().find(|scope| blocked_scopes.contains(*scope)) {

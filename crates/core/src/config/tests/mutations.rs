@@ -621,6 +621,7 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
         "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", issuer = \"https://b.example\", client_id = \"\" }",
     ),
     ("config.idp_issuer", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", issuer = \"http://idp.example\" }"),
+    ("config.empty", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", scopes = [] }"),
     ("config.scope", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"oauth\", scopes = [\"a b\"] }"),
     (
         "config.scope",

@@ -228,7 +228,14 @@ impl Granted {
         let Some(Kept { server, client, .. }) = kept.filter(|kept| {
             let is_same = kept.server.issuer == trip.issuer() && kept.client.id == trip.client() && kept.redirect == trip.redirect();
             // What is configured otherwise by now is no end of what was begun (I5).
-            is_same && kept.origin == self.origin_url && self.config.issuer.as_ref().is_none_or(|issuer| *issuer == kept.server.issuer)
+            let is_ours = match &self.config.client_id {
+                Some(id) => *id == kept.client.id,
+                None => kept.client.how != How::Configured,
+            };
+            is_same
+                && is_ours
+                && kept.origin == self.origin_url
+                && self.config.issuer.as_ref().is_none_or(|issuer| *issuer == kept.server.issuer)
         }) else {
             // Also where somebody else is signed in: what they began is not kept under this name.
             return Err(trip.arrive(&self.server, user, browser, answer, Naming::Open).err().unwrap_or(NotArrived::Other).into());

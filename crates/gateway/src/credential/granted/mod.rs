@@ -13,7 +13,7 @@ pub(crate) use ask::Trouble;
 pub(crate) use connect::{Connected, Goodbye, NotBegun, NotFinished};
 
 use super::Till;
-use super::entered::opened;
+use super::entered::{opened, over};
 use super::mints::{Made, Mints};
 use crate::audit::recorder::Recorder;
 use crate::egress::Egress;
@@ -107,14 +107,19 @@ impl Granted {
     /// less: then it is not its age that the server minds.
     ///
     /// # Errors
-    /// [`NoLease::SignInNeeded`] where nothing but the person helps.
+    /// [`NoLease::SignInNeeded`] where nothing but the person helps, [`NoLease::Refused`] where another one would be no better.
     pub(super) async fn anew(self: &Arc<Self>, till: &Till<'_>, user: &UserId, version: u64) -> Result<Arc<Minted>, NoLease> {
         let key = (user.clone(), till.epoch);
         let mint = || async {
             let open = self.opened(till, user).await?;
             let is_young = till.env.now().since(open.held.renewed_at()) <= YOUNG;
             match open.version == version {
-                true if is_young || !open.held.is_renewable() => Err(NoLease::SignInNeeded),
+                // A new one would be no better: it is not its age that the server minds.
+                true if is_young => Err(NoLease::Refused("server_refuses_new_token")),
+                true if !open.held.is_renewable() => {
+                    over(till, (&self.server, user), version).await;
+                    Err(NoLease::SignInNeeded)
+                }
                 true => self.renewed(till, user, &open).await.map(|open| Made::New(self.lend(&open))),
                 // Somebody else has renewed it since.
                 false => Ok(Made::New(self.lend(&open))),
@@ -164,7 +169,10 @@ impl Granted {
         let value = Secret::new(format!("Bearer {}", open.held.access().expose()));
         let sent = UpstreamSecret::from_source("authorization".to_owned(), value, self.origin.clone());
         let sent = sent.of_version(open.version).of_account(open.since);
-        let acting = Principal::new(format!("{} at {}", open.label, self.server));
+        let acting = Principal::new(format!("{} ({})", open.label, self.server));
+        if open.held.is_endless() {
+            return Minted::for_good(sent, acting);
+        }
         Minted::until_then(sent, acting, (open.held.renewed_at(), open.held.expires()))
     }
 }

@@ -21,8 +21,10 @@ const HELD: Duration = Duration::from_secs(150);
 const LOOKS: u32 = 150;
 /// Between two of them, with up to a quarter of a second more, so that replicas do not march in step.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often what a provider gave is tried to be kept: to lose it is to lose the connection.
-const KEEPING: u32 = 10;
+/// How long what a provider gave is tried to be kept: to lose it is to lose the connection. Well within [`HELD`].
+const KEEPING: Duration = Duration::from_secs(120);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Work {
     fn till(&self) -> Till<'_> {
@@ -123,7 +125,7 @@ impl Granted {
 
     async fn let_go(&self, work: &Work, of: (&UserId, &doorward_core::id::ServerName), holder: &[u8; 16], why: &str) {
         if work.store.let_go_of_connection(of, holder, why).await.is_err() {
-            tracing::warn!(server = %self.server, "a connection could not be let go of; it is held for half a minute");
+            tracing::warn!(server = %self.server, "a connection could not be let go of; it is held until its time is over");
         }
     }
 
@@ -137,7 +139,8 @@ impl Granted {
         let held: Held = known.held.renewed(given);
         let bytes = held.to_bytes().map_err(|_| NoLease::Damaged)?;
         let value = Secret::new(bytes.to_vec());
-        for _ in 0..KEEPING {
+        let (begun, mut pause) = (tokio::time::Instant::now(), PAUSE);
+        while begun.elapsed() < KEEPING {
             let kept = work.store.renew_connection((user, &self.server), known.version, (&value, held.scopes()), work.env.now()).await;
             match kept {
                 Ok(Some(version)) => return Ok(Open { version, held: Arc::new(held), label: known.label, since: known.since }),
@@ -152,7 +155,8 @@ impl Granted {
                 }
                 Err(error) => {
                     tracing::error!(%error, "a renewed connection could not be kept; it is tried again");
-                    work.pause().await;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
