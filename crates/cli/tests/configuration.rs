@@ -87,7 +87,7 @@ timeout = 30
 
 [server.linear]
 url = "https://mcp.linear.app/mcp"
-credential = { kind = "oauth" }
+credential = { kind = "aws" }
 
 [server.My_Files]
 command = ["npx", "-y", "files"]

@@ -1,7 +1,7 @@
 //! Why there is no credential for a call (credentials 6.8): whose side it is on, who can mend it, and how long whoever refused is left alone.
 
 use super::google::mapping::NoGrant;
-use super::google::trouble::{Trouble, Why};
+use super::google::trouble::{Again, Trouble, Why};
 use crate::blame::{Blame, Refusal, Retry, Station, Wire};
 use crate::mcp::error::INTERNAL;
 use serde_json::json;
@@ -138,6 +138,12 @@ impl From<&Trouble> for NoLease {
                 Why::OwnAccount => "own account",
                 _ => "denied",
             });
+        }
+        match (trouble.why(), trouble.again()) {
+            (Why::Refused { status: 429, .. }, Again::After(after)) => return Self::Overloaded(after.as_secs()),
+            (Why::Refused { status: 429, .. }, _) => return Self::Overloaded(0),
+            (_, Again::After(after)) => return Self::Overloaded(after.as_secs()),
+            _ => {}
         }
         match trouble.why() {
             Why::Expired => Self::Expired,

@@ -35,6 +35,12 @@ impl Entered {
         self.mints.minted(&key, || till.env.now(), || async { self.read(till, (server, user)).await.map(Made::New) }).await
     }
 
+    /// Its server does not take it: it is marked, and not lent again.
+    pub(super) async fn refused(&self, till: &Till<'_>, user: &UserId, version: u64) {
+        over(till, (&self.server, user), version).await;
+        self.mints.forget(&(user.clone(), till.epoch));
+    }
+
     /// A secret as it is kept: with where it may be sent to.
     pub(crate) fn sealed(&self, secret: &str) -> Secret<Vec<u8>> {
         Secret::new(json!({"origin": self.origin.as_str(), "secret": secret}).to_string().into_bytes())

@@ -95,6 +95,13 @@ impl<K: Eq + Hash + Clone> Mints<K> {
         kept.is_some_and(|kept| kept.secret().version() == version)
     }
 
+    /// Forgets what is kept for `key`.
+    pub(crate) fn forget(&self, key: &K) {
+        if let Some(slot) = self.slots.get(key) {
+            slot.kept.store(None);
+        }
+    }
+
     fn slot(&self, key: &K) -> Arc<Slot> {
         self.slots.get_or_insert_with(key, || Ok::<_, std::convert::Infallible>(Arc::default())).unwrap_or_default()
     }

@@ -214,8 +214,8 @@ impl Gateway {
             (Some(Broker::Google(google)), _) => {
                 google.anew(&self.till(), version).await.map(|minted| minted.map(|minted| minted.secret()))
             }
-            (Some(Broker::Entered(_)), Some(user)) => {
-                entered::over(&self.till(), (server, user), version).await;
+            (Some(Broker::Entered(entered)), Some(user)) => {
+                entered.refused(&self.till(), user, version).await;
                 Err(NoLease::SignInNeeded)
             }
             _ => Ok(None),
@@ -251,6 +251,11 @@ impl Gateway {
                 tracing::warn!("a provider will be told again that an account is over");
             }
         }
+    }
+
+    /// Whether the credential of a server is made or read when it is wanted, and not there since the start.
+    pub(crate) fn makes_credentials(&self, server: &ServerName) -> bool {
+        self.brokers.get(server).is_some_and(|broker| !matches!(broker, Broker::Fixed(..)))
     }
 
     /// Of whom what a server shows is: of the person, where each is somebody else there.

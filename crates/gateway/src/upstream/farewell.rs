@@ -9,6 +9,7 @@ use super::station::Reply;
 use super::{Reached, Upstream};
 use crate::Gateway;
 use crate::egress::pool::PoolKey;
+use doorward_core::audit::outcome::Notice;
 use doorward_core::credential::Outgoing;
 use doorward_core::id::UserId;
 use doorward_core::mcp::version::Era;
@@ -80,6 +81,11 @@ impl Gateway {
         self.tasks.spawn(async move {
             let goodbye = async {
                 let Ok(_turn) = farewells.acquire().await else { return };
+                // On the record, where a credential may have to be made for it.
+                if gateway.makes_credentials(&stored.server) {
+                    let (user, client, server) = (Some(&stored.user), Some(&stored.client), Some(&stored.server));
+                    gateway.note(&Notice { reason: "session_goodbye", user, client, server, ..Notice::default() }).await;
+                }
                 // Whoever has no account there any more has nothing to say goodbye with.
                 let Ok(secret) = gateway.upkeep(&stored.server, Some(&stored.user)).await else { return };
                 let pool = PoolKey {

@@ -108,7 +108,7 @@ async fn an_account_is_connected_used_renewed_and_taken_back() {
     let told = street.whoami(&key).await;
     assert!(text(&told).contains("alicel"), "{}", told.text());
     let call = house.records().into_iter().rfind(|record| record["kind"] == "outcome").unwrap();
-    assert!(call.to_string().contains("at linear"), "{call}");
+    assert!(call.to_string().contains("(linear)"), "{call}");
     for reason in ["account_connecting", "account_connected"] {
         assert_eq!(house.recorded("event", reason).len(), 1, "{reason}");
     }

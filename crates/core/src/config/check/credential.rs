@@ -1,7 +1,7 @@
 //! `server.*.credential`: as whom calls go to a server. Each kind has keys of its own; a key of another kind is refused, since a secret
 //! or a limit that is not used should not be read as if it were.
 
-use super::super::file::{CredentialFile, CredentialWord};
+use super::super::file::{CredentialFile, CredentialWord, OneOrMany};
 use super::super::schema::written;
 use super::{Checker, path_of};
 use crate::config::{CredentialConfig, Deposit, Grantor};
@@ -135,7 +135,9 @@ impl Checker<'_> {
         let client_id = file.client_id.and_then(|text| self.upstream_client(&path("client_id"), text));
         let client_secret = file.client_secret.and_then(|text| self.secret(&path("client_secret"), &text));
         let issuer = file.issuer.and_then(|text| self.issuer(&path("issuer"), text));
-        let scopes = file.scopes.map(|scopes| self.each(&path("scopes"), &scopes.into_vec(), Self::upstream_scope));
+        let asked = file.scopes.map(OneOrMany::into_vec);
+        let asks_nothing = asked.as_ref().is_some_and(Vec::is_empty);
+        let scopes = asked.map(|scopes| self.each(&path("scopes"), &scopes, Self::upstream_scope));
         let blocked = file.blocked_scopes.unwrap_or_default();
         let blocked = self.each(&path("blocked_scopes"), &blocked, Self::upstream_scope);
         for (key, list) in [("scopes", scopes.as_ref()), ("blocked_scopes", Some(&blocked))] {
@@ -144,7 +146,7 @@ impl Checker<'_> {
                 self.bad(&path(key), ("config.scope", "there are too many scopes".to_owned(), "more than 100", help));
             }
         }
-        if scopes.as_ref().is_some_and(Vec::is_empty) && self.has(&path("scopes")) {
+        if asks_nothing {
             let message = "scopes is empty".to_owned();
             let help = "write what is asked for, or leave it out: a provider that is asked for nothing chooses itself".to_owned();
             self.bad(&path("scopes"), ("config.empty", message, "empty", help));

@@ -7,7 +7,7 @@ use super::{Checker, path_of};
 use crate::config::google::{GoogleCredential, GoogleSource, Identity, Yields};
 use crate::config::units;
 use crate::config::{CredentialConfig, Selector};
-use crate::credential::google::mapping::{Grant, Mapping, Row, State, Tools};
+use crate::credential::google::mapping::{Grant, Looks, Mapping, Row, State, Tools};
 use crate::credential::google::places::{Endpoints, Loopback, Places};
 use crate::credential::google::{Account, Lifetime, Scopes};
 use crate::glob::Glob;
@@ -125,6 +125,13 @@ impl Checker<'_> {
             }
         };
         let mapping = Mapping::new(rows.into_iter().collect::<Option<Vec<_>>>()?)?;
+        if mapping.upkeep().is_err() {
+            let message = "no row says as whom Doorward looks what tools there are".to_owned();
+            let help =
+                "write catalogue = true into a row whose account may only look, or add a row without users, groups, clients and agents"
+                    .to_owned();
+            self.bad(&path("map"), ("config.catalogue_row", message, "nobody looks", help));
+        }
         Some(Yields::Mapped { mapping, delegates })
     }
 
@@ -146,7 +153,8 @@ impl Checker<'_> {
         let (tools, users, groups, clients, agents) = conditions;
         let state = if file.enabled.unwrap_or(true) { State::Enabled } else { State::Disabled };
         let grant = Grant { account: account?, scopes: scopes?, lifetime };
-        Some(Row { tools: tools?, users: users?, groups: groups?, clients: clients?, agents: agents?, grant, state })
+        let looks = if file.catalogue.unwrap_or(false) { Looks::Yes } else { Looks::No };
+        Some(Row { tools: tools?, users: users?, groups: groups?, clients: clients?, agents: agents?, grant, state, looks })
     }
 
     /// People by the name of their issuer, as in every list of who may.
@@ -274,5 +282,9 @@ impl From<bool> for Becoming {
 }
 
 fn tools(text: &str) -> Option<Tools> {
+    // A class in other letters is a class that somebody meant, and as a pattern it would fit nothing.
+    if RiskClass::parse(text).is_none() && RiskClass::parse(&text.to_ascii_lowercase()).is_some() {
+        return None;
+    }
     RiskClass::parse(text).map(Tools::Class).or_else(|| Glob::parse(text).map(Tools::Named))
 }

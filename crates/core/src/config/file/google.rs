@@ -35,6 +35,8 @@ pub struct MapRowFile {
     pub lifetime: Option<String>,
     /// `false`: whoever fits is refused, and no later row is looked at. Default: true.
     pub enabled: Option<bool>,
+    /// `true`: as this account Doorward itself looks what tools there are. Default: as whom a caller becomes whom no row names.
+    pub catalogue: Option<bool>,
 }
 
 /// Where the services of Google are, in another universe and in tests.

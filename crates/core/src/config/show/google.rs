@@ -2,7 +2,7 @@
 
 use super::{Sheet, units};
 use crate::config::google::{GoogleCredential, Yields};
-use crate::credential::google::mapping::{Row, State, Tools};
+use crate::credential::google::mapping::{Looks, Row, State, Tools};
 use crate::credential::google::places::Places;
 
 pub(super) fn credential(name: &str, credential: &GoogleCredential, sheet: &mut Sheet) {
@@ -64,6 +64,9 @@ fn row_entries(name: &str, index: &str, row: &Row, sheet: &mut Sheet) {
     sheet.list(&at("scopes"), &row.grant.scopes.iter().collect::<Vec<_>>());
     sheet.text(&at("lifetime"), units::written(row.grant.lifetime.span()));
     sheet.plain(&at("enabled"), row.state == State::Enabled);
+    if row.looks == Looks::Yes {
+        sheet.plain(&at("catalogue"), true);
+    }
 }
 
 /// Only what is another one than Google's own.

@@ -373,6 +373,14 @@ pub(super) const MUTATIONS: &[(&str, &str)] = &[
     ),
     ("config.empty", "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [] }"),
     (
+        "config.catalogue_row",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ groups = \"g\", service_account = \"a1@p.iam.gserviceaccount.com\", scopes = \"https://www.googleapis.com/auth/a\" }] }",
+    ),
+    (
+        "config.mapping",
+        "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ service_account = \"a1@p.iam.gserviceaccount.com\", scopes = \"https://www.googleapis.com/auth/a\" }, { tools = \"Read\", service_account = \"a1@p.iam.gserviceaccount.com\", scopes = \"https://www.googleapis.com/auth/a\" }] }",
+    ),
+    (
         "config.empty",
         "[server.a]\nurl = \"https://a.example\"\ncredential = { kind = \"gcp-impersonate\", source = \"adc\", map = [{ groups = [], service_account = \"a@b.c\", scopes = \"s\" }] }",
     ),

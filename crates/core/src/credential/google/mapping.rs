@@ -32,6 +32,8 @@ pub struct Row {
     pub grant: Grant,
     /// Whether anybody does.
     pub state: State,
+    /// Whether Doorward itself looks, as this account, what tools there are.
+    pub looks: Looks,
 }
 
 /// Tools of a row.
@@ -41,6 +43,15 @@ pub enum Tools {
     Class(RiskClass),
     /// Those whose names fit.
     Named(Glob),
+}
+
+/// Whether a row is also for what nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// Only calls go as it.
+    No,
+    /// The catalogue is read as it, too, whoever its calls are for: the administrator wrote so.
+    Yes,
 }
 
 /// Whether a row may be used.
@@ -110,19 +121,17 @@ impl Mapping {
         }
     }
 
-    /// As whom the gateway itself looks what tools there are, for nobody: what the first row that reads grants, whoever it is for; where
-    /// none reads, the first one. What is found is shown to each caller as their rules allow, and is never the answer to a call.
+    /// As whom the gateway itself looks what tools there are, for nobody: what the row says that is written for it; without one, what a
+    /// caller without person, group, client and agent would be granted. A row for some people gives nobody anything (CLD-06).
     ///
     /// # Errors
-    /// [`NoGrant::Disabled`].
+    /// [`NoGrant`].
     pub fn upkeep(&self) -> Result<&Grant, NoGrant> {
         let nobody = Calling { user: None, groups: &[], client: None, agent: None, tool: None };
-        let reads = |row: &Row| row.tools.is_empty() || row.tools.iter().any(|tools| tools.mean(nobody.tool));
-        let at = self.rows.iter().position(reads).unwrap_or_default();
-        match self.rows.get(at) {
-            Some(Row { state: State::Enabled, grant, .. }) => Ok(grant),
-            Some(_) => Err(NoGrant::Disabled(at + 1)),
-            None => Err(NoGrant::NoRow),
+        match self.rows.iter().position(|row| row.looks == Looks::Yes).and_then(|at| Some((at, self.rows.get(at)?))) {
+            Some((_, Row { state: State::Enabled, grant, .. })) => Ok(grant),
+            Some((at, _)) => Err(NoGrant::Disabled(at + 1)),
+            None => self.grant(&nobody),
         }
     }
 
@@ -144,7 +153,7 @@ impl Row {
     #[must_use]
     pub fn for_all(grant: Grant) -> Self {
         let (tools, users, groups, clients, agents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { tools, users, groups, clients, agents, grant, state: State::Enabled }
+        Self { tools, users, groups, clients, agents, grant, state: State::Enabled, looks: Looks::No }
     }
 
     /// Whether all its conditions hold.

@@ -77,6 +77,9 @@ pub enum Unopened {
     /// A person has no ID token for an audience of choice.
     #[error("an ID token needs an account: {0} has none for an audience of choice; add service_account")]
     NoIdentity(&'static str),
+    /// What a provider gives for it is all that its person has.
+    #[error("scopes do not narrow what external_account_authorized_user gives; let it become an account by gcp-impersonate")]
+    NotNarrowed,
 }
 
 impl Opening<'_> {
@@ -155,6 +158,10 @@ impl Opening<'_> {
             FileKind::External(external) => external.impersonation.is_none(),
             FileKind::Account(_) | FileKind::Impersonated(_) => false,
         };
+        // Its provider gives all that the person has: nothing that is written here would narrow it.
+        if matches!((&file.kind, &credential.yields), (FileKind::ExternalUser(_), Yields::Access(_))) {
+            return Err(Unopened::NotNarrowed);
+        }
         if is_bare && has_none { Err(Unopened::NoIdentity(file.kind.word())) } else { Ok(()) }
     }
 

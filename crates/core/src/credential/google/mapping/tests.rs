@@ -86,13 +86,17 @@ fn every_condition_of_a_row_has_to_hold() {
 }
 
 #[test]
-fn the_gateway_itself_looks_as_the_first_row_that_reads() {
+fn cld_06_the_gateway_itself_is_nobody_and_looks_as_nobody_may() {
+    let admin = Row { groups: vec![group("admins")], ..row("admin") };
     let writer = Row { tools: vec![Tools::Class(RiskClass::Write)], ..row("writer") };
-    let reader = Row { tools: vec![Tools::Class(RiskClass::Read)], groups: vec![group("g")], ..row("reader") };
+    let reader = Row { tools: vec![Tools::Class(RiskClass::Read)], ..row("reader") };
     let of = |rows: Vec<Row>| Mapping::new(rows).expect("rows").upkeep().map(|grant| grant.scopes.joined());
-    assert_eq!(of(vec![writer.clone(), reader.clone()]), Ok("reader".to_owned()));
-    assert_eq!(of(vec![writer.clone()]), Ok("writer".to_owned()), "none reads");
-    assert_eq!(of(vec![writer, Row { state: State::Disabled, ..reader }]), Err(NoGrant::Disabled(2)));
+    assert_eq!(of(vec![admin.clone(), writer.clone(), reader.clone()]), Ok("reader".to_owned()), "not as the first account that there is");
+    assert_eq!(of(vec![admin.clone(), writer.clone()]), Err(NoGrant::NoRow), "a row for some people gives nobody anything");
+    let looks = Row { looks: Looks::Yes, ..admin.clone() };
+    assert_eq!(of(vec![reader.clone(), looks.clone()]), Ok("admin".to_owned()), "it is written");
+    assert_eq!(of(vec![writer, Row { state: State::Disabled, ..looks }]), Err(NoGrant::Disabled(2)));
+    assert_eq!(of(vec![Row { state: State::Disabled, ..reader }]), Err(NoGrant::Disabled(1)));
 }
 
 #[test]
