@@ -156,3 +156,36 @@ impl From<&Trouble> for NoLease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_word_its_side_and_its_patience_and_none_is_a_401() {
+        let all = [
+            (NoLease::Missing, "credential_missing", Blame::Us, false),
+            (NoLease::NotConnected, "account_not_connected", Blame::Caller, true),
+            (NoLease::SignInNeeded, "account_sign_in_needed", Blame::Caller, true),
+            (NoLease::Damaged, "account_damaged", Blame::Us, true),
+            (NoLease::Unavailable("x"), "credential_unavailable", Blame::Upstream, false),
+            (NoLease::Overloaded(900), "credential_unavailable", Blame::Upstream, false),
+            (NoLease::Refused("x"), "credential_refused", Blame::Upstream, false),
+            (NoLease::Expired, "credential_unavailable", Blame::Upstream, false),
+            (NoLease::Store, "store_unavailable", Blame::Us, false),
+        ];
+        for (why, reason, blame, person) in all {
+            let refusal = why.refusal("linear");
+            assert_eq!((refusal.reason, refusal.blame, why.needs_person()), (reason, blame, person), "{why:?}");
+            let is_fit = match (&refusal.wire, &why) {
+                (Wire::Http(503), NoLease::Store) => true,
+                (Wire::Rpc { status: 200, code: INTERNAL, .. }, _) => true,
+                _ => false,
+            };
+            assert!(is_fit, "{why:?}: {:?}", refusal.wire);
+        }
+        assert_eq!(NoLease::Overloaded(900).pause(), LONGEST, "not for ever, whatever is asked");
+        assert_eq!(NoLease::Overloaded(1).pause(), REFUSED);
+        assert_eq!(NoLease::Unavailable("x").pause(), Duration::ZERO);
+    }
+}

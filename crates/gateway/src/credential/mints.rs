@@ -149,3 +149,134 @@ impl Slot {
         self.kept.load_full().filter(|kept| kept.age(now) == Age::Good)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorward_core::credential::{Origin, Principal, UpstreamSecret};
+    use doorward_core::secret::Secret;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// A clock that is set, and a count of what was made.
+    #[derive(Default)]
+    struct Bench {
+        seconds: AtomicU64,
+        made: AtomicU64,
+        mints: Mints<&'static str>,
+        answers: Mutex<Vec<Result<u64, NoLease>>>,
+    }
+
+    impl Bench {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_000_000 + self.seconds.load(Ordering::Relaxed) * 1_000)
+        }
+
+        fn says(&self, answers: impl IntoIterator<Item = Result<u64, NoLease>>) {
+            *self.answers.lock().unwrap() = answers.into_iter().collect();
+        }
+
+        /// One of the answers, in order: a credential that lives so many seconds, or none.
+        async fn make(&self) -> Result<Made, NoLease> {
+            let made = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+            tokio::task::yield_now().await;
+            let life = self.answers.lock().unwrap().remove(0)?;
+            let now = self.now();
+            let secret = Secret::new(format!("Bearer number-{made}"));
+            let secret = UpstreamSecret::from_source("authorization".to_owned(), secret, Origin::new("https://a.example".to_owned()));
+            let ends = now.after(Duration::from_secs(life));
+            Ok(Made::New(Minted::until_then(secret.of_version(made), Principal::new("p".to_owned()), (now, ends))))
+        }
+
+        async fn lent(&self) -> Result<u64, NoLease> {
+            self.mints.minted(&"key", || self.now(), || self.make()).await.map(|minted| minted.secret().version())
+        }
+
+        fn passes(&self, seconds: u64) {
+            self.seconds.fetch_add(seconds, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn oc_07_a_hundred_that_wait_share_one_making_and_its_end() {
+        let bench = Bench::default();
+        bench.says([Ok(3_600)]);
+        let all = futures_of(&bench, 100).await;
+        assert!(all.iter().all(|lent| *lent == Ok(1)), "{all:?}");
+        assert_eq!(bench.made.load(Ordering::Relaxed), 1);
+        let bench = Bench::default();
+        bench.says([Err(NoLease::Unavailable("away"))]);
+        let all = futures_of(&bench, 100).await;
+        assert!(all.iter().all(|lent| *lent == Err(NoLease::Unavailable("away"))));
+        assert_eq!(bench.made.load(Ordering::Relaxed), 1, "nobody tries again in turn");
+    }
+
+    async fn futures_of(bench: &Bench, count: usize) -> Vec<Result<u64, NoLease>> {
+        let mut waiting: Vec<_> = (0..count).map(|_| Box::pin(bench.lent())).collect();
+        let mut found = Vec::new();
+        std::future::poll_fn(|cx| {
+            waiting.retain_mut(|one| match one.as_mut().poll(cx) {
+                std::task::Poll::Ready(lent) => {
+                    found.push(lent);
+                    false
+                }
+                std::task::Poll::Pending => true,
+            });
+            if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        found
+    }
+
+    #[tokio::test]
+    async fn oc_08_what_still_counts_is_lent_while_another_cannot_be_made_and_nothing_expired_ever_is() {
+        let bench = Bench::default();
+        bench.says([Ok(3_600), Err(NoLease::Unavailable("away")), Err(NoLease::Unavailable("away")), Ok(3_600)]);
+        assert_eq!(bench.lent().await, Ok(1));
+        bench.passes(3_500);
+        assert_eq!(bench.lent().await, Ok(1), "in its last minutes, while nobody answers");
+        for _ in 0..10 {
+            assert_eq!(bench.lent().await, Ok(1));
+        }
+        assert_eq!(bench.made.load(Ordering::Relaxed), 2, "who is away is left alone for a while");
+        bench.passes(95);
+        assert_eq!(bench.lent().await, Err(NoLease::Unavailable("away")), "its last seconds are not used");
+        bench.passes(2);
+        assert_eq!(bench.lent().await, Ok(4));
+    }
+
+    #[tokio::test]
+    async fn oc_08_who_refuses_is_left_alone_for_as_long_as_they_say() {
+        for (why, pause) in [(NoLease::Refused("no"), 30), (NoLease::Overloaded(120), 120), (NoLease::Overloaded(0), 30)] {
+            let bench = Bench::default();
+            bench.says([Err(why.clone()), Ok(3_600)]);
+            assert_eq!(bench.lent().await, Err(why.clone()));
+            bench.passes(pause - 1);
+            assert_eq!(bench.lent().await, Err(why.clone()));
+            assert_eq!(bench.made.load(Ordering::Relaxed), 1);
+            bench.passes(1);
+            assert_eq!(bench.lent().await, Ok(2), "and no failure is for good");
+        }
+        // What a person mends may have been mended a moment ago.
+        let bench = Bench::default();
+        bench.says([Err(NoLease::NotConnected), Ok(3_600)]);
+        assert_eq!(bench.lent().await, Err(NoLease::NotConnected));
+        assert_eq!(bench.lent().await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn what_was_not_taken_is_replaced_once_by_whoever_comes_first() {
+        let bench = Bench::default();
+        bench.says([Ok(3_600), Ok(3_600)]);
+        assert_eq!(bench.lent().await, Ok(1));
+        let another = async |version| {
+            let minted = bench.mints.another(&"key", version, || bench.now(), || bench.make()).await;
+            minted.map(|minted| minted.secret().version())
+        };
+        assert_eq!(another(1).await, Ok(2));
+        assert_eq!(another(1).await, Ok(2), "the second one finds what the first made");
+        bench.mints.forget(&"key");
+        bench.says([Err(NoLease::SignInNeeded)]);
+        assert_eq!(bench.lent().await, Err(NoLease::SignInNeeded));
+    }
+}

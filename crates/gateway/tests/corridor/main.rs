@@ -50,6 +50,7 @@ mod sessions;
 mod slow;
 mod speak;
 mod states;
+mod strangers;
 mod tasks;
 mod tokens;
 mod upkeep;
