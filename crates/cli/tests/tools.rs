@@ -374,3 +374,26 @@ fn a_server_that_cannot_be_tested_leaves_nothing_behind() {
     let left: Vec<_> = fs::read_dir(house.path("state")).expect("a state").map(|entry| entry.expect("entry").file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("once-")), "{left:?}");
 }
+
+#[test]
+fn a_server_is_not_asked_with_the_account_of_somebody_who_is_not_named() {
+    let house = House::empty();
+    house.file(
+        "doorward.toml",
+        "[server.linear]\nurl = \"http://127.0.0.1:9/mcp\"\ncredential = { kind = \"oauth\", issuer = \"http://127.0.0.1:9\" }\n\n\
+         [server.open]\nurl = \"http://127.0.0.1:9/mcp\"\n",
+    );
+    for (arguments, words) in [
+        (&["server", "approve", "linear", "--all"][..], "each person has their own account at linear"),
+        (&["server", "test", "linear", "--as", "local/alice"], "has no account at linear here"),
+        (&["server", "test", "open", "--as", "local/alice"], "with the same credential for everybody"),
+        (&["connections", "revoke", "linear", "--user", "local/alice"], "there is no such account"),
+    ] {
+        let said = house.run(arguments);
+        assert!(said.exit == 2 && said.err.contains(words), "{arguments:?}: {said}");
+    }
+    let said = house.run(&["connections", "list"]);
+    assert!(said.exit == 0 && said.err.contains("nobody has connected an account"), "{said}");
+    let said = house.run(&["connections", "list", "--json"]);
+    assert!(said.exit == 0 && said.out.contains("\"connections\":[]"), "{said}");
+}
