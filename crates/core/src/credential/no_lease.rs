@@ -177,11 +177,8 @@ mod tests {
         for (why, reason, blame, person) in all {
             let refusal = why.refusal("linear");
             assert_eq!((refusal.reason, refusal.blame, why.needs_person()), (reason, blame, person), "{why:?}");
-            let is_fit = match (&refusal.wire, &why) {
-                (Wire::Http(503), NoLease::Store) => true,
-                (Wire::Rpc { status: 200, code: INTERNAL, .. }, _) => true,
-                _ => false,
-            };
+            let is_fit =
+                matches!((&refusal.wire, &why), (Wire::Http(503), NoLease::Store) | (Wire::Rpc { status: 200, code: INTERNAL, .. }, _));
             assert!(is_fit, "{why:?}: {:?}", refusal.wire);
         }
         assert_eq!(NoLease::Overloaded(900).pause(), LONGEST, "not for ever, whatever is asked");
