@@ -305,7 +305,7 @@ async function keyboard(browser, origin, samples) {
       check(stop.wide, `${sample.name} by keyboard`, `the focus does not show on ${stop.what}`);
       await page.keyboard.press("Tab");
     }
-    const isError = sample.name.startsWith("setup-old") || /too-quick|different-site|program|device-again|device-wrong/.test(sample.name);
+    const isError = sample.name.startsWith("setup-old") || /too-quick|different-site|program|device-again|device-wrong|connect-wrong/.test(sample.name);
     check(isError || /class="skip"/.test(stops[0]?.what ?? ""), `${sample.name} by keyboard`, `begins with ${stops[0]?.what}`);
     await page.close();
   }
