@@ -133,7 +133,7 @@ impl Gateway {
                 name: Claimed::new(&known.label),
                 health: health(&known),
                 since: ago(self.env.now(), known.created),
-                scopes: (!known.scopes.is_empty()).then(|| Claimed::technical(&known.scopes.join(" "))),
+                scopes: (!known.scopes.is_empty()).then(|| Claimed::new(&known.scopes.join(", "))),
             }),
             done: words.done.map(str::to_owned),
             error: words.error.map(str::to_owned),

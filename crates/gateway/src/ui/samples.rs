@@ -146,11 +146,11 @@ impl ConnectPage {
             name: claimed(say, "account at linear.app"),
             health,
             since: say("2 days ago"),
-            scopes: scopes.map(|scopes| technical(say, scopes)),
+            scopes: scopes.map(|scopes| claimed(say, scopes)),
         };
         let waiting = Self { waits: Some((claimed(say, "Claude Code"), hidden(say, "t1cket"))), ..first.clone() };
         let done = Some(say("Connected. Go back to your application and try again."));
-        let connected = Self { account: Some(account(Health::Works, Some("read write"))), done, ..first.clone() };
+        let connected = Self { account: Some(account(Health::Works, Some("read, write"))), done, ..first.clone() };
         let over = Self { account: Some(account(Health::SignInNeeded, None)), ..first.clone() };
         let secret = Self { way: connect::Way::Secret(Some(say("https://linear.app/settings/api"))), ..first.clone() };
         let error = Some(say("This is no key: a key is one word of letters, digits and signs, without spaces. Nothing was kept."));
