@@ -253,6 +253,7 @@ impl Gateway {
         if !self.kept_on_record(request, person, server, &cause).await {
             return self.away(request.id);
         }
+        self.forget_account(&server.name, &person.user);
         let wider = connected.wider.join(" ");
         if !wider.is_empty() {
             let (reason, cause) = ("account_wider", Some(wider.as_str()));
@@ -388,6 +389,7 @@ impl Gateway {
                 _ => self.away(request.id),
             };
         }
+        self.forget_account(&server.name, &person.user);
         if let Some(sealed) = waits {
             return see_other(&format!("/oauth/consent?txn={sealed}"));
         }
@@ -416,6 +418,7 @@ impl Gateway {
         let farewell = request.id.to_string();
         let gone = self.store.disconnect_account((&person.user, server), &farewell, OnRecord::Already, self.env.now()).await?;
         if gone {
+            self.forget_account(server, &person.user);
             if let Some(Broker::Granted(granted)) = self.brokers.get(server) {
                 granted.forget_client(&self.till(), &person.user).await;
             }

@@ -38,7 +38,11 @@ impl Entered {
     /// Its server does not take it: it is marked, and not lent again.
     pub(super) async fn refused(&self, till: &Till<'_>, user: &UserId, version: u64) {
         over(till, (&self.server, user), version).await;
-        self.mints.forget(&(user.clone(), till.epoch));
+        self.forget(user, till.epoch);
+    }
+
+    pub(super) fn forget(&self, user: &UserId, epoch: u64) {
+        self.mints.forget(&(user.clone(), epoch));
     }
 
     /// A secret as it is kept: with where it may be sent to.

@@ -253,6 +253,17 @@ impl Gateway {
         }
     }
 
+    /// Nothing that was read of somebody's account is lent on in this process: it was just changed or taken away. Others hear of it with the
+    /// epoch.
+    pub(crate) fn forget_account(&self, server: &ServerName, user: &UserId) {
+        let epoch = self.epoch.current();
+        match self.brokers.get(server) {
+            Some(Broker::Entered(entered)) => entered.forget(user, epoch),
+            Some(Broker::Granted(granted)) => granted.forget(user, epoch),
+            _ => {}
+        }
+    }
+
     /// Whether the credential of a server is made or read when it is wanted, and not there since the start.
     pub(crate) fn makes_credentials(&self, server: &ServerName) -> bool {
         self.brokers.get(server).is_some_and(|broker| !matches!(broker, Broker::Fixed(..)))

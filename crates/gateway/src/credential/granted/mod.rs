@@ -91,6 +91,10 @@ impl Granted {
         self.mints.minted(&key, || till.env.now(), || self.usable(till, user)).await
     }
 
+    pub(super) fn forget(&self, user: &UserId, epoch: u64) {
+        self.mints.forget(&(user.clone(), epoch));
+    }
+
     async fn usable(self: &Arc<Self>, till: &Till<'_>, user: &UserId) -> Result<Made, NoLease> {
         let open = self.opened(till, user).await?;
         match open.held.freshness(till.env.now()) {
