@@ -210,6 +210,18 @@ impl<K: TokenKind> fmt::Debug for TokenHash<K> {
     }
 }
 
+/// Lower-case hexadecimal digits, two for each byte (RFC 4648 section 8).
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    // Without a branch or a look-up for each digit: every record holds some two hundred.
+    let digit = |n: u8| b'0' + n + u8::from(n > 9) * (b'a' - b'9' - 1);
+    let mut text = vec![0; bytes.len() * 2];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// SHA-256 (FIPS 180-4).
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::house::{self, House};
 use clap::{Args, Subcommand};
 use doorward_core::id::ServerName;
+use doorward_core::secret::hex;
 use doorward_store::{ConnectionInfo, OnRecord, Store};
 use serde_json::{Value, json};
 
@@ -105,7 +106,7 @@ async fn revoke(house: &House, store: &Store, arguments: &RevokeArguments, conso
         .env
         .bytes()
         .map_err(|_| Failure::new(Exit::Integrity, "connections.random", "the operating system gives no random bytes", "try again"))?;
-    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex(&id);
     let gone = store.disconnect_account((&connection.owner, &server), &id, OnRecord::Later, house.env.now()).await;
     if !gone.map_err(|error| unavailable(&error))? {
         return Err(none());

@@ -5,6 +5,7 @@
 use super::purge::Tombstone;
 use crate::flag::Flag;
 use crate::id::CorrelationId;
+pub(crate) use crate::secret::hex;
 use crate::secret::sha256;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -444,17 +445,6 @@ fn hash_of(prev: &[u8; 32], body: &[u8]) -> [u8; 32] {
     context.update(prev);
     context.update(body);
     <[u8; 32]>::try_from(context.finish().as_ref()).unwrap_or_else(|_| sha256(&[]))
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    // Without a branch or a look-up for each digit: every record holds some two hundred.
-    let digit = |n: u8| b'0' + n + u8::from(n > 9) * (b'a' - b'9' - 1);
-    let mut text = vec![0; bytes.len() * 2];
-    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
-    }
-    String::from_utf8(text).unwrap_or_default()
 }
 
 /// `N` bytes from exactly `2 N` lower-case hex digits.

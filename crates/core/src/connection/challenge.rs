@@ -5,7 +5,6 @@
 //! a scope that it asks for is a wish (attack OC-10). Must not know who is asked next.
 
 use super::scopes::{MOST_SCOPES, is_scope};
-use crate::oidc::answer::code;
 use crate::oidc::provider::{Place, place};
 
 /// What the first `Bearer` challenge says. What is malformed, too long or not allowed says nothing.
@@ -15,8 +14,6 @@ pub struct Challenge {
     pub resource_metadata: Option<String>,
     /// The scopes that the request would have needed.
     pub scope: Option<Vec<String>>,
-    /// An error code that can be repeated, such as `invalid_token` or `insufficient_scope`.
-    pub error: Option<String>,
 }
 
 /// A scheme with its parameters.
@@ -48,14 +45,7 @@ impl Challenge {
         Self {
             resource_metadata: parameter("resource_metadata").filter(own).map(str::to_owned),
             scope: parameter("scope").and_then(scopes),
-            error: parameter("error").map(code).filter(|code| !code.is_empty()),
         }
-    }
-
-    /// Whether the account is good and may do too little (RFC 6750 section 3.1).
-    #[must_use]
-    pub fn wants_more(&self) -> bool {
-        self.error.as_deref() == Some("insufficient_scope")
     }
 }
 

@@ -54,9 +54,6 @@ pub enum How {
     /// It registered itself for one connection.
     #[serde(rename = "r")]
     Registered,
-    /// Its id is the URL of our document.
-    #[serde(rename = "d")]
-    Document,
 }
 
 /// What a registration asks for.
@@ -160,14 +157,6 @@ impl UpstreamClient {
         // One that lists no way with a secret takes the secret that it gave out all the same; what it does not need it must ignore.
         let auth = if secret.is_some() { server.with_secret().unwrap_or(Auth::Basic) } else { Auth::None };
         Self { id: id.to_owned(), secret: secret.map(Arc::new), auth, how: How::Configured, secret_expires: None }.checked()
-    }
-
-    /// The client whose document stands at `url`. It has no secret.
-    ///
-    /// # Errors
-    /// [`BadClient::Id`].
-    pub fn document(url: &str) -> Result<Self, BadClient> {
-        Self { id: url.to_owned(), secret: None, auth: Auth::None, how: How::Document, secret_expires: None }.checked()
     }
 
     /// Whether its secret has ended, so that it has to register anew.

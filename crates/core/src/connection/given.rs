@@ -133,12 +133,6 @@ impl BadGiven {
         self.is_refused_with(&["invalid_client", "unauthorized_client"])
     }
 
-    /// The authorization server says itself that it will pass.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.is_refused_with(&["server_error", "temporarily_unavailable", "internal_failure"])
-    }
-
     fn is_refused_with(&self, codes: &[&str]) -> bool {
         matches!(self, Self::Refused(code) if codes.contains(&code.as_str()))
     }

@@ -6,12 +6,12 @@
 use super::client::{Kept as KeptClient, UpstreamClient};
 use super::given::{Given, LONGEST_TOKEN, Term};
 use super::server::AuthorizationServer;
+use crate::credential::{Age, Life};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// One connected account.
@@ -43,17 +43,6 @@ pub struct Parts {
     pub connected: Timestamp,
 }
 
-/// What an access token is good for at some moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
-    /// It is used as it is.
-    Good,
-    /// It is renewed; where that fails just now it is used once more.
-    Renew,
-    /// It is not used any more.
-    Gone,
-}
-
 /// What was kept cannot be read: another format, or not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection that is kept cannot be read")]
@@ -79,10 +68,6 @@ struct Kept<'a> {
 
 /// Characters of a label at most.
 pub const LONGEST_LABEL: usize = 128;
-/// Before its end a token is renewed (credentials 6.3: 3 minutes and 45 seconds).
-const WINDOW: Duration = Duration::from_secs(225);
-/// So shortly before its end it is not sent any more: it would end on its way.
-const LAST: Duration = Duration::from_secs(10);
 const VERSION: u8 = 1;
 /// Longest form that is read, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -173,29 +158,21 @@ impl Held {
         self.term
     }
 
-    /// Whether its token is good until somebody says otherwise: nothing was said of its end, and nothing renews it.
-    #[must_use]
-    pub fn is_endless(&self) -> bool {
+    /// Nothing was said of its end, and nothing renews it.
+    fn is_endless(&self) -> bool {
         self.term == Term::Assumed && self.refresh.is_none()
     }
 
-    /// What its access token is good for now. One that lives shorter than twice the window is renewed in the last third of its life,
-    /// otherwise every call would renew it; one that lives less than a minute is used until the last sixth.
+    /// How far its access token is. An end that nobody said and that nothing renews is none: the server says when it is over.
     #[must_use]
-    pub fn freshness(&self, now: Timestamp) -> Freshness {
-        // An end that nobody said and that nothing renews is none: the server says when it is over.
-        if self.is_endless() {
-            return Freshness::Good;
-        }
-        let (left, life) = (self.expires.since(now), self.expires.since(self.began));
-        let window = if life < 2 * WINDOW { life / 3 } else { WINDOW };
-        if left < LAST.min(life / 6) || left.is_zero() {
-            Freshness::Gone
-        } else if left > window {
-            Freshness::Good
-        } else {
-            Freshness::Renew
-        }
+    pub fn age(&self, now: Timestamp) -> Age {
+        self.life().map_or(Age::Good, |life| life.age(now))
+    }
+
+    /// The life of its access token; `None` for one that is good until its server says otherwise.
+    #[must_use]
+    pub fn life(&self) -> Option<Life> {
+        (!self.is_endless()).then(|| Life::of(self.began, self.expires))
     }
 
     /// For the vault.

@@ -54,26 +54,6 @@ pub fn asked(limits: Limits<'_>, wishes: Wishes<'_>) -> Vec<String> {
     found
 }
 
-/// What a connection that has `granted` would have to ask for, so that it can do what a challenge wants: both together. `None` where
-/// nothing would be won, since the limits allow nothing more; the person is then not asked at all.
-#[must_use]
-pub fn wider(limits: Limits<'_>, granted: &[String], challenge: &[String]) -> Option<Vec<String>> {
-    let more: Vec<&String> = challenge.iter().filter(|scope| !granted.contains(scope) && limits.allow(scope)).collect();
-    // Half of what is needed helps nobody.
-    let whole = challenge.iter().all(|scope| granted.contains(scope) || limits.allow(scope));
-    if more.is_empty() || !whole {
-        return None;
-    }
-    let kept = granted.iter().filter(|scope| limits.allow(scope));
-    let mut found: Vec<String> = Vec::new();
-    for scope in kept.chain(more) {
-        if !found.contains(scope) {
-            found.push(scope.clone());
-        }
-    }
-    Some(found)
-}
-
 // === impl Limits ===
 
 impl Limits<'_> {

@@ -5,7 +5,7 @@
 
 use super::client::Auth;
 use super::resource::LONGEST_URL;
-use super::scopes::{MOST_SCOPES, OFFLINE, is_scope};
+use super::scopes::{MOST_SCOPES, is_scope};
 use super::trip::PARAMETERS;
 use crate::json::RawJson;
 use crate::oauth::form::Form;
@@ -39,9 +39,6 @@ pub struct AuthorizationServer {
     /// Whether it names itself in every answer (RFC 9207).
     #[serde(rename = "n")]
     pub naming: Naming,
-    /// Whether a client id may be the URL of a document.
-    #[serde(rename = "d")]
-    pub documents: bool,
     /// Whether it gives refresh tokens.
     #[serde(rename = "f")]
     pub refreshing: Refreshing,
@@ -139,6 +136,8 @@ impl AuthorizationServer {
                 return Err(BadServer::Unsupported(what));
             }
         }
+        // Nothing is decided by it yet; metadata that is not what it should be is of no use all the same.
+        flag(&whole, "client_id_metadata_document_supported")?;
         let refreshing = match listed("grant_types_supported")? {
             None => Refreshing::Unsaid,
             Some(grants) if !grants.iter().any(|grant| grant == "authorization_code") => {
@@ -163,7 +162,6 @@ impl AuthorizationServer {
             revocation: endpoint(&whole, "revocation_endpoint", issuer)?,
             auth: auth(listed("token_endpoint_auth_methods_supported")?)?,
             naming: if flag(&whole, "authorization_response_iss_parameter_supported")? { Naming::Promised } else { Naming::Open },
-            documents: flag(&whole, "client_id_metadata_document_supported")?,
             refreshing,
             scopes,
         })
@@ -173,18 +171,6 @@ impl AuthorizationServer {
     #[must_use]
     pub fn with_secret(&self) -> Option<Auth> {
         self.auth.iter().copied().find(|auth| auth.needs_secret())
-    }
-
-    /// Whether a client without a secret is served.
-    #[must_use]
-    pub fn serves_public_clients(&self) -> bool {
-        self.auth.contains(&Auth::None)
-    }
-
-    /// Whether it knows the scope with which a refresh token comes.
-    #[must_use]
-    pub fn knows_offline_access(&self) -> bool {
-        self.scopes.iter().flatten().any(|scope| scope == OFFLINE)
     }
 }
 

@@ -10,7 +10,7 @@ use super::scopes::OFFLINE;
 use super::server::AuthorizationServer;
 use crate::id::{ServerName, UserId};
 use crate::oauth::form::{Form, encoded};
-use crate::oidc::answer::code;
+use crate::oidc::callback::{Unanswered, code_of};
 use crate::oidc::envelope::Envelope;
 use crate::oidc::journey::Journey;
 use crate::oidc::provider::Naming;
@@ -125,8 +125,6 @@ pub(super) const PARAMETERS: [&str; 12] = [
 ];
 /// Longest sealed trip, in bytes: browsers keep 4,096 with the name and attributes of the cookie (RFC 6265bis section 5.7).
 const LONGEST: usize = 3_800;
-/// Longest code.
-const LONGEST_CODE: usize = 4_096;
 const USE: &[u8] = b"doorward connection trip, AES-256-GCM, 1";
 
 #[derive(Serialize, Deserialize)]
@@ -363,17 +361,7 @@ impl Trip {
         if verify_slices_are_equal(browser, &self.browser).is_err() {
             return Err(NotArrived::OtherBrowser);
         }
-        match answer.get("iss") {
-            Some(iss) if iss != self.issuer => return Err(NotArrived::Issuer),
-            None if naming == Naming::Promised => return Err(NotArrived::Issuer),
-            _ => {}
-        }
-        if let Some(error) = answer.get("error") {
-            return Err(NotArrived::Refused(code(error)));
-        }
-        // RFC 6749 appendix A.11.
-        let code = answer.get("code").filter(|code| code.len() <= LONGEST_CODE && code.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
-        let code = code.ok_or(NotArrived::NoCode)?.to_owned();
+        let code = code_of(answer, &self.issuer, naming)?;
         Ok(Arrived { trip: self, code })
     }
 }
@@ -388,6 +376,16 @@ impl Drop for Trip {
     fn drop(&mut self) {
         use zeroize::Zeroize as _;
         self.verifier.zeroize();
+    }
+}
+
+impl From<Unanswered> for NotArrived {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Issuer => Self::Issuer,
+            Unanswered::Refused(code) => Self::Refused(code),
+            Unanswered::NoCode => Self::NoCode,
+        }
     }
 }
 

@@ -14,9 +14,9 @@ pub struct Minted {
     life: Option<Life>,
 }
 
-/// From when another one is made, and when this one ends.
+/// The life of a credential that ends by itself: from when another one is made, and when this one ends (credentials 6.3).
 #[derive(Debug, Clone, Copy)]
-struct Life {
+pub struct Life {
     renew: Timestamp,
     ends: Timestamp,
     /// What is left when it counts no more.
@@ -35,7 +35,7 @@ pub enum Age {
 }
 
 /// What is left when another one is made: the metadata server of Google rotates at five minutes, its libraries at 3:45.
-const RENEW: Duration = Duration::from_secs(225);
+pub const RENEW: Duration = Duration::from_secs(225);
 /// What is left when it counts no more, of what lives for a minute or longer: a request is on its way for a while, and clocks differ.
 const OVER: Duration = Duration::from_secs(10);
 
@@ -46,25 +46,16 @@ impl Minted {
         Self { secret: Arc::new(secret), acting, life: None }
     }
 
-    /// One that was asked for at `asked` and ends at `ends`. One that lives for less than twice the usual window is renewed in the last
-    /// third of its life: else each call would make another one.
+    /// One with such a life.
     #[must_use]
-    pub fn until_then(secret: UpstreamSecret, acting: Principal, (asked, ends): (Timestamp, Timestamp)) -> Self {
-        let whole = ends.since(asked);
-        let rest = if whole < RENEW * 2 { whole / 3 } else { RENEW };
-        let renew = asked.after(whole.saturating_sub(rest));
-        Self { secret: Arc::new(secret), acting, life: Some(Life { renew, ends, last: OVER.min(whole / 6) }) }
+    pub fn until_then(secret: UpstreamSecret, acting: Principal, life: Life) -> Self {
+        Self { secret: Arc::new(secret), acting, life: Some(life) }
     }
 
     /// How far it is.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> Age {
-        match self.life {
-            None => Age::Good,
-            Some(life) if life.ends.since(now) < life.last || life.ends <= now => Age::Over,
-            Some(life) if life.renew <= now => Age::Renew,
-            Some(_) => Age::Good,
-        }
+        self.life.map_or(Age::Good, |life| life.age(now))
     }
 
     /// What is sent.
@@ -86,6 +77,29 @@ impl Minted {
     }
 }
 
+impl Life {
+    /// Of what was asked for at `asked` and ends at `ends`. What lives for less than twice the usual window is renewed in the last third
+    /// of its life: else each call would renew it. What lives for less than a minute is used until the last sixth.
+    #[must_use]
+    pub fn of(asked: Timestamp, ends: Timestamp) -> Self {
+        let whole = ends.since(asked);
+        let rest = if whole < RENEW * 2 { whole / 3 } else { RENEW };
+        Self { renew: asked.after(whole.saturating_sub(rest)), ends, last: OVER.min(whole / 6) }
+    }
+
+    /// How far it is at `now`.
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Age {
+        if self.ends <= now || self.ends.since(now) < self.last {
+            Age::Over
+        } else if self.renew <= now {
+            Age::Renew
+        } else {
+            Age::Good
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +110,7 @@ mod tests {
         let secret = Secret::new("Bearer something-secret".to_owned());
         let secret = UpstreamSecret::from_source("authorization".to_owned(), secret, Origin::new("https://a.example".to_owned()));
         let asked = Timestamp::from_millis(1_000_000);
-        Minted::until_then(secret, Principal::new("p".to_owned()), (asked, asked.after(Duration::from_secs(seconds))))
+        Minted::until_then(secret, Principal::new("p".to_owned()), Life::of(asked, asked.after(Duration::from_secs(seconds))))
     }
 
     fn at(seconds: u64) -> Timestamp {

@@ -5,7 +5,7 @@ pub mod google;
 mod minted;
 mod no_lease;
 
-pub use minted::{Age, Minted};
+pub use minted::{Age, Life, Minted, RENEW};
 pub use no_lease::NoLease;
 
 use crate::audit::intent::Intent;

@@ -14,7 +14,7 @@ use crate::json::RawJson;
 use crate::oidc::jose::{self, BadToken, Signed};
 use crate::oidc::keys::KeySet;
 use crate::oidc::token::groups;
-use crate::secret::sha256;
+use crate::secret::{hex, sha256};
 use crate::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -442,10 +442,6 @@ fn named(token: &str, signed: &Signed) -> String {
         let _ = write!(text, " jti {id}");
     }
     text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 // === impl Attested ===

@@ -4,7 +4,7 @@
 //! only as far as the protocol needs. [`Journey::arrive`] is the one way from an answer of a browser to a code that may be redeemed.
 //! Where the sign-in leads afterwards is not in any address: the journey knows the digest of the ticket that waits.
 
-use super::answer::code;
+use super::callback::{Unanswered, code_of};
 use super::envelope::Envelope;
 use super::provider::Naming;
 use crate::id::ProviderName;
@@ -67,8 +67,6 @@ pub struct BadJourney;
 pub const JOURNEY_LIFE: Duration = Duration::from_secs(600);
 /// Longest sealed journey that is looked at, in bytes.
 const LONGEST: usize = 2_048;
-/// Longest code of a provider.
-const LONGEST_CODE: usize = 4_096;
 const USE: &[u8] = b"doorward sign-in journey, AES-256-GCM, 1";
 
 #[derive(Serialize, Deserialize)]
@@ -200,16 +198,7 @@ impl Journey {
         if !same || *provider != self.provider || *issuer != *self.issuer {
             return Err(NotArrived::Other);
         }
-        match answer.get("iss") {
-            Some(iss) if iss != issuer => return Err(NotArrived::Issuer),
-            None if naming == Naming::Promised => return Err(NotArrived::Issuer),
-            _ => {}
-        }
-        if let Some(error) = answer.get("error") {
-            return Err(NotArrived::Refused(code(error)));
-        }
-        let code = answer.get("code").filter(|code| code.len() <= LONGEST_CODE && code.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
-        let code = code.ok_or(NotArrived::NoCode)?.to_owned();
+        let code = code_of(answer, issuer, naming)?;
         Ok(Arrived { journey: self, code })
     }
 }
@@ -224,6 +213,16 @@ impl Drop for Journey {
     fn drop(&mut self) {
         use zeroize::Zeroize as _;
         self.verifier.zeroize();
+    }
+}
+
+impl From<Unanswered> for NotArrived {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Issuer => Self::Issuer,
+            Unanswered::Refused(code) => Self::Refused(code),
+            Unanswered::NoCode => Self::NoCode,
+        }
     }
 }
 

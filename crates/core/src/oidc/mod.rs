@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod answer;
+pub(crate) mod callback;
 pub(crate) mod envelope;
 pub mod grant;
 pub mod jose;

@@ -153,7 +153,7 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorward_core::credential::{Origin, Principal, UpstreamSecret};
+    use doorward_core::credential::{Life, Origin, Principal, UpstreamSecret};
     use doorward_core::secret::Secret;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -185,7 +185,7 @@ mod tests {
             let secret = Secret::new(format!("Bearer number-{made}"));
             let secret = UpstreamSecret::from_source("authorization".to_owned(), secret, Origin::new("https://a.example".to_owned()));
             let ends = now.after(Duration::from_secs(life));
-            Ok(Made::New(Minted::until_then(secret.of_version(made), Principal::new("p".to_owned()), (now, ends))))
+            Ok(Made::New(Minted::until_then(secret.of_version(made), Principal::new("p".to_owned()), Life::of(now, ends))))
         }
 
         async fn lent(&self) -> Result<u64, NoLease> {

@@ -66,7 +66,7 @@ pub(crate) enum ForWhom<'a> {
 }
 
 /// What a broker has.
-enum Held {
+enum Lent {
     Fixed(Option<Arc<UpstreamSecret>>, Principal),
     Minted(Arc<Minted>),
 }
@@ -97,7 +97,7 @@ impl Broker {
         if self.is_of_each_person() {
             return Ok(None);
         }
-        self.held_for(till, server, ForWhom::Nobody).await.map(Held::secret)
+        self.held_for(till, server, ForWhom::Nobody).await.map(Lent::secret)
     }
 
     /// The credential of a person, for a program that acts with it beside the gateway and says so on the record.
@@ -105,7 +105,7 @@ impl Broker {
     /// # Errors
     /// [`NoLease`].
     pub async fn of_person(&self, till: &Till<'_>, server: &ServerName, user: &UserId) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
-        self.held_for(till, server, ForWhom::Person(user)).await.map(Held::secret)
+        self.held_for(till, server, ForWhom::Person(user)).await.map(Lent::secret)
     }
 
     /// Whether each person is somebody else at the server, so that what it shows one is nothing for another.
@@ -127,15 +127,15 @@ impl Broker {
         }
     }
 
-    async fn held_for(&self, till: &Till<'_>, server: &ServerName, whom: ForWhom<'_>) -> Result<Held, NoLease> {
+    async fn held_for(&self, till: &Till<'_>, server: &ServerName, whom: ForWhom<'_>) -> Result<Lent, NoLease> {
         match self {
-            Self::Fixed(secret, principal) => Ok(Held::Fixed(secret.clone(), principal.clone())),
+            Self::Fixed(secret, principal) => Ok(Lent::Fixed(secret.clone(), principal.clone())),
             Self::Entered(entered) => {
                 let user = whom.user().ok_or(NoLease::Missing)?;
-                entered.minted(till, (server, user)).await.map(Held::Minted)
+                entered.minted(till, (server, user)).await.map(Lent::Minted)
             }
-            Self::Granted(granted) => granted.minted(till, whom.user().ok_or(NoLease::Missing)?).await.map(Held::Minted),
-            Self::Google(google) => google.minted(till, whom).await.map(Held::Minted),
+            Self::Granted(granted) => granted.minted(till, whom.user().ok_or(NoLease::Missing)?).await.map(Lent::Minted),
+            Self::Google(google) => google.minted(till, whom).await.map(Lent::Minted),
         }
     }
 }
@@ -150,7 +150,7 @@ impl<'a> ForWhom<'a> {
     }
 }
 
-impl Held {
+impl Lent {
     fn secret(self) -> Option<Arc<UpstreamSecret>> {
         match self {
             Self::Fixed(secret, _) => secret,
@@ -174,8 +174,8 @@ impl Gateway {
         let permit = intent.permit();
         let (bound, expires) = (permit.bound(), permit.bound().caller().expires());
         match self.held_for(bound.server(), ForWhom::Call(permit)).await {
-            Ok(Held::Fixed(secret, principal)) => Ok(Lease::grant(intent, secret, principal, expires)),
-            Ok(Held::Minted(minted)) => {
+            Ok(Lent::Fixed(secret, principal)) => Ok(Lease::grant(intent, secret, principal, expires)),
+            Ok(Lent::Minted(minted)) => {
                 let until = minted.until().map_or(expires, |until| until.min(expires));
                 Ok(Lease::grant(intent, Some(minted.secret()), minted.acting().clone(), until))
             }
@@ -189,7 +189,7 @@ impl Gateway {
     /// # Errors
     /// [`NoLease`].
     pub(crate) async fn upkeep(&self, server: &ServerName, user: Option<&UserId>) -> Result<Option<Arc<UpstreamSecret>>, NoLease> {
-        self.held_for(server, user.map_or(ForWhom::Nobody, ForWhom::Person)).await.map(Held::secret)
+        self.held_for(server, user.map_or(ForWhom::Nobody, ForWhom::Person)).await.map(Lent::secret)
     }
 
     /// Another credential in place of the one of this version, which the server did not take; `None` where another one would be the same.
@@ -274,7 +274,7 @@ impl Gateway {
         self.brokers.get(server).is_some_and(Broker::is_of_each_person).then_some(user)
     }
 
-    async fn held_for(&self, server: &ServerName, whom: ForWhom<'_>) -> Result<Held, NoLease> {
+    async fn held_for(&self, server: &ServerName, whom: ForWhom<'_>) -> Result<Lent, NoLease> {
         let broker = self.brokers.get(server).ok_or(NoLease::Missing)?;
         broker.held_for(&self.till(), server, whom).await
     }

@@ -9,6 +9,7 @@ use doorward_core::json::RawJson;
 use doorward_core::mcp::call::{Call, Method};
 use doorward_core::mcp::error::{INTERNAL, OWN_QUESTION, URL_ELICITATION_REQUIRED};
 use doorward_core::mcp::version::{Era, Version};
+use doorward_core::secret::hex;
 use doorward_core::session::Bound;
 use serde_json::json;
 
@@ -49,7 +50,7 @@ impl Gateway {
             },
             Era::Legacy(version) if version >= Version::V2025_11_25 && session_shows_urls(bound) => {
                 // It names this question to this client; nothing is looked up by it.
-                let id = self.env.bytes::<16>().map(|random| random.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+                let id = self.env.bytes::<16>().map(|random| hex(&random));
                 let elicitation = json!({"mode": "url", "elicitationId": id.unwrap_or_default(), "url": url, "message": text});
                 Wire::Rpc { status: 200, code: URL_ELICITATION_REQUIRED, data: Some(json!({"elicitations": [elicitation]})) }
             }

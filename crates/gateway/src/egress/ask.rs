@@ -7,6 +7,7 @@ use super::reply::ReplyLimits;
 use super::target::Target;
 use super::{Egress, Outbound};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 
@@ -40,4 +41,12 @@ impl Egress {
         };
         tokio::time::timeout(patience, asked).await.unwrap_or(Err(EgressError::Timeout { sent: true }))
     }
+}
+
+/// Whether an answer is declared as `application/json`, or as a kind of it: key sets are `application/jwk-set+json` (RFC 7517 section 8.5).
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    let kind = essence.map(|essence| essence.trim().to_ascii_lowercase()).unwrap_or_default();
+    let suffixed = kind.strip_prefix("application/").and_then(|rest| rest.strip_suffix("+json")).is_some_and(|name| !name.is_empty());
+    kind == "application/json" || suffixed
 }

@@ -1,5 +1,6 @@
 //! One question to a provider: through the guarded door, bounded in time and size, without following anywhere.
 
+use crate::egress::ask::is_json;
 use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::ReplyLimits;
@@ -183,13 +184,6 @@ impl Asker {
             (false, _) => Ok(Said { body, fresh: fresh(&head.headers) }),
         }
     }
-}
-
-/// `application/json`, or a kind of it: key sets are `application/jwk-set+json` (RFC 7517 section 8.5).
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    let kind = essence.map(|essence| essence.trim().to_ascii_lowercase()).unwrap_or_default();
-    kind == "application/json" || kind.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"))
 }
 
 /// `max-age` (RFC 9111 section 5.2.2.1); the bounds are whoever's who asks.

@@ -2,6 +2,7 @@
 //!
 //! Owns how often whom may be asked. Must not know what a document says, nor who may be a client.
 
+use crate::egress::ask::is_json;
 use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::reply::ReplyLimits;
@@ -12,7 +13,7 @@ use doorward_core::id::{ClientId, ServerName};
 use doorward_core::oauth::document::{BadDocument, DocumentUrl};
 use doorward_core::oidc::keys::BadKeys;
 use doorward_core::time::Timestamp;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -186,14 +187,6 @@ fn unread(error: EgressError) -> Why {
         EgressError::TooLarge => Why::TooLong,
         other => Why::Unreachable(other),
     }
-}
-
-/// `application/json`, or a kind of it (draft section 4.1).
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    let kind = essence.map(|essence| essence.trim().to_ascii_lowercase()).unwrap_or_default();
-    let suffixed = kind.strip_prefix("application/").and_then(|rest| rest.strip_suffix("+json")).is_some_and(|name| !name.is_empty());
-    kind == "application/json" || suffixed
 }
 
 /// What `Cache-Control` says (RFC 9111), within bounds of our own: a document is neither read for each request nor believed for days.

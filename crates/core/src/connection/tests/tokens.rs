@@ -3,8 +3,9 @@
 use super::{NOW, REDIRECT, SERVER, arrived, b64, client, server, texts, with};
 use crate::connection::client::Auth;
 use crate::connection::given::{BadGiven, Given, LONGEST_LIFE, LONGEST_TOKEN, Term};
-use crate::connection::held::{Freshness, Held, LONGEST_LABEL, Parts, label};
+use crate::connection::held::{Held, LONGEST_LABEL, Parts, label};
 use crate::connection::request::{OtherClient, TokenRequest, exchange, refresh, revoke};
+use crate::credential::Age;
 use crate::oauth::form::Form;
 use crate::time::Timestamp;
 use bytes::Bytes;
@@ -128,16 +129,16 @@ fn oc_05_what_was_granted_is_held_against_what_was_asked() {
 
 #[test]
 fn oc_05_errors_say_whom_they_concern() {
-    for (code, terminal, client, passing) in [
-        ("invalid_grant", true, false, false),
-        ("bad_refresh_token", true, false, false),
-        ("invalid_client", false, true, false),
-        ("unauthorized_client", false, true, false),
-        ("temporarily_unavailable", false, false, true),
-        ("invalid_request", false, false, false),
+    for (code, terminal, client) in [
+        ("invalid_grant", true, false),
+        ("bad_refresh_token", true, false),
+        ("invalid_client", false, true),
+        ("unauthorized_client", false, true),
+        ("temporarily_unavailable", false, false),
+        ("invalid_request", false, false),
     ] {
         let found = given(&json!({"error": code})).expect_err("refused");
-        assert_eq!((found.is_terminal(), found.is_client(), found.is_passing()), (terminal, client, passing), "{code}");
+        assert_eq!((found.is_terminal(), found.is_client()), (terminal, client), "{code}");
     }
     assert!(!BadGiven::Form.is_terminal() && !BadGiven::Expired.is_terminal() && !BadGiven::Refused(String::new()).is_terminal());
 }
@@ -197,31 +198,31 @@ fn a_refresh_token_stays_where_none_comes() {
 fn a_token_is_renewed_before_its_end_and_not_used_after_it() {
     let at = |life: u64, left_ms: u64| {
         let one = held(&json!({"expires_in": life}));
-        one.freshness(Timestamp::from_millis(one.expires().as_millis() - left_ms))
+        one.age(Timestamp::from_millis(one.expires().as_millis() - left_ms))
     };
     for (life, left, wanted) in [
-        (3_600, 3_600_000, Freshness::Good),
-        (3_600, 225_001, Freshness::Good),
-        (3_600, 225_000, Freshness::Renew),
-        (3_600, 10_000, Freshness::Renew),
-        (3_600, 9_999, Freshness::Gone),
-        (3_600, 0, Freshness::Gone),
+        (3_600, 3_600_000, Age::Good),
+        (3_600, 225_001, Age::Good),
+        (3_600, 225_000, Age::Renew),
+        (3_600, 10_000, Age::Renew),
+        (3_600, 9_999, Age::Over),
+        (3_600, 0, Age::Over),
         // The last third.
-        (300, 100_001, Freshness::Good),
-        (300, 100_000, Freshness::Renew),
-        (300, 9_999, Freshness::Gone),
-        (450, 225_000, Freshness::Renew),
-        (6, 2_001, Freshness::Good),
-        (6, 2_000, Freshness::Renew),
-        (6, 999, Freshness::Gone),
-        (1, 1_000, Freshness::Good),
-        (1, 0, Freshness::Gone),
+        (300, 100_001, Age::Good),
+        (300, 100_000, Age::Renew),
+        (300, 9_999, Age::Over),
+        (450, 225_000, Age::Renew),
+        (6, 2_001, Age::Good),
+        (6, 2_000, Age::Renew),
+        (6, 999, Age::Over),
+        (1, 1_000, Age::Good),
+        (1, 0, Age::Over),
     ] {
         assert_eq!(at(life, left), wanted, "{life} s, {left} ms left");
     }
     let one = held(&json!({}));
-    assert_eq!(one.freshness(one.expires().after(Duration::from_secs(1))), Freshness::Gone);
-    assert_eq!(one.freshness(Timestamp::from_millis(0)), Freshness::Good, "a clock that stepped back");
+    assert_eq!(one.age(one.expires().after(Duration::from_secs(1))), Age::Over);
+    assert_eq!(one.age(Timestamp::from_millis(0)), Age::Good, "a clock that stepped back");
 }
 
 #[test]
@@ -296,10 +297,10 @@ proptest! {
     #[test]
     fn freshness_only_falls(life in 1_u64..8_000_000, one in 0_u64..8_000_000_000, other in 0_u64..8_000_000_000) {
         let kept = held(&json!({"expires_in": life}));
-        let rank = |ms: u64| match kept.freshness(NOW.after(Duration::from_millis(ms))) {
-            Freshness::Good => 2,
-            Freshness::Renew => 1,
-            Freshness::Gone => 0,
+        let rank = |ms: u64| match kept.age(NOW.after(Duration::from_millis(ms))) {
+            Age::Good => 2,
+            Age::Renew => 1,
+            Age::Over => 0,
         };
         prop_assert!(rank(one.min(other)) >= rank(one.max(other)));
         prop_assert_eq!(rank(0), 2);

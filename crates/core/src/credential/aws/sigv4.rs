@@ -3,7 +3,7 @@
 //! Follows "Signature Version 4 signing process" of the AWS General Reference; the tests hold it against its published examples.
 //! Must not know sockets, and reads no clock. Header names come in lower case, and the query already percent-encoded (RFC 3986).
 
-use crate::secret::{Secret, sha256};
+use crate::secret::{Secret, hex, sha256};
 use crate::time::Timestamp;
 use aws_lc_rs::hmac;
 use std::fmt;
@@ -103,10 +103,6 @@ fn tidy(value: &str) -> String {
 
 fn keyed(key: &[u8], text: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for Keys {

@@ -1,9 +1,9 @@
 //! Requests for tokens through the door out: bounded in time and size, never led elsewhere, tried again where that is of use (credentials
 //! 6.4, 6.7). The only place that reaches the metadata service of a cloud. Knows no credential and no call.
 
+use crate::egress::ask::Heard;
 use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
-use crate::egress::reply::ReplyLimits;
 use crate::egress::target::{Reach, Target};
 use crate::egress::{Egress, Outbound};
 use crate::env::Env;
@@ -94,8 +94,7 @@ impl Carrier {
             To::Metadata | To::Imds => NEAR,
             To::Google | To::Subject => FAR,
         };
-        let slow = || Trouble::new(ask.host(), Why::Unreachable("it took too long".to_owned()));
-        let answer = tokio::time::timeout(limit.min(left), self.send(ask, limit.min(left))).await.unwrap_or_else(|_| Err(slow()))?;
+        let answer = self.send(ask, limit.min(left)).await?;
         read(&answer, Times { started, now: self.env.now() })
     }
 
@@ -108,19 +107,16 @@ impl Carrier {
         };
         let target = Target::new(&ask.url, reach).map_err(|_| trouble(Why::Here("the address cannot be used".to_owned())))?;
         let outbound = outbound(ask).ok_or_else(|| trouble(Why::Here("a header cannot be sent".to_owned())))?;
-        let limits = ReplyLimits { headers: limit, whole: LARGEST, stream: 0, idle: limit };
-        let failed = |error: EgressError| trouble(why(&error));
-        let reply = self.egress.send(&target, &self.pool, outbound, &limits).await.map_err(failed)?;
-        let (head, body) = reply.into_parts();
-        let body = body.whole().await.map_err(failed)?;
-        let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let heard = self.egress.ask(&target, &self.pool, outbound, (limit, LARGEST)).await;
+        let Heard { status, headers, body } = heard.map_err(|error| trouble(why(&error)))?;
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let flavor = if text(&FLAVOR) == "Google" { Flavor::Google } else { Flavor::None };
         let after = text(&RETRY_AFTER).parse().ok().map(Duration::from_secs);
         let media = media(text(&CONTENT_TYPE));
-        if head.status != StatusCode::OK {
-            tracing::debug!(host = %ask.host(), status = head.status.as_u16(), "a request for a token was answered");
+        if status != StatusCode::OK {
+            tracing::debug!(host = %ask.host(), status = status.as_u16(), "a request for a token was answered");
         }
-        Ok(Answer { host: ask.host(), status: head.status.as_u16(), media, flavor, after, body })
+        Ok(Answer { host: ask.host(), status: status.as_u16(), media, flavor, after, body })
     }
 
     /// Up to half of a pause more, so that replicas do not ask in step.

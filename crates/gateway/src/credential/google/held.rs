@@ -2,6 +2,7 @@
 //! 6.4). What still counts is used while another one cannot be had; nothing that has ended is.
 
 use arc_swap::ArcSwapOption;
+use doorward_core::credential::RENEW;
 use doorward_core::credential::google::LEAST_LEFT;
 use doorward_core::credential::google::answer::Token;
 use doorward_core::credential::google::trouble::Trouble;
@@ -16,9 +17,6 @@ pub(super) struct Held {
     /// One at a time fetches; with why and when it failed last.
     turn: tokio::sync::Mutex<Option<(Trouble, Timestamp)>>,
 }
-
-/// With so much left another one is fetched: what Google's own libraries wait for (credentials 6.3).
-const RENEW: Duration = Duration::from_secs(225);
 
 impl Held {
     /// What is kept, or what `fetch` gets.

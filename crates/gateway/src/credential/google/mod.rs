@@ -18,7 +18,7 @@ use doorward_core::credential::google::Account;
 use doorward_core::credential::google::answer::Token;
 use doorward_core::credential::google::mapping::{Calling, Grant, NoGrant, State};
 use doorward_core::credential::google::trouble::{Trouble, Why};
-use doorward_core::credential::{Minted, NoLease, Origin, Principal, UpstreamSecret};
+use doorward_core::credential::{Life, Minted, NoLease, Origin, Principal, UpstreamSecret};
 use doorward_core::id::ServerName;
 use doorward_core::policy::permit::Permit;
 use doorward_core::secret::{Secret, sha256};
@@ -159,7 +159,7 @@ impl Google {
         };
         let value = Secret::new(format!("Bearer {}", token.secret.expose()));
         let secret = UpstreamSecret::from_source(header.to_owned(), value, self.origin.clone()).of_version(version(&token.secret));
-        Ok(Made::New(Minted::until_then(secret, Principal::new(acting), (asked, token.expires))))
+        Ok(Made::New(Minted::until_then(secret, Principal::new(acting), Life::of(asked, token.expires))))
     }
 
     /// A token, and who it makes of a call.

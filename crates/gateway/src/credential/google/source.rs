@@ -18,7 +18,7 @@ use doorward_core::credential::google::subject::{self, AwsVariables, NoSubject};
 use doorward_core::credential::google::trouble::{Trouble, Why};
 use doorward_core::credential::google::{Account, Lifetime, Scopes};
 use doorward_core::id::UserId;
-use doorward_core::secret::{Secret, sha256};
+use doorward_core::secret::{Secret, hex, sha256};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -283,7 +283,7 @@ impl Source {
         let lost = |_| here("the refresh token that the provider gave last is not at hand: the vault does not answer".to_owned());
         let owner = UserId::new("doorward", "gateway").map_err(|bad| here(bad.to_string()))?;
         let digest = sha256(user.refresh_token().expose().as_bytes());
-        let name = format!("google-refresh-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let name = format!("google-refresh-{}", hex(&digest));
         let kept = till.store.secret(&owner, &name).await.map_err(lost)?;
         let kept = kept.and_then(|(value, _)| String::from_utf8(value.expose().clone()).ok()).map(Secret::new);
         let ask = ask::refresh_external(user, kept.as_ref().unwrap_or_else(|| user.refresh_token()));

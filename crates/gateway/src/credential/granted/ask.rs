@@ -1,6 +1,6 @@
 //! What is asked of a server's provider: public documents, registrations, tokens. Each by its own rule of where it may be.
 
-use crate::egress::ask::Heard;
+use crate::egress::ask::{Heard, is_json};
 use crate::egress::error::EgressError;
 use crate::egress::pool::PoolKey;
 use crate::egress::target::{Reach, Target};
@@ -165,13 +165,6 @@ fn unfit(what: &'static str) -> Trouble {
 fn status_of(heard: &Heard) -> Trouble {
     let wait = heard.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     Trouble::Status(heard.status.as_u16(), wait)
-}
-
-/// `application/json`, or a kind of it.
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    let kind = essence.map(|essence| essence.trim().to_ascii_lowercase()).unwrap_or_default();
-    kind == "application/json" || kind.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"))
 }
 
 impl Trouble {

@@ -14,7 +14,7 @@ use doorward_core::connection::trip::{Arrived, BadTrip, Begin, NotArrived, Trip,
 use doorward_core::id::UserId;
 use doorward_core::oauth::form::Form;
 use doorward_core::oidc::provider::Naming;
-use doorward_core::secret::Secret;
+use doorward_core::secret::{Secret, hex};
 use doorward_store::{ConnectionKind, Farewell, NewConnection, StoreError};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -260,7 +260,7 @@ impl Granted {
         let blocked = given.scopes.iter().filter(|scope| self.config.blocked_scopes.contains(*scope) && !given.wider.contains(scope));
         let (wider, issuer) = (given.wider.iter().chain(blocked).cloned().collect(), server.issuer.clone());
         let replaced = self.replaces(till, user, &client_of.0).await;
-        let farewell = arrived.once().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let farewell = hex(&arrived.once());
         let held = self.held((server, client), arrived.trip().resource(), given, till);
         let bytes = held.to_bytes().map_err(|_| NotFinished::Ours)?;
         let shown = held.parts().label.clone().unwrap_or_else(|| self.title.clone());

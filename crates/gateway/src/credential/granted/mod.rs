@@ -23,8 +23,8 @@ use crate::tasks::Tasks;
 use ask::Asker;
 use doorward_core::config::Grantor;
 use doorward_core::connection::client::{How, UpstreamClient};
-use doorward_core::connection::held::{Freshness, Held};
-use doorward_core::credential::{Minted, NoLease, Origin, Principal, UpstreamSecret};
+use doorward_core::connection::held::Held;
+use doorward_core::credential::{Age, Minted, NoLease, Origin, Principal, UpstreamSecret};
 use doorward_core::id::{ServerName, UserId};
 use doorward_core::secret::Secret;
 use doorward_core::time::Timestamp;
@@ -97,11 +97,11 @@ impl Granted {
 
     async fn usable(self: &Arc<Self>, till: &Till<'_>, user: &UserId) -> Result<Made, NoLease> {
         let open = self.opened(till, user).await?;
-        match open.held.freshness(till.env.now()) {
-            Freshness::Good => Ok(Made::New(self.lend(&open))),
-            freshness => match self.renewed(till, user, &open).await {
+        match open.held.age(till.env.now()) {
+            Age::Good => Ok(Made::New(self.lend(&open))),
+            age => match self.renewed(till, user, &open).await {
                 // One that still counts is used once more, unless it was taken back.
-                Err(why) if freshness == Freshness::Renew && !why.needs_person() => Ok(Made::Old(self.lend(&open), why)),
+                Err(why) if age == Age::Renew && !why.needs_person() => Ok(Made::Old(self.lend(&open), why)),
                 renewed => renewed.map(|open| Made::New(self.lend(&open))),
             },
         }
@@ -174,10 +174,10 @@ impl Granted {
         let sent = UpstreamSecret::from_source("authorization".to_owned(), value, self.origin.clone());
         let sent = sent.of_version(open.version).of_account(open.since);
         let acting = Principal::new(format!("{} ({})", open.label, self.server));
-        if open.held.is_endless() {
-            return Minted::for_good(sent, acting);
+        match open.held.life() {
+            Some(life) => Minted::until_then(sent, acting, life),
+            None => Minted::for_good(sent, acting),
         }
-        Minted::until_then(sent, acting, (open.held.renewed_at(), open.held.expires()))
     }
 }
 

@@ -6,9 +6,9 @@ use super::{Granted, Open, Work};
 use crate::credential::Till;
 use doorward_core::audit::outcome::Notice;
 use doorward_core::connection::client::How;
-use doorward_core::connection::held::{Freshness, Held};
+use doorward_core::connection::held::Held;
 use doorward_core::connection::request::refresh;
-use doorward_core::credential::NoLease;
+use doorward_core::credential::{Age, NoLease};
 use doorward_core::id::UserId;
 use doorward_core::secret::Secret;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Granted {
             }
             work.pause().await;
             let open = self.opened(&work.till(), user).await?;
-            if open.version != known.version && open.held.freshness(work.env.now()) == Freshness::Good {
+            if open.version != known.version && open.held.age(work.env.now()) == Age::Good {
                 return Ok(open);
             }
             known = open;
@@ -72,7 +72,7 @@ impl Granted {
 
     /// A token that nothing renews: it is used to its end, and then the person is needed.
     async fn ends(&self, work: &Work, user: &UserId, known: &Open) -> Result<Open, NoLease> {
-        if known.held.freshness(work.env.now()) != Freshness::Gone {
+        if known.held.age(work.env.now()) != Age::Over {
             return Err(NoLease::Unavailable("no_refresh_token"));
         }
         self.is_over(work, user, known.version, "expired").await
@@ -147,11 +147,7 @@ impl Granted {
                 Ok(None) => {
                     // It may have been kept by the very statement whose answer was lost.
                     let open = self.opened(&work.till(), user).await?;
-                    return if open.held.freshness(work.env.now()) == Freshness::Gone {
-                        Err(NoLease::Unavailable("renewal_lost"))
-                    } else {
-                        Ok(open)
-                    };
+                    return if open.held.age(work.env.now()) == Age::Over { Err(NoLease::Unavailable("renewal_lost")) } else { Ok(open) };
                 }
                 Err(error) => {
                     tracing::error!(%error, "a renewed connection could not be kept; it is tried again");
